@@ -1,0 +1,62 @@
+// A data set: a manifest, canvas pictures of one size, and what was refused on the way in.
+#pragma once
+#include <torch/script.h>
+
+#include <optional>
+#include <span>
+
+#include "facepoison/image.hpp"
+#include "facepoison/spec.hpp"
+#include "facepoison/table.hpp"
+
+namespace facepoison {
+
+struct Photo {
+  std::string id;       // path below the photo folder, '/'-separated; for ever the same
+  std::string person;
+  fs::path path;        // of the canvas picture
+  std::string sha256;   // of the canvas picture's file
+  std::string source;   // the photo that it was made from, below the photo folder
+  std::string source_sha256;
+  std::optional<Landmarks> landmarks;  // canvas pixels
+  std::string split;         // "train", "test" or ""
+  std::string duplicate_of;  // the first photo with the same bytes, or ""
+  bool train() const { return split == "train"; }
+  bool test() const { return split == "test"; }
+};
+
+struct Dataset {
+  fs::path folder;
+  int side = 0;                     // of the canvas, pixels
+  std::vector<Photo> photos;        // sorted by the bytes of their ids
+  std::string manifest_sha256;
+  std::size_t rejected = 0;         // rows of rejected.csv
+
+  std::vector<std::string> people() const;  // sorted, each once
+};
+
+// `path` may be the folder or its manifest.jsonl. Refuses ids out of order or twice, paths that leave the folder,
+// missing pictures. Throws Error(input) with the line.
+Dataset read_dataset(const fs::path& path);
+bool is_dataset(const fs::path& path);
+
+// Writes manifest.jsonl (paths relative to `folder`) and rejected.csv. The canvas pictures must be there already.
+void write_dataset(const fs::path& folder, const std::vector<Photo>& photos, int side, const Table& rejected);
+
+// What attacks and extractors see. Rows are photos.
+struct Faces {
+  torch::Tensor pixels;     // N×3×H×W float32 RGB in [0,1]
+  torch::Tensor landmarks;  // N×5×2 float64 (x, y) canvas pixels, or undefined: then extractors resize plainly
+  std::vector<std::string> ids, people;
+  std::int64_t size() const { return pixels.size(0); }
+  Faces to(torch::Device device) const;
+};
+
+// Reads the canvas pictures; throws Error(input) with the photo's id when one is damaged or has another size.
+// Photos with and without landmarks cannot be mixed.
+Faces load_faces(std::span<const Photo> photos);
+
+torch::Tensor to_tensor(const Image& image);  // 1×3×H×W float32 in [0,1]
+Image to_image(const torch::Tensor& pixels);  // 3×H×W or 1×3×H×W in [0,1], rounded to 8 bits
+
+}  // namespace facepoison

@@ -1,0 +1,40 @@
+// The one exception type for what a user can fix, and the exit code that each kind of it gives.
+#pragma once
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+namespace facepoison {
+
+enum class Exit {
+  ok = 0,
+  failure = 1,
+  usage = 2,      // command line or config
+  input = 3,      // photos, manifests, matrices
+  model = 4,      // a model file, its hash or its card
+  gate = 5,       // an --expect gate failed
+  partial = 6,    // finished with failed parts
+  resource = 7,   // disk or memory
+  device = 8,     // no such device
+  interrupted = 130,
+  terminated = 143,
+};
+
+class Error : public std::runtime_error {
+ public:
+  Error(Exit code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  Exit code() const { return code_; }
+
+ private:
+  Exit code_;
+};
+
+// Its arguments, printed one after the other: concat("found ", 3, " photos").
+template <class... Parts>
+std::string concat(const Parts&... parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+}  // namespace facepoison

@@ -1,0 +1,51 @@
+// Faces to embeddings. The promises of a recogniser's card are kept here, once for all recognisers.
+#pragma once
+#include <memory>
+
+#include "facepoison/card.hpp"
+#include "facepoison/dataset.hpp"
+
+namespace facepoison {
+
+class FeatureExtractor {
+ public:
+  explicit FeatureExtractor(Card card) : card_(std::move(card)) {}
+  virtual ~FeatureExtractor() = default;
+
+  // N×D float32 on the pixels' device, raw (not normalised), differentiable with respect to the pixels.
+  // embed(faces) = embed_view(view(faces)). Throws Error(model) when the network returns another shape than the card's.
+  torch::Tensor embed(const Faces& faces) const { return embed_view(view(faces)); }
+
+  // What the recogniser looks at: N×3×side×side RGB in [0,1], warped to its template by each photo's landmarks, or
+  // resized plainly where there are none.
+  torch::Tensor view(const Faces& faces) const;
+
+  // A view to an embedding: channel order, scaling and flip averaging as on the card, then the network.
+  torch::Tensor embed_view(const torch::Tensor& view) const;
+
+  const Card& card() const { return card_; }
+  // What decides an embedding, for cache keys: contract, weights, precision, kind of device.
+  virtual Json identity() const = 0;
+
+ private:
+  virtual torch::Tensor forward(const torch::Tensor& prepared) const = 0;  // N×3×side×side, as the network wants it
+  Card card_;
+};
+
+struct RunOptions {
+  torch::Device device = torch::kCPU;
+  torch::ScalarType precision = torch::kFloat32;  // or kBFloat16: of the network only
+  bool trust_model = false;
+};
+torch::ScalarType parse_precision(const std::string& name);  // "fp32" or "bf16"; throws Error(usage)
+std::string precision_name(torch::ScalarType precision);
+
+// A TorchScript extractor. The file's hash is checked now, the network is loaded at the first embedding.
+// Throws Error(usage) for a bad card, Error(model) for a missing or altered file.
+std::shared_ptr<const FeatureExtractor> make_extractor(const Card& card, const RunOptions& options);
+std::shared_ptr<const FeatureExtractor> make_extractor(const std::string& name_or_card, const RunOptions& options);
+
+// A side×side test picture drawn by a formula, so that it needs no file: 1×3×side×side in [0,1], 8-bit values.
+torch::Tensor golden_picture(int side);
+
+}  // namespace facepoison

@@ -1,0 +1,19 @@
+// Where the project's own files are: cards, presets, models. Never looked for in the working folder.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "facepoison/files.hpp"
+
+namespace facepoison {
+
+// FACEPOISON_HOME, or the first folder above the binary that holds configs/extractors. Throws Error(usage).
+fs::path project_home();
+
+// "dlib" → <home>/<folder>/dlib.json; anything with a slash or ending in .json is a path and returned as it is.
+fs::path resolve_card(const std::string& name_or_path, const fs::path& folder);
+
+// The file stems of <home>/<folder>/*.json, sorted.
+std::vector<std::string> names_in(const fs::path& folder);
+
+}  // namespace facepoison

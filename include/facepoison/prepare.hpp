@@ -1,0 +1,30 @@
+// From a folder of photos to a data set.
+#pragma once
+#include "facepoison/dataset.hpp"
+#include "facepoison/photos.hpp"
+#include "facepoison/random.hpp"
+#include "facepoison/store.hpp"
+
+namespace facepoison {
+
+struct PrepareOptions {
+  bool detect = true;  // false: crops are squashed to the canvas, and no extractor aligns them
+  int canvas = canvas_side;
+  std::string split_rule = "seeded";  // or "facecure"
+  double train_share = 0.7;           // of the seeded rule
+  Seed seed = 0;                      // of the seeded rule
+  bool drop_duplicates = false;
+
+  static PrepareOptions from(Spec& spec);  // keys of the same names, "split" for train_share; throws Error(usage)
+  Json record() const;
+};
+
+// Decodes, finds the face (landmarks.csv before the detector), aligns to the canvas, marks duplicates, splits, and
+// writes the data set to `output`. A photo that cannot be used is a row of rejected.csv. Blocks of photos are cached in
+// the store, so that a killed run goes on. Throws Error(input) when there are no photos or no usable ones.
+Dataset prepare(const PhotoFolder& folder, const fs::path& output, const PrepareOptions& options, ArtifactStore& store);
+
+// The data set of a folder that is one already, or of a folder of photos, prepared into the store.
+Dataset dataset_of(const fs::path& path, const PrepareOptions& options, ArtifactStore& store);
+
+}  // namespace facepoison

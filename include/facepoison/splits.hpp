@@ -1,0 +1,17 @@
+// Which photos the trainer has and which are probes.
+#pragma once
+#include "facepoison/random.hpp"
+
+namespace facepoison {
+
+// Gives "train" or "test" for each of the photos, whose people are listed in order of photo id.
+// A person keeps at least one train photo, and has a test photo from two photos on.
+// Draws per person from the stream (seed, "split", person); train = share·n, rounded to nearest.
+std::vector<std::string> seeded_split(const std::vector<std::string>& people, double train_share, Seed seed);
+
+// The split of the paper's code (FaceCure eval.py): random.seed(10) once, then over sorted people
+// test = random.sample(range(n), int(0.3·n)) of the person's sorted photos, one continuing stream.
+// Deviation, listed: that code reseeds for the attacker, so each of its attackers has another draw than in this list.
+std::vector<std::string> facecure_split(const std::vector<std::string>& people);
+
+}  // namespace facepoison

@@ -1,0 +1,39 @@
+// Rows with named columns, read from CSV and written in any format that a result is printed in.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "facepoison/files.hpp"
+
+namespace facepoison {
+
+using Cell = std::variant<std::string, double, std::int64_t>;
+
+class Table {
+ public:
+  std::vector<std::string> columns;
+  std::vector<std::vector<Cell>> rows;
+  std::vector<std::string> notes;  // printed under a markdown or latex table, under "notes" in json; not in csv
+
+  void add(std::vector<Cell> row);  // asserts the number of cells
+};
+
+// The column's place. Throws Error(input) naming `where` when it is absent.
+std::size_t column(const Table& table, const std::string& name, const std::string& where);
+
+std::string text(const Cell& cell);      // numbers in the shortest form that reads back to the same value
+double as_number(const Cell& cell, const std::string& where);
+
+enum class Format { markdown, csv, json, latex };
+Format parse_format(const std::string& name);  // throws Error(usage)
+
+// csv and json give every digit; markdown and latex round to three decimals and escape what their format reserves.
+std::string print(const Table& table, Format format);
+
+// RFC 4180, header line first; every cell is text. Throws Error(input) with the line of an uneven row.
+Table parse_csv(const std::string& csv, const std::string& where);
+Table read_csv(const fs::path& path);
+
+}  // namespace facepoison

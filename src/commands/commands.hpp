@@ -1,0 +1,46 @@
+// One file a command, glue only: each adds its options to the parser and returns what to do once they are parsed.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+
+#include "facepoison/error.hpp"
+#include "facepoison/extractor.hpp"
+#include "facepoison/store.hpp"
+#include "facepoison/table.hpp"
+
+namespace facepoison {
+
+using Action = std::function<Exit()>;
+
+Action check_command(CLI::App& app);
+Action embed_command(CLI::App& app);
+Action eval_command(CLI::App& app);
+Action identify_command(CLI::App& app);
+Action list_command(CLI::App& app);
+Action perturb_command(CLI::App& app);
+Action prepare_command(CLI::App& app);
+Action table_command(CLI::App& app);
+
+// Options that several commands share.
+struct StoreOption {
+  explicit StoreOption(CLI::App& app);
+  ArtifactStore open() const;
+  std::string folder;  // "" means <home>/store
+};
+
+struct DeviceOptions {
+  explicit DeviceOptions(CLI::App& app);
+  RunOptions resolve() const;
+  std::string device = "auto", precision = "fp32";
+  bool trust_model = false;
+};
+
+// Prints to stdout, or to a file atomically.
+struct OutputOptions {
+  OutputOptions(CLI::App& app, const std::string& default_format);
+  void write(const Table& table) const;
+  std::string format, file;
+};
+
+}  // namespace facepoison

@@ -1,0 +1,34 @@
+#include "commands/commands.hpp"
+#include "facepoison/log.hpp"
+#include "facepoison/prepare.hpp"
+
+namespace facepoison {
+
+Action prepare_command(CLI::App& app) {
+  struct Options {
+    std::string photos, output;
+    PrepareOptions prepare;
+    bool no_detect = false;
+  };
+  const auto o = std::make_shared<Options>();
+  app.add_option("PHOTOS", o->photos, "a folder of photos: <person>/<photo>.jpg or <person>/face/<photo>.jpg")->required();
+  app.add_option("-o,--output", o->output, "the data set's folder")->required();
+  app.add_flag("--no-detect", o->no_detect, "the photos are crops: squash each to the canvas, align nothing");
+  app.add_option("--canvas", o->prepare.canvas, "side of the canvas in pixels; 112 with --no-detect is the paper's geometry")->capture_default_str();
+  app.add_option("--split-rule", o->prepare.split_rule, "seeded, or facecure (the paper's code)")->check(CLI::IsMember({"seeded", "facecure"}))->capture_default_str();
+  app.add_option("--split", o->prepare.train_share, "share of a person's photos that the trainer has (seeded)")->check(CLI::Range(0.0, 1.0))->capture_default_str();
+  app.add_option("--seed", o->prepare.seed, "of the seeded split")->capture_default_str();
+  app.add_flag("--drop-duplicates", o->prepare.drop_duplicates, "drop photos whose bytes an earlier photo has");
+  const auto store = std::make_shared<StoreOption>(app);
+  return [o, store] {
+    o->prepare.detect = !o->no_detect;
+    const auto folder = scan_photos(o->photos);
+    auto artifacts = store->open();
+    const Dataset dataset = prepare(folder, fs::absolute(o->output).lexically_normal(), o->prepare, artifacts);
+    const auto tests = std::count_if(dataset.photos.begin(), dataset.photos.end(), [](const Photo& photo) { return photo.test(); });
+    log_info(concat(dataset.photos.size(), " photos of ", dataset.people().size(), " people (", tests, " test), ", dataset.rejected, " rejected, in ", dataset.folder.string()));
+    return Exit::ok;
+  };
+}
+
+}  // namespace facepoison

@@ -1,0 +1,30 @@
+#include "facepoison/interrupt.hpp"
+
+#include <csignal>
+
+#include "facepoison/error.hpp"
+
+namespace facepoison {
+namespace {
+
+volatile std::sig_atomic_t pending = 0;
+
+void remember(int signal) {
+  pending = signal;
+  std::signal(signal, SIG_DFL);  // a second one ends the process at once
+}
+
+}  // namespace
+
+void install_signal_handlers() {
+  std::signal(SIGINT, remember);
+  std::signal(SIGTERM, remember);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+void stop_if_interrupted() {
+  if (pending == SIGINT) throw Error(Exit::interrupted, "interrupted; the same command goes on from here");
+  if (pending == SIGTERM) throw Error(Exit::terminated, "terminated; the same command goes on from here");
+}
+
+}  // namespace facepoison

@@ -1,0 +1,87 @@
+#include "facepoison/model.hpp"
+
+#include <ATen/Parallel.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/cuda.h>
+
+#include <fstream>
+
+#include "facepoison/error.hpp"
+#include "facepoison/home.hpp"
+#include "facepoison/spec.hpp"
+
+namespace facepoison {
+namespace {
+
+// The hash that the conversion on this machine wrote beside the file, or "".
+std::string converted_hash(const fs::path& model) {
+  const auto record = fs::path(model).replace_extension(".json");
+  if (!fs::exists(record)) return "";
+  const Json json = read_json(record);
+  return json.is_object() && json.contains("sha256") && json["sha256"].is_string() ? json["sha256"].get<std::string>() : "";
+}
+
+std::string first_bytes(const fs::path& path) {
+  std::string bytes(64, '\0');
+  std::ifstream in(path, std::ios::binary);
+  in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<std::size_t>(in.gcount()));
+  return bytes;
+}
+
+// The first line, without LibTorch's C++ stack trace.
+std::string brief(const std::string& what) { return what.substr(0, what.find('\n')); }
+
+}  // namespace
+
+torch::Device parse_device(const std::string& name) {
+  const auto count = static_cast<int>(torch::cuda::device_count());
+  if (name == "cpu") return torch::kCPU;
+  if (name == "auto") return count > 0 ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
+  if (name != "cuda" && !name.starts_with("cuda:")) throw Error(Exit::usage, concat("device \"", name, "\": it is auto, cpu, cuda or cuda:N"));
+  int index = 0;
+  if (name.size() > 5) {
+    const std::string digits = name.substr(5);
+    if (digits.size() > 3 || digits.find_first_not_of("0123456789") != std::string::npos) throw Error(Exit::usage, concat("device \"", name, "\": N of cuda:N is a number"));
+    index = std::stoi(digits);
+  }
+  if (index >= count) throw Error(Exit::device, concat("device ", name, ": LibTorch sees ", count, " CUDA devices", count == 0 ? " (a CPU build, or no driver)" : ""));
+  return torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(index));
+}
+
+ModelFile verify_model(const std::string& file, const fs::path& card_folder, const std::string& expected, bool trust) {
+  ModelFile model;
+  model.path = file.find('/') == std::string::npos ? project_home() / "models" / file : (card_folder / file).lexically_normal();
+  if (!fs::exists(model.path))
+    throw Error(Exit::model, concat("no such model: ", model.path.string(), "; scripts/fetch_models.py ", fs::path(file).stem().string(), " fetches it where a registry ships it"));
+  const auto start = first_bytes(model.path);
+  if (const auto first = start.find_first_not_of(" \t\r\n"); first != std::string::npos && start[first] == '<')
+    throw Error(Exit::model, concat(model.path.string(), " is an HTML page, not a model: the download went wrong"));
+  model.sha256 = sha256_of_file(model.path);
+  const std::string known = expected.empty() ? converted_hash(model.path) : expected;
+  if (known.empty() && !trust)
+    throw Error(Exit::model, concat(model.path.string(), ": its card names no sha256 and no conversion left one beside it; a model is code: --trust-model runs it all the same"));
+  if (!known.empty() && known != model.sha256 && !trust)
+    throw Error(Exit::model, concat(model.path.string(), " has the sha256 ", model.sha256, ", expected ", known, ": altered or half fetched; fetch it again"));
+  return model;
+}
+
+torch::jit::Module load_model(const ModelFile& file, torch::Device device, torch::ScalarType precision) {
+  torch::jit::setGraphExecutorOptimize(false);
+  torch::jit::Module module;
+  try {
+    module = torch::jit::load(file.path.string(), torch::kCPU);
+  } catch (const std::exception& error) {  // c10::Error, or what the archive's reader lets through
+    throw Error(Exit::model, concat(file.path.string(), " is no TorchScript file, or a truncated one: ", brief(error.what())));
+  }
+  module.eval();
+  module.to(device);
+  if (precision != torch::kFloat32) module.to(precision);
+  for (auto parameter : module.parameters()) {
+    parameter.set_requires_grad(false);
+    if (parameter.dim() == 4) parameter.set_data(parameter.contiguous(torch::MemoryFormat::ChannelsLast));
+  }
+  return module;
+}
+
+}  // namespace facepoison

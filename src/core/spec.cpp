@@ -1,0 +1,197 @@
+#include "facepoison/spec.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "facepoison/error.hpp"
+
+namespace facepoison {
+
+struct Spec::Node {
+  Json value;
+  std::string where;
+  Json record = Json::object();
+  std::set<std::string> known;
+  std::map<std::string, std::shared_ptr<Node>> children;
+};
+
+Spec::Spec(Json value, std::string where) : node_(std::make_shared<Node>()) {
+  if (!value.is_object()) throw Error(Exit::usage, concat(where, ": found ", value.dump(), ", expected an object { … }"));
+  node_->value = std::move(value);
+  node_->where = std::move(where);
+}
+
+void Spec::fail(const std::string& key, const std::string& problem) const {
+  throw Error(Exit::usage, concat(node_->where, ", key \"", key, "\": ", problem));
+}
+
+const Json* Spec::find(const std::string& key, bool required) const {
+  node_->known.insert(key);
+  const auto found = node_->value.find(key);
+  if (found != node_->value.end()) return &*found;
+  if (!required) return nullptr;
+  // A misspelt required key is the likelier story than a forgotten one.
+  for (const auto& [other, value] : node_->value.items())
+    if (!node_->known.count(other) && nearest_name(other, {key}) == key)
+      fail(other, concat("unknown key; did you mean \"", key, "\"?"));
+  fail(key, "missing");
+}
+
+bool Spec::has(const std::string& key) const { return node_->value.contains(key); }
+
+std::string Spec::text(const std::string& key, std::optional<std::string> fallback) {
+  const Json* found = find(key, !fallback);
+  if (found && !found->is_string()) fail(key, concat("found ", found->dump(), ", expected a text"));
+  const auto value = found ? found->get<std::string>() : *fallback;
+  node_->record[key] = value;
+  return value;
+}
+
+std::string Spec::choice(const std::string& key, const std::vector<std::string>& choices, std::optional<std::string> fallback) {
+  const auto value = text(key, std::move(fallback));
+  if (std::find(choices.begin(), choices.end(), value) == choices.end()) {
+    std::string list;
+    for (const auto& one : choices) list += (list.empty() ? "" : ", ") + one;
+    fail(key, concat("found \"", value, "\", expected one of ", list));
+  }
+  return value;
+}
+
+double Spec::number(const std::string& key, double low, double high, std::optional<double> fallback) {
+  const Json* found = find(key, !fallback);
+  if (found && !found->is_number()) fail(key, concat("found ", found->dump(), ", expected a number"));
+  const double value = found ? found->get<double>() : *fallback;
+  if (!(value >= low && value <= high)) fail(key, concat("found ", value, ", expected a number from ", low, " to ", high));
+  node_->record[key] = value;
+  return value;
+}
+
+std::int64_t Spec::integer(const std::string& key, std::int64_t low, std::int64_t high, std::optional<std::int64_t> fallback) {
+  const Json* found = find(key, !fallback);
+  if (found && !found->is_number_integer()) fail(key, concat("found ", found->dump(), ", expected a whole number"));
+  const auto value = found ? found->get<std::int64_t>() : *fallback;
+  if (value < low || value > high) fail(key, concat("found ", value, ", expected a whole number from ", low, " to ", high));
+  node_->record[key] = value;
+  return value;
+}
+
+bool Spec::flag(const std::string& key, std::optional<bool> fallback) {
+  const Json* found = find(key, !fallback);
+  if (found && !found->is_boolean()) fail(key, concat("found ", found->dump(), ", expected true or false"));
+  const bool value = found ? found->get<bool>() : *fallback;
+  node_->record[key] = value;
+  return value;
+}
+
+std::vector<std::string> Spec::texts(const std::string& key, std::optional<std::vector<std::string>> fallback) {
+  const Json* found = find(key, !fallback);
+  std::vector<std::string> values;
+  if (!found) values = *fallback;
+  else if (!found->is_array()) fail(key, concat("found ", found->dump(), ", expected a list of texts"));
+  else
+    for (const auto& item : *found) {
+      if (!item.is_string()) fail(key, concat("found ", item.dump(), " in the list, expected a text"));
+      values.push_back(item.get<std::string>());
+    }
+  node_->record[key] = values;
+  return values;
+}
+
+std::vector<double> Spec::numbers(const std::string& key, std::size_t count) {
+  const Json& found = *find(key, true);
+  std::vector<double> values;
+  if (found.is_array())
+    for (const auto& item : found)
+      if (item.is_number()) values.push_back(item.get<double>());
+  if (!found.is_array() || values.size() != count || found.size() != count)
+    fail(key, concat("found ", found.dump(), ", expected a list of ", count, " numbers"));
+  node_->record[key] = values;
+  return values;
+}
+
+Json Spec::raw(const std::string& key, std::optional<Json> fallback) {
+  const Json* found = find(key, !fallback);
+  return node_->record[key] = found ? *found : *fallback;
+}
+
+Spec Spec::object(const std::string& key) {
+  const Json& found = *find(key, true);
+  if (!found.is_object()) fail(key, concat("found ", found.dump(), ", expected an object { … }"));
+  Spec child(found, node_->where + ", " + key);
+  node_->children[key] = child.node_;
+  node_->record[key] = nullptr;  // keeps the place; record() fills it
+  return child;
+}
+
+void Spec::finish() const {
+  const std::vector<std::string> known(node_->known.begin(), node_->known.end());
+  for (const auto& [key, value] : node_->value.items()) {
+    if (node_->known.count(key)) continue;
+    const auto near = nearest_name(key, known);
+    std::string list;
+    for (const auto& name : known) list += (list.empty() ? "" : ", ") + name;
+    fail(key, near.empty() ? concat("unknown key; known are ", list) : concat("unknown key; did you mean \"", near, "\"?"));
+  }
+  for (const auto& [key, child] : node_->children) Spec(child).finish();
+}
+
+Json Spec::record() const {
+  Json out = node_->record;
+  for (const auto& [key, child] : node_->children) out[key] = Spec(child).record();
+  return out;
+}
+
+const std::string& Spec::where() const { return node_->where; }
+
+Json parse_json(const std::string& text, const std::string& where) {
+  if (text.size() > (std::size_t{64} << 20)) throw Error(Exit::usage, concat(where, ": more than 64 MB of JSON"));
+  std::vector<std::set<std::string>> keys;  // of the objects that are open, to refuse a key given twice
+  std::string problem;
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    if (depth > 64 && problem.empty()) problem = "more than 64 levels deep";
+    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys.pop_back();
+    if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second && problem.empty())
+      problem = concat("key \"", parsed.get<std::string>(), "\" is given twice");
+    return true;
+  };
+  try {
+    Json value = Json::parse(text, watch, true, true);  // comments are allowed
+    if (!problem.empty()) throw Error(Exit::usage, concat(where, ": ", problem));
+    return value;
+  } catch (const Json::parse_error& error) {
+    std::string what = error.what();
+    const auto start = what.find("] ");
+    throw Error(Exit::usage, concat(where, ": not JSON: ", start == std::string::npos ? what : what.substr(start + 2)));
+  }
+}
+
+Json read_json(const fs::path& path) {
+  if (!fs::exists(path)) throw Error(Exit::usage, concat("no such file: ", path.string()));
+  return parse_json(read_file(path), path.string());
+}
+
+std::string nearest_name(const std::string& word, const std::vector<std::string>& known) {
+  std::string best;
+  std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
+  for (const auto& name : known) {
+    std::vector<std::size_t> row(name.size() + 1);
+    for (std::size_t j = 0; j <= name.size(); ++j) row[j] = j;
+    for (std::size_t i = 1; i <= word.size(); ++i) {
+      std::size_t diagonal = std::exchange(row[0], i);
+      for (std::size_t j = 1; j <= name.size(); ++j) {
+        const std::size_t change = diagonal + (word[i - 1] != name[j - 1]);
+        diagonal = row[j];
+        row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
+      }
+    }
+    if (row.back() < best_distance) {
+      best_distance = row.back();
+      best = name;
+    }
+  }
+  return best;
+}
+
+}  // namespace facepoison

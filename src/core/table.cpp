@@ -1,0 +1,215 @@
+#include "facepoison/table.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "facepoison/error.hpp"
+
+namespace facepoison {
+namespace {
+
+std::string quoted(const std::string& cell) {
+  if (cell.find_first_of(",\"\r\n") == std::string::npos) return cell;
+  std::string out = "\"";
+  for (const char c : cell) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + "\"";
+}
+
+std::string rounded(const Cell& cell) {
+  const double* value = std::get_if<double>(&cell);
+  if (!value) return text(cell);
+  if (!std::isfinite(*value)) return "–";
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "%.3f", *value);
+  return buffer;
+}
+
+std::string replaced(const std::string& in, const std::map<char, std::string>& escapes) {
+  std::string out;
+  for (const char c : in) {
+    const auto found = escapes.find(c);
+    out += found == escapes.end() ? std::string(1, c) : found->second;
+  }
+  return out;
+}
+
+std::string escape_markdown(const std::string& in) { return replaced(in, {{'|', "\\|"}, {'\n', " "}, {'<', "&lt;"}}); }
+
+std::string escape_latex(const std::string& in) {
+  return replaced(in, {{'&', "\\&"}, {'%', "\\%"}, {'_', "\\_"}, {'#', "\\#"}, {'$', "\\$"}, {'{', "\\{"}, {'}', "\\}"},
+                       {'~', "\\textasciitilde{}"}, {'^', "\\textasciicircum{}"}, {'\\', "\\textbackslash{}"}, {'\n', " "}});
+}
+
+std::string joined(const std::vector<std::string>& cells, const std::string& separator) {
+  std::string out;
+  for (std::size_t i = 0; i < cells.size(); ++i) out += (i ? separator : "") + cells[i];
+  return out;
+}
+
+// The width of a UTF-8 text on a terminal, near enough: its code points.
+std::size_t width(const std::string& in) {
+  return static_cast<std::size_t>(std::count_if(in.begin(), in.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+std::string markdown(const Table& table) {
+  std::vector<std::vector<std::string>> cells(1);
+  for (const auto& name : table.columns) cells[0].push_back(escape_markdown(name));
+  for (const auto& row : table.rows) {
+    cells.emplace_back();
+    for (const auto& cell : row) cells.back().push_back(escape_markdown(rounded(cell)));
+  }
+  std::vector<std::size_t> widths(table.columns.size(), 3);
+  for (const auto& row : cells)
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
+  std::string out;
+  for (std::size_t r = 0; r < cells.size(); ++r) {
+    for (std::size_t i = 0; i < cells[r].size(); ++i) cells[r][i].append(widths[i] - width(cells[r][i]), ' ');
+    out += "| " + joined(cells[r], " | ") + " |\n";
+    if (r > 0) continue;
+    for (const auto w : widths) out += "|" + std::string(w + 2, '-');
+    out += "|\n";
+  }
+  if (!table.notes.empty()) out += "\n";
+  for (const auto& note : table.notes) out += "- " + escape_markdown(note) + "\n";
+  return out;
+}
+
+std::string csv(const Table& table) {
+  std::vector<std::string> header;
+  for (const auto& name : table.columns) header.push_back(quoted(name));
+  std::string out = joined(header, ",") + "\n";
+  for (const auto& row : table.rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) out += (i ? "," : "") + quoted(text(row[i]));
+    out += "\n";
+  }
+  return out;
+}
+
+std::string json(const Table& table) {
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (const auto& row : table.rows) {
+    nlohmann::ordered_json object;
+    for (std::size_t i = 0; i < row.size(); ++i)
+      std::visit([&](const auto& value) { object[table.columns[i]] = value; }, row[i]);  // a non-finite number prints null
+    rows.push_back(object);
+  }
+  return nlohmann::ordered_json{{"rows", rows}, {"notes", table.notes}}.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::string latex(const Table& table) {
+  std::string out = "\\begin{tabular}{" + std::string(table.columns.size(), 'l') + "}\n\\toprule\n";
+  auto line = [](std::vector<std::string> cells) {
+    for (auto& cell : cells) cell = escape_latex(cell);
+    return joined(cells, " & ") + " \\\\\n";
+  };
+  out += line(table.columns) + "\\midrule\n";
+  for (const auto& row : table.rows) {
+    std::vector<std::string> cells;
+    for (const auto& cell : row) cells.push_back(rounded(cell));
+    out += line(cells);
+  }
+  out += "\\bottomrule\n\\end{tabular}\n";
+  for (const auto& note : table.notes) out += "% " + replaced(note, {{'\n', " "}}) + "\n";
+  return out;
+}
+
+}  // namespace
+
+void Table::add(std::vector<Cell> row) {
+  assert(row.size() == columns.size());
+  rows.push_back(std::move(row));
+}
+
+std::size_t column(const Table& table, const std::string& name, const std::string& where) {
+  const auto found = std::find(table.columns.begin(), table.columns.end(), name);
+  if (found == table.columns.end()) throw Error(Exit::input, concat(where, ": no column \"", name, "\"; found ", joined(table.columns, ",")));
+  return static_cast<std::size_t>(found - table.columns.begin());
+}
+
+std::string text(const Cell& cell) {
+  if (const auto* value = std::get_if<std::string>(&cell)) return *value;
+  if (const auto* value = std::get_if<std::int64_t>(&cell)) return std::to_string(*value);
+  char buffer[32];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, std::get<double>(cell)).ptr;
+  return {buffer, end};
+}
+
+double as_number(const Cell& cell, const std::string& where) {
+  if (const auto* value = std::get_if<double>(&cell)) return *value;
+  if (const auto* value = std::get_if<std::int64_t>(&cell)) return static_cast<double>(*value);
+  const auto& word = std::get<std::string>(cell);
+  double value = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+  if (error != std::errc() || end != word.data() + word.size()) throw Error(Exit::input, concat(where, ": \"", word, "\" is not a number"));
+  return value;
+}
+
+Format parse_format(const std::string& name) {
+  if (name == "markdown") return Format::markdown;
+  if (name == "csv") return Format::csv;
+  if (name == "json") return Format::json;
+  if (name == "latex") return Format::latex;
+  throw Error(Exit::usage, concat("format \"", name, "\": it is markdown, csv, json or latex"));
+}
+
+std::string print(const Table& table, Format format) {
+  switch (format) {
+    case Format::csv: return csv(table);
+    case Format::json: return json(table);
+    case Format::latex: return latex(table);
+    default: return markdown(table);
+  }
+}
+
+Table parse_csv(const std::string& in, const std::string& where) {
+  Table table;
+  std::vector<Cell> row;
+  std::string cell;
+  std::size_t line = 1;
+  bool inside = false, any = false;
+  auto end_row = [&] {
+    row.emplace_back(std::move(cell));
+    cell.clear();
+    if (table.columns.empty())
+      for (const auto& name : row) table.columns.push_back(std::get<std::string>(name));
+    else if (row.size() == table.columns.size())
+      table.rows.push_back(row);
+    else
+      throw Error(Exit::input, concat(where, ", line ", line, ": ", row.size(), " cells; the header has ", table.columns.size()));
+    row.clear();
+    any = false;
+  };
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    const char c = in[i];
+    if (inside) {
+      if (c == '"' && i + 1 < in.size() && in[i + 1] == '"') cell += in[++i];
+      else if (c == '"') inside = false;
+      else cell += c;
+    } else if (c == '"') {
+      inside = any = true;
+    } else if (c == ',') {
+      row.emplace_back(std::move(cell));
+      cell.clear();
+      any = true;
+    } else if (c == '\n') {
+      if (any) end_row();
+      ++line;
+    } else if (c != '\r') {
+      cell += c;
+      any = true;
+    }
+  }
+  if (inside) throw Error(Exit::input, concat(where, ": a quote is never closed"));
+  if (any) end_row();
+  if (table.columns.empty()) throw Error(Exit::input, concat(where, ": empty, a header line was expected"));
+  return table;
+}
+
+Table read_csv(const fs::path& path) { return parse_csv(read_file(path), path.string()); }
+
+}  // namespace facepoison

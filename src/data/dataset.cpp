@@ -1,0 +1,137 @@
+#include "facepoison/dataset.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "facepoison/error.hpp"
+
+namespace facepoison {
+namespace {
+
+Json to_json(const Photo& photo, int side, const fs::path& folder) {
+  Json line = {{"id", photo.id}, {"person", photo.person}, {"path", photo.path.lexically_relative(folder).generic_string()},
+               {"source", photo.source}, {"source_sha256", photo.source_sha256}, {"sha256", photo.sha256}, {"side", side},
+               {"landmarks", nullptr}, {"split", photo.split}, {"duplicate_of", nullptr}};
+  if (photo.landmarks) {
+    line["landmarks"] = Json::array();
+    for (const auto& p : *photo.landmarks) line["landmarks"].push_back({p.x, p.y});
+  }
+  if (!photo.duplicate_of.empty()) line["duplicate_of"] = photo.duplicate_of;
+  return line;
+}
+
+Photo from_json(const Json& json, const fs::path& folder, const std::string& where, int& side) {
+  Spec line(json, where);
+  Photo photo{.id = line.text("id"), .person = line.text("person")};
+  const fs::path path = line.text("path");
+  if (path.is_absolute() || *path.lexically_normal().begin() == "..") line.fail("path", concat("\"", path.string(), "\" leaves the data set's folder"));
+  photo.path = folder / path;
+  photo.source = line.text("source");
+  photo.source_sha256 = line.text("source_sha256");
+  photo.sha256 = line.text("sha256");
+  const auto found_side = static_cast<int>(line.integer("side", 1, 100000));
+  if (side != 0 && side != found_side) line.fail("side", concat("found ", found_side, ", the lines before have ", side));
+  side = found_side;
+  photo.split = line.choice("split", {"train", "test", ""});
+  if (const Json duplicate = line.raw("duplicate_of"); duplicate.is_string()) photo.duplicate_of = duplicate.get<std::string>();
+  if (const Json points = line.raw("landmarks"); !points.is_null()) {
+    photo.landmarks.emplace();
+    if (!points.is_array() || points.size() != 5) line.fail("landmarks", "expected five points [x, y], or null");
+    for (std::size_t i = 0; i < 5; ++i) {
+      const Json& p = points[i];
+      if (!p.is_array() || p.size() != 2 || !p[0].is_number() || !p[1].is_number()) line.fail("landmarks", concat("found ", p.dump(), ", expected [x, y]"));
+      (*photo.landmarks)[i] = {p[0].get<double>(), p[1].get<double>()};
+    }
+  }
+  line.finish();
+  return photo;
+}
+
+}  // namespace
+
+std::vector<std::string> Dataset::people() const {
+  std::vector<std::string> names;
+  for (const auto& photo : photos) names.push_back(photo.person);
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
+bool is_dataset(const fs::path& path) { return path.filename() == "manifest.jsonl" ? fs::exists(path) : fs::exists(path / "manifest.jsonl"); }
+
+Dataset read_dataset(const fs::path& path) {
+  const fs::path manifest = fs::absolute(path.filename() == "manifest.jsonl" ? path : path / "manifest.jsonl");
+  Dataset dataset;
+  dataset.folder = manifest.parent_path();
+  const std::string bytes = read_file(manifest);
+  dataset.manifest_sha256 = sha256(bytes);
+  std::istringstream lines(bytes);
+  std::string line;
+  try {
+    for (std::size_t number = 1; std::getline(lines, line); ++number) {
+      const std::string where = concat(manifest.string(), ", line ", number);
+      Photo photo = from_json(parse_json(line, where), dataset.folder, where, dataset.side);
+      if (!dataset.photos.empty() && !(dataset.photos.back().id < photo.id))
+        throw Error(Exit::input, concat(where, ": id \"", photo.id, "\" comes after \"", dataset.photos.back().id, "\"; ids must rise"));
+      if (!fs::exists(photo.path)) throw Error(Exit::input, concat(where, ": no such picture: ", photo.path.string()));
+      dataset.photos.push_back(std::move(photo));
+    }
+  } catch (const Error& error) {
+    throw Error(Exit::input, error.what());  // a manifest is data, whatever is wrong with it
+  }
+  if (dataset.photos.empty()) throw Error(Exit::input, concat(manifest.string(), ": no photos"));
+  if (const auto path_of_rejected = dataset.folder / "rejected.csv"; fs::exists(path_of_rejected)) dataset.rejected = read_csv(path_of_rejected).rows.size();
+  return dataset;
+}
+
+void write_dataset(const fs::path& folder, const std::vector<Photo>& photos, int side, const Table& rejected) {
+  std::string lines;
+  for (const auto& photo : photos) lines += to_json(photo, side, folder).dump() + "\n";
+  write_file(folder / "rejected.csv", print(rejected, Format::csv));
+  write_file(folder / "manifest.jsonl", lines);  // last: with it the data set is whole
+}
+
+Faces Faces::to(torch::Device device) const {
+  Faces out = *this;
+  out.pixels = pixels.to(device);
+  if (landmarks.defined()) out.landmarks = landmarks.to(device);
+  return out;
+}
+
+torch::Tensor to_tensor(const Image& image) {
+  const auto bytes = torch::from_blob(const_cast<std::uint8_t*>(image.rgb.data()), {1, image.height, image.width, 3}, torch::kUInt8);
+  return bytes.permute({0, 3, 1, 2}).to(torch::kFloat32).div(255).contiguous();
+}
+
+Image to_image(const torch::Tensor& pixels) {
+  const auto chw = pixels.dim() == 4 ? pixels.squeeze(0) : pixels;
+  const auto bytes = chw.detach().to(torch::kCPU).mul(255).round().clamp(0, 255).to(torch::kUInt8).permute({1, 2, 0}).contiguous();
+  const auto* data = bytes.data_ptr<std::uint8_t>();
+  return {static_cast<int>(bytes.size(1)), static_cast<int>(bytes.size(0)), {data, data + bytes.numel()}};
+}
+
+Faces load_faces(std::span<const Photo> photos) {
+  Faces faces;
+  std::vector<torch::Tensor> pixels;
+  std::vector<double> points;
+  for (const auto& photo : photos) {
+    try {
+      pixels.push_back(to_tensor(decode_image(read_file(photo.path), Exif::ignore)));
+    } catch (const Error& error) {
+      throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(), "): ", error.what()));
+    }
+    if (pixels.back().sizes() != pixels.front().sizes())
+      throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(), ") is ", pixels.back().size(3), "×", pixels.back().size(2),
+                                   " pixels; the others are ", pixels.front().size(3), "×", pixels.front().size(2)));
+    if (photo.landmarks)
+      for (const auto& p : *photo.landmarks) points.insert(points.end(), {p.x, p.y});
+    faces.ids.push_back(photo.id);
+    faces.people.push_back(photo.person);
+  }
+  if (!points.empty() && points.size() != photos.size() * 10) throw Error(Exit::input, "photos with and without landmarks cannot be mixed");
+  faces.pixels = torch::cat(pixels);
+  if (!points.empty()) faces.landmarks = torch::tensor(points, torch::kFloat64).view({-1, 5, 2});
+  return faces;
+}
+
+}  // namespace facepoison

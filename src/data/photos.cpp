@@ -1,0 +1,109 @@
+#include "facepoison/photos.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "facepoison/error.hpp"
+#include "facepoison/log.hpp"
+#include "facepoison/table.hpp"
+
+namespace facepoison {
+namespace {
+
+bool is_photo(const fs::path& path) {
+  static const std::set<std::string> known = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"};
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return std::tolower(c); });
+  return known.count(extension) && !path.filename().string().starts_with(".");
+}
+
+bool below(const fs::path& path, const fs::path& root) {
+  const auto relative = fs::weakly_canonical(path).lexically_relative(root);
+  return !relative.empty() && *relative.begin() != "..";
+}
+
+std::vector<fs::path> photos_in(const fs::path& folder, const fs::path& canonical_root) {
+  std::vector<fs::path> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (!is_photo(entry.path()) || entry.is_directory()) continue;
+    if (below(entry.path(), canonical_root)) found.push_back(entry.path());
+    else log_warning(concat(entry.path().string(), " is a link that leaves the photo folder: passed over"));
+  }
+  return found;
+}
+
+Box parse_box(const std::string& text, const std::string& where) {
+  const auto numbers = parse_csv("a,b,c,d\n" + text, where);
+  if (numbers.rows.empty()) throw Error(Exit::input, concat(where, ": no box x1,y1,x2,y2 in \"", text, "\""));
+  const auto at = [&](std::size_t i) { return as_number(numbers.rows[0][i], where); };
+  return {at(0), at(1), at(2), at(3)};
+}
+
+void read_landmarks(PhotoFolder& folder) {
+  const fs::path path = folder.root / "landmarks.csv";
+  folder.has_landmarks = fs::exists(path);
+  if (!folder.has_landmarks) return;
+  const Table table = read_csv(path);
+  if (table.columns.size() != 11 || table.columns[0] != "id")
+    throw Error(Exit::input, concat(path.string(), ": expected a header line with id and ten numbers, found ", table.columns.size(), " columns"));
+  for (std::size_t r = 0; r < table.rows.size(); ++r) {
+    Landmarks points;
+    const std::string where = concat(path.string(), ", line ", r + 2);
+    for (std::size_t i = 0; i < 5; ++i) points[i] = {as_number(table.rows[r][1 + 2 * i], where), as_number(table.rows[r][2 + 2 * i], where)};
+    if (!folder.landmarks.emplace(text(table.rows[r][0]), points).second)
+      throw Error(Exit::input, concat(where, ": \"", text(table.rows[r][0]), "\" is given twice"));
+  }
+}
+
+// FaceScrub's lists: name, image_id, face_id, url, bbox, sha256 of the full picture, separated by tabs.
+void read_facescrub(PhotoFolder& folder, const fs::path& path) {
+  std::istringstream lines(read_file(path));
+  std::string line;
+  std::getline(lines, line);  // header
+  for (std::size_t number = 2; std::getline(lines, line); ++number) {
+    std::vector<std::string> cells;
+    std::istringstream stream(line);
+    for (std::string cell; std::getline(stream, cell, '\t');) cells.push_back(cell);
+    if (cells.size() < 6) continue;
+    const Box box = parse_box(cells[4], concat(path.string(), ", line ", number));
+    std::string name = cells[0];
+    std::replace(name.begin(), name.end(), ' ', '_');
+    folder.boxes[name + "/" + sha1(cells[3])] = box;
+    folder.boxes[cells[5].substr(0, 64)] = box;
+  }
+}
+
+}  // namespace
+
+std::optional<Box> PhotoFolder::box_of(const PhotoFile& photo, const std::string& sha256) const {
+  if (photo.path.parent_path().filename() == "face" && photo.person != "face") return std::nullopt;
+  for (const auto& key : {sha256, photo.person + "/" + photo.path.stem().string()})
+    if (const auto found = boxes.find(key); found != boxes.end()) return found->second;
+  return std::nullopt;
+}
+
+PhotoFolder scan_photos(const fs::path& root) {
+  if (!fs::is_directory(root)) throw Error(Exit::input, concat(root.string(), ": ", fs::exists(root) ? "not a folder" : "no such folder"));
+  PhotoFolder folder;
+  folder.root = fs::canonical(root);
+  for (const auto& entry : fs::directory_iterator(folder.root)) {
+    const auto name = entry.path().filename().string();
+    if (name.starts_with("facescrub_") && entry.path().extension() == ".txt") read_facescrub(folder, entry.path());
+    if (!entry.is_directory() || name.starts_with(".")) {
+      if (!entry.is_directory() && is_photo(entry.path()))
+        log_warning(concat(entry.path().string(), " is in no person's folder: passed over"));
+      continue;
+    }
+    auto files = photos_in(entry.path() / "face", folder.root);
+    if (files.empty()) files = photos_in(entry.path(), folder.root);
+    if (files.empty()) folder.empty_people.push_back(name);
+    for (const auto& path : files) folder.photos.push_back({path.lexically_relative(folder.root).generic_string(), name, path});
+  }
+  std::sort(folder.photos.begin(), folder.photos.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  std::sort(folder.empty_people.begin(), folder.empty_people.end());
+  read_landmarks(folder);
+  return folder;
+}
+
+}  // namespace facepoison

@@ -1,0 +1,235 @@
+#include "facepoison/prepare.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "facepoison/error.hpp"
+#include "facepoison/interrupt.hpp"
+#include "facepoison/log.hpp"
+#include "facepoison/splits.hpp"
+
+namespace facepoison {
+namespace {
+
+constexpr std::size_t block_size = 32;
+
+// How a photo's face is found. Landmarks in a file win over the detector, so that rendered faces need none.
+enum class Source { landmarks_file, detector, none };
+
+Source source_of(const PhotoFolder& folder, const PrepareOptions& options) {
+  return !options.detect ? Source::none : folder.has_landmarks ? Source::landmarks_file : Source::detector;
+}
+
+struct Context {
+  const PhotoFolder& folder;
+  const PrepareOptions& options;
+  Source source;
+  std::unique_ptr<FaceDetector> detector;  // where the source is the detector
+};
+
+// The face that FaceScrub's box means, else the one that fills most of the picture's middle.
+const Detection& choose(const std::vector<Detection>& faces, const Image& image, const std::optional<Box>& box) {
+  const auto rank = [&](const Detection& face) {
+    if (box) return overlap(face.box, *box);
+    const double dx = (face.box.x1 + face.box.x2) / image.width - 1, dy = (face.box.y1 + face.box.y2) / image.height - 1;
+    return face.box.area() / (static_cast<double>(image.width) * image.height) - 0.5 * (dx * dx + dy * dy);
+  };
+  return *std::max_element(faces.begin(), faces.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+}
+
+Landmarks find_landmarks(const Context& context, const PhotoFile& photo, const Image& image, const std::optional<Box>& box) {
+  if (context.source == Source::landmarks_file) {
+    const auto found = context.folder.landmarks.find(photo.id);
+    if (found == context.folder.landmarks.end()) throw Error(Exit::input, "not in landmarks.csv");
+    return found->second;
+  }
+  const auto faces = context.detector->detect(image);
+  if (faces.empty()) throw Error(Exit::input, "no face found");
+  const auto& face = choose(faces, image, box);
+  if (box && overlap(face.box, *box) < 0.2) throw Error(Exit::input, "no face found at FaceScrub's box");
+  return face.landmarks;
+}
+
+// As PIL's default resize, which the reference code uses: bicubic, antialiased, the aspect ratio given up.
+Image squash(const Image& image, int side) {
+  return to_image(at::_upsample_bicubic2d_aa(to_tensor(image), {side, side}, false));
+}
+
+// One photo's row of a block: its canvas picture's place, or why it was refused.
+Json prepare_photo(const Context& context, const PhotoFile& photo, const std::string& source_sha256, const fs::path& canvas_path) {
+  Json row = {{"refused", nullptr}, {"sha256", nullptr}, {"landmarks", nullptr}};
+  try {
+    const Image image = decode_image(read_file(photo.path), Exif::rotate);
+    Image canvas;
+    if (context.source == Source::none) {
+      canvas = squash(image, context.options.canvas);
+    } else {
+      const auto landmarks = find_landmarks(context, photo, image, context.folder.box_of(photo, source_sha256));
+      const auto to_canvas = fit_similarity(landmarks, canvas_landmarks());
+      canvas = warp_image(image, to_canvas, context.options.canvas);
+      row["landmarks"] = Json::array();
+      for (const auto& p : landmarks) {
+        const Point q = to_canvas.apply(p);
+        row["landmarks"].push_back({q.x, q.y});
+      }
+    }
+    const std::string png = encode_png(canvas);
+    write_file(canvas_path, png);
+    row["sha256"] = sha256(png);
+  } catch (const Error& error) {
+    if (error.code() != Exit::input) throw;
+    row["refused"] = error.what();
+  }
+  return row;
+}
+
+struct Block {
+  std::vector<PhotoFile> photos;  // of one person
+  std::vector<std::string> hashes;
+};
+
+std::vector<Block> cut_into_blocks(const std::vector<PhotoFile>& photos) {
+  std::vector<Block> blocks;
+  for (const auto& photo : photos) {
+    if (blocks.empty() || blocks.back().photos.size() == block_size || blocks.back().photos.back().person != photo.person) blocks.emplace_back();
+    blocks.back().photos.push_back(photo);
+    blocks.back().hashes.push_back(sha256_of_file(photo.path));
+  }
+  return blocks;
+}
+
+Json key_of(const Context& context, const Block& block) {
+  Json photos = Json::array();
+  for (std::size_t i = 0; i < block.photos.size(); ++i) {
+    Json photo = {block.hashes[i]};
+    if (const auto box = context.folder.box_of(block.photos[i], block.hashes[i])) photo.push_back({box->x1, box->y1, box->x2, box->y2});
+    if (const auto found = context.folder.landmarks.find(block.photos[i].id); context.source == Source::landmarks_file && found != context.folder.landmarks.end())
+      for (const auto& p : found->second) photo.push_back({p.x, p.y});
+    photos.push_back(photo);
+  }
+  return {{"format", 1}, {"source", static_cast<int>(context.source)}, {"side", context.options.canvas},
+          {"detector", context.detector ? context.detector->sha256() : ""}, {"photos", photos}};
+}
+
+void fill_block(const Context& context, const Block& block, const fs::path& folder) {
+  Json rows = Json::array();
+  for (std::size_t i = 0; i < block.photos.size(); ++i) {
+    stop_if_interrupted();
+    rows.push_back(prepare_photo(context, block.photos[i], block.hashes[i], folder / concat(i, ".png")));
+  }
+  write_file(folder / "rows.json", rows.dump());
+}
+
+Photo photo_of(const PhotoFile& file, const std::string& source_sha256, const Json& row, const fs::path& output) {
+  Photo photo{.id = file.id, .person = file.person, .path = output / "canvas" / (file.id + ".png")};
+  photo.sha256 = row["sha256"].get<std::string>();
+  photo.source = file.id;
+  photo.source_sha256 = source_sha256;
+  if (!row["landmarks"].is_null()) {
+    photo.landmarks.emplace();
+    for (std::size_t i = 0; i < 5; ++i) (*photo.landmarks)[i] = {row["landmarks"][i][0].get<double>(), row["landmarks"][i][1].get<double>()};
+  }
+  return photo;
+}
+
+// Marks every photo whose bytes an earlier one has, of whichever person, and drops it where asked.
+void mark_duplicates(std::vector<Photo>& photos, bool drop, Table& rejected) {
+  std::map<std::string, const Photo*> first;
+  std::vector<Photo> kept;
+  kept.reserve(photos.size());
+  std::size_t within = 0, across = 0;
+  for (auto& photo : photos) {
+    const auto [found, is_new] = first.emplace(photo.source_sha256, &photo);
+    if (!is_new) {
+      photo.duplicate_of = found->second->id;
+      ++(found->second->person == photo.person ? within : across);
+      if (drop) rejected.add({photo.id, photo.person, "duplicate of " + photo.duplicate_of});
+    }
+    if (is_new || !drop) kept.push_back(photo);
+  }
+  if (within + across > 0)
+    log_warning(concat("exact duplicates: ", within, " within and ", across, " across people, ", drop ? "dropped" : "kept and flagged (--drop-duplicates drops them)"));
+  photos = std::move(kept);
+}
+
+void split(std::vector<Photo>& photos, const PrepareOptions& options) {
+  std::vector<std::string> people;
+  for (const auto& photo : photos) people.push_back(photo.person);
+  const auto sides = options.split_rule == "facecure" ? facecure_split(people) : seeded_split(people, options.train_share, options.seed);
+  for (std::size_t i = 0; i < photos.size(); ++i) photos[i].split = sides[i];
+}
+
+Context make_context(const PhotoFolder& folder, const PrepareOptions& options) {
+  Context context{folder, options, source_of(folder, options), nullptr};
+  if (options.detect && options.canvas != canvas_side)
+    throw Error(Exit::usage, concat("canvas ", options.canvas, " goes with no detection: an aligned canvas is ", canvas_side, " pixels, so that it holds every template"));
+  if (context.source == Source::detector) context.detector = std::make_unique<FaceDetector>();
+  return context;
+}
+
+}  // namespace
+
+PrepareOptions PrepareOptions::from(Spec& spec) {
+  PrepareOptions options;
+  options.detect = spec.flag("detect", options.detect);
+  options.canvas = static_cast<int>(spec.integer("canvas", 16, 4096, canvas_side));
+  options.split_rule = spec.choice("split_rule", {"seeded", "facecure"}, options.split_rule);
+  options.train_share = spec.number("split", 0, 1, options.train_share);
+  options.seed = static_cast<Seed>(spec.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 0));
+  options.drop_duplicates = spec.flag("drop_duplicates", options.drop_duplicates);
+  return options;
+}
+
+Json PrepareOptions::record() const {
+  return {{"detect", detect}, {"canvas", canvas}, {"split_rule", split_rule}, {"split", train_share}, {"seed", seed}, {"drop_duplicates", drop_duplicates}};
+}
+
+Dataset prepare(const PhotoFolder& folder, const fs::path& output, const PrepareOptions& options, ArtifactStore& store) {
+  if (folder.photos.empty()) throw Error(Exit::input, concat(folder.root.string(), ": no photos; expected <person>/<photo>.jpg or <person>/face/<photo>.jpg"));
+  const Context context = make_context(folder, options);
+  Table rejected{{"id", "person", "reason"}, {}, {}};
+  std::vector<Photo> photos;
+  for (const auto& person : folder.empty_people) {
+    log_warning(concat("person ", person, " has no photos"));
+    rejected.add({person + "/", person, "no photos in this folder"});
+  }
+  Progress progress("prepare", folder.photos.size());
+  for (const auto& block : cut_into_blocks(folder.photos)) {
+    stop_if_interrupted();
+    const auto made = store.get_or_make("prepared", key_of(context, block), [&](const fs::path& at) { fill_block(context, block, at); });
+    const Json rows = read_json(made / "rows.json");
+    for (std::size_t i = 0; i < block.photos.size(); ++i) {
+      const auto& file = block.photos[i];
+      if (!rows[i]["refused"].is_null()) {
+        rejected.add({file.id, file.person, rows[i]["refused"].get<std::string>()});
+        continue;
+      }
+      photos.push_back(photo_of(file, block.hashes[i], rows[i], output));
+      link_or_copy(made / concat(i, ".png"), photos.back().path);
+    }
+    progress.advance(block.photos.size());
+  }
+  mark_duplicates(photos, options.drop_duplicates, rejected);
+  if (photos.empty()) throw Error(Exit::input, concat(folder.root.string(), ": every photo was refused; the first: ", text(rejected.rows.at(0).at(2))));
+  split(photos, options);
+  write_dataset(output, photos, options.canvas, rejected);
+  Json record = {{"photos", folder.root.string()}, {"options", options.record()}, {"detector", context.detector ? context.detector->sha256() : ""}};
+  write_file(output / "prepare.json", record.dump(1) + "\n");
+  return read_dataset(output);
+}
+
+Dataset dataset_of(const fs::path& path, const PrepareOptions& options, ArtifactStore& store) {
+  if (is_dataset(path)) return read_dataset(path);
+  const PhotoFolder folder = scan_photos(path);
+  const Context context = make_context(folder, options);
+  Json blocks = Json::array();
+  for (const auto& block : cut_into_blocks(folder.photos)) {
+    Json key = key_of(context, block);
+    for (const auto& photo : block.photos) key["ids"].push_back(photo.id);
+    blocks.push_back(sha256(key.dump()));
+  }
+  const Json key = {{"format", 1}, {"options", options.record()}, {"empty", folder.empty_people}, {"blocks", blocks}};
+  return read_dataset(store.get_or_make("dataset", key, [&](const fs::path& at) { prepare(folder, at, options, store); }));
+}
+
+}  // namespace facepoison

@@ -1,0 +1,37 @@
+#include "facepoison/splits.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace facepoison {
+namespace {
+
+std::map<std::string, std::vector<std::size_t>> rows_by_person(const std::vector<std::string>& people) {
+  std::map<std::string, std::vector<std::size_t>> rows;  // std::map: people in the order of their bytes
+  for (std::size_t i = 0; i < people.size(); ++i) rows[people[i]].push_back(i);
+  return rows;
+}
+
+}  // namespace
+
+std::vector<std::string> seeded_split(const std::vector<std::string>& people, double train_share, Seed seed) {
+  std::vector<std::string> split(people.size(), "train");
+  for (auto& [person, rows] : rows_by_person(people)) {
+    const auto n = static_cast<long>(rows.size());
+    const long train = n < 2 ? n : std::clamp(std::lround(train_share * static_cast<double>(n)), 1L, n - 1);
+    Stream(seed, "split", person).shuffle(rows);
+    for (long i = train; i < n; ++i) split[rows[static_cast<std::size_t>(i)]] = "test";
+  }
+  return split;
+}
+
+std::vector<std::string> facecure_split(const std::vector<std::string>& people) {
+  std::vector<std::string> split(people.size(), "train");
+  PythonRandom random(10);
+  for (const auto& [person, rows] : rows_by_person(people))
+    for (const auto i : random.sample(rows.size(), static_cast<std::size_t>(0.3 * static_cast<double>(rows.size())))) split[rows[i]] = "test";
+  return split;
+}
+
+}  // namespace facepoison

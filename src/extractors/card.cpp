@@ -1,0 +1,79 @@
+#include "facepoison/card.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+#include "facepoison/error.hpp"
+#include "facepoison/geometry.hpp"
+#include "facepoison/home.hpp"
+
+namespace facepoison {
+namespace {
+
+const fs::path folder = "configs/extractors";
+
+std::array<double, 3> three(Spec& spec, const std::string& key) {
+  const auto values = spec.numbers(key, 3);
+  return {values[0], values[1], values[2]};
+}
+
+}  // namespace
+
+Json Card::contract() const {
+  return {{"side", side}, {"template", template_name}, {"bgr", bgr}, {"scale", scale}, {"mean", mean}, {"std", std},
+          {"interpolation", interpolation}, {"antialias", antialias}, {"resize", resize}, {"method", method},
+          {"flip_averaging", flip_averaging}, {"dimension", dimension}};
+}
+
+Card read_card(const std::string& name_or_path) {
+  Card card;
+  card.path = resolve_card(name_or_path, folder);
+  if (!fs::exists(card.path)) {
+    const auto names = names_in(folder);
+    const auto near = nearest_name(name_or_path, names);
+    std::string list;
+    for (const auto& name : names) list += (list.empty() ? "" : ", ") + name;
+    throw Error(Exit::usage, concat("no extractor \"", name_or_path, "\" (", card.path.string(), "); ", near.empty() ? "there are " + list : "did you mean " + near + "?"));
+  }
+  card.name = card.path.stem().string();
+  Spec spec(read_json(card.path), card.path.string());
+  card.title = spec.text("title");
+  card.released = spec.text("released");
+  card.licence = spec.text("licence");
+  card.notes = spec.text("notes", "");
+  card.file = spec.text("file");
+  card.sha256 = spec.text("sha256", "");
+  card.source = spec.raw("source", Json::object());
+  card.method = spec.text("method", "forward");
+  card.flip_averaging = spec.flag("flip_averaging", false);
+  card.dimension = static_cast<int>(spec.integer("dimension", 1, 65536));
+  Spec input = spec.object("input");
+  card.side = static_cast<int>(input.integer("side", 8, 4096));
+  card.template_name = input.choice("template", {"arcface-112", "dlib-150", "none"});
+  card.bgr = input.choice("channels", {"rgb", "bgr"}) == "bgr";
+  card.scale = input.number("scale", 1e-6, 1e6);
+  card.mean = three(input, "mean");
+  card.std = three(input, "std");
+  card.interpolation = input.choice("interpolation", {"bilinear", "bicubic", "nearest"}, "bilinear");
+  card.antialias = input.flag("antialias", false);
+  card.resize = input.choice("resize", {"squash", "centre-crop"}, "squash");
+  if (card.antialias && card.interpolation == "nearest") input.fail("antialias", "nearest cannot be antialiased");
+  for (const double value : card.std)
+    if (value == 0) input.fail("std", "a zero, by which nothing can be divided");
+  if (spec.has("golden")) {
+    Spec golden = spec.object("golden");
+    card.golden = card.path.parent_path() / golden.text("file");
+    golden.text("made_with", "");
+  }
+  spec.finish();
+  return card;
+}
+
+std::vector<Card> all_cards() {
+  std::vector<Card> cards;
+  for (const auto& name : names_in(folder)) cards.push_back(read_card(name));
+  std::sort(cards.begin(), cards.end(), [](const Card& a, const Card& b) { return std::tie(a.released, a.name) < std::tie(b.released, b.name); });
+  return cards;
+}
+
+}  // namespace facepoison

@@ -1,0 +1,88 @@
+#include "facepoison/extractor.hpp"
+
+#include "facepoison/error.hpp"
+
+namespace facepoison {
+namespace {
+
+// For each photo, where in the canvas each pixel of the template's square lies: N×side×side×2 in grid_sample's units.
+torch::Tensor sampling_grid(const Faces& faces, const Landmarks& target, int side) {
+  const auto landmarks = faces.landmarks.to(torch::kCPU).contiguous();
+  const auto points = landmarks.accessor<double, 3>();
+  auto maps = torch::empty({faces.size(), 2, 3}, torch::kFloat64);
+  auto map = maps.accessor<double, 3>();
+  const double w = static_cast<double>(faces.pixels.size(3) - 1), h = static_cast<double>(faces.pixels.size(2) - 1);
+  for (std::int64_t n = 0; n < faces.size(); ++n) {
+    Landmarks from;
+    for (std::int64_t i = 0; i < 5; ++i) from[static_cast<std::size_t>(i)] = {points[n][i][0], points[n][i][1]};
+    const Similarity s = fit_similarity(from, target).inverse();
+    // align_corners: −1 and 1 are the centres of the first and the last pixel.
+    map[n][0][0] = 2 * s.a / w, map[n][0][1] = -2 * s.b / w, map[n][0][2] = 2 * s.tx / w - 1;
+    map[n][1][0] = 2 * s.b / h, map[n][1][1] = 2 * s.a / h, map[n][1][2] = 2 * s.ty / h - 1;
+  }
+  const auto axis = torch::arange(side, torch::kFloat64);
+  const auto mesh = torch::meshgrid({axis, axis}, "ij");  // y, x
+  const auto positions = torch::stack({mesh[1], mesh[0], torch::ones_like(mesh[0])}, -1).view({-1, 3});
+  return positions.matmul(maps.transpose(1, 2)).view({faces.size(), side, side, 2}).to(faces.pixels.options());
+}
+
+torch::Tensor resize(const torch::Tensor& pixels, std::int64_t height, std::int64_t width, const Card& card) {
+  if (pixels.size(2) == height && pixels.size(3) == width) return pixels;
+  const std::vector<std::int64_t> size = {height, width};
+  if (card.interpolation == "nearest") return at::upsample_nearest2d(pixels, size);
+  // Bicubic overshoots, and PIL and OpenCV clip what they write.
+  if (card.interpolation == "bicubic") return (card.antialias ? at::_upsample_bicubic2d_aa(pixels, size, false) : at::upsample_bicubic2d(pixels, size, false)).clamp(0, 1);
+  return card.antialias ? at::_upsample_bilinear2d_aa(pixels, size, false) : at::upsample_bilinear2d(pixels, size, false);
+}
+
+// No landmarks: the whole picture, as the paper's code does it.
+torch::Tensor plain_view(const torch::Tensor& pixels, const Card& card) {
+  const std::int64_t side = card.side;
+  if (card.resize == "squash") return resize(pixels, side, side, card);
+  const std::int64_t height = pixels.size(2), width = pixels.size(3), shorter = std::min(height, width);
+  const auto resized = resize(pixels, side * height / shorter, side * width / shorter, card);
+  return resized.narrow(2, (resized.size(2) - side) / 2, side).narrow(3, (resized.size(3) - side) / 2, side);
+}
+
+}  // namespace
+
+torch::Tensor FeatureExtractor::view(const Faces& faces) const {
+  const auto target = template_landmarks(card_.template_name, card_.side);
+  if (!faces.landmarks.defined() || !target) return plain_view(faces.pixels, card_);
+  const auto mode = card_.interpolation == "bilinear" ? 0 : card_.interpolation == "nearest" ? 1 : 2;
+  return at::grid_sampler(faces.pixels, sampling_grid(faces, *target, card_.side), mode, /*zeros outside*/ 0, /*align_corners*/ true);
+}
+
+torch::Tensor FeatureExtractor::embed_view(const torch::Tensor& view) const {
+  const auto options = torch::TensorOptions(torch::kFloat32).device(view.device());
+  const auto mean = torch::tensor({card_.mean[0], card_.mean[1], card_.mean[2]}, options).view({1, 3, 1, 1});
+  const auto std = torch::tensor({card_.std[0], card_.std[1], card_.std[2]}, options).view({1, 3, 1, 1});
+  const auto ordered = card_.bgr ? view.flip(1) : view;
+  const auto prepared = ((ordered * card_.scale - mean) / std).contiguous(torch::MemoryFormat::ChannelsLast);
+  auto embedding = forward(prepared);
+  if (card_.flip_averaging) embedding = (embedding + forward(prepared.flip(3))) / 2;
+  if (embedding.dim() != 2 || embedding.size(0) != view.size(0) || embedding.size(1) != card_.dimension)
+    throw Error(Exit::model, concat(card_.name, ": the network gave the shape ", embedding.sizes(), " for ", view.size(0), " faces; its card says ", view.size(0), "×", card_.dimension));
+  return embedding;
+}
+
+torch::ScalarType parse_precision(const std::string& name) {
+  if (name == "fp32") return torch::kFloat32;
+  if (name == "bf16") return torch::kBFloat16;
+  throw Error(Exit::usage, concat("precision \"", name, "\": it is fp32 or bf16"));
+}
+
+std::string precision_name(torch::ScalarType precision) { return precision == torch::kBFloat16 ? "bf16" : "fp32"; }
+
+torch::Tensor golden_picture(int side) {
+  const auto tri = [](int t) { return t % 256 < 128 ? 2 * (t % 256) : 511 - 2 * (t % 256); };
+  auto picture = torch::empty({1, 3, side, side});
+  auto at = picture.accessor<float, 4>();
+  for (int c = 0; c < 3; ++c)
+    for (int y = 0; y < side; ++y)
+      for (int x = 0; x < side; ++x)
+        at[0][c][y][x] = static_cast<float>((tri(x * (3 + c) + y * 5) + tri(y * (4 + c) - x * 2 + 1000) + tri(x * y / (7 + c) + c * 40)) / 3) / 255.0f;
+  return picture;
+}
+
+}  // namespace facepoison

@@ -1,0 +1,58 @@
+// A recogniser that is one TorchScript file and one card.
+#include <mutex>
+
+#include "facepoison/error.hpp"
+#include "facepoison/extractor.hpp"
+#include "facepoison/log.hpp"
+#include "facepoison/model.hpp"
+
+namespace facepoison {
+namespace {
+
+class TorchScriptExtractor final : public FeatureExtractor {
+ public:
+  TorchScriptExtractor(Card card, const RunOptions& options)
+      : FeatureExtractor(card), options_(options), file_(verify_model(card.file, card.path.parent_path(), card.sha256, options.trust_model)) {}
+
+  Json identity() const override {
+    return {{"contract", card().contract()}, {"weights", file_.sha256}, {"precision", precision_name(options_.precision)},
+            {"device", options_.device.is_cuda() ? "cuda" : "cpu"}};
+  }
+
+ private:
+  torch::Tensor forward(const torch::Tensor& prepared) const override {
+    std::call_once(loaded_, [this] {
+      log_debug(concat("loading ", file_.path.string()));
+      module_ = load_model(file_, options_.device, options_.precision);
+      if (!module_.find_method(card().method)) throw Error(Exit::model, concat(file_.path.string(), " has no method ", card().method));
+    });
+    torch::IValue output;
+    try {
+      output = module_.get_method(card().method)({prepared.to(options_.precision)});
+    } catch (const c10::OutOfMemoryError&) {
+      throw Error(Exit::resource, concat(card().name, ": out of memory for ", prepared.size(0), " faces"));
+    } catch (const std::exception& error) {  // LibTorch's own, or what the network raises
+      const std::string what = error.what();
+      throw Error(Exit::model, concat(card().name, ": the network failed on ", prepared.sizes(), ": ", what.substr(0, what.find("\nException raised from"))));
+    }
+    if (!output.isTensor()) throw Error(Exit::model, concat(card().name, ": the network returns ", output.tagKind(), ", not a tensor"));
+    return output.toTensor().to(torch::kFloat32);
+  }
+
+  RunOptions options_;
+  ModelFile file_;
+  mutable std::once_flag loaded_;
+  mutable torch::jit::Module module_;
+};
+
+}  // namespace
+
+std::shared_ptr<const FeatureExtractor> make_extractor(const Card& card, const RunOptions& options) {
+  return std::make_shared<TorchScriptExtractor>(card, options);
+}
+
+std::shared_ptr<const FeatureExtractor> make_extractor(const std::string& name_or_card, const RunOptions& options) {
+  return make_extractor(read_card(name_or_card), options);
+}
+
+}  // namespace facepoison

@@ -1,0 +1,69 @@
+// facepoison: the table of commands, and the only catch block.
+#include <iostream>
+#include <new>
+
+#include "commands/commands.hpp"
+#include "facepoison/interrupt.hpp"
+#include "facepoison/log.hpp"
+#include "facepoison/version.hpp"
+
+using namespace facepoison;
+
+namespace {
+
+struct Command {
+  const char* name;
+  const char* help;
+  Action (*configure)(CLI::App&);
+};
+
+constexpr Command commands[] = {
+    {"prepare", "make a data set of a folder of photos: find faces, align, split", prepare_command},
+};
+
+std::string version_text() {
+  return concat("facepoison ", version(), "\ncommit ", commit(), "\nLibTorch ", libtorch_version(), "\nOpenCV ", opencv_version());
+}
+
+Exit run(int argc, char** argv) {
+  CLI::App app("What protection do perturbed photos give against facial recognition? Results on stdout, the rest on stderr.", "facepoison");
+  app.set_version_flag("--version", version_text());
+  app.require_subcommand(1);
+  app.fallthrough();
+  bool quiet = false, verbose = false;
+  app.add_flag("-q,--quiet", quiet, "warnings and errors only");
+  app.add_flag("-v,--verbose", verbose, "more messages");
+  Action action;
+  for (const auto& command : commands) {
+    auto* sub = app.add_subcommand(command.name, command.help);
+    auto configured = command.configure(*sub);
+    sub->callback([&action, configured] { action = configured; });
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error, std::cout, std::cerr) == 0 ? Exit::ok : Exit::usage;
+  }
+  set_verbosity(quiet ? Verbosity::quiet : verbose ? Verbosity::verbose : Verbosity::normal);
+  return action();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  install_signal_handlers();
+  Exit code = Exit::failure;
+  try {
+    code = run(argc, argv);
+  } catch (const Error& error) {
+    log_error(error.what());
+    code = error.code();
+  } catch (const std::bad_alloc&) {
+    log_error("out of memory");
+    code = Exit::resource;
+  } catch (const std::exception& error) {
+    const std::string what = error.what();
+    log_error(what.substr(0, what.find("\nException raised from")));  // without LibTorch's C++ stack trace
+  }
+  return static_cast<int>(code);
+}

@@ -1,0 +1,14 @@
+# Writes the version and the commit that is being built into a header, touching it only when they change.
+execute_process(COMMAND git -C ${SOURCE} describe --always --dirty --abbrev=12 --exclude=*
+                OUTPUT_VARIABLE COMMIT OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+if(NOT COMMIT)
+  set(COMMIT unknown)
+endif()
+set(TEXT "#pragma once\n#define FACEPOISON_VERSION \"${VERSION}\"\n#define FACEPOISON_COMMIT \"${COMMIT}\"\n")
+set(OLD "")
+if(EXISTS ${OUT})
+  file(READ ${OUT} OLD)
+endif()
+if(NOT OLD STREQUAL TEXT)
+  file(WRITE ${OUT} "${TEXT}")
+endif()
