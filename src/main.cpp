@@ -19,6 +19,13 @@ struct Command {
 
 constexpr Command commands[] = {
     {"prepare", "make a data set of a folder of photos: find faces, align, split", prepare_command},
+    {"perturb", "perturb people's photos in a data set with an attack", perturb_command},
+    {"embed", "a data set's or a folder's embeddings, as a matrix", embed_command},
+    {"identify", "name probes by a gallery", identify_command},
+    {"eval", "the experiment: recognisers × attacks × classifiers, one table", eval_command},
+    {"table", "the tables of a run folder again", table_command},
+    {"list", "extractors by release, attacks, classifiers", list_command},
+    {"check", "a recogniser's hash and golden embedding", check_command},
 };
 
 std::string version_text() {

@@ -1,4 +1,5 @@
 // A recogniser that is one TorchScript file and one card.
+#include <map>
 #include <mutex>
 
 #include "facepoison/error.hpp"
@@ -47,8 +48,15 @@ class TorchScriptExtractor final : public FeatureExtractor {
 
 }  // namespace
 
+// One network in memory for each card, precision and device, however many attacks and tables use it.
 std::shared_ptr<const FeatureExtractor> make_extractor(const Card& card, const RunOptions& options) {
-  return std::make_shared<TorchScriptExtractor>(card, options);
+  static std::mutex mutex;
+  static std::map<std::string, std::weak_ptr<const FeatureExtractor>> known;
+  const std::lock_guard lock(mutex);
+  auto& place = known[concat(card.path.string(), "|", precision_name(options.precision), "|", options.device, "|", options.trust_model)];
+  auto extractor = place.lock();
+  if (!extractor) place = extractor = std::make_shared<TorchScriptExtractor>(card, options);
+  return extractor;
 }
 
 std::shared_ptr<const FeatureExtractor> make_extractor(const std::string& name_or_card, const RunOptions& options) {

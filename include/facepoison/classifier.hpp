@@ -1,0 +1,46 @@
+// How the trainer names a new photo. A new classifier is one .cpp and one row in registry.cpp.
+#pragma once
+#include <torch/script.h>
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace facepoison {
+
+// Rows are probes.
+struct Prediction {
+  std::vector<std::int64_t> labels;
+  std::vector<double> distances;  // to what decided the label; smaller is surer
+};
+
+// Gallery rows, and what stands there instead.
+struct Swap {
+  std::vector<std::int64_t> rows;  // rising, at least one
+  torch::Tensor features;          // |rows|×D
+};
+
+class Classifier {
+ public:
+  virtual ~Classifier() = default;
+
+  // gallery G×D float32 (CPU), labels G (0 … P−1, whatever order), probes N×D. Ties go to the lowest gallery row.
+  // Throws Error(input) for an empty gallery or dimensions that differ.
+  virtual Prediction predict(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, const torch::Tensor& probes) const = 0;
+
+  // As predict(), once for each swap of the clean gallery. The default predicts anew each time.
+  virtual std::vector<Prediction> predict_swapped(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, std::span<const Swap> swaps,
+                                                  const torch::Tensor& probes) const;
+};
+
+// Throws Error(usage) with the nearest known name.
+std::unique_ptr<Classifier> make_classifier(const std::string& name);
+
+struct ClassifierRow {
+  std::string name, help;
+  std::unique_ptr<Classifier> (*make)();
+};
+const std::vector<ClassifierRow>& classifier_registry();
+
+}  // namespace facepoison

@@ -1,0 +1,40 @@
+// The main job: for each extractor, attack and classifier, each protected person's training photos are replaced by
+// perturbed ones, and that person's clean test photos are identified against everybody.
+#pragma once
+#include "facepoison/attack.hpp"
+#include "facepoison/prepare.hpp"
+
+namespace facepoison {
+
+// A config, read and checked to the last key before the first network is loaded.
+struct Experiment {
+  std::string name;                 // the config's file stem
+  Dataset dataset;
+  std::vector<std::size_t> train, test;           // rows of the data set
+  std::vector<std::string> eligible, protected_people;  // by name; in the order of the draw
+  std::vector<std::shared_ptr<const FeatureExtractor>> extractors;  // by release
+  std::vector<std::shared_ptr<const Attack>> attacks;
+  std::vector<std::string> classifiers;
+  Seed seed = 0;
+  RunOptions options;
+  Json resolved;                    // all of the above, defaults, hashes and versions included
+};
+
+// Config keys: dataset (a data set, or a folder of photos, which is prepared into the store first), protected ("all" | K | [names]), extractors, attacks, classifiers, seed, device, precision,
+// prepare (an object of PrepareOptions' keys, for a folder of photos). `overrides` are KEY=VALUE; KEY may be dotted;
+// VALUE is JSON where it parses, else a text. Paths in the config are from its folder, in overrides from the working
+// folder. Throws Error(usage | input | model).
+Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model, ArtifactStore& store);
+
+// runs/<name>/<short hash of what was resolved>, below the working folder.
+fs::path default_run_folder(const Experiment& experiment);
+
+// Runs it and writes config.resolved.json, run.json (facts about the data and the program), trials.csv, others.csv,
+// budget.csv, rejected.csv and table.csv to `folder`.
+// Refuses a folder that holds another config's run: Error(usage).
+void run_experiment(const Experiment& experiment, const fs::path& folder, ArtifactStore& store);
+
+// What would be run, a row for each extractor, attack and classifier.
+Table plan(const Experiment& experiment);
+
+}  // namespace facepoison

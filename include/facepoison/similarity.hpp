@@ -1,0 +1,15 @@
+// Structural dissimilarity between pictures.
+#pragma once
+#include <torch/script.h>
+
+namespace facepoison {
+
+// (1 − SSIM)/2 per picture: two N×3×H×W tensors in [0,1] → N, in [0,1]; differentiable. SSIM as TensorFlow's
+// tf.image.ssim (Wang et al. 2004): 11×11 Gaussian of σ 1.5, K1 .01, K2 .03, windows wholly inside, mean over pixels
+// and channels. Throws c10::Error for pictures under 11 pixels.
+torch::Tensor dssim(const torch::Tensor& a, const torch::Tensor& b);
+
+// A size×size Gaussian blur of each channel, weights normalised to 1. `reflect` pads by reflection to keep the size.
+torch::Tensor gaussian_blur(const torch::Tensor& pixels, int size, double sigma, bool reflect);
+
+}  // namespace facepoison

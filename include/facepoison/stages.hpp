@@ -1,0 +1,34 @@
+// The two expensive arrows, cached in the store in fixed blocks: photos → perturbed photos, photos → embeddings.
+#pragma once
+#include "facepoison/attack.hpp"
+#include "facepoison/photos.hpp"
+#include "facepoison/store.hpp"
+
+namespace facepoison {
+
+// Rows in the photos' order: N×D float32 on the CPU. Throws Error(model) that names the photo of a non-finite embedding.
+torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extractor, const RunOptions& options, ArtifactStore& store);
+
+// A plain folder of crops of any sizes: plain resize, EXIF ignored as PIL ignores it, nothing cached. A crop that cannot
+// be decoded is a row (id, person, reason) of `rejected` and is missing from `kept`, whose order the rows have.
+torch::Tensor embed_crops(const PhotoFolder& folder, const FeatureExtractor& extractor, const RunOptions& options, std::vector<PhotoFile>& kept, Table& rejected);
+
+// What a perturbed photo's file holds, compared with the clean canvas's.
+struct Audit {
+  std::string id, attack, status;
+  double linf = 0;   // grey levels, 0 … 255
+  double l2 = 0;     // Euclidean length of the difference, pixels in [0,1]
+  double psnr = 0;   // dB; infinite for equal pictures
+  double dssim = 0;  // over the whole canvas, 0 … 1
+};
+Table budget_table(const std::vector<Audit>& budget);
+
+struct Album {
+  std::vector<Photo> photos;  // as given, with the perturbed pictures' path and sha256
+  std::vector<Audit> budget;  // a row for each
+};
+
+// Perturbs, rounds to 8 bits, writes PNG, reads back and audits. The photos' order decides the blocks.
+Album perturb(std::span<const Photo> photos, const Attack& attack, Seed seed, const RunOptions& options, ArtifactStore& store);
+
+}  // namespace facepoison

@@ -1,0 +1,63 @@
+// Projected gradient ascent (Madry et al. 2018) away from the photo's own embedding: on the mean over surrogates of
+// ‖F(x′) − F(x)‖² / ‖F(x)‖, by sign steps, within an L∞ ball. A plain baseline of our own, not one of the paper's attacks.
+#include <cmath>
+
+#include "attacks/registry.hpp"
+
+namespace facepoison {
+namespace {
+
+struct Parameters {
+  double epsilon, step;
+  std::int64_t steps;
+  bool random_start;
+};
+
+class Pgd final : public Attack {
+ public:
+  Pgd(AttackSettings settings, Parameters parameters) : Attack(std::move(settings)), p_(parameters) {
+    // Whole grey levels, so that rounding to 8 bits cannot leave the ball.
+    p_.epsilon = std::floor(p_.epsilon * 255 + 1e-6) / 255;
+  }
+
+ private:
+  torch::Tensor run(const Faces& faces, Seed seed) const override {
+    std::vector<torch::Tensor> own;
+    {
+      const torch::NoGradGuard no_grad;
+      for (const auto& surrogate : settings().surrogates) own.push_back(surrogate->embed(faces));
+    }
+    Faces moved = faces;
+    auto project = [&](const torch::Tensor& pixels) {
+      return torch::max(torch::min(pixels, faces.pixels + p_.epsilon), faces.pixels - p_.epsilon).clamp(0, 1);
+    };
+    auto pixels = faces.pixels;
+    // Without a random start the gradient of a distance of zero is zero, and no step would lead anywhere.
+    if (p_.random_start) pixels = project(pixels + uniform_noise(faces, seed, "pgd", -p_.epsilon, p_.epsilon));
+    for (std::int64_t i = 0; i < p_.steps; ++i) {
+      moved.pixels = pixels.detach().requires_grad_(true);
+      torch::Tensor gain;
+      for (std::size_t s = 0; s < own.size(); ++s) {
+        const auto distance = (settings().surrogates[s]->embed(moved) - own[s]).square().sum(1) / own[s].norm(2, 1);
+        gain = gain.defined() ? gain + distance.sum() : distance.sum();
+      }
+      // The mean over surrogates is the sum times a constant, which the sign does not see.
+      pixels = project(pixels + p_.step * gradient_sign(gain, moved.pixels));
+    }
+    return pixels;
+  }
+  Parameters p_;
+};
+
+}  // namespace
+
+std::shared_ptr<Attack> make_pgd(Spec& spec, AttackSettings settings) {
+  Parameters p;
+  p.epsilon = spec.number("epsilon", 0, 1, 8.0 / 255);
+  p.step = spec.number("step", 0, 1, 0.0025);
+  p.steps = spec.integer("steps", 0, 100000, 20);
+  p.random_start = spec.flag("random_start", true);
+  return std::make_shared<Pgd>(std::move(settings), p);
+}
+
+}  // namespace facepoison

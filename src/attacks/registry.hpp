@@ -1,0 +1,13 @@
+// The attacks' constructors, one a file, for registry.cpp alone.
+#pragma once
+#include "facepoison/attack.hpp"
+#include "facepoison/error.hpp"
+
+namespace facepoison {
+
+std::shared_ptr<Attack> make_lowkey(Spec& spec, AttackSettings settings);
+std::shared_ptr<Attack> make_noise(Spec& spec, AttackSettings settings);
+std::shared_ptr<Attack> make_none(Spec& spec, AttackSettings settings);
+std::shared_ptr<Attack> make_pgd(Spec& spec, AttackSettings settings);
+
+}  // namespace facepoison

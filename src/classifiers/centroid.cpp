@@ -1,0 +1,73 @@
+// Nearest class mean: each person's gallery rows are averaged (in double), and the nearest mean, Euclidean, decides.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "classifiers/registry.hpp"
+
+namespace facepoison {
+namespace {
+
+using Rows = std::map<std::int64_t, std::vector<std::int64_t>>;  // of each label, labels rising
+
+Rows rows_by_label(const std::vector<std::int64_t>& labels) {
+  Rows rows;
+  for (std::size_t i = 0; i < labels.size(); ++i) rows[labels[i]].push_back(static_cast<std::int64_t>(i));
+  return rows;
+}
+
+torch::Tensor mean_of(const torch::Tensor& rows) { return rows.to(torch::kFloat64).mean(0).to(torch::kFloat32); }
+
+class Centroid final : public Classifier {
+ public:
+  Prediction predict(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, const torch::Tensor& probes) const override {
+    const auto [means, names] = centroids(gallery, labels, probes);
+    return nearest_->predict(means, names, probes);
+  }
+
+  std::vector<Prediction> predict_swapped(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, std::span<const Swap> swaps,
+                                          const torch::Tensor& probes) const override {
+    const auto [means, names] = centroids(gallery, labels, probes);
+    const Rows rows = rows_by_label(labels);
+    std::vector<Swap> moved;  // each a swap of the means of the people whom it touches
+    for (const auto& swap : swaps) {
+      std::set<std::int64_t> touched;
+      for (const auto row : swap.rows) touched.insert(labels.at(static_cast<std::size_t>(row)));
+      Swap mean_swap;
+      std::vector<torch::Tensor> new_means;
+      for (const auto label : touched) {
+        const auto& own = rows.at(label);
+        auto features = gallery.index_select(0, torch::tensor(own));
+        for (std::size_t i = 0; i < own.size(); ++i) {
+          const auto found = std::lower_bound(swap.rows.begin(), swap.rows.end(), own[i]);
+          if (found != swap.rows.end() && *found == own[i]) features[static_cast<std::int64_t>(i)] = swap.features[found - swap.rows.begin()];
+        }
+        mean_swap.rows.push_back(std::distance(rows.begin(), rows.find(label)));
+        new_means.push_back(mean_of(features));
+      }
+      mean_swap.features = torch::stack(new_means);
+      moved.push_back(std::move(mean_swap));
+    }
+    return nearest_->predict_swapped(means, names, moved, probes);
+  }
+
+ private:
+  std::pair<torch::Tensor, std::vector<std::int64_t>> centroids(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, const torch::Tensor& probes) const {
+    check(gallery, labels, probes);
+    std::vector<torch::Tensor> means;
+    std::vector<std::int64_t> names;
+    for (const auto& [label, rows] : rows_by_label(labels)) {
+      means.push_back(mean_of(gallery.index_select(0, torch::tensor(rows))));
+      names.push_back(label);
+    }
+    return {torch::stack(means), names};
+  }
+
+  std::unique_ptr<Classifier> nearest_ = make_nearest();
+};
+
+}  // namespace
+
+std::unique_ptr<Classifier> make_centroid() { return std::make_unique<Centroid>(); }
+
+}  // namespace facepoison

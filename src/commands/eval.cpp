@@ -1,0 +1,50 @@
+#include "commands/commands.hpp"
+#include "facepoison/experiment.hpp"
+#include "facepoison/log.hpp"
+#include "facepoison/report.hpp"
+
+namespace facepoison {
+namespace {
+
+// <folder's parent>/latest → the folder, replaced in one step.
+void link_latest(const fs::path& folder) {
+  const fs::path temporary = temporary_name(folder.parent_path());
+  std::error_code error;  // a file system without links loses a convenience, not a result
+  fs::create_directory_symlink(folder.filename(), temporary, error);
+  if (!error) fs::rename(temporary, folder.parent_path() / "latest", error);
+}
+
+}  // namespace
+
+Action eval_command(CLI::App& app) {
+  struct Options {
+    std::string config, run_folder;
+    std::vector<std::string> overrides;
+    bool dry_run = false, trust_model = false;
+  };
+  const auto o = std::make_shared<Options>();
+  app.add_option("-c,--config", o->config, "the experiment, JSON")->required();
+  app.add_option("--set", o->overrides, "KEY=VALUE over the config's; VALUE is JSON, else a text")->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_flag("--dry-run", o->dry_run, "check everything and print what would be run");
+  app.add_option("--run-dir", o->run_folder, "default: runs/<config's name>/<hash>/, with a link latest beside it");
+  app.add_flag("--trust-model", o->trust_model, "run a model file whose sha256 nobody pinned (it is code)");
+  const auto output = std::make_shared<OutputOptions>(app, "markdown");
+  const auto store = std::make_shared<StoreOption>(app);
+  return [o, output, store] {
+    parse_format(output->format);
+    auto artifacts = store->open();
+    const Experiment experiment = read_experiment(o->config, o->overrides, o->trust_model, artifacts);
+    if (o->dry_run) {
+      output->write(plan(experiment));
+      return Exit::ok;
+    }
+    const fs::path folder = o->run_folder.empty() ? default_run_folder(experiment) : fs::absolute(o->run_folder);
+    run_experiment(experiment, folder, artifacts);
+    if (o->run_folder.empty()) link_latest(folder);
+    log_info(concat("run folder: ", folder.string(), " (", artifacts.hits(), " blocks from the store, ", artifacts.misses(), " made)"));
+    output->write(table_of_run(folder, false));
+    return Exit::ok;
+  };
+}
+
+}  // namespace facepoison

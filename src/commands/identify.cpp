@@ -1,0 +1,99 @@
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "commands/commands.hpp"
+#include "facepoison/classifier.hpp"
+#include "facepoison/npy.hpp"
+#include "facepoison/stages.hpp"
+
+namespace facepoison {
+namespace {
+
+struct Side {
+  std::vector<std::string> ids, people;
+  torch::Tensor matrix;
+};
+
+// The rows of a data set or an .npy + .csv pair whose split is `split`, or all of them where there are no splits.
+Side read_side(const std::string& path, const std::string& split, const FeatureExtractor* extractor, const RunOptions& options, const StoreOption& store) {
+  Table names{{"id", "person", "split"}, {}, {}};
+  torch::Tensor matrix;
+  if (fs::path(path).extension() == ".npy") {
+    const auto csv = fs::path(path).replace_extension(".csv");
+    names = read_csv(csv);
+    matrix = read_npy(path);
+    if (matrix.dim() != 2 || static_cast<std::size_t>(matrix.size(0)) != names.rows.size())
+      throw Error(Exit::input, concat(path, " has the shape ", matrix.sizes(), "; ", csv.string(), " has ", names.rows.size(), " rows"));
+  } else {
+    if (!extractor) throw Error(Exit::usage, concat(path, " is no .npy: --extractor must say how to embed the data set"));
+    const Dataset dataset = read_dataset(path);
+    auto artifacts = store.open();
+    matrix = embed(dataset.photos, *extractor, options, artifacts);
+    for (const auto& photo : dataset.photos) names.add({photo.id, photo.person, photo.split});
+  }
+  const auto id = column(names, "id", path), person = column(names, "person", path), side = column(names, "split", path);
+  const bool has_splits = std::any_of(names.rows.begin(), names.rows.end(), [&](const auto& row) { return !text(row[side]).empty(); });
+  Side out;
+  std::vector<std::int64_t> rows;
+  for (std::size_t i = 0; i < names.rows.size(); ++i) {
+    if (has_splits && text(names.rows[i][side]) != split) continue;
+    rows.push_back(static_cast<std::int64_t>(i));
+    out.ids.push_back(text(names.rows[i][id]));
+    out.people.push_back(text(names.rows[i][person]));
+  }
+  if (rows.empty()) throw Error(Exit::input, concat(path, " has no ", split, " rows"));
+  out.matrix = matrix.index_select(0, torch::tensor(rows));
+  const auto finite = out.matrix.isfinite().all(1);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    if (!finite[static_cast<std::int64_t>(i)].item<bool>()) throw Error(Exit::input, concat(path, ": the embedding of ", out.ids[i], " is not finite"));
+  return out;
+}
+
+Table identify(const Side& gallery, const Side& probes, const Classifier& classifier) {
+  const std::set<std::string> known(gallery.ids.begin(), gallery.ids.end());
+  for (const auto& id : probes.ids)
+    if (known.count(id)) throw Error(Exit::input, concat("photo ", id, " is on both sides: a probe must not be in the gallery"));
+  std::map<std::string, std::int64_t> labels;
+  for (const auto& person : gallery.people) labels.emplace(person, 0);
+  std::vector<std::string> names;
+  for (auto& [person, label] : labels) {
+    label = static_cast<std::int64_t>(names.size());
+    names.push_back(person);
+  }
+  std::vector<std::int64_t> gallery_labels;
+  for (const auto& person : gallery.people) gallery_labels.push_back(labels[person]);
+  const auto prediction = classifier.predict(gallery.matrix, gallery_labels, probes.matrix);
+  Table table{{"id", "person", "predicted", "distance", "correct"}, {}, {}};
+  for (std::size_t i = 0; i < probes.ids.size(); ++i) {
+    const auto& predicted = names[static_cast<std::size_t>(prediction.labels[i])];
+    table.add({probes.ids[i], probes.people[i], predicted, prediction.distances[i], static_cast<std::int64_t>(predicted == probes.people[i])});
+  }
+  return table;
+}
+
+}  // namespace
+
+Action identify_command(CLI::App& app) {
+  struct Options {
+    std::string gallery, probes, classifier = "nearest", extractor;
+  };
+  const auto o = std::make_shared<Options>();
+  app.add_option("GALLERY", o->gallery, "a data set, or X.npy with X.csv; its train rows where it has splits")->required();
+  app.add_option("PROBES", o->probes, "likewise; its test rows where it has splits")->required();
+  app.add_option("--classifier", o->classifier, "nearest, nearest-cosine or centroid")->capture_default_str();
+  app.add_option("-e,--extractor", o->extractor, "for data sets: an extractor's name or the path of its card");
+  const auto device = std::make_shared<DeviceOptions>(app);
+  const auto store = std::make_shared<StoreOption>(app);
+  const auto output = std::make_shared<OutputOptions>(app, "csv");
+  return [o, device, store, output] {
+    const auto classifier = make_classifier(o->classifier);
+    const auto options = device->resolve();
+    const auto extractor = o->extractor.empty() ? nullptr : make_extractor(o->extractor, options);
+    const Side gallery = read_side(o->gallery, "train", extractor.get(), options, *store), probes = read_side(o->probes, "test", extractor.get(), options, *store);
+    output->write(identify(gallery, probes, *classifier));
+    return Exit::ok;
+  };
+}
+
+}  // namespace facepoison

@@ -1,0 +1,78 @@
+#include <algorithm>
+#include <set>
+
+#include "commands/commands.hpp"
+#include "facepoison/log.hpp"
+#include "facepoison/stages.hpp"
+
+namespace facepoison {
+namespace {
+
+std::set<std::string> chosen_people(const Dataset& dataset, const std::vector<std::string>& names) {
+  const auto people = dataset.people();
+  if (names == std::vector<std::string>{"all"}) return {people.begin(), people.end()};
+  for (const auto& name : names) {
+    if (std::binary_search(people.begin(), people.end(), name)) continue;
+    const auto near = nearest_name(name, people);
+    throw Error(Exit::usage, concat("--people: no person \"", name, "\"", near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+  }
+  return {names.begin(), names.end()};
+}
+
+// The whole data set again: chosen photos perturbed, the others the same files.
+void write_perturbed(const Dataset& dataset, const Album& album, const fs::path& output) {
+  std::map<std::string, const Photo*> perturbed;
+  for (const auto& photo : album.photos) perturbed[photo.id] = &photo;
+  std::vector<Photo> photos = dataset.photos;
+  for (auto& photo : photos) {
+    const auto found = perturbed.find(photo.id);
+    const fs::path from = found == perturbed.end() ? photo.path : found->second->path;
+    if (found != perturbed.end()) photo.sha256 = found->second->sha256;
+    photo.path = output / "canvas" / (photo.id + ".png");
+    link_or_copy(from, photo.path);
+  }
+  const auto rejected = dataset.folder / "rejected.csv";
+  write_file(output / "budget.csv", print(budget_table(album.budget), Format::csv));
+  write_dataset(output, photos, dataset.side, fs::exists(rejected) ? read_csv(rejected) : Table{{"id", "person", "reason"}, {}, {}});
+}
+
+}  // namespace
+
+Action perturb_command(CLI::App& app) {
+  struct Options {
+    std::string dataset, attack, output, photos = "train";
+    std::vector<std::string> surrogates, people = {"all"};
+    Seed seed = 0;
+  };
+  const auto o = std::make_shared<Options>();
+  app.add_option("DATASET", o->dataset, "a data set of prepare")->required();
+  app.add_option("--attack", o->attack, "a preset's name or file")->required();
+  app.add_option("--surrogates", o->surrogates, "extractors to optimise against, in the place of the preset's")->delimiter(',');
+  app.add_option("--people", o->people, "all, or names separated by commas")->delimiter(',')->capture_default_str();
+  app.add_option("--photos", o->photos, "train, or all")->check(CLI::IsMember({"train", "all"}))->capture_default_str();
+  app.add_option("--seed", o->seed, "of the attack's random numbers")->capture_default_str();
+  app.add_option("-o,--output", o->output, "the new data set's folder")->required();
+  const auto device = std::make_shared<DeviceOptions>(app);
+  const auto store = std::make_shared<StoreOption>(app);
+  return [o, device, store] {
+    const auto options = device->resolve();
+    const auto attack = make_attack(o->attack, options, o->surrogates);
+    const Dataset dataset = read_dataset(o->dataset);
+    const fs::path output = fs::absolute(o->output).lexically_normal();
+    if (fs::exists(output) && fs::equivalent(output, dataset.folder)) throw Error(Exit::usage, concat("-o ", o->output, " is the clean data set itself"));
+    const auto people = chosen_people(dataset, o->people);
+    std::vector<Photo> photos;
+    for (const auto& photo : dataset.photos)
+      if (people.count(photo.person) && (o->photos == "all" || photo.train())) photos.push_back(photo);
+    if (photos.empty()) throw Error(Exit::input, concat(o->dataset, ": none of the chosen people's photos is a train photo; --photos all takes the others too"));
+    auto artifacts = store->open();
+    const Album album = perturb(photos, *attack, o->seed, options, artifacts);
+    write_perturbed(dataset, album, output);
+    const auto infeasible = std::count_if(album.budget.begin(), album.budget.end(), [](const Audit& row) { return row.status != "ok"; });
+    log_info(concat(album.photos.size(), " photos of ", people.size(), " people perturbed (", infeasible, " infeasible, kept clean), ", dataset.photos.size() - album.photos.size(),
+                    " left as they were, in ", output.string()));
+    return Exit::ok;
+  };
+}
+
+}  // namespace facepoison

@@ -1,0 +1,190 @@
+// A config file and its overrides, read and checked to the last key.
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "facepoison/classifier.hpp"
+#include "facepoison/error.hpp"
+#include "facepoison/experiment.hpp"
+#include "facepoison/model.hpp"
+#include "facepoison/version.hpp"
+
+namespace facepoison {
+namespace {
+
+bool is_path(const Json& value) {
+  if (!value.is_string()) return false;
+  const auto word = value.get<std::string>();
+  return word.find('/') != std::string::npos || word.ends_with(".json");
+}
+
+void anchor(Json& value, const fs::path& base) {
+  if (is_path(value)) value = (base / value.get<std::string>()).lexically_normal().string();
+}
+
+// Makes every path in a config absolute, from the folder that it was meant from.
+void anchor_paths(Json& config, const fs::path& base) {
+  if (!config.is_object()) return;
+  if (config.contains("dataset") && config["dataset"].is_string()) config["dataset"] = (base / config["dataset"].get<std::string>()).lexically_normal().string();
+  for (const auto* key : {"extractors", "attacks"}) {
+    if (!config.contains(key) || !config[key].is_array()) continue;
+    for (auto& item : config[key]) {
+      anchor(item, base);
+      if (!item.is_object()) continue;
+      if (item.contains("preset")) anchor(item["preset"], base);
+      if (item.contains("surrogates") && item["surrogates"].is_array())
+        for (auto& surrogate : item["surrogates"]) anchor(surrogate, base);
+    }
+  }
+}
+
+// KEY=VALUE with a dotted KEY, whose parts are keys of objects or places in lists.
+void override_key(Json& config, const std::string& assignment) {
+  const auto equals = assignment.find('=');
+  if (equals == std::string::npos || equals == 0) throw Error(Exit::usage, concat("--set ", assignment, ": expected KEY=VALUE"));
+  const std::string key = assignment.substr(0, equals), word = assignment.substr(equals + 1);
+  Json value = Json::parse(word, nullptr, false);
+  if (value.is_discarded()) value = word;
+  if (key.find('.') == std::string::npos) {
+    Json single = {{key, value}};
+    anchor_paths(single, fs::current_path());
+    config[key] = single[key];
+    return;
+  }
+  Json* at = &config;
+  std::istringstream parts(key);
+  for (std::string part; std::getline(parts, part, '.');) {
+    if (at->is_array()) {
+      if (part.find_first_not_of("0123456789") != std::string::npos || part.size() > 6 || std::stoul(part) >= at->size())
+        throw Error(Exit::usage, concat("--set ", assignment, ": \"", part, "\" is no place in a list of ", at->size()));
+      at = &(*at)[std::stoul(part)];
+    } else if (at->is_object() || at->is_null()) {
+      at = &(*at)[part];
+    } else {
+      throw Error(Exit::usage, concat("--set ", assignment, ": there is nothing below \"", part, "\""));
+    }
+  }
+  *at = value;
+}
+
+template <class Items, class Name>
+void refuse_repeats(const Spec& spec, const std::string& key, const Items& items, Name name) {
+  std::set<std::string> seen;
+  if (items.empty()) spec.fail(key, "an empty list");
+  for (const auto& item : items)
+    if (!seen.insert(name(item)).second) spec.fail(key, concat("\"", name(item), "\" is named twice", key == "attacks" ? "; give one of them another \"name\"" : ""));
+}
+
+void find_eligible(Experiment& e) {
+  std::set<std::string> with_train, with_test;
+  for (std::size_t i = 0; i < e.dataset.photos.size(); ++i) {
+    const auto& photo = e.dataset.photos[i];
+    if (photo.train()) e.train.push_back(i), with_train.insert(photo.person);
+    if (photo.test()) e.test.push_back(i), with_test.insert(photo.person);
+  }
+  if (e.train.empty() || e.test.empty())
+    throw Error(Exit::input, concat(e.dataset.folder.string(), ": ", e.train.size(), " train and ", e.test.size(), " test photos; both are needed"));
+  std::set_intersection(with_train.begin(), with_train.end(), with_test.begin(), with_test.end(), std::back_inserter(e.eligible));
+  if (e.eligible.empty()) throw Error(Exit::input, concat(e.dataset.folder.string(), ": nobody has both train and test photos"));
+}
+
+// The draw is nested: the first K of one shuffled list, so that a larger K keeps everybody of a smaller one.
+std::vector<std::string> choose_protected(const Spec& spec, const Json& wanted, const Experiment& e) {
+  std::vector<std::string> drawn = e.eligible;
+  Stream(e.seed, "protected").shuffle(drawn);
+  if (wanted == "all") return drawn;
+  if (wanted.is_number_integer()) {
+    const auto count = wanted.get<std::int64_t>();
+    if (count < 1 || count > static_cast<std::int64_t>(drawn.size()))
+      spec.fail("protected", concat("found ", count, ", expected 1 to ", drawn.size(), " (people with train and test photos)"));
+    drawn.resize(static_cast<std::size_t>(count));
+    return drawn;
+  }
+  if (!wanted.is_array() || wanted.empty()) spec.fail("protected", concat("found ", wanted.dump(), ", expected \"all\", a number or a list of names"));
+  std::vector<std::string> named;
+  for (const auto& name : wanted) {
+    if (!name.is_string()) spec.fail("protected", concat("found ", name.dump(), " in the list, expected a name"));
+    named.push_back(name.get<std::string>());
+    if (std::binary_search(e.eligible.begin(), e.eligible.end(), named.back())) continue;
+    const auto people = e.dataset.people();
+    const bool there = std::binary_search(people.begin(), people.end(), named.back());
+    const auto near = nearest_name(named.back(), e.eligible);
+    spec.fail("protected", there ? concat("\"", named.back(), "\" has no train or no test photo") : concat("no person \"", named.back(), "\"", near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+  }
+  refuse_repeats(spec, "protected", named, [](const std::string& name) { return name; });
+  return named;
+}
+
+Json resolve(const Experiment& e, const std::string& dataset) {
+  Json extractors = Json::array(), attacks = Json::array();
+  for (const auto& extractor : e.extractors)
+    extractors.push_back({{"name", extractor->card().name}, {"released", extractor->card().released}, {"licence", extractor->card().licence}, {"identity", extractor->identity()}});
+  for (const auto& attack : e.attacks) {
+    Json surrogates = Json::array();
+    for (const auto& surrogate : attack->settings().surrogates) surrogates.push_back(surrogate->card().name);
+    attacks.push_back({{"name", attack->settings().name}, {"surrogates", surrogates}, {"identity", attack->identity()}});
+  }
+  return {{"dataset", dataset}, {"manifest_sha256", e.dataset.manifest_sha256}, {"protected", e.protected_people}, {"seed", e.seed},
+          {"extractors", extractors}, {"attacks", attacks}, {"classifiers", e.classifiers},
+          {"device", e.options.device.is_cuda() ? "cuda" : "cpu"}, {"precision", precision_name(e.options.precision)}, {"libtorch", libtorch_version()}};
+}
+
+}  // namespace
+
+Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model, ArtifactStore& store) {
+  Json json = read_json(config);
+  anchor_paths(json, fs::absolute(config).parent_path());
+  for (const auto& assignment : overrides) override_key(json, assignment);
+
+  Experiment e;
+  e.name = config.stem().string();
+  Spec spec(json, config.string());
+  const auto dataset = spec.text("dataset");
+  const Json wanted = spec.raw("protected", Json("all"));
+  const auto extractors = spec.texts("extractors");
+  const Json attacks = spec.raw("attacks");
+  e.classifiers = spec.texts("classifiers", std::vector<std::string>{"nearest"});
+  e.seed = static_cast<Seed>(spec.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 0));
+  const auto device = spec.text("device", "auto"), precision = spec.choice("precision", {"fp32", "bf16"}, "fp32");
+  PrepareOptions prepare_options;
+  if (spec.has("prepare")) {
+    Spec prepare = spec.object("prepare");
+    prepare_options = PrepareOptions::from(prepare);
+  } else {
+    spec.raw("prepare", Json::object());
+  }
+  spec.finish();
+
+  e.options = {parse_device(device), parse_precision(precision), trust_model};
+  for (const auto& name : e.classifiers) make_classifier(name);
+  refuse_repeats(spec, "classifiers", e.classifiers, [](const std::string& name) { return name; });
+  std::vector<Card> cards;
+  for (const auto& name : extractors) cards.push_back(read_card(name));
+  refuse_repeats(spec, "extractors", cards, [](const Card& card) { return card.name; });
+  std::stable_sort(cards.begin(), cards.end(), [](const Card& a, const Card& b) { return a.released < b.released; });
+  if (!attacks.is_array()) spec.fail("attacks", concat("found ", attacks.dump(), ", expected a list of presets"));
+  for (const auto& attack : attacks) e.attacks.push_back(make_attack(attack, e.options));
+  refuse_repeats(spec, "attacks", e.attacks, [](const auto& attack) { return attack->settings().name; });
+  for (const auto& card : cards) e.extractors.push_back(make_extractor(card, e.options));
+
+  e.dataset = dataset_of(dataset, prepare_options, store);
+  find_eligible(e);
+  e.protected_people = choose_protected(spec, wanted, e);
+  e.resolved = resolve(e, dataset);
+  return e;
+}
+
+Table plan(const Experiment& e) {
+  Table table{{"extractor", "released", "attack", "classifier", "people", "n"}, {}, {}};
+  std::int64_t probes = 0;
+  const std::set<std::string> people(e.protected_people.begin(), e.protected_people.end());
+  for (const auto row : e.test) probes += people.count(e.dataset.photos[row].person);
+  for (const auto& extractor : e.extractors)
+    for (const auto& attack : e.attacks)
+      for (const auto& classifier : e.classifiers)
+        table.add({extractor->card().name, extractor->card().released, attack->settings().name, classifier, static_cast<std::int64_t>(people.size()), probes});
+  table.notes.push_back(concat("run folder: ", default_run_folder(e).string()));
+  return table;
+}
+
+}  // namespace facepoison

@@ -1,0 +1,148 @@
+// The four loops and one swap.
+#include <map>
+
+#include "facepoison/classifier.hpp"
+#include "facepoison/error.hpp"
+#include "facepoison/experiment.hpp"
+#include "facepoison/interrupt.hpp"
+#include "facepoison/log.hpp"
+#include "facepoison/report.hpp"
+#include "facepoison/stages.hpp"
+#include "facepoison/version.hpp"
+
+namespace facepoison {
+namespace {
+
+torch::Tensor rows_of(const torch::Tensor& matrix, const std::vector<std::size_t>& rows) {
+  return matrix.index_select(0, torch::tensor(std::vector<std::int64_t>(rows.begin(), rows.end())));
+}
+
+// Where things are: people as labels, protected people's training photos as rows.
+struct Layout {
+  std::vector<std::string> people;             // label → name
+  std::vector<std::int64_t> train_labels, test_labels;
+  std::vector<Photo> album;                    // protected people's training photos, person after person
+  std::vector<std::vector<std::int64_t>> album_rows, gallery_rows;  // of each protected person
+  std::vector<std::size_t> album_dataset_rows;
+  std::vector<std::int64_t> protected_labels;
+};
+
+Layout lay_out(const Experiment& e) {
+  Layout out;
+  out.people = e.dataset.people();
+  std::map<std::string, std::int64_t> labels;
+  for (std::size_t i = 0; i < out.people.size(); ++i) labels[out.people[i]] = static_cast<std::int64_t>(i);
+  for (const auto row : e.train) out.train_labels.push_back(labels[e.dataset.photos[row].person]);
+  for (const auto row : e.test) out.test_labels.push_back(labels[e.dataset.photos[row].person]);
+  for (const auto& person : e.protected_people) {
+    out.protected_labels.push_back(labels[person]);
+    out.album_rows.emplace_back();
+    out.gallery_rows.emplace_back();
+    for (std::size_t g = 0; g < e.train.size(); ++g) {
+      if (out.train_labels[g] != labels[person]) continue;
+      out.gallery_rows.back().push_back(static_cast<std::int64_t>(g));
+      out.album_rows.back().push_back(static_cast<std::int64_t>(out.album.size()));
+      out.album_dataset_rows.push_back(e.train[g]);
+      out.album.push_back(e.dataset.photos[e.train[g]]);
+    }
+  }
+  return out;
+}
+
+struct Results {
+  Table trials{{"extractor", "attack", "classifier", "protected", "id", "person", "predicted", "distance", "correct"}, {}, {}};
+  Table others{{"extractor", "attack", "classifier", "protected", "n", "errors"}, {}, {}};
+};
+
+void record(Results& results, const Experiment& e, const Layout& layout, const std::vector<std::string>& cell, std::size_t p, const Prediction& prediction) {
+  const auto& person = e.protected_people[p];
+  std::int64_t n = 0, errors = 0;
+  for (std::size_t t = 0; t < e.test.size(); ++t) {
+    const bool correct = prediction.labels[t] == layout.test_labels[t];
+    if (layout.test_labels[t] != layout.protected_labels[p]) {
+      ++n;
+      errors += !correct;
+      continue;
+    }
+    const auto& photo = e.dataset.photos[e.test[t]];
+    results.trials.add({cell[0], cell[1], cell[2], person, photo.id, photo.person, layout.people[static_cast<std::size_t>(prediction.labels[t])],
+                        prediction.distances[t], static_cast<std::int64_t>(correct)});
+  }
+  results.others.add({cell[0], cell[1], cell[2], person, n, errors});
+}
+
+Json facts(const Experiment& e) {
+  Json notes = Json::array();
+  const auto everybody = e.dataset.people().size();
+  notes.push_back(concat("data: ", everybody, " people, ", e.dataset.photos.size(), " photos (", e.train.size(), " train, ", e.test.size(), " test), ", e.dataset.rejected,
+                         " rejected; manifest sha256 ", e.dataset.manifest_sha256.substr(0, 16)));
+  notes.push_back(concat("protected: ", e.protected_people.size(), " of ", e.eligible.size(), " people with train and test photos (", everybody - e.eligible.size(),
+                         " others stay in the gallery), one at a time, all their training photos replaced; seed ", e.seed));
+  notes.push_back(concat("precision ", precision_name(e.options.precision), ", device ", e.options.device.is_cuda() ? "cuda" : "cpu", ", facepoison ", version(), " ", commit(),
+                         ", LibTorch ", libtorch_version(), ", OpenCV ", opencv_version()));
+  if (e.dataset.photos.front().landmarks)
+    notes.push_back("deviation: each recogniser aligns by the clean photo's landmarks, for perturbed photos too; the paper's code squashes crops instead");
+  for (const auto& attack : e.attacks) {
+    for (const auto& note : attack->settings().notes) notes.push_back(note);
+    std::string surrogates;
+    for (const auto& surrogate : attack->settings().surrogates) surrogates += (surrogates.empty() ? "" : ", ") + surrogate->card().name;
+    if (!surrogates.empty()) notes.push_back(concat("attack ", attack->settings().name, " optimises against ", surrogates));
+  }
+  return {{"notes", notes}};
+}
+
+// The data set's place on this machine is no part of what was run: its manifest's hash is.
+std::string config_hash(Json resolved) {
+  resolved.erase("dataset");
+  return sha256(resolved.dump());
+}
+
+void claim(const Experiment& e, const fs::path& folder) {
+  const fs::path file = folder / "config.resolved.json";
+  if (fs::exists(file) && config_hash(read_json(file)) != config_hash(e.resolved))
+    throw Error(Exit::usage, concat(folder.string(), " holds another config's run; name another --run-dir, or none for a folder of its own"));
+  if (!fs::exists(file) && fs::exists(folder) && !fs::is_empty(folder)) throw Error(Exit::usage, concat(folder.string(), " holds files that are no run; name an empty or a new --run-dir"));
+  write_file(file, e.resolved.dump(1) + "\n");
+}
+
+}  // namespace
+
+fs::path default_run_folder(const Experiment& e) { return fs::absolute(fs::path("runs") / e.name / config_hash(e.resolved).substr(0, 12)); }
+
+void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& store) {
+  claim(e, folder);
+  const Layout layout = lay_out(e);
+  std::vector<Album> albums;
+  std::vector<Audit> budget;
+  for (const auto& attack : e.attacks) {
+    albums.push_back(perturb(layout.album, *attack, e.seed, e.options, store));
+    budget.insert(budget.end(), albums.back().budget.begin(), albums.back().budget.end());
+  }
+
+  Results results;
+  for (const auto& extractor : e.extractors) {
+    const auto clean = embed(e.dataset.photos, *extractor, e.options, store);
+    const auto gallery = rows_of(clean, e.train), probes = rows_of(clean, e.test);
+    for (std::size_t a = 0; a < e.attacks.size(); ++a) {
+      const auto perturbed = e.attacks[a]->changes_photos() ? embed(albums[a].photos, *extractor, e.options, store) : rows_of(clean, layout.album_dataset_rows);
+      std::vector<Swap> swaps;
+      for (std::size_t p = 0; p < e.protected_people.size(); ++p)
+        swaps.push_back({layout.gallery_rows[p], perturbed.index_select(0, torch::tensor(layout.album_rows[p]))});
+      for (const auto& name : e.classifiers) {
+        stop_if_interrupted();
+        const auto predictions = make_classifier(name)->predict_swapped(gallery, layout.train_labels, swaps, probes);
+        for (std::size_t p = 0; p < predictions.size(); ++p) record(results, e, layout, {extractor->card().name, e.attacks[a]->settings().name, name}, p, predictions[p]);
+      }
+    }
+  }
+
+  write_file(folder / "run.json", facts(e).dump(1) + "\n");
+  write_file(folder / "rejected.csv", fs::exists(e.dataset.folder / "rejected.csv") ? read_file(e.dataset.folder / "rejected.csv") : "id,person,reason\n");
+  write_file(folder / "budget.csv", print(budget_table(budget), Format::csv));
+  write_file(folder / "others.csv", print(results.others, Format::csv));
+  write_file(folder / "trials.csv", print(results.trials, Format::csv));
+  write_file(folder / "table.csv", print(table_of_run(folder, false), Format::csv));
+  log_debug(concat("store: ", store.hits(), " blocks found, ", store.misses(), " made"));
+}
+
+}  // namespace facepoison

@@ -1,0 +1,33 @@
+// Work is cut into fixed blocks, so that a resumed run forms the same batches as an undisturbed one.
+#pragma once
+#include "facepoison/dataset.hpp"
+
+namespace facepoison {
+
+inline std::vector<std::span<const Photo>> cut(std::span<const Photo> photos, std::size_t size) {
+  std::vector<std::span<const Photo>> blocks;
+  for (std::size_t i = 0; i < photos.size(); i += size) blocks.push_back(photos.subspan(i, std::min(size, photos.size() - i)));
+  return blocks;
+}
+
+// Repeats the last photo until there are `size`: a network may round otherwise in a smaller batch.
+inline Faces pad(Faces faces, std::size_t size) {
+  const auto missing = static_cast<std::int64_t>(size) - faces.size();
+  if (missing <= 0) return faces;
+  const auto index = torch::cat({torch::arange(faces.size()), torch::full({missing}, faces.size() - 1, torch::kInt64)});
+  faces.pixels = faces.pixels.index_select(0, index);
+  if (faces.landmarks.defined()) faces.landmarks = faces.landmarks.index_select(0, index);
+  faces.ids.resize(size, faces.ids.back());
+  faces.people.resize(size, faces.people.back());
+  return faces;
+}
+
+// What of a photo decides its embedding.
+inline Json content_key(const Photo& photo) {
+  Json key = {photo.sha256};
+  if (photo.landmarks)
+    for (const auto& p : *photo.landmarks) key.push_back({p.x, p.y});
+  return key;
+}
+
+}  // namespace facepoison
