@@ -55,7 +55,7 @@ const std::vector<AttackRow>& attack_registry();
 // For attacks: N×3×H×W uniform numbers in [low, high), each photo from its own stream.
 torch::Tensor uniform_noise(const Faces& faces, Seed seed, const std::string& purpose, double low, double high);
 
-// The sign of d objective / d pixels; the graph is freed.
-torch::Tensor gradient_sign(const torch::Tensor& objective, const torch::Tensor& pixels);
+// d objective / d pixels; the graph is freed.
+torch::Tensor gradient(const torch::Tensor& objective, const torch::Tensor& pixels);
 
 }  // namespace facepoison

@@ -19,8 +19,9 @@ struct ModelFile {
 // `card_folder`. `trust` accepts a file without any hash. Throws Error(model) saying which and what to do.
 ModelFile verify_model(const std::string& file, const fs::path& card_folder, const std::string& expected, bool trust);
 
-// Loads it in evaluation mode, weights channels_last and, for bf16, cast; parameters need no gradient. Graph
-// optimisation is off, so that the first call gives the same bits as the hundredth. Throws Error(model).
+// Loads it in evaluation mode, weights channels_last and, for bf16, cast; parameters need no gradient. Whoever calls the
+// module turns graph optimisation off (a GraphOptimizerEnabledGuard, a setting of each thread), so that the first call
+// gives the same bits as the hundredth. Throws Error(model).
 torch::jit::Module load_model(const ModelFile& file, torch::Device device, torch::ScalarType precision = torch::kFloat32);
 
 }  // namespace facepoison

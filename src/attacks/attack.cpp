@@ -31,6 +31,6 @@ torch::Tensor uniform_noise(const Faces& faces, Seed seed, const std::string& pu
   return noise.to(faces.pixels.device());
 }
 
-torch::Tensor gradient_sign(const torch::Tensor& objective, const torch::Tensor& pixels) { return torch::autograd::grad({objective}, {pixels})[0].sign(); }
+torch::Tensor gradient(const torch::Tensor& objective, const torch::Tensor& pixels) { return torch::autograd::grad({objective}, {pixels})[0]; }
 
 }  // namespace facepoison

@@ -68,7 +68,7 @@ class LowKey final : public Attack {
       }
       if (last) break;
       const auto objective = gained - p_.similarity_weight * dssim(faces.pixels, moved.pixels);
-      pixels = moved.pixels.detach() + p_.step * gradient_sign(objective.sum(), moved.pixels);
+      pixels = moved.pixels.detach() + p_.step * gradient(objective.sum(), moved.pixels).sign();
     }
     best = best.clamp(0, 1);  // once, at the end, as the original
     return p_.truncate ? best.mul(255).floor().div(255) : best;

@@ -1,7 +1,5 @@
 #include "facepoison/model.hpp"
 
-#include <ATen/Parallel.h>
-#include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/cuda.h>
 
 #include <fstream>
@@ -67,7 +65,6 @@ ModelFile verify_model(const std::string& file, const fs::path& card_folder, con
 }
 
 torch::jit::Module load_model(const ModelFile& file, torch::Device device, torch::ScalarType precision) {
-  torch::jit::setGraphExecutorOptimize(false);
   torch::jit::Module module;
   try {
     module = torch::jit::load(file.path.string(), torch::kCPU);

@@ -1,4 +1,6 @@
 // A recogniser that is one TorchScript file and one card.
+#include <torch/csrc/jit/runtime/graph_executor.h>
+
 #include <map>
 #include <mutex>
 
@@ -27,6 +29,7 @@ class TorchScriptExtractor final : public FeatureExtractor {
       module_ = load_model(file_, options_.device, options_.precision);
       if (!module_.find_method(card().method)) throw Error(Exit::model, concat(file_.path.string(), " has no method ", card().method));
     });
+    const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
     torch::IValue output;
     try {
       output = module_.get_method(card().method)({prepared.to(options_.precision)});

@@ -1,0 +1,228 @@
+"""Builds a torch.fx graph (NCHW, free batch) from the operations of a foreign network.
+
+Weights come in OIHW. Shapes leave the batch out: (C, H, W) or (D,). What the methods return may
+be pending (see pending.py); constants are NumPy arrays.
+"""
+import operator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import fx, nn
+
+from .pending import Affine, Kinked, Padded, Tensor, per_channel, same_padding
+
+# Some networks hold weights that decayed to next to nothing. They change no output, but their
+# products are denormal numbers, which CPUs are slow at: faceplugin takes seven times as long.
+TINY = 1e-20
+
+
+class Builder:
+    def __init__(self, shape, flatten_order="chw"):
+        """flatten_order: how the foreign network flattens a picture: "chw" (ONNX), "hwc" (TensorFlow)
+        or "whc" (TensorFlow fed with transposed pictures)."""
+        self.graph, self.root, self.flatten_order = fx.Graph(), nn.Module(), flatten_order
+        self.input = Tensor(self.graph.placeholder("x"), tuple(shape))
+
+    # -- graph nodes -------------------------------------------------------------------------
+    def parameter(self, array):
+        name = f"p{len(self.root._parameters)}"
+        array = np.where(np.abs(array) < TINY, 0, array)
+        self.root.register_parameter(name, nn.Parameter(torch.from_numpy(array.astype(np.float32))))
+        return self.graph.get_attr(name)
+
+    def emit(self, shape, function, *args, **kwargs):
+        return Tensor(self.graph.call_function(function, args, kwargs), tuple(shape))
+
+    def tensor(self, v):
+        """The value as a node of the graph; a pending value is emitted once."""
+        if isinstance(v, Tensor):
+            return v
+        if v.tensor is None:
+            v.tensor = self.EMIT[type(v)](self, v)
+        return v.tensor
+
+    def emit_affine(self, a):
+        bias = None if a.bias is None else self.parameter(a.bias)
+        return self.emit(a.shape, a.function, a.x.node, self.parameter(a.weight), bias, *a.options)
+
+    def emit_kinked(self, k):
+        x = k.base
+        if np.all(k.pos == 1) and np.all(k.neg == 1):
+            return x
+        if np.all(k.pos == 1) and np.all(k.neg == 0):
+            return self.emit(x.shape, F.relu, x.node)
+        if np.any(k.pos == 0):
+            raise NotImplementedError("an activation that is zero above zero")
+        slope = k.neg / k.pos
+        if not np.all(slope == 1):
+            x = self.emit(x.shape, F.prelu, x.node, self.parameter(np.atleast_1d(slope)))
+        if not np.all(k.pos == 1):
+            x = self.emit(x.shape, operator.mul, x.node, self.constant(k.pos, x))
+        return x
+
+    def emit_padded(self, p):
+        t, b, l, r = p.padding
+        return self.emit(p.shape, F.pad, p.x.node, [l, r, t, b])
+
+    EMIT = {Affine: emit_affine, Kinked: emit_kinked, Padded: emit_padded}
+
+    def constant(self, c, x):
+        """A constant as an argument that broadcasts over the channels of x."""
+        return float(c) if np.ndim(c) == 0 else self.parameter(np.reshape(c, (-1, *[1] * (len(x.shape) - 1))))
+
+    def module(self, *outputs):
+        nodes = tuple(self.tensor(v).node for v in outputs)
+        self.graph.output(nodes if len(nodes) > 1 else nodes[0])
+        self.graph.lint()
+        return fx.GraphModule(self.root, self.graph).eval()
+
+    # -- elementwise -------------------------------------------------------------------------
+    def kinked(self, v):
+        return v if isinstance(v, Kinked) else Kinked(self.tensor(v), np.float64(1), np.float64(1))
+
+    def mul(self, a, b):
+        if isinstance(a, np.ndarray):
+            a, b = b, a
+        if not isinstance(b, np.ndarray):
+            a, b = self.tensor(a), self.tensor(b)
+            return self.emit(a.shape, operator.mul, a.node, b.node)
+        if isinstance(a, Affine) and a.tensor is None:
+            return a.scaled(per_channel(b, a.shape[0]))
+        a = self.kinked(a)
+        return a.times(per_channel(b, a.base.shape[0]).astype(np.float64))
+
+    def add(self, a, b):
+        if isinstance(a, np.ndarray):
+            a, b = b, a
+        if isinstance(b, np.ndarray):
+            return self.add_constant(a, b)
+        a, b = self.kinked(a), self.kinked(b)
+        if a.base.node is b.base.node:
+            return Kinked(a.base, a.pos + b.pos, a.neg + b.neg)
+        a, b = self.tensor(a), self.tensor(b)
+        return self.emit(a.shape, operator.add, a.node, b.node)
+
+    def add_constant(self, a, c):
+        c = per_channel(c, a.shape[0])
+        if isinstance(a, Affine) and a.tensor is None:
+            return a.shifted(c)
+        a = self.tensor(a)
+        return self.emit(a.shape, operator.add, a.node, self.constant(c, a))
+
+    def neg(self, v):
+        return -v if isinstance(v, np.ndarray) else self.kinked(v).times(-1.0)
+
+    def sub(self, a, b):
+        return self.add(a, self.neg(b))
+
+    def abs(self, v):
+        k = self.kinked(v)
+        return Kinked(k.base, np.abs(k.pos), -np.abs(k.neg))
+
+    def relu(self, v):
+        k = self.kinked(v)
+        return Kinked(k.base, np.maximum(k.pos, 0), np.minimum(k.neg, 0))
+
+    def prelu(self, v, slope):
+        x = self.tensor(v)
+        return Kinked(x, np.float64(1), per_channel(slope, x.shape[0]).astype(np.float64))
+
+    def minimum(self, a, b):
+        v, c = (b, a) if isinstance(a, np.ndarray) else (a, b)
+        if float(c) == 0:
+            return self.neg(self.relu(self.neg(v)))
+        if isinstance(v, Kinked) and np.all(v.pos > 0) and np.all(v.neg == 0) and float(c) > 0:
+            x = self.tensor(Kinked(v.base, v.pos, v.pos))  # what the ReLU was applied to
+            return replace(self.emit(x.shape, F.hardtanh, x.node, 0.0, float(c)), lowest=0.0)  # ReLU6
+        raise NotImplementedError("minimum other than with zero or after a ReLU")
+
+    def maximum(self, a, b):
+        v, c = (b, a) if isinstance(a, np.ndarray) else (a, b)
+        if isinstance(v, Tensor) and v.lowest >= float(c):
+            return v
+        if float(c) == 0:
+            return self.relu(v)
+        raise NotImplementedError("maximum other than with zero")
+
+    # -- layers ------------------------------------------------------------------------------
+    def conv(self, v, weight, bias=None, stride=1, padding="valid", groups=1):
+        """padding: "same", "valid" or (top, bottom, left, right)."""
+        (_, h, w), kernel = v.shape, weight.shape[2:]
+        if padding == "same":
+            padding = same_padding(h, kernel[0], stride) + same_padding(w, kernel[1], stride)
+        v = self.padded(v, (0, 0, 0, 0) if padding == "valid" else padding)
+        _, h, w = v.shape
+        shape = (weight.shape[0], (h - kernel[0]) // stride + 1, (w - kernel[1]) // stride + 1)
+        t, b, l, r = v.padding
+        # F.conv2d itself pads both sides alike. (Zeros in a larger kernel would do without F.pad,
+        # but are slower where gradients are wanted.)
+        x, t, l = (v.x, t, l) if (t, l) == (b, r) else (self.tensor(v), 0, 0)
+        return Affine(F.conv2d, x, weight, bias, ((stride, stride), (t, l), (1, 1), groups), shape)
+
+    def linear(self, v, weight, bias=None):
+        """weight: (out, in), its input numbered in the foreign network's order."""
+        x = self.tensor(v)
+        x = self.flatten(x) if len(x.shape) == 3 else x
+        if x.picture:
+            c, h, w = x.picture
+            sizes = {"c": c, "h": h, "w": w}
+            axes = [1 + self.flatten_order.index(axis) for axis in "chw"]
+            weight = weight.reshape(-1, *[sizes[axis] for axis in self.flatten_order])
+            weight = weight.transpose(0, *axes).reshape(weight.shape[0], -1)
+        return Affine(F.linear, x, weight, bias, (), weight.shape[:1])
+
+    def flatten(self, v):
+        x = self.tensor(v)
+        t = self.emit((int(np.prod(x.shape)),), torch.flatten, x.node, 1)
+        # (of one pixel every order is the same)
+        return replace(t, picture=x.shape if x.shape[1:] != (1, 1) else None)
+
+    def padded(self, v, padding):
+        """Zeros around a picture: (top, bottom, left, right), added to those already pending."""
+        if isinstance(v, Padded):
+            return Padded(v.x, tuple(map(sum, zip(v.padding, padding))))
+        return Padded(self.tensor(v), tuple(padding))
+
+    def append_channels(self, v, count):
+        """Channels of zeros."""
+        x = self.tensor(v)
+        c, h, w = x.shape
+        return self.emit((c + count, h, w), F.pad, x.node, [0, 0, 0, 0, 0, count])
+
+    def max_pool(self, v, kernel, stride, padding="valid"):
+        x = self.tensor(v)
+        same = padding == "same"
+        if same and any(same_padding(n, kernel, stride)[0] for n in x.shape[1:]):
+            raise NotImplementedError("SAME max pooling that pads before the picture")
+        # SAME that pads only after the picture is what ceil_mode does, for every picture size.
+        sizes = [-(-n // stride) if same else (n - kernel) // stride + 1 for n in x.shape[1:]]
+        return self.emit((x.shape[0], *sizes), F.max_pool2d, x.node, kernel, stride, 0, 1, same)
+
+    def avg_pool(self, v, size):
+        x = self.tensor(v)
+        return self.emit((x.shape[0], *[n // size for n in x.shape[1:]]), F.avg_pool2d, x.node, size, size)
+
+    def mean(self, v):
+        """The mean over the picture."""
+        x = self.tensor(v)
+        return self.emit(x.shape[:1], torch.mean, x.node, [2, 3])
+
+
+def needed(operations, outputs):
+    """Those of the (topologically sorted) operations that the outputs depend on."""
+    wanted, kept = set(outputs), []
+    for op in reversed(operations):
+        if op.output in wanted:
+            wanted.update(op.inputs)
+            kept.append(op)
+    return kept[::-1]
+
+
+@dataclass
+class Operation:
+    kind: str
+    inputs: list
+    output: str
+    attributes: object

@@ -1,0 +1,69 @@
+"""Reads an ONNX network as a torch.fx GraphModule."""
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from .builder import Builder, Operation, needed
+
+
+def read_onnx(data):
+    net = onnx.load_from_string(data).graph
+    values = {t.name: numpy_helper.to_array(t) for t in net.initializer}
+    (source,) = [i for i in net.input if i.name not in values]
+    outputs = [o.name for o in net.output]
+
+    builder = Builder([d.dim_value for d in source.type.tensor_type.shape.dim[1:]])
+    values[source.name] = builder.input
+    operations = [
+        Operation(n.op_type, n.input, n.output[0], {a.name: helper.get_attribute_value(a) for a in n.attribute})
+        for n in net.node
+    ]
+    for op in needed(operations, outputs):
+        if op.kind not in READERS:
+            raise NotImplementedError(f"ONNX operation {op.kind}")
+        values[op.output] = READERS[op.kind](builder, [values[name] for name in op.inputs], op.attributes)
+    return builder.module(*[values[name] for name in outputs])
+
+
+def conv(builder, inputs, attributes):
+    stride = attributes.get("strides", [1, 1])
+    if stride[0] != stride[1] or any(d != 1 for d in attributes.get("dilations", [])):
+        raise NotImplementedError("a dilated convolution or one whose stride differs between height and width")
+    if attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
+        raise NotImplementedError("auto_pad")
+    top, left, bottom, right = attributes.get("pads", [0, 0, 0, 0])
+    x, weight, bias = [*inputs, None][:3]
+    return builder.conv(x, weight, bias, stride[0], (top, bottom, left, right), attributes.get("group", 1))
+
+
+def batch_norm(builder, inputs, attributes):
+    x, scale, bias, mean, variance = inputs
+    k = scale / np.sqrt(variance.astype(np.float64) + attributes.get("epsilon", 1e-5))
+    return builder.add(builder.mul(x, k), bias - mean * k)
+
+
+def gemm(builder, inputs, attributes):
+    if any(attributes.get(name, 1) != 1 for name in ("alpha", "beta")) or attributes.get("transA", 0):
+        raise NotImplementedError("Gemm with alpha, beta or a transposed first matrix")
+    x, weight, bias = [*inputs, None][:3]
+    return builder.linear(x, weight if attributes.get("transB", 0) else weight.T, bias)
+
+
+def flatten(builder, inputs, attributes):
+    # A shape may name the batch of one; only N×D is meant in these networks.
+    if len(inputs) > 1 and len(inputs[1]) != 2:
+        raise NotImplementedError("Reshape to something that is not N×D")
+    return builder.flatten(inputs[0])
+
+
+READERS = {
+    "Conv": conv,
+    "BatchNormalization": batch_norm,
+    "Gemm": gemm,
+    "Flatten": flatten,
+    "Reshape": flatten,
+    "PRelu": lambda b, inputs, _: b.prelu(*inputs),
+    "Relu": lambda b, inputs, _: b.relu(*inputs),
+    "Add": lambda b, inputs, _: b.add(*inputs),
+    "Mul": lambda b, inputs, _: b.mul(*inputs),
+}
