@@ -58,4 +58,7 @@ torch::Tensor uniform_noise(const Faces& faces, Seed seed, const std::string& pu
 // d objective / d pixels; the graph is freed.
 torch::Tensor gradient(const torch::Tensor& objective, const torch::Tensor& pixels);
 
+// −1, 0 or 1; NaN where the direction is not finite (torch's own sign makes that 0, and the photo would look feasible).
+torch::Tensor sign_of(const torch::Tensor& direction);
+
 }  // namespace facepoison

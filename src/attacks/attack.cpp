@@ -33,4 +33,6 @@ torch::Tensor uniform_noise(const Faces& faces, Seed seed, const std::string& pu
 
 torch::Tensor gradient(const torch::Tensor& objective, const torch::Tensor& pixels) { return torch::autograd::grad({objective}, {pixels})[0]; }
 
+torch::Tensor sign_of(const torch::Tensor& direction) { return direction.sign() + 0 * direction; }
+
 }  // namespace facepoison

@@ -62,13 +62,14 @@ class LowKey final : public Attack {
       moved.pixels = pixels.detach().requires_grad_(!last);
       const auto gained = distance(moved, clean);
       if (i > 0) {
-        const auto better = p_.keep == "last" ? torch::ones_like(gained, torch::kBool) : gained.detach() > best_distance;
+        // Not finite counts as better, so that the photo ends as infeasible.
+        const auto better = p_.keep == "last" ? torch::ones_like(gained, torch::kBool) : gained.detach().le(best_distance).logical_not();
         best = torch::where(better.view({-1, 1, 1, 1}), moved.pixels.detach(), best);
         best_distance = torch::where(better, gained.detach(), best_distance);
       }
       if (last) break;
       const auto objective = gained - p_.similarity_weight * dssim(faces.pixels, moved.pixels);
-      pixels = moved.pixels.detach() + p_.step * gradient(objective.sum(), moved.pixels).sign();
+      pixels = moved.pixels.detach() + p_.step * sign_of(gradient(objective.sum(), moved.pixels));
     }
     best = best.clamp(0, 1);  // once, at the end, as the original
     return p_.truncate ? best.mul(255).floor().div(255) : best;

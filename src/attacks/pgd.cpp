@@ -48,7 +48,7 @@ class Pgd final : public Attack {
         direction += p_.balance ? ascent / ascent.abs().mean({1, 2, 3}, true).clamp_min(1e-30) : ascent;
       }
       // The mean over surrogates is the sum times a constant, which the sign does not see.
-      pixels = project(pixels + p_.step * direction.sign());
+      pixels = project(pixels + p_.step * sign_of(direction));
     }
     return pixels;
   }

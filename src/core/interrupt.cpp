@@ -19,7 +19,8 @@ void remember(int signal) {
 void install_signal_handlers() {
   std::signal(SIGINT, remember);
   std::signal(SIGTERM, remember);
-  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that went away is an error of the write
+  std::signal(SIGXFSZ, SIG_IGN);  // likewise a file size limit
 }
 
 void stop_if_interrupted() {

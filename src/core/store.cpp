@@ -1,9 +1,5 @@
 #include "facepoison/store.hpp"
 
-#include <signal.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstdlib>
 
 #include "facepoison/error.hpp"
@@ -19,8 +15,10 @@ void remove_left_over(const fs::path& root) {
   for (const auto& entry : fs::directory_iterator(root, error)) {
     const auto name = entry.path().filename().string();
     if (!name.starts_with(prefix)) continue;
-    const auto process = std::atoi(name.c_str() + prefix.size());
-    if (process > 0 && kill(process, 0) != 0 && errno == ESRCH) fs::remove_all(entry.path(), error);
+    // A process that is gone has no /proc entry, and one that nobody has waited for yet has no program behind it.
+    std::error_code gone;
+    (void)fs::read_symlink(fs::path("/proc") / std::to_string(std::atoi(name.c_str() + prefix.size())) / "exe", gone);
+    if (gone == std::errc::no_such_file_or_directory) fs::remove_all(entry.path(), error);
   }
 }
 

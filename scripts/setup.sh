@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Installs what building and running facepoison needs, and only what is missing. Safe to run again.
+# System packages come from apt (as root, or through sudo); Python's go to .venv/ in the project.
+# TORCH_VERSION=2.13.0 takes the registry's plain (CUDA) wheel in the place of the CPU one.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { echo "setup: $*" >&2; }
+
+# CMake ≥ 3.25, OpenCV ≥ 4.5, CLI11 ≥ 2.1, spdlog ≥ 1.9, nlohmann_json ≥ 3.10, GoogleTest ≥ 1.11, google-benchmark ≥ 1.6,
+# libjpeg-turbo ≥ 2.0, OpenSSL ≥ 3.0: what Debian 12 and Ubuntu 24.04 have, or newer.
+missing=()
+for tool in g++ cmake git ccache pkg-config python3 npm; do # a tool that came from elsewhere serves as well
+  command -v "$tool" >/dev/null || missing+=("$tool")
+done
+command -v ninja >/dev/null || missing+=(ninja-build)
+python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+for package in libopencv-dev libcli11-dev libspdlog-dev nlohmann-json3-dev libgtest-dev libbenchmark-dev libturbojpeg0-dev libssl-dev; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+if ((${#missing[@]})); then
+  say "installing system packages: ${missing[*]}"
+  sudo=()
+  [[ $(id -u) == 0 ]] || sudo=(sudo)
+  "${sudo[@]}" apt-get update -qq
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+else
+  say "system packages: all there"
+fi
+
+if [[ ! -x .venv/bin/python ]]; then
+  say "making .venv"
+  python3 -m venv .venv
+fi
+installed() { # distribution==version, asked of the files, since importing torch takes seconds
+  .venv/bin/python - "$1" <<'PY'
+import sys
+from importlib.metadata import PackageNotFoundError, version
+name, wanted = sys.argv[1].split("==")
+try:
+    found = version(name)
+except PackageNotFoundError:
+    sys.exit(1)
+sys.exit(0 if found == wanted or found.split("+")[0] == wanted else 1)
+PY
+}
+torch=${TORCH_VERSION:-2.13.0+cpu}
+if installed "torch==$torch" || installed "torch==${torch%%+*}"; then
+  say "torch ${torch%%+*}: there"
+else
+  say "installing torch $torch (about 1 GB)"
+  # Where no index has the CPU build by that name, the plain version is it, or is the CUDA build of several GB.
+  .venv/bin/python -m pip install -q "torch==$torch" || .venv/bin/python -m pip install -q "torch==${torch%%+*}"
+fi
+wanted=$(grep -v '^#' scripts/requirements.txt)
+for requirement in $wanted; do
+  installed "$requirement" && continue
+  say "installing $requirement"
+  .venv/bin/python -m pip install -q "$requirement"
+done
+say "ready"

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Sets up, builds, fetches the recognisers and runs every test. With "asan": the unit tests under the sanitizers.
+# FACEPOISON_REAL_PHOTOS=FOLDER (<person>/*.jpg) lets the tests labelled `real` run; without it they skip and say so.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/setup.sh
+preset=${1:-release}
+scripts/build.sh "$preset"
+if [[ $preset != asan ]]; then
+  .venv/bin/python scripts/fetch_models.py || echo "test: some recognisers are missing; the tests that need them will skip" >&2
+fi
+ctest --preset "$preset" --no-tests=error

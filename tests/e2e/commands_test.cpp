@@ -1,0 +1,143 @@
+// The other commands, as a user or a script runs them.
+#include "facepoison/npy.hpp"
+#include "support/support.hpp"
+
+namespace facepoison::testing {
+namespace {
+
+class E2eCommands : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    prepare_drawn(folder_.path, 4, 6);
+    write_tiny_extractor(folder_.path);
+  }
+  Outcome run(const std::string& arguments) { return run_binary(arguments + " --store store", folder_.path); }
+  TempFolder folder_;
+};
+
+TEST_F(E2eCommands, VersionAndHelpGoToStdout) {
+  const auto version = run_binary("--version", folder_.path);
+  EXPECT_EQ(version.code, 0);
+  for (const auto* part : {"commit ", "LibTorch ", "OpenCV "}) EXPECT_TRUE(contains(version.out, part)) << version.out;
+  EXPECT_EQ(run_binary("eval --help", folder_.path).code, 0);
+  EXPECT_EQ(run_binary("", folder_.path).code, 2);
+  EXPECT_EQ(run_binary("frobnicate", folder_.path).code, 2);
+  EXPECT_TRUE(run_binary("frobnicate", folder_.path).out.empty());
+}
+
+TEST_F(E2eCommands, PrepareListsWhatItRefusesAndGoesOn) {
+  fs::create_directories(folder_ / "photos/empty");
+  write_file(folder_ / "photos/p00/zz.jpg", "<html>404</html>");
+  write_file(folder_ / "photos/p01/half.png", read_file(folder_ / "photos/p01/v0.png").substr(0, 400));
+  const auto outcome = run("prepare photos -o again --no-detect --canvas 48");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(outcome.out.empty());
+  const Table rejected = read_csv(folder_ / "again/rejected.csv");
+  ASSERT_EQ(rejected.rows.size(), 3u);
+  EXPECT_EQ(text(rejected.rows[0][0]), "empty/");
+  EXPECT_TRUE(contains(text(rejected.rows[1][2]), "HTML"));
+  EXPECT_TRUE(contains(text(rejected.rows[2][2]), "truncated PNG"));
+  EXPECT_EQ(read_dataset(folder_ / "again").photos.size(), 24u);
+  EXPECT_EQ(run("prepare nowhere -o again").code, 3);
+}
+
+TEST_F(E2eCommands, EmbedWritesRowsInIdOrderForADataSetAndForCrops) {
+  ASSERT_EQ(run("embed dataset -e ./tiny.json -o a.npy").code, 0);
+  ASSERT_EQ(run("embed photos -e ./tiny.json -o b.npy").code, 0);
+  const auto a = read_npy(folder_ / "a.npy"), b = read_npy(folder_ / "b.npy");
+  EXPECT_EQ(a.sizes(), (std::vector<std::int64_t>{24, 16}));
+  // The canvas is as large as the drawn photos, so squashing changes nothing and both ways see the same pixels.
+  EXPECT_LT((a - b).abs().max().item<float>(), 1e-4 * a.abs().max().item<float>());
+  const Table names = read_csv(folder_ / "a.csv"), crop_names = read_csv(folder_ / "b.csv");
+  EXPECT_EQ(names.columns, (std::vector<std::string>{"id", "person", "split"}));
+  EXPECT_EQ(text(names.rows[7][0]), "p01/v1.png");
+  EXPECT_EQ(text(crop_names.rows[7][0]), "p01/v1.png");
+  EXPECT_EQ(text(crop_names.rows[7][2]), "");
+  EXPECT_EQ(run("embed dataset -e ./tiny.json -o a.txt").code, 2);
+}
+
+TEST_F(E2eCommands, Bf16IsCloseButNotTheSame) {
+  ASSERT_EQ(run("embed dataset -e ./tiny.json -o a.npy").code, 0);
+  ASSERT_EQ(run("embed dataset -e ./tiny.json -o b.npy --precision bf16").code, 0);
+  const auto a = read_npy(folder_ / "a.npy"), b = read_npy(folder_ / "b.npy");
+  EXPECT_FALSE(torch::equal(a, b));
+  EXPECT_GT(at::cosine_similarity(a, b, 1).min().item<float>(), 0.999);
+}
+
+TEST_F(E2eCommands, IdentifyTakesDataSetsAndMatricesAlike) {
+  const auto by_data = run("identify dataset dataset -e ./tiny.json");
+  ASSERT_EQ(by_data.code, 0) << by_data.err;
+  ASSERT_EQ(run("embed dataset -e ./tiny.json -o a.npy").code, 0);
+  const auto by_matrix = run("identify a.npy a.npy");
+  EXPECT_EQ(by_data.out, by_matrix.out);
+  const Table table = parse_csv(by_data.out, "stdout");
+  EXPECT_EQ(table.columns, (std::vector<std::string>{"id", "person", "predicted", "distance", "correct"}));
+  EXPECT_EQ(table.rows.size(), 8u) << "two test photos of each of four people";
+  EXPECT_EQ(run("identify a.npy a.npy --classifier centroid").code, 0);
+  EXPECT_EQ(run("identify a.npy a.npy --classifier centroit").code, 2);
+}
+
+TEST_F(E2eCommands, IdentifyRefusesAPhotoOnBothSides) {
+  ASSERT_EQ(run("embed photos -e ./tiny.json -o a.npy").code, 0);
+  const auto outcome = run("identify a.npy a.npy");
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_TRUE(contains(outcome.err, "p00/v0.png is on both sides")) << outcome.err;
+}
+
+TEST_F(E2eCommands, PerturbGivesAWholeDataSetAgain) {
+  const auto outcome = run("perturb dataset --attack noise --people p01,p02 -o noisy");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Dataset clean = read_dataset(folder_ / "dataset"), noisy = read_dataset(folder_ / "noisy");
+  ASSERT_EQ(clean.photos.size(), noisy.photos.size());
+  std::size_t changed = 0;
+  for (std::size_t i = 0; i < clean.photos.size(); ++i) {
+    const auto &before = clean.photos[i], &after = noisy.photos[i];
+    EXPECT_EQ(before.id, after.id);
+    EXPECT_EQ(before.split, after.split);
+    EXPECT_EQ(after.sha256, sha256_of_file(after.path));
+    const bool chosen = (before.person == "p01" || before.person == "p02") && before.train();
+    EXPECT_EQ(before.sha256 != after.sha256, chosen) << before.id;
+    changed += chosen;
+  }
+  const Table budget = read_csv(folder_ / "noisy/budget.csv");
+  EXPECT_EQ(budget.columns, (std::vector<std::string>{"id", "attack", "status", "linf", "l2", "psnr", "dssim"}));
+  EXPECT_EQ(budget.rows.size(), changed);
+  for (const auto& row : budget.rows) {
+    EXPECT_EQ(text(row[3]), "8");
+    EXPECT_NEAR(as_number(row[5], "psnr"), 20 * std::log10(255.0 / 8), 0.7) << "every pixel moved by 8, but for those at the range's ends";
+  }
+  EXPECT_EQ(run("perturb dataset --attack noise --people nobody -o x").code, 2);
+  EXPECT_EQ(run("perturb dataset --attack noise -o dataset").code, 2);
+}
+
+TEST_F(E2eCommands, ListsComeInEveryFormat) {
+  const auto list = run_binary("list extractors --format csv", folder_.path);
+  ASSERT_EQ(list.code, 0) << list.err;
+  const Table table = parse_csv(list.out, "stdout");
+  std::string last;
+  for (const auto& row : table.rows) {
+    EXPECT_LE(last, text(row[1])) << "by release";
+    last = text(row[1]);
+  }
+  EXPECT_GE(table.rows.size(), 4u);
+  EXPECT_EQ(run_binary("list attacks --format json", folder_.path).code, 0);
+  EXPECT_EQ(run_binary("list classifiers --format latex", folder_.path).code, 0);
+  EXPECT_EQ(run_binary("list classifiers --format xml", folder_.path).code, 2);
+}
+
+TEST_F(E2eCommands, ADeviceThatIsNotThereIsExit8) {
+  const auto outcome = run("embed dataset -e ./tiny.json -o a.npy --device cuda:99");
+  EXPECT_EQ(outcome.code, 8);
+  EXPECT_TRUE(contains(outcome.err, "LibTorch sees")) << outcome.err;
+}
+
+TEST_F(E2eCommands, AFullDiskIsExit7AndLosesNothing) {
+  ASSERT_EQ(run("embed dataset -e ./tiny.json -o a.npy").code, 0);
+  const std::string before = read_file(folder_ / "a.npy");
+  const auto outcome = run_binary("embed photos -e ./tiny.json -o a.npy", folder_.path, "prlimit --fsize=512");
+  EXPECT_EQ(outcome.code, 7) << outcome.err;
+  EXPECT_EQ(read_file(folder_ / "a.npy"), before);
+}
+
+}  // namespace
+}  // namespace facepoison::testing

@@ -1,0 +1,200 @@
+// The binary on a small drawn data set and tiny networks, as a user runs it.
+#include <algorithm>
+#include <map>
+
+#include "support/support.hpp"
+
+namespace facepoison::testing {
+namespace {
+
+class E2eEval : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    prepare_drawn(folder_.path, 5, 10);
+    write_tiny_extractor(folder_.path, 1, "tiny-a");
+    write_tiny_extractor(folder_.path, 2, "tiny-b");
+    write_config(Json::object());
+  }
+
+  void write_config(const Json& changes) {
+    Json config = {{"dataset", "dataset"}, {"protected", 2}, {"extractors", {"./tiny-a.json", "./tiny-b.json"}},
+                   {"attacks", {"none", "noise", {{"preset", "pgd"}, {"name", "pgd-a"}, {"surrogates", {"./tiny-a.json"}}, {"steps", 5}}}},
+                   {"classifiers", {"nearest", "centroid"}}, {"seed", 4}};
+    config.update(changes);
+    write_file(folder_ / "x.json", config.dump());
+  }
+
+  Outcome eval(const std::string& more = "", const std::string& environment = "") { return run_binary("eval --config x.json --store store2 " + more, folder_.path, environment); }
+
+  TempFolder folder_;
+};
+
+TEST_F(E2eEval, PrintsOneTableAndNothingElseOnStdout) {
+  const auto run = eval("--format csv --run-dir run");
+  ASSERT_EQ(run.code, 0) << run.err;
+  const Table table = parse_csv(run.out, "stdout");
+  EXPECT_EQ(table.rows.size(), 2u * 3 * 2);
+  EXPECT_EQ(print(table, Format::csv), run.out);
+  EXPECT_EQ(read_file(folder_ / "run/table.csv"), run.out);
+  for (const auto* file : {"config.resolved.json", "trials.csv", "others.csv", "budget.csv", "rejected.csv", "run.json"}) EXPECT_TRUE(fs::exists(folder_ / "run" / file)) << file;
+}
+
+TEST_F(E2eEval, ProtectionIsTheMeanOverPeopleOfTheirErrorInTrials) {
+  ASSERT_EQ(eval("--run-dir run").code, 0);
+  const Table trials = read_csv(folder_ / "run/trials.csv"), table = read_csv(folder_ / "run/table.csv");
+  ASSERT_EQ(trials.columns, (std::vector<std::string>{"extractor", "attack", "classifier", "protected", "id", "person", "predicted", "distance", "correct"}));
+  std::map<std::string, std::map<std::string, std::pair<int, int>>> counts;  // cell → person → errors, n
+  for (const auto& row : trials.rows) {
+    auto& count = counts[text(row[0]) + text(row[1]) + text(row[2])][text(row[3])];
+    EXPECT_EQ(text(row[3]), text(row[5])) << "a trial is a probe of the protected person";
+    EXPECT_EQ(text(row[8]) == "1", text(row[5]) == text(row[6]));
+    count.first += text(row[8]) == "0";
+    ++count.second;
+  }
+  ASSERT_EQ(table.columns[2], "attack");
+  for (const auto& row : table.rows) {
+    double sum = 0;
+    const auto& people = counts.at(text(row[0]) + text(row[2]) + text(row[3]));
+    for (const auto& [person, count] : people) sum += static_cast<double>(count.first) / count.second;
+    EXPECT_EQ(people.size(), 2u);
+    EXPECT_NEAR(as_number(row[6], "table"), sum / 2, 1e-12);
+    EXPECT_LE(as_number(row[7], "table"), as_number(row[6], "table"));
+    EXPECT_GE(as_number(row[8], "table"), as_number(row[6], "table"));
+  }
+}
+
+TEST_F(E2eEval, TheSecondRunFindsEverythingInTheStoreAndGivesTheSameBytes) {
+  ASSERT_EQ(eval("--run-dir one").code, 0);
+  const auto again = eval("--run-dir two -v");
+  ASSERT_EQ(again.code, 0);
+  EXPECT_TRUE(contains(again.err, ", 0 made)")) << again.err;
+  EXPECT_FALSE(contains(again.err, "loading ")) << "a network was loaded: " << again.err;
+  for (const auto* file : {"trials.csv", "others.csv", "budget.csv", "table.csv", "config.resolved.json"}) EXPECT_EQ(read_file(folder_ / "one" / file), read_file(folder_ / "two" / file)) << file;
+}
+
+TEST_F(E2eEval, AKilledRunGoesOnToTheSameBytes) {
+  write_config({{"attacks", {{{"preset", "pgd"}, {"surrogates", {"./tiny-a.json"}}, {"steps", 150}}}}, {"protected", "all"}});
+  ASSERT_EQ(run_binary("eval --config x.json --store quiet-store --run-dir quiet", folder_.path).code, 0);
+  int killed = 0;
+  for (const auto* delay : {"0.2", "0.4", "0.6", "0.8", "1.0"}) killed += eval("--run-dir run", concat("timeout -s KILL ", delay)).code != 0;
+  EXPECT_GT(killed, 0) << "the run was too quick to be killed: this test shows nothing";
+  const auto last = eval("--run-dir run");
+  ASSERT_EQ(last.code, 0) << last.err;
+  EXPECT_EQ(read_file(folder_ / "run/trials.csv"), read_file(folder_ / "quiet/trials.csv"));
+  for (const auto& entry : fs::directory_iterator(folder_ / "store2")) EXPECT_FALSE(entry.path().filename().string().starts_with(".tmp-")) << "left behind: " << entry.path();
+}
+
+TEST_F(E2eEval, CtrlCStopsBetweenBlocksWith130) {
+  write_config({{"attacks", {{{"preset", "pgd"}, {"surrogates", {"./tiny-a.json"}}, {"steps", 1000}}}}, {"protected", "all"}});
+  const auto run = eval("--run-dir run", "timeout --preserve-status -s INT 1");
+  EXPECT_EQ(run.code, 130) << run.err;
+  EXPECT_TRUE(contains(run.err, "goes on from here")) << run.err;
+}
+
+TEST_F(E2eEval, TablePrintsARunAgain) {
+  const auto run = eval("--run-dir run");
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(run_binary("table run", folder_.path).out, run.out);
+  const Table by_person = parse_csv(run_binary("table run --by person --format csv", folder_.path).out, "stdout");
+  EXPECT_EQ(by_person.rows.size(), 2u * 3 * 2 * 2);
+  EXPECT_EQ(by_person.columns[4], "protected");
+  EXPECT_EQ(run_binary("table nowhere", folder_.path).code, 3);
+}
+
+TEST_F(E2eEval, ThePeopleOfASmallerDrawAreInALargerOne) {
+  ASSERT_EQ(eval("--run-dir two").code, 0);
+  ASSERT_EQ(eval("--run-dir three --set protected=3").code, 0);
+  const Json two = read_json(folder_ / "two/config.resolved.json")["protected"], three = read_json(folder_ / "three/config.resolved.json")["protected"];
+  EXPECT_EQ(Json(three.begin().operator*()), two[0]);
+  EXPECT_EQ(three[1], two[1]);
+}
+
+TEST_F(E2eEval, AnEditedConfigOverwritesNobodysResults) {
+  ASSERT_EQ(eval().code, 0);
+  ASSERT_EQ(eval("--set seed=5").code, 0);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "runs/x"), fs::directory_iterator()), 3) << "two runs and the link";
+  EXPECT_TRUE(fs::exists(folder_ / "runs/x/latest/trials.csv"));
+  ASSERT_EQ(eval("--run-dir mine").code, 0);
+  const auto refused = eval("--run-dir mine --set seed=5");
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_TRUE(contains(refused.err, "another config's run")) << refused.err;
+}
+
+TEST_F(E2eEval, ADryRunWritesNoRun) {
+  const auto run = eval("--dry-run --format csv");
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(parse_csv(run.out, "stdout").rows.size(), 12u);
+  EXPECT_FALSE(fs::exists(folder_ / "runs"));
+}
+
+struct Mistake {
+  std::string name, set, part;
+  int code;
+};
+
+class E2eMistake : public E2eEval, public ::testing::WithParamInterface<Mistake> {};
+
+TEST_P(E2eMistake, IsNamedWithTheRightCode) {
+  const auto run = eval("--set '" + GetParam().set + "'");
+  EXPECT_EQ(run.code, GetParam().code) << run.err;
+  EXPECT_TRUE(contains(run.err, GetParam().part)) << run.err;
+  EXPECT_TRUE(run.out.empty());
+  EXPECT_FALSE(fs::exists(folder_ / "runs"));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Config, E2eMistake,
+    ::testing::Values(Mistake{"unknown_key", "protectd=3", "did you mean \"protected\"", 2}, Mistake{"unknown_extractor", "extractors=[\"dlip\"]", "did you mean dlib", 2},
+                      Mistake{"unknown_attack", "attacks=[\"lowkee\"]", "did you mean lowkey", 2}, Mistake{"unknown_classifier", "classifiers=[\"neerest\"]", "did you mean nearest", 2},
+                      Mistake{"unknown_attack_key", "attacks=[{\"preset\":\"noise\",\"epsilom\":1}]", "did you mean \"epsilon\"", 2},
+                      Mistake{"too_many_protected", "protected=6", "1 to 5", 2}, Mistake{"unknown_person", "protected=[\"p0\"]", "no person \"p0\"", 2},
+                      Mistake{"no_such_folder", "dataset=nowhere", "no such folder", 3}, Mistake{"attack_twice", "attacks=[\"none\",\"none\"]", "named twice", 2},
+                      Mistake{"seed_of_the_wrong_type", "seed=x", "expected a whole number", 2}, Mistake{"precision", "precision=fp8", "one of fp32, bf16", 2}),
+    [](const auto& info) { return info.param.name; });
+
+TEST_F(E2eEval, AModelThatIsNotWhatItsCardSaysIsExit4) {
+  write_file(folder_ / "tiny-a.pt", read_file(folder_ / "tiny-a.pt") + "x");
+  const auto altered = eval();
+  EXPECT_EQ(altered.code, 4);
+  EXPECT_TRUE(contains(altered.err, "sha256")) << altered.err;
+  write_file(folder_ / "tiny-a.pt", "\n<!DOCTYPE html><html>Sign in</html>");
+  const auto page = eval();
+  EXPECT_EQ(page.code, 4);
+  EXPECT_TRUE(contains(page.err, "HTML page")) << page.err;
+  fs::remove(folder_ / "tiny-a.pt");
+  EXPECT_EQ(eval().code, 4);
+}
+
+TEST_F(E2eEval, AModelWithoutAHashNeedsTrust) {
+  Json card = read_json(folder_ / "tiny-a.json");
+  card.erase("sha256");
+  write_file(folder_ / "tiny-a.json", card.dump());
+  const auto refused = eval();
+  EXPECT_EQ(refused.code, 4);
+  EXPECT_TRUE(contains(refused.err, "--trust-model")) << refused.err;
+  EXPECT_EQ(eval("--trust-model").code, 0);
+}
+
+TEST_F(E2eEval, AWrongOutputShapeAndATruncatedFileAreExit4) {
+  Json card = read_json(folder_ / "tiny-a.json");
+  card["dimension"] = 17;
+  write_file(folder_ / "tiny-a.json", card.dump());
+  const auto shape = eval("--set 'attacks=[\"none\"]'");
+  EXPECT_EQ(shape.code, 4);
+  EXPECT_TRUE(contains(shape.err, "17")) << shape.err;
+  const std::string bytes = read_file(folder_ / "tiny-a.pt");
+  write_file(folder_ / "tiny-a.pt", bytes.substr(0, bytes.size() / 2));
+  const auto truncated = eval("--trust-model --set 'attacks=[\"none\"]'");
+  EXPECT_EQ(truncated.code, 4);
+  EXPECT_TRUE(contains(truncated.err, "truncated")) << truncated.err;
+}
+
+TEST_F(E2eEval, AFolderOfPhotosIsPreparedFirst) {
+  const auto run = eval("--format csv --run-dir run --set dataset=photos --set 'prepare={\"detect\":false,\"canvas\":48}'");
+  ASSERT_EQ(run.code, 0) << run.err;
+  ASSERT_EQ(eval("--run-dir other").code, 0);
+  EXPECT_EQ(read_file(folder_ / "run/trials.csv"), read_file(folder_ / "other/trials.csv"));
+}
+
+}  // namespace
+}  // namespace facepoison::testing

@@ -1,0 +1,62 @@
+// What tests share: temporary folders, drawn photos, a tiny recogniser, and the binary as a user runs it.
+#pragma once
+#include <gtest/gtest.h>
+
+#include "facepoison/error.hpp"
+#include "facepoison/extractor.hpp"
+
+namespace facepoison::testing {
+
+class TempFolder {
+ public:
+  TempFolder();
+  ~TempFolder();
+  fs::path operator/(const std::string& name) const { return path / name; }
+  fs::path path;
+};
+
+// An 8-bit picture of one "person": smooth colour blobs that depend on `person`, shifted and lit by `variant`.
+Image draw_photo(int person, int variant, int side = 48);
+
+// <folder>/<p>/<v>.png for people p00, p01, … with photos v0, v1, …
+void draw_people(const fs::path& folder, int people, int photos, int side = 48);
+
+// Writes tiny.pt (average pool to 6×6, a linear layer, float32) and tiny.json, whose sha256 is right; gives the card's
+// path. Different seeds make different networks.
+fs::path write_tiny_extractor(const fs::path& folder, int seed = 1, const std::string& name = "tiny", const std::string& template_name = "none");
+
+// The card of a drawn 48-pixel data set's faces, photos p00/v0 …, with a 70/30 split; made by `prepare --no-detect`.
+Dataset prepare_drawn(const fs::path& folder, int people, int photos);
+
+// N faces on canvases of `side` pixels, with plausible landmarks when asked for.
+Faces drawn_faces(int count, int side, bool with_landmarks);
+
+struct Outcome {
+  int code = 0;
+  std::string out, err;
+};
+// Runs the facepoison binary through the shell, in `folder`.
+Outcome run_binary(const std::string& arguments, const fs::path& folder, const std::string& environment = "");
+
+// The exit code and message of the Error that `action` throws; fails the test when it throws none.
+struct Caught {
+  Exit code = Exit::ok;
+  std::string message;
+};
+template <class Action>
+Caught caught(Action&& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return {error.code(), error.what()};
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return {};
+}
+
+inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+// The photos that FACEPOISON_REAL_PHOTOS names, or "" with a reason to skip.
+std::string real_photos();
+
+}  // namespace facepoison::testing
