@@ -52,7 +52,8 @@ struct Faces {
   Faces to(torch::Device device) const;
 };
 
-// Reads the canvas pictures; throws Error(input) with the photo's id when one is damaged or has another size.
+// Reads the canvas pictures; throws Error(input) with the photo's id when one is not what the manifest's hash says, is
+// damaged, or has another size.
 // Photos with and without landmarks cannot be mixed.
 Faces load_faces(std::span<const Photo> photos);
 

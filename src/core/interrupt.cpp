@@ -1,5 +1,7 @@
 #include "facepoison/interrupt.hpp"
 
+#include <unistd.h>
+
 #include <csignal>
 
 #include "facepoison/error.hpp"
@@ -11,6 +13,8 @@ volatile std::sig_atomic_t pending = 0;
 
 void remember(int signal) {
   pending = signal;
+  constexpr char message[] = "\nstopping after this block of work; once more stops at once\n";
+  [[maybe_unused]] const auto written = write(STDERR_FILENO, message, sizeof message - 1);
   std::signal(signal, SIG_DFL);  // a second one ends the process at once
 }
 

@@ -116,7 +116,9 @@ Faces load_faces(std::span<const Photo> photos) {
   std::vector<double> points;
   for (const auto& photo : photos) {
     try {
-      pixels.push_back(to_tensor(decode_image(read_file(photo.path), Exif::ignore)));
+      const std::string bytes = read_file(photo.path);
+      if (sha256(bytes) != photo.sha256) throw Error(Exit::input, "changed since the data set was made; make it again");
+      pixels.push_back(to_tensor(decode_image(bytes, Exif::ignore)));
     } catch (const Error& error) {
       throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(), "): ", error.what()));
     }

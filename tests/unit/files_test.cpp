@@ -51,7 +51,7 @@ TEST(WriteFile, NamesAPlaceThatCannotBeWritten) {
   const TempFolder folder;
   fs::create_directories(folder / "taken");
   write_file(folder / "file", "kept");
-  for (const fs::path path : {folder / "taken", folder / "file" / "below"}) {
+  for (const fs::path& path : {folder / "taken", folder / "file" / "below"}) {
     const auto [code, message] = caught([&] { write_file(path, "x"); });
     EXPECT_EQ(code, Exit::failure);
     EXPECT_TRUE(contains(message, path.string())) << message;
@@ -62,7 +62,7 @@ TEST(WriteFile, NamesAPlaceThatCannotBeWritten) {
 
 TEST(ReadFile, NamesWhatItCannotRead) {
   const TempFolder folder;
-  for (const fs::path path : {folder / "missing", folder.path}) {
+  for (const fs::path& path : {folder / "missing", folder.path}) {
     const auto [code, message] = caught([&] { read_file(path); });
     EXPECT_EQ(code, Exit::input);
     EXPECT_TRUE(contains(message, path.string())) << message;

@@ -61,7 +61,7 @@ TEST(Bootstrap, IsReproducible) {
 TEST(Bootstrap, HasTheQuantilesOfABinomial) {
   std::vector<double> people(20, 0);
   std::fill(people.begin(), people.begin() + 10, 1);  // sums are binomial(20, 1/2): P(≤ 5) = .021, P(≤ 6) = .058
-  expect_near(bootstrap(people), 0.3, 0.7, 1e-12);
+  expect_near(bootstrap(people, 10000, 1), 0.3, 0.7, 1e-12);
 }
 
 TEST(Bootstrap, HasNoWidthForOnePersonOrEqualOnes) {

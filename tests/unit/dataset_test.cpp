@@ -1,0 +1,166 @@
+// Data sets: what is written reads back, and a manifest that somebody broke is refused with its line.
+#include "facepoison/dataset.hpp"
+
+#include "support/support.hpp"
+
+namespace facepoison {
+namespace {
+
+using namespace testing;
+
+constexpr int side = 12;
+const Table no_rejects{{"id", "person", "reason"}, {}, {}};
+
+// A photo whose canvas picture is written below `folder`.
+Photo photo(const fs::path& folder, const std::string& id, int variant = 0, int picture_side = side) {
+  const auto png = encode_png(draw_photo(0, variant, picture_side));
+  const fs::path path = folder / "canvas" / (id + ".png");
+  write_file(path, png);
+  return {.id = id, .person = id.substr(0, id.find('/')), .path = path, .sha256 = sha256(png), .source = id, .source_sha256 = sha256(id)};
+}
+
+// A manifest of two photos, after `edit` has changed its lines.
+template <class Edit>
+Caught broken(Edit&& edit) {
+  const TempFolder folder;
+  write_dataset(folder.path, {photo(folder.path, "a/1.jpg"), photo(folder.path, "b/1.jpg")}, side, no_rejects);
+  std::vector<Json> lines;
+  std::istringstream in(read_file(folder / "manifest.jsonl"));
+  for (std::string line; std::getline(in, line);) lines.push_back(Json::parse(line));
+  edit(lines, folder.path);
+  std::string out;
+  for (const auto& line : lines) out += line.dump() + "\n";
+  write_file(folder / "manifest.jsonl", out);
+  return caught([&] { read_dataset(folder.path); });
+}
+
+void expect_line_2(const Caught& found, const std::vector<std::string>& parts) {
+  EXPECT_EQ(found.code, Exit::input);
+  EXPECT_TRUE(contains(found.message, "manifest.jsonl, line 2")) << found.message;
+  for (const auto& part : parts) EXPECT_TRUE(contains(found.message, part)) << "no '" << part << "' in: " << found.message;
+}
+
+TEST(Dataset, RoundTrips) {
+  const TempFolder folder;
+  std::vector<Photo> photos = {photo(folder.path, "a/1.jpg", 0), photo(folder.path, "a/two \"words\".png", 1), photo(folder.path, "é/3.bmp", 2)};
+  photos[0].split = "train", photos[1].split = "test", photos[1].duplicate_of = "a/1.jpg";
+  photos[0].landmarks = Landmarks{{{1.0 / 3, 2}, {3, -4.5}, {5, 6}, {7, 1e-17}, {9, 10}}};
+  Table rejected = no_rejects;
+  rejected.add({"a/9.jpg", "a", "an empty file"});
+  write_dataset(folder.path, photos, side, rejected);
+  for (const auto& path : {folder.path, folder / "manifest.jsonl"}) {
+    EXPECT_TRUE(is_dataset(path));
+    const Dataset read = read_dataset(path);
+    EXPECT_EQ(read.side, side);
+    EXPECT_EQ(read.rejected, 1u);
+    EXPECT_EQ(read.manifest_sha256, sha256_of_file(folder / "manifest.jsonl"));
+    EXPECT_EQ(read.people(), (std::vector<std::string>{"a", "é"}));
+    ASSERT_EQ(read.photos.size(), photos.size());
+    for (std::size_t i = 0; i < photos.size(); ++i) {
+      const Photo &a = photos[i], &b = read.photos[i];
+      EXPECT_EQ(std::tie(a.id, a.person, a.sha256, a.source, a.source_sha256, a.split, a.duplicate_of),
+                std::tie(b.id, b.person, b.sha256, b.source, b.source_sha256, b.split, b.duplicate_of));
+      EXPECT_TRUE(fs::equivalent(a.path, b.path));
+      ASSERT_EQ(a.landmarks.has_value(), b.landmarks.has_value());
+      for (std::size_t p = 0; a.landmarks && p < 5; ++p) EXPECT_TRUE((*a.landmarks)[p].x == (*b.landmarks)[p].x && (*a.landmarks)[p].y == (*b.landmarks)[p].y);
+    }
+  }
+}
+
+TEST(Dataset, CanBeMoved) {
+  const TempFolder folder;
+  write_dataset(folder / "before", {photo(folder / "before", "a/1.jpg")}, side, no_rejects);
+  fs::rename(folder / "before", folder / "after");
+  EXPECT_EQ(load_faces(read_dataset(folder / "after").photos).size(), 1);
+}
+
+TEST(Dataset, RefusesIdsOutOfOrderOrTwice) {
+  using Lines = std::vector<Json>&;
+  expect_line_2(broken([](Lines lines, const fs::path&) { std::swap(lines[0], lines[1]); }), {"a/1.jpg", "b/1.jpg"});
+  expect_line_2(broken([](Lines lines, const fs::path&) { lines[1]["id"] = "a/1.jpg"; }), {"a/1.jpg"});
+}
+
+TEST(Dataset, RefusesPathsThatLeaveItsFolder) {
+  for (const char* path : {"../outside.png", "canvas/../../outside.png", "/etc/hostname"})
+    expect_line_2(broken([&](std::vector<Json>& lines, const fs::path&) { lines[1]["path"] = path; }), {"\"path\"", path});
+}
+
+TEST(Dataset, RefusesALinkThatLeavesItsFolder) {
+  const TempFolder outside;
+  write_file(outside / "x.png", encode_png(draw_photo(0, 0, side)));
+  expect_line_2(broken([&](std::vector<Json>&, const fs::path& folder) {
+                  fs::remove(folder / "canvas/b/1.jpg.png");
+                  fs::create_symlink(outside / "x.png", folder / "canvas/b/1.jpg.png");
+                }),
+                {"canvas/b/1.jpg.png"});
+}
+
+TEST(Dataset, RefusesAMissingPicture) {
+  expect_line_2(broken([](std::vector<Json>&, const fs::path& folder) { fs::remove(folder / "canvas/b/1.jpg.png"); }), {"canvas/b/1.jpg.png"});
+  for (const char* path : {"", ".", "canvas"})  // a folder is no picture
+    expect_line_2(broken([&](std::vector<Json>& lines, const fs::path&) { lines[1]["path"] = path; }), {});
+}
+
+TEST(Dataset, RefusesWrongValues) {
+  const std::vector<std::pair<std::string, Json>> edits = {{"side", 13},     {"side", 0},   {"split", "validation"}, {"landmarks", Json::array({1, 2})},
+                                                           {"person", 3},    {"extra", 1},  {"id", nullptr},         {"landmarks", "none"},
+                                                           {"duplicate_of", 5}};
+  for (const auto& [key, value] : edits)
+    expect_line_2(broken([&](std::vector<Json>& lines, const fs::path&) { lines[1][key] = value; }), {"\"" + key + "\""});
+  expect_line_2(broken([](std::vector<Json>& lines, const fs::path&) { lines[1].erase("sha256"); }), {"sha256", "missing"});
+}
+
+TEST(Dataset, RefusesWhatIsNoManifest) {
+  const TempFolder folder;
+  EXPECT_FALSE(is_dataset(folder.path));
+  EXPECT_EQ(caught([&] { read_dataset(folder.path); }).code, Exit::input);
+  for (const char* text : {"", "not json\n", "[1]\n"}) {
+    write_file(folder / "manifest.jsonl", text);
+    EXPECT_EQ(caught([&] { read_dataset(folder.path); }).code, Exit::input) << text;
+  }
+}
+
+TEST(LoadFaces, GivesPixelsAndLandmarks) {
+  const TempFolder folder;
+  std::vector<Photo> photos = {photo(folder.path, "a/1.jpg", 0), photo(folder.path, "b/1.jpg", 1)};
+  for (auto& one : photos) one.landmarks = Landmarks{{{1, 2}, {3, 4}, {5, 6}, {7, 8}, {9, 10}}};
+  const Faces faces = load_faces(photos);
+  EXPECT_EQ(faces.pixels.sizes(), (std::vector<std::int64_t>{2, 3, side, side}));
+  EXPECT_TRUE(torch::equal(faces.pixels[1], to_tensor(draw_photo(0, 1, side))[0]));
+  EXPECT_EQ(faces.ids, (std::vector<std::string>{"a/1.jpg", "b/1.jpg"}));
+  EXPECT_EQ(faces.people, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(faces.landmarks.sizes(), (std::vector<std::int64_t>{2, 5, 2}));
+  EXPECT_EQ(faces.landmarks[1][3][1].item<double>(), 8);
+}
+
+TEST(LoadFaces, NamesAPhotoOfAnotherSizeAChangedAndADamagedOne) {
+  const TempFolder folder;
+  std::vector<Photo> photos = {photo(folder.path, "a/1.jpg"), photo(folder.path, "b/1.jpg", 0, side + 1)};
+  auto [code, message] = caught([&] { load_faces(photos); });
+  EXPECT_EQ(code, Exit::input);
+  EXPECT_TRUE(contains(message, "b/1.jpg") && contains(message, "13×13")) << message;
+  write_file(photos[1].path, read_file(photos[1].path).substr(0, 60));
+  message = caught([&] { load_faces(photos); }).message;
+  EXPECT_TRUE(contains(message, "b/1.jpg") && contains(message, "changed")) << message;
+  photos[1].sha256 = sha256_of_file(photos[1].path);
+  message = caught([&] { load_faces(photos); }).message;
+  EXPECT_TRUE(contains(message, "b/1.jpg") && contains(message, "truncated")) << message;
+}
+
+TEST(LoadFaces, DoesNotMixPhotosWithAndWithoutLandmarks) {
+  const TempFolder folder;
+  std::vector<Photo> photos = {photo(folder.path, "a/1.jpg"), photo(folder.path, "b/1.jpg")};
+  EXPECT_FALSE(load_faces(photos).landmarks.defined());
+  photos[1].landmarks.emplace();
+  EXPECT_EQ(caught([&] { load_faces(photos); }).code, Exit::input);
+}
+
+TEST(ToImage, RoundsAndUndoesToTensor) {
+  const Image photo = draw_photo(1, 1, 9);
+  EXPECT_EQ(to_image(to_tensor(photo)).rgb, photo.rgb);
+  EXPECT_EQ(to_image(torch::full({3, 1, 1}, 100.6 / 255)).rgb, (std::vector<std::uint8_t>{101, 101, 101}));
+  EXPECT_EQ(to_image(torch::tensor({-0.5, 1.5, 0.0}).view({3, 1, 1})).rgb, (std::vector<std::uint8_t>{0, 255, 0}));
+}
+
+}  // namespace
+}  // namespace facepoison

@@ -1,0 +1,190 @@
+// Pictures: damaged ones are refused with a reason, odd ones become 8-bit RGB, and warping does not alias.
+#include "facepoison/image.hpp"
+
+#include <sys/resource.h>
+
+#include <opencv2/imgcodecs.hpp>
+
+#include "support/support.hpp"
+
+namespace facepoison {
+namespace {
+
+using namespace testing;
+
+std::string encoded(const std::string& extension, const cv::Mat& pixels) {
+  std::vector<unsigned char> bytes;
+  cv::imencode(extension, pixels, bytes);
+  return {bytes.begin(), bytes.end()};
+}
+
+cv::Mat bgr_photo(int side = 64) {
+  const Image photo = draw_photo(1, 2, side);
+  cv::Mat out(side, side, CV_8UC3);
+  for (std::size_t i = 0; i < photo.rgb.size(); ++i) out.data[i] = photo.rgb[i / 3 * 3 + 2 - i % 3];
+  return out;
+}
+
+void expect_refused(std::string_view bytes, const std::vector<std::string>& parts, const std::string& what) {
+  const auto [code, message] = caught([&] { decode_image(bytes, Exif::rotate); });
+  EXPECT_EQ(code, Exit::input) << what;
+  EXPECT_FALSE(message.empty()) << what;
+  for (const auto& part : parts) EXPECT_TRUE(contains(message, part)) << what << ": no '" << part << "' in: " << message;
+}
+
+std::array<int, 3> pixel(const Image& image, int x, int y) {
+  const auto at = static_cast<std::size_t>((y * image.width + x) * 3);
+  return {image.rgb.at(at), image.rgb.at(at + 1), image.rgb.at(at + 2)};
+}
+using Rgb = std::array<int, 3>;
+
+void put16(std::string& bytes, std::size_t at, int value) {
+  bytes[at] = static_cast<char>(value >> 8);
+  bytes[at + 1] = static_cast<char>(value & 255);
+}
+
+TEST(DecodeImage, RefusesATruncatedPicture) {
+  for (const char* extension : {".jpg", ".png", ".bmp"}) {
+    const auto bytes = encoded(extension, bgr_photo());
+    ASSERT_NO_THROW(decode_image(bytes, Exif::rotate)) << extension;
+    for (std::size_t tenth = 1; tenth < 10; ++tenth) expect_refused(bytes.substr(0, bytes.size() * tenth / 10), {}, concat(extension, " at ", tenth, "/10"));
+    expect_refused(bytes.substr(0, bytes.size() - 2), {}, concat(extension, " without its last two bytes"));
+    expect_refused(bytes.substr(0, 10), {}, concat(extension, " of ten bytes"));
+  }
+}
+
+TEST(DecodeImage, RefusesAPngWithAnyByteFlipped) {
+  const auto whole = encoded(".png", bgr_photo(12));
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    auto bytes = whole;
+    bytes[i] = static_cast<char>(~bytes[i]);
+    expect_refused(bytes, {}, concat("byte ", i));
+  }
+}
+
+TEST(DecodeImage, GivesReasonsInPlainText) {  // they go into JSON and CSV, whatever the file holds
+  auto bytes = encoded(".png", bgr_photo(12));
+  bytes[37] = static_cast<char>(0xff);  // in the name of the second chunk
+  const auto message = caught([&] { decode_image(bytes, Exif::rotate); }).message;
+  EXPECT_TRUE(Json::accept("\"" + message + "\"")) << message;
+}
+
+TEST(DecodeImage, RefusesWhatIsNoPicture) {
+  expect_refused("", {"empty"}, "nothing");
+  expect_refused("<!DOCTYPE html><html>404</html>", {"HTML"}, "a page");
+  expect_refused("just text", {"not a JPEG, PNG or BMP"}, "text");
+  expect_refused("RIFF....WEBPVP8 ", {"not a JPEG, PNG or BMP"}, "WebP");
+  expect_refused("BM and so on", {"BMP"}, "text that begins like a BMP");
+  expect_refused(std::string((std::size_t{64} << 20) + 1, 'x'), {"64 MB"}, "a large file");
+}
+
+TEST(DecodeImage, RefusesAHugePictureBeforeItTakesMemory) {
+  auto png = encoded(".png", bgr_photo(16)), jpeg = encoded(".jpg", bgr_photo(16)), bmp = encoded(".bmp", bgr_photo(16));
+  put16(png, 18, 30000), put16(png, 22, 30000);
+  const auto frame = jpeg.find("\xff\xc0");
+  ASSERT_NE(frame, std::string::npos);
+  put16(jpeg, frame + 5, 30000), put16(jpeg, frame + 7, 30000);
+  for (const std::size_t at : {18, 22}) bmp[at] = 0x30, bmp[at + 1] = 0x75;
+  rusage before{}, after{};
+  getrusage(RUSAGE_SELF, &before);
+  for (const auto& bytes : {png, jpeg, bmp}) expect_refused(bytes, {"30000×30000"}, "a bomb");
+  getrusage(RUSAGE_SELF, &after);
+  EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 100 * 1024) << "kB";
+}
+
+TEST(DecodeImage, TurnsEveryKindIntoRgb) {
+  const auto colour = decode_image(encoded(".png", cv::Mat(3, 4, CV_8UC3, cv::Scalar(10, 20, 30))), Exif::rotate);
+  EXPECT_EQ(colour.width, 4);
+  EXPECT_EQ(colour.height, 3);
+  EXPECT_EQ(pixel(colour, 3, 2), (Rgb{30, 20, 10}));
+  EXPECT_EQ(pixel(decode_image(encoded(".bmp", cv::Mat(3, 5, CV_8UC3, cv::Scalar(10, 20, 30))), Exif::rotate), 4, 2), (Rgb{30, 20, 10}));
+  for (const char* extension : {".png", ".jpg"})
+    EXPECT_EQ(pixel(decode_image(encoded(extension, cv::Mat(8, 8, CV_8U, cv::Scalar(77))), Exif::rotate), 2, 1), (Rgb{77, 77, 77}));
+  const cv::Mat clear(2, 2, CV_8UC4, cv::Scalar(10, 20, 30, 0));
+  EXPECT_EQ(pixel(decode_image(encoded(".png", clear), Exif::rotate), 1, 1), (Rgb{30, 20, 10}));  // not blended
+  const cv::Mat deep(2, 2, CV_16UC3, cv::Scalar(10 * 257, 20 * 257, 30 * 257));
+  EXPECT_EQ(pixel(decode_image(encoded(".png", deep), Exif::rotate), 0, 1), (Rgb{30, 20, 10}));
+}
+
+// A JPEG, red left and blue right, that says it must be turned a quarter clockwise (orientation 6).
+std::string turned_jpeg() {
+  cv::Mat pixels(16, 32, CV_8UC3, cv::Scalar(0, 0, 255));
+  pixels.colRange(16, 32) = cv::Scalar(255, 0, 0);
+  const std::string tiff("II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0", 26);
+  const std::string segment = std::string("\xff\xe1\0\x22", 4) + std::string("Exif\0\0", 6) + tiff;
+  return encoded(".jpg", pixels).insert(2, segment);
+}
+
+TEST(DecodeImage, TurnsByExifWhereAsked) {
+  const Image turned = decode_image(turned_jpeg(), Exif::rotate), plain = decode_image(turned_jpeg(), Exif::ignore);
+  ASSERT_EQ((std::pair{turned.width, turned.height}), (std::pair{16, 32}));
+  ASSERT_EQ((std::pair{plain.width, plain.height}), (std::pair{32, 16}));
+  EXPECT_GT(pixel(turned, 8, 4)[0], 200);  // red on top
+  EXPECT_GT(pixel(turned, 8, 28)[2], 200);
+  EXPECT_GT(pixel(plain, 4, 8)[0], 200);
+  EXPECT_GT(pixel(plain, 28, 8)[2], 200);
+}
+
+TEST(EncodePng, RoundTripsEveryPixel) {
+  const Image photo = draw_photo(3, 1, 37);
+  const Image back = decode_image(encode_png(photo), Exif::rotate);
+  EXPECT_EQ(back.width, 37);
+  EXPECT_EQ(back.rgb, photo.rgb);
+}
+
+TEST(WarpImage, IsExactForTheIdentityAndAShift) {
+  const Image photo = draw_photo(0, 0, 40);
+  EXPECT_EQ(warp_image(photo, {}, 40).rgb, photo.rgb);
+  const Image shifted = warp_image(photo, {1, 0, 3, -5}, 40);
+  EXPECT_EQ(pixel(shifted, 3 + 10, 20 - 5), pixel(photo, 10, 20));
+  EXPECT_EQ(pixel(shifted, 2, 20), (Rgb{0, 0, 0}));  // black outside
+  EXPECT_EQ(pixel(shifted, 20, 36), (Rgb{0, 0, 0}));
+}
+
+Image checkerboard(int side, int cell) {
+  Image image{side, side, {}};
+  for (int i = 0; i < side * side; ++i) image.rgb.insert(image.rgb.end(), 3, (i % side / cell + i / side / cell) % 2 ? 255 : 0);
+  return image;
+}
+
+TEST(WarpImage, DoesNotAliasACheckerboard) {
+  for (const auto& [cell, shrink] : {std::pair{1, 4.0}, std::pair{2, 5.0}}) {
+    const Image small = warp_image(checkerboard(256, cell), {1 / shrink, 0, 0, 0}, 48);
+    for (int y = 4; y < 44; ++y)
+      for (int x = 4; x < 44; ++x) ASSERT_NEAR(pixel(small, x, y)[0], 127.5, 3) << x << ", " << y << " of cells of " << cell;
+  }
+}
+
+TEST(WarpImage, KeepsPlacesWhenItShrinks) {
+  Image ramp{128, 128, {}};  // red is 2x, green is 2y, so that no halving has to round
+  for (int i = 0; i < 128 * 128; ++i) ramp.rgb.insert(ramp.rgb.end(), {static_cast<std::uint8_t>(i % 128 * 2), static_cast<std::uint8_t>(i / 128 * 2), 0});
+  const Similarity turned{0.15, 0.08, 20, 1};
+  const Image small = warp_image(ramp, turned, 64);
+  for (const Point source : {Point{30, 20}, Point{100, 50}, Point{64, 110}}) {
+    const Point p = turned.apply(source);
+    const auto x = static_cast<int>(std::lround(p.x)), y = static_cast<int>(std::lround(p.y));
+    const Point exact = turned.inverse().apply({static_cast<double>(x), static_cast<double>(y)});
+    EXPECT_NEAR(pixel(small, x, y)[0], 2 * exact.x, 0.8);
+    EXPECT_NEAR(pixel(small, x, y)[1], 2 * exact.y, 0.8);
+  }
+}
+
+TEST(ResizeImage, TakesTheMeanOfAnArea) {
+  EXPECT_NEAR(pixel(resize_image(checkerboard(64, 1), 16, 16), 7, 7)[0], 127.5, 1);
+  const Image wide = resize_image(draw_photo(0, 0, 20), 50, 30);
+  EXPECT_EQ(wide.width, 50);
+  EXPECT_EQ(wide.height, 30);
+  EXPECT_EQ(wide.rgb.size(), 50u * 30 * 3);
+}
+
+TEST(CropImage, IsBlackOutsideThePicture) {
+  const Image photo = draw_photo(2, 0, 20), crop = crop_image(photo, -3, 15, 10, 8);
+  EXPECT_EQ(pixel(crop, 3 + 4, 2), pixel(photo, 4, 17));
+  EXPECT_EQ(pixel(crop, 2, 2), (Rgb{0, 0, 0}));
+  EXPECT_EQ(pixel(crop, 5, 5), (Rgb{0, 0, 0}));
+  const Image beside = crop_image(photo, 100, 100, 4, 4);
+  EXPECT_EQ(beside.rgb, std::vector<std::uint8_t>(48, 0));
+}
+
+}  // namespace
+}  // namespace facepoison

@@ -1,0 +1,147 @@
+// Folders of photos: every layout, what is passed over, and the files beside them.
+#include "facepoison/photos.hpp"
+
+#include "support/support.hpp"
+
+namespace facepoison {
+namespace {
+
+using namespace testing;
+
+using Names = std::vector<std::string>;
+
+// A folder of empty files, which is enough to be found.
+class ScanPhotosTest : public ::testing::Test {
+ protected:
+  void put(const std::string& name, const std::string& bytes = "") { write_file(root_ / name, bytes); }
+  Names ids() {
+    Names found;
+    for (const auto& photo : scan_photos(root_.path).photos) found.push_back(photo.id);
+    return found;
+  }
+  Caught problem() {
+    return caught([&] { scan_photos(root_.path); });
+  }
+  TempFolder root_;
+};
+
+TEST_F(ScanPhotosTest, FaceFoldersWinWhereTheyHoldAPhoto) {
+  put("A/face/1.jpg"), put("A/1.jpg"), put("B/face/notes.txt"), put("B/1.jpg");
+  EXPECT_EQ(ids(), (Names{"A/face/1.jpg", "B/1.jpg"}));
+  const auto folder = scan_photos(root_.path);
+  EXPECT_EQ(folder.photos[0].person, "A");
+  EXPECT_EQ(folder.photos[1].person, "B");
+  EXPECT_TRUE(fs::exists(folder.photos[0].path));
+}
+
+TEST_F(ScanPhotosTest, ReadsLfwsLayoutInTheOrderOfBytes) {
+  put("Zoe/Zoe_0002.jpg"), put("Zoe/Zoe_0001.jpg"), put("Zoe/Zoe_10.jpg"), put("Zoe A/1.jpg"), put("adam/1.jpg"), put("Élise/1.jpg");
+  EXPECT_EQ(ids(), (Names{"Zoe A/1.jpg", "Zoe/Zoe_0001.jpg", "Zoe/Zoe_0002.jpg", "Zoe/Zoe_10.jpg", "adam/1.jpg", "Élise/1.jpg"}));
+}
+
+TEST_F(ScanPhotosTest, KnowsPhotosByTheirExtension) {
+  for (const char* name : {"A/1.JPG", "A/2.jpeg", "A/3.Png", "A/4.bmp", "A/5.webp", "A/6.gif", "A/7.tiff", "A/8.pgm"}) put(name);
+  for (const char* name : {"A/x.txt", "A/.hidden.jpg", "A/jpg", "A/x.jpg.part", ".cache/1.jpg", "A/deeper/1.jpg"}) put(name);
+  fs::create_directories(root_ / "A/folder.jpg");
+  EXPECT_EQ(ids(), (Names{"A/1.JPG", "A/2.jpeg", "A/3.Png", "A/4.bmp", "A/5.webp", "A/6.gif", "A/7.tiff", "A/8.pgm"}));
+}
+
+TEST_F(ScanPhotosTest, ListsPeopleWithoutPhotos) {
+  put("B/1.jpg"), put("C/notes.txt");
+  fs::create_directories(root_ / "A");
+  EXPECT_EQ(scan_photos(root_.path).empty_people, (Names{"A", "C"}));
+}
+
+TEST_F(ScanPhotosTest, PassesOverPhotosOfNobody) {
+  put("stray.jpg"), put("A/1.jpg");
+  EXPECT_EQ(ids(), Names{"A/1.jpg"});
+}
+
+TEST_F(ScanPhotosTest, PassesOverLinksThatLeaveTheRoot) {
+  const TempFolder outside;
+  write_file(outside / "secret.jpg", "");
+  put("A/1.jpg");
+  fs::create_symlink(outside / "secret.jpg", root_ / "A/2.jpg");
+  fs::create_symlink("../A/1.jpg", root_ / "A/3.jpg");
+  fs::create_directory_symlink(outside.path, root_ / "B");
+  EXPECT_EQ(ids(), (Names{"A/1.jpg", "A/3.jpg"}));
+}
+
+TEST_F(ScanPhotosTest, PassesOverALinkToItself) {
+  put("A/1.jpg");
+  fs::create_symlink("2.jpg", root_ / "A/2.jpg");
+  EXPECT_EQ(ids().at(0), "A/1.jpg");
+}
+
+TEST_F(ScanPhotosTest, MayBeALinkItself) {
+  put("A/1.jpg");
+  const TempFolder other;
+  fs::create_directory_symlink(root_.path, other / "link");
+  EXPECT_EQ(scan_photos(other / "link").photos.size(), 1u);
+}
+
+TEST_F(ScanPhotosTest, RefusesAFolderThatIsNone) {
+  put("file");
+  for (const auto& [path, reason] : {std::pair{root_ / "missing", "no such folder"}, std::pair{root_ / "file", "not a folder"}}) {
+    const auto [code, message] = caught([&] { scan_photos(path); });
+    EXPECT_EQ(code, Exit::input);
+    EXPECT_TRUE(contains(message, path.string()) && contains(message, reason)) << message;
+  }
+}
+
+const std::string header = "id,x1,y1,x2,y2,x3,y3,x4,y4,x5,y5\n";
+
+TEST_F(ScanPhotosTest, ReadsLandmarks) {
+  put("A/1.jpg");
+  EXPECT_FALSE(scan_photos(root_.path).has_landmarks);
+  put("landmarks.csv", header + "A/1.jpg,1,2,3,4,5,6,7,8,9,10.5\n");
+  const auto folder = scan_photos(root_.path);
+  EXPECT_TRUE(folder.has_landmarks);
+  const auto& points = folder.landmarks.at("A/1.jpg");
+  EXPECT_EQ(points[0].x, 1);
+  EXPECT_EQ(points[0].y, 2);
+  EXPECT_EQ(points[4].y, 10.5);
+}
+
+TEST_F(ScanPhotosTest, NamesTheLineOfAWrongLandmark) {
+  put("A/1.jpg");
+  const std::string row = "A/1.jpg,1,2,3,4,5,6,7,8,9,10\n";
+  for (const auto& [bytes, part] : {std::pair{header + "A/1.jpg,1,2,3,4,five,6,7,8,9,10\n", "line 2"}, std::pair{header + row + row, "line 3"},
+                                    std::pair{header + row + "A/2.jpg,1,2\n", "line 3"}, std::pair{std::string("id,x,y\nA/1.jpg,1,2\n"), "ten numbers"},
+                                    std::pair{std::string(""), "empty"}}) {
+    put("landmarks.csv", bytes);
+    const auto [code, message] = problem();
+    EXPECT_EQ(code, Exit::input) << bytes;
+    EXPECT_TRUE(contains(message, "landmarks.csv") && contains(message, part)) << message;
+  }
+}
+
+TEST_F(ScanPhotosTest, FindsFacescrubsBoxes) {
+  const std::string url = "http://example.org/a.jpg", hash(64, 'a');
+  put("Ann_Bee/" + sha1(url) + ".jpg"), put("Ann_Bee/named.jpg"), put("Cy/face/" + sha1(url) + ".jpg");
+  const std::string row = "\t1\t2\t" + url + "\t10,20,30,40\t" + hash;
+  put("facescrub_actors.txt", "name\timage_id\tface_id\turl\tbbox\tsha256\nAnn Bee" + row + "\r\nCy" + row + "\n");
+  const auto folder = scan_photos(root_.path);
+  ASSERT_EQ(folder.photos.size(), 3u);
+  const auto &by_address = folder.photos[0], &named = folder.photos[1], &crop = folder.photos[2];
+  ASSERT_EQ(named.id, "Ann_Bee/named.jpg");
+  const auto found = folder.box_of(by_address, "another hash");
+  ASSERT_TRUE(found);
+  EXPECT_EQ((std::array{found->x1, found->y1, found->x2, found->y2}), (std::array{10., 20., 30., 40.}));
+  EXPECT_TRUE(folder.box_of(named, hash));
+  EXPECT_FALSE(folder.box_of(named, std::string(64, 'b')));
+  EXPECT_FALSE(folder.box_of(crop, hash));  // the box is of the full picture
+}
+
+TEST_F(ScanPhotosTest, NamesTheLineOfAWrongBox) {
+  put("A/1.jpg");
+  for (const char* box : {"", "1,2,3", "1,2,3,x", "1,2,3,4,5"}) {
+    put("facescrub_actors.txt", concat("name\timage_id\tface_id\turl\tbbox\tsha256\nA\t1\t2\turl\t", box, "\tsha\n"));
+    const auto [code, message] = problem();
+    EXPECT_EQ(code, Exit::input) << box;
+    EXPECT_TRUE(contains(message, "facescrub_actors.txt, line 2")) << message;
+  }
+}
+
+}  // namespace
+}  // namespace facepoison
