@@ -22,6 +22,9 @@ void link_or_copy(const fs::path& from, const fs::path& to);
 // A name in `folder` that nobody else uses: `.tmp-<host>-<process>-<count>`.
 fs::path temporary_name(const fs::path& folder);
 
+// Does `path` lie in `root`, links followed? A link that cannot be followed does not.
+bool is_below(const fs::path& path, const fs::path& root);
+
 // Flushes a file's or a folder's data to the disk.
 void sync_to_disk(const fs::path& path);
 

@@ -18,6 +18,7 @@ struct PhotoFolder {
   fs::path root;
   std::vector<PhotoFile> photos;             // sorted by the bytes of their ids
   std::vector<std::string> empty_people;     // folders without a photo
+  std::vector<PhotoFile> unnameable;         // photos whose id is not UTF-8, which no manifest can hold
   bool has_landmarks = false;                // landmarks.csv was found
   std::map<std::string, Landmarks> landmarks;  // by id; source pixels, after EXIF rotation
   std::map<std::string, Box> boxes;          // FaceScrub's, by the photo's SHA-256 and by "<folder>/<sha1 of the address>"

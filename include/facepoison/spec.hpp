@@ -50,6 +50,8 @@ class Spec {
 Json parse_json(const std::string& text, const std::string& where);
 Json read_json(const fs::path& path);
 
+bool is_utf8(const std::string& text);
+
 // The nearest of `known` to `word` by edit distance, or "" when none is near.
 std::string nearest_name(const std::string& word, const std::vector<std::string>& known);
 

@@ -3,17 +3,23 @@
 namespace facepoison {
 namespace {
 
-// Gaussians are separable: one pass along rows, one along columns.
-torch::Tensor blur_valid(const torch::Tensor& pixels, int size, double sigma) {
+// in × (in − size + 1): column j holds the Gaussian's weights from row j on. Multiplying by it is a valid convolution
+// along one axis, and with its gradient several times faster on a CPU than a depthwise convolution of three channels.
+torch::Tensor band(std::int64_t in, int size, double sigma, const torch::TensorOptions& options) {
   const auto x = torch::arange(size, torch::kFloat64) - (size - 1) / 2.0;
-  const auto weights = torch::exp(-x * x / (2 * sigma * sigma));
-  const std::int64_t channels = pixels.size(1);
-  const auto kernel = (weights / weights.sum()).to(pixels.options());
-  const auto row = kernel.view({1, 1, 1, size}).expand({channels, 1, 1, size}), column = kernel.view({1, 1, size, 1}).expand({channels, 1, size, 1});
-  const auto convolve = [channels](const torch::Tensor& in, const torch::Tensor& weight) {
-    return at::conv2d(in, weight, {}, at::IntArrayRef{1}, at::IntArrayRef{0}, at::IntArrayRef{1}, channels);
-  };
-  return convolve(convolve(pixels, row), column);
+  auto weights = torch::exp(-x * x / (2 * sigma * sigma));
+  weights = weights / weights.sum();
+  const std::int64_t out = in - size + 1;
+  TORCH_CHECK(out > 0, "a picture of ", in, " pixels is smaller than the window of ", size);
+  auto matrix = torch::zeros({in, out}, torch::kFloat64);
+  for (int i = 0; i < size; ++i) matrix.diagonal(-i).narrow(0, 0, out).fill_(weights[i]);
+  return matrix.to(options);
+}
+
+// Gaussians are separable: one product along rows, one along columns.
+torch::Tensor blur_valid(const torch::Tensor& pixels, int size, double sigma) {
+  const auto options = pixels.options().requires_grad(false);
+  return band(pixels.size(2), size, sigma, options).t().matmul(pixels.matmul(band(pixels.size(3), size, sigma, options)));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "classifiers/registry.hpp"
+#include "facepoison/error.hpp"
 
 namespace facepoison {
 namespace {
@@ -91,7 +92,13 @@ class Nearest final : public Classifier {
                                  const torch::Tensor& probes) const {
     check(gallery, labels, probes);
     const auto known = gallery.contiguous(), sought = probes.contiguous();
-    const auto near_known = cosine_ ? known / known.norm(2, 1, true) : known, near_sought = cosine_ ? sought / sought.norm(2, 1, true) : sought;
+    if (cosine_ && ((known == 0).all(1).any().item<bool>() || (sought == 0).all(1).any().item<bool>()))
+      throw Error(Exit::input, "an embedding of zeros has no direction to compare");
+    // A power of two changes no ranking, and keeps the squares of very large or small numbers within float32.
+    const double largest_number = std::max(known.abs().max().item<double>(), sought.numel() > 0 ? sought.abs().max().item<double>() : 0);
+    const double scale = largest_number > 0 ? std::exp2(-std::ilogb(largest_number)) : 1;
+    const auto rough = [&](const torch::Tensor& rows) { return cosine_ ? rows * scale / (rows * scale).norm(2, 1, true) : rows * scale; };
+    const auto near_known = rough(known), near_sought = rough(sought);
     const auto known_squares = near_known.square().sum(1), sought_squares = near_sought.square().sum(1);
     const std::int64_t dimension = known.size(1), block = 256;
     // A dot product of D float32 terms errs by at most D·2⁻²⁴ of the product of the norms, in any order of summation;

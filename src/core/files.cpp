@@ -64,6 +64,14 @@ fs::path temporary_name(const fs::path& folder) {
   return folder / concat(".tmp-", host, "-", getpid(), "-", count++);
 }
 
+bool is_below(const fs::path& path, const fs::path& root) {
+  std::error_code error;
+  const auto target = fs::weakly_canonical(path, error);
+  if (error) return false;
+  const auto relative = target.lexically_relative(fs::weakly_canonical(root, error));
+  return !error && !relative.empty() && *relative.begin() != "..";
+}
+
 void sync_to_disk(const fs::path& path) {
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) fail_write(path);

@@ -149,7 +149,8 @@ Json parse_json(const std::string& text, const std::string& where) {
   std::vector<std::set<std::string>> keys;  // of the objects that are open, to refuse a key given twice
   std::string problem;
   const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth > 64 && problem.empty()) problem = "more than 64 levels deep";
+    const bool opens = event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
+    if (opens && depth >= 64 && problem.empty()) problem = "more than 64 levels deep";
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end) keys.pop_back();
     if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second && problem.empty())
@@ -160,7 +161,7 @@ Json parse_json(const std::string& text, const std::string& where) {
     Json value = Json::parse(text, watch, true, true);  // comments are allowed
     if (!problem.empty()) throw Error(Exit::usage, concat(where, ": ", problem));
     return value;
-  } catch (const Json::parse_error& error) {
+  } catch (const Json::exception& error) {
     std::string what = error.what();
     const auto start = what.find("] ");
     throw Error(Exit::usage, concat(where, ": not JSON: ", start == std::string::npos ? what : what.substr(start + 2)));
@@ -170,6 +171,15 @@ Json parse_json(const std::string& text, const std::string& where) {
 Json read_json(const fs::path& path) {
   if (!fs::exists(path)) throw Error(Exit::usage, concat("no such file: ", path.string()));
   return parse_json(read_file(path), path.string());
+}
+
+bool is_utf8(const std::string& text) {
+  try {
+    (void)Json(text).dump();
+    return true;
+  } catch (const Json::type_error&) {
+    return false;
+  }
 }
 
 std::string nearest_name(const std::string& word, const std::vector<std::string>& known) {

@@ -1,11 +1,22 @@
 #include "facepoison/store.hpp"
 
+#include <signal.h>
+
+#include <cerrno>
 #include <cstdlib>
 
 #include "facepoison/error.hpp"
 
 namespace facepoison {
 namespace {
+
+// No such process, or one of ours that ended and that nobody has waited for: it has no program behind it any more.
+bool is_gone(int process) {
+  if (kill(process, 0) != 0) return errno == ESRCH;
+  std::error_code error;
+  (void)fs::read_symlink(fs::path("/proc") / std::to_string(process) / "exe", error);
+  return error == std::errc::no_such_file_or_directory;
+}
 
 // A temporary folder whose process on this machine is gone was left by a kill.
 void remove_left_over(const fs::path& root) {
@@ -15,10 +26,8 @@ void remove_left_over(const fs::path& root) {
   for (const auto& entry : fs::directory_iterator(root, error)) {
     const auto name = entry.path().filename().string();
     if (!name.starts_with(prefix)) continue;
-    // A process that is gone has no /proc entry, and one that nobody has waited for yet has no program behind it.
-    std::error_code gone;
-    (void)fs::read_symlink(fs::path("/proc") / std::to_string(std::atoi(name.c_str() + prefix.size())) / "exe", gone);
-    if (gone == std::errc::no_such_file_or_directory) fs::remove_all(entry.path(), error);
+    const int process = std::atoi(name.c_str() + prefix.size());
+    if (process > 0 && is_gone(process)) fs::remove_all(entry.path(), error);
   }
 }
 

@@ -190,6 +190,7 @@ Table parse_csv(const std::string& in, const std::string& where) {
       if (c == '"' && i + 1 < in.size() && in[i + 1] == '"') cell += in[++i];
       else if (c == '"') inside = false;
       else cell += c;
+      line += c == '\n';
     } else if (c == '"') {
       inside = any = true;
     } else if (c == ',') {

@@ -26,6 +26,8 @@ Photo from_json(const Json& json, const fs::path& folder, const std::string& whe
   const fs::path path = line.text("path");
   if (path.is_absolute() || *path.lexically_normal().begin() == "..") line.fail("path", concat("\"", path.string(), "\" leaves the data set's folder"));
   photo.path = folder / path;
+  if (!fs::is_regular_file(photo.path)) line.fail("path", concat("no such picture: ", photo.path.string()));
+  if (!is_below(photo.path, folder)) line.fail("path", concat(photo.path.string(), " is a link that leaves the data set's folder"));
   photo.source = line.text("source");
   photo.source_sha256 = line.text("source_sha256");
   photo.sha256 = line.text("sha256");
@@ -33,7 +35,10 @@ Photo from_json(const Json& json, const fs::path& folder, const std::string& whe
   if (side != 0 && side != found_side) line.fail("side", concat("found ", found_side, ", the lines before have ", side));
   side = found_side;
   photo.split = line.choice("split", {"train", "test", ""});
-  if (const Json duplicate = line.raw("duplicate_of"); duplicate.is_string()) photo.duplicate_of = duplicate.get<std::string>();
+  if (const Json duplicate = line.raw("duplicate_of"); !duplicate.is_null()) {
+    if (!duplicate.is_string()) line.fail("duplicate_of", concat("found ", duplicate.dump(), ", expected an id or null"));
+    photo.duplicate_of = duplicate.get<std::string>();
+  }
   if (const Json points = line.raw("landmarks"); !points.is_null()) {
     photo.landmarks.emplace();
     if (!points.is_array() || points.size() != 5) line.fail("landmarks", "expected five points [x, y], or null");
@@ -73,7 +78,6 @@ Dataset read_dataset(const fs::path& path) {
       Photo photo = from_json(parse_json(line, where), dataset.folder, where, dataset.side);
       if (!dataset.photos.empty() && !(dataset.photos.back().id < photo.id))
         throw Error(Exit::input, concat(where, ": id \"", photo.id, "\" comes after \"", dataset.photos.back().id, "\"; ids must rise"));
-      if (!fs::exists(photo.path)) throw Error(Exit::input, concat(where, ": no such picture: ", photo.path.string()));
       dataset.photos.push_back(std::move(photo));
     }
   } catch (const Error& error) {

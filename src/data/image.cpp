@@ -60,11 +60,13 @@ void check_png(std::string_view bytes) {
   for (std::size_t at = 8;;) {
     if (bytes.size() - at < 12) refuse("truncated PNG: the end chunk is missing");
     const std::size_t length = big_endian(bytes, at);
-    const auto name = bytes.substr(at + 4, 4);
-    if (length > bytes.size() - at - 12) refuse(concat("truncated PNG: chunk ", std::string(name), " is cut short"));
+    std::string name(bytes.substr(at + 4, 4));
+    const bool end = name == "IEND";
+    for (auto& c : name) c = std::isalpha(static_cast<unsigned char>(c)) ? c : '?';  // it goes into messages
+    if (length > bytes.size() - at - 12) refuse(concat("truncated PNG: chunk ", name, " is cut short"));
     if (crc32_of(bytes.substr(at + 4, length + 4)) != big_endian(bytes, at + 8 + length))
-      refuse(concat("damaged PNG: chunk ", std::string(name), " has a wrong checksum"));
-    if (name == "IEND") return;
+      refuse(concat("damaged PNG: chunk ", name, " has a wrong checksum"));
+    if (end) return;
     at += 12 + length;
   }
 }

@@ -35,6 +35,7 @@ torch::Tensor read_npy(const fs::path& path) {
   const std::size_t start = version == 1 ? 10 : 12;
   std::memcpy(&length, bytes.data() + 8, version == 1 ? 2 : 4);
   if (length > bytes.size() - start) refuse("truncated header");
+  if (length > 65536) refuse(concat("a header of ", length, " bytes"));  // NumPy's own limit is 10,000
   const std::string header = bytes.substr(start, length);
   std::smatch match;
   if (!std::regex_search(header, match, std::regex("'descr': '([^']*)'"))) refuse("no plain data type in the header");

@@ -5,6 +5,7 @@
 
 #include "facepoison/error.hpp"
 #include "facepoison/log.hpp"
+#include "facepoison/spec.hpp"
 #include "facepoison/table.hpp"
 
 namespace facepoison {
@@ -17,18 +18,14 @@ bool is_photo(const fs::path& path) {
   return known.count(extension) && !path.filename().string().starts_with(".");
 }
 
-bool below(const fs::path& path, const fs::path& root) {
-  const auto relative = fs::weakly_canonical(path).lexically_relative(root);
-  return !relative.empty() && *relative.begin() != "..";
-}
-
-std::vector<fs::path> photos_in(const fs::path& folder, const fs::path& canonical_root) {
+std::vector<fs::path> photos_in(const fs::path& folder, const fs::path& root) {
   std::vector<fs::path> found;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (!is_photo(entry.path()) || entry.is_directory()) continue;
-    if (below(entry.path(), canonical_root)) found.push_back(entry.path());
-    else log_warning(concat(entry.path().string(), " is a link that leaves the photo folder: passed over"));
+    std::error_code unknown;
+    if (!is_photo(entry.path()) || entry.is_directory(unknown)) continue;
+    if (is_below(entry.path(), root)) found.push_back(entry.path());
+    else log_warning(concat(entry.path().string(), " is a link that leaves the photo folder or leads nowhere: passed over"));
   }
   return found;
 }
@@ -97,8 +94,11 @@ PhotoFolder scan_photos(const fs::path& root) {
     }
     auto files = photos_in(entry.path() / "face", folder.root);
     if (files.empty()) files = photos_in(entry.path(), folder.root);
-    if (files.empty()) folder.empty_people.push_back(name);
-    for (const auto& path : files) folder.photos.push_back({path.lexically_relative(folder.root).generic_string(), name, path});
+    if (files.empty() && is_utf8(name)) folder.empty_people.push_back(name);
+    for (const auto& path : files) {
+      const PhotoFile photo{path.lexically_relative(folder.root).generic_string(), name, path};
+      (is_utf8(photo.id) ? folder.photos : folder.unnameable).push_back(photo);
+    }
   }
   std::sort(folder.photos.begin(), folder.photos.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   std::sort(folder.empty_people.begin(), folder.empty_people.end());

@@ -93,7 +93,12 @@ std::vector<Block> cut_into_blocks(const std::vector<PhotoFile>& photos) {
   for (const auto& photo : photos) {
     if (blocks.empty() || blocks.back().photos.size() == block_size || blocks.back().photos.back().person != photo.person) blocks.emplace_back();
     blocks.back().photos.push_back(photo);
-    blocks.back().hashes.push_back(sha256_of_file(photo.path));
+    std::string hash;  // stays empty for a file that cannot be read, which is refused in its turn
+    try {
+      hash = sha256_of_file(photo.path);
+    } catch (const Error&) {
+    }
+    blocks.back().hashes.push_back(hash);
   }
   return blocks;
 }
@@ -193,6 +198,7 @@ Dataset prepare(const PhotoFolder& folder, const fs::path& output, const Prepare
     log_warning(concat("person ", person, " has no photos"));
     rejected.add({person + "/", person, "no photos in this folder"});
   }
+  for (const auto& photo : folder.unnameable) rejected.add({photo.id, photo.person, "its name is not UTF-8"});
   Progress progress("prepare", folder.photos.size());
   for (const auto& block : cut_into_blocks(folder.photos)) {
     stop_if_interrupted();
@@ -228,7 +234,7 @@ Dataset dataset_of(const fs::path& path, const PrepareOptions& options, Artifact
     for (const auto& photo : block.photos) key["ids"].push_back(photo.id);
     blocks.push_back(sha256(key.dump()));
   }
-  const Json key = {{"format", 1}, {"options", options.record()}, {"empty", folder.empty_people}, {"blocks", blocks}};
+  const Json key = {{"format", 1}, {"options", options.record()}, {"empty", folder.empty_people}, {"unnameable", folder.unnameable.size()}, {"blocks", blocks}};
   return read_dataset(store.get_or_make("dataset", key, [&](const fs::path& at) { prepare(folder, at, options, store); }));
 }
 

@@ -97,17 +97,23 @@ TEST(Dataset, RefusesALinkThatLeavesItsFolder) {
 
 TEST(Dataset, RefusesAMissingPicture) {
   expect_line_2(broken([](std::vector<Json>&, const fs::path& folder) { fs::remove(folder / "canvas/b/1.jpg.png"); }), {"canvas/b/1.jpg.png"});
-  for (const char* path : {"", ".", "canvas"})  // a folder is no picture
+}
+
+TEST(Dataset, RefusesAFolderForAPicture) {
+  for (const char* path : {"", ".", "canvas"})
     expect_line_2(broken([&](std::vector<Json>& lines, const fs::path&) { lines[1]["path"] = path; }), {});
 }
 
 TEST(Dataset, RefusesWrongValues) {
   const std::vector<std::pair<std::string, Json>> edits = {{"side", 13},     {"side", 0},   {"split", "validation"}, {"landmarks", Json::array({1, 2})},
-                                                           {"person", 3},    {"extra", 1},  {"id", nullptr},         {"landmarks", "none"},
-                                                           {"duplicate_of", 5}};
+                                                           {"person", 3},    {"extra", 1},  {"id", nullptr},         {"landmarks", "none"}};
   for (const auto& [key, value] : edits)
     expect_line_2(broken([&](std::vector<Json>& lines, const fs::path&) { lines[1][key] = value; }), {"\"" + key + "\""});
   expect_line_2(broken([](std::vector<Json>& lines, const fs::path&) { lines[1].erase("sha256"); }), {"sha256", "missing"});
+}
+
+TEST(Dataset, RefusesADuplicateOfWhatIsNoId) {
+  expect_line_2(broken([](std::vector<Json>& lines, const fs::path&) { lines[1]["duplicate_of"] = 5; }), {"\"duplicate_of\""});
 }
 
 TEST(Dataset, RefusesWhatIsNoManifest) {

@@ -47,7 +47,7 @@ TEST(DecodeImage, RefusesATruncatedPicture) {
   for (const char* extension : {".jpg", ".png", ".bmp"}) {
     const auto bytes = encoded(extension, bgr_photo());
     ASSERT_NO_THROW(decode_image(bytes, Exif::rotate)) << extension;
-    for (std::size_t tenth = 1; tenth < 10; ++tenth) expect_refused(bytes.substr(0, bytes.size() * tenth / 10), {}, concat(extension, " at ", tenth, "/10"));
+    for (std::size_t tenth = 1; tenth < 10; ++tenth) expect_refused(bytes.substr(0, bytes.size() * tenth / 10), tenth < 5 ? std::vector<std::string>{} : std::vector<std::string>{"truncated"}, concat(extension, " at ", tenth, "/10"));
     expect_refused(bytes.substr(0, bytes.size() - 2), {}, concat(extension, " without its last two bytes"));
     expect_refused(bytes.substr(0, 10), {}, concat(extension, " of ten bytes"));
   }
@@ -60,6 +60,9 @@ TEST(DecodeImage, RefusesAPngWithAnyByteFlipped) {
     bytes[i] = static_cast<char>(~bytes[i]);
     expect_refused(bytes, {}, concat("byte ", i));
   }
+  auto bytes = whole;
+  bytes[whole.find("IDAT") + 20] ^= 1;
+  expect_refused(bytes, {"IDAT", "checksum"}, "a bit of the pixels");
 }
 
 TEST(DecodeImage, GivesReasonsInPlainText) {  // they go into JSON and CSV, whatever the file holds

@@ -119,6 +119,7 @@ TEST(ParseJson, RefusesMoreThan64Levels) {
   const auto nested = [](std::size_t levels) { return std::string(levels, '[') + std::string(levels, ']'); };
   EXPECT_NO_THROW(parse_json(nested(64), "x.json"));
   expect_usage([&] { parse_json(nested(65), "x.json"); }, {"x.json", "64"});
+  expect_usage([&] { parse_json("[" + nested(64).insert(64, "1") + "]", "x.json"); }, {"x.json", "64"});
   expect_usage([&] { parse_json(nested(100000), "x.json"); }, {"x.json", "64"});
 }
 

@@ -59,9 +59,9 @@ TEST(Bootstrap, IsReproducible) {
 }
 
 TEST(Bootstrap, HasTheQuantilesOfABinomial) {
-  std::vector<double> people(20, 0);
-  std::fill(people.begin(), people.begin() + 10, 1);  // sums are binomial(20, 1/2): P(≤ 5) = .021, P(≤ 6) = .058
-  expect_near(bootstrap(people, 10000, 1), 0.3, 0.7, 1e-12);
+  std::vector<double> people(16, 0);
+  std::fill(people.begin(), people.begin() + 8, 1);  // sums are binomial(16, 1/2): P(≤ 3) = .011, P(≤ 4) = .038
+  expect_near(bootstrap(people, 10000, 1), 4. / 16, 12. / 16, 1e-12);
 }
 
 TEST(Bootstrap, HasNoWidthForOnePersonOrEqualOnes) {
