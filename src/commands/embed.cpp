@@ -4,12 +4,6 @@
 #include "facepoison/stages.hpp"
 
 namespace facepoison {
-namespace {
-
-Table row_names() { return {{"id", "person", "split"}, {}, {}}; }
-
-}  // namespace
-
 Action embed_command(CLI::App& app) {
   struct Options {
     std::string path, extractor, output;
@@ -24,7 +18,7 @@ Action embed_command(CLI::App& app) {
     const auto options = device->resolve();
     if (fs::path(o->output).extension() != ".npy") throw Error(Exit::usage, concat("-o ", o->output, ": expected a name ending in .npy"));
     const auto extractor = make_extractor(o->extractor, options);
-    Table names = row_names();
+    Table names{{"id", "person", "split"}, {}, {}};
     torch::Tensor matrix;
     if (is_dataset(o->path)) {
       const Dataset dataset = read_dataset(o->path);

@@ -50,9 +50,13 @@ Landmarks find_landmarks(const Context& context, const PhotoFile& photo, const I
   return face.landmarks;
 }
 
-// As PIL's default resize, which the reference code uses: bicubic, antialiased, the aspect ratio given up.
+// As PIL's default resize, which the reference code uses: bicubic, antialiased, the aspect ratio given up. On bytes,
+// LibTorch rounds between the two passes as PIL does; in float it would be up to 6 grey levels off.
 Image squash(const Image& image, int side) {
-  return to_image(at::_upsample_bicubic2d_aa(to_tensor(image), {side, side}, false));
+  const auto bytes = torch::from_blob(const_cast<std::uint8_t*>(image.rgb.data()), {1, image.height, image.width, 3}, torch::kUInt8).permute({0, 3, 1, 2});
+  const auto squashed = at::_upsample_bicubic2d_aa(bytes, {side, side}, false).permute({0, 2, 3, 1}).contiguous();
+  const auto* data = squashed.data_ptr<std::uint8_t>();
+  return {side, side, {data, data + squashed.numel()}};
 }
 
 // One photo's row of a block: its canvas picture's place, or why it was refused.
@@ -112,7 +116,7 @@ Json key_of(const Context& context, const Block& block) {
       for (const auto& p : found->second) photo.push_back({p.x, p.y});
     photos.push_back(photo);
   }
-  return {{"format", 1}, {"source", static_cast<int>(context.source)}, {"side", context.options.canvas},
+  return {{"format", 2}, {"source", static_cast<int>(context.source)}, {"side", context.options.canvas},
           {"detector", context.detector ? context.detector->sha256() : ""}, {"photos", photos}};
 }
 
@@ -202,6 +206,7 @@ Dataset prepare(const PhotoFolder& folder, const fs::path& output, const Prepare
   Progress progress("prepare", folder.photos.size());
   for (const auto& block : cut_into_blocks(folder.photos)) {
     stop_if_interrupted();
+    const auto misses = store.misses();
     const auto made = store.get_or_make("prepared", key_of(context, block), [&](const fs::path& at) { fill_block(context, block, at); });
     const Json rows = read_json(made / "rows.json");
     for (std::size_t i = 0; i < block.photos.size(); ++i) {
@@ -213,11 +218,12 @@ Dataset prepare(const PhotoFolder& folder, const fs::path& output, const Prepare
       photos.push_back(photo_of(file, block.hashes[i], rows[i], output));
       link_or_copy(made / concat(i, ".png"), photos.back().path);
     }
-    progress.advance(block.photos.size());
+    progress.advance(block.photos.size(), store.misses() == misses);
   }
   mark_duplicates(photos, options.drop_duplicates, rejected);
   if (photos.empty()) throw Error(Exit::input, concat(folder.root.string(), ": every photo was refused; the first: ", text(rejected.rows.at(0).at(2))));
   split(photos, options);
+  std::sort(rejected.rows.begin(), rejected.rows.end());
   write_dataset(output, photos, options.canvas, rejected);
   Json record = {{"photos", folder.root.string()}, {"options", options.record()}, {"detector", context.detector ? context.detector->sha256() : ""}};
   write_file(output / "prepare.json", record.dump(1) + "\n");

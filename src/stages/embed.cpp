@@ -53,6 +53,7 @@ torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extra
   std::vector<torch::Tensor> rows;
   for (std::size_t b = 0; b < blocks.size(); ++b) {
     stop_if_interrupted();
+    const auto made = store.misses();
     const auto folder = store.get_or_make("embedded", keys[b], [&](const fs::path& at) {
       const Faces faces = next.valid() ? next.get() : pad(load_faces(blocks[b]), block_size);
       decode_from(b + 1);
@@ -60,7 +61,7 @@ torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extra
       write_npy(at / "features.npy", checked(extractor.embed(faces.to(options.device)), ids_of(blocks[b]), extractor));
     });
     rows.push_back(read_npy(folder / "features.npy"));
-    progress.advance(blocks[b].size());
+    progress.advance(blocks[b].size(), store.misses() == made);
   }
   return rows.empty() ? torch::empty({0, extractor.card().dimension}) : torch::cat(rows);
 }

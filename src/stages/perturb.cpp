@@ -78,6 +78,7 @@ Album perturb(std::span<const Photo> photos, const Attack& attack, Seed seed, co
   Progress progress(concat("perturb, ", name), photos.size());
   for (const auto& block : cut(photos, block_size)) {
     stop_if_interrupted();
+    const auto made = store.misses();
     const auto folder = store.get_or_make("perturbed", key_of(block, attack, seed, options), [&](const fs::path& at) { fill_block(block, attack, seed, options, at); });
     const Json hashes = read_json(folder / "hashes.json");
     const auto rows = read_budget(folder / "budget.csv", name);
@@ -87,7 +88,7 @@ Album perturb(std::span<const Photo> photos, const Attack& attack, Seed seed, co
       album.photos.back().sha256 = hashes.at(n).get<std::string>();
       album.budget.push_back(rows.at(n));
     }
-    progress.advance(block.size());
+    progress.advance(block.size(), store.misses() == made);
   }
   return album;
 }
