@@ -1,7 +1,6 @@
 #include "facepoison/prepare.hpp"
 
 #include <algorithm>
-#include <set>
 
 #include "facepoison/error.hpp"
 #include "facepoison/interrupt.hpp"

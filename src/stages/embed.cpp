@@ -1,4 +1,3 @@
-#include <cmath>
 #include <future>
 
 #include "facepoison/error.hpp"
@@ -42,10 +41,13 @@ torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extra
   std::vector<Json> keys;
   for (const auto& block : blocks) keys.push_back(key_of(block, extractor));
 
-  // The next missing block is decoded while the network works on this one.
+  // The next missing block is decoded while the network works on this one. By then another process may have made it:
+  // what was decoded is used for its own block only.
   std::future<Faces> next;
+  std::size_t next_block = 0;
   auto decode_from = [&](std::size_t b) {
     while (b < blocks.size() && store.has("embedded", keys[b])) ++b;
+    next_block = b;
     if (b < blocks.size()) next = std::async(std::launch::async, [block = blocks[b]] { return pad(load_faces(block), block_size); });
   };
   decode_from(0);
@@ -55,7 +57,7 @@ torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extra
     stop_if_interrupted();
     const auto made = store.misses();
     const auto folder = store.get_or_make("embedded", keys[b], [&](const fs::path& at) {
-      const Faces faces = next.valid() ? next.get() : pad(load_faces(blocks[b]), block_size);
+      const Faces faces = next.valid() && next_block == b ? next.get() : pad(load_faces(blocks[b]), block_size);
       decode_from(b + 1);
       const c10::InferenceMode inference;
       write_npy(at / "features.npy", checked(extractor.embed(faces.to(options.device)), ids_of(blocks[b]), extractor));
