@@ -1,25 +1,28 @@
 #!/usr/bin/env bash
-# From nothing to the table: sets up, builds, fetches the recognisers, and runs the main job on a folder of photos.
-# Usage: scripts/quickstart.sh PHOTOS [eval options]; PHOTOS is <person>/<photo>.jpg, at least two photos a person.
+# From nothing to the table: sets up, builds, fetches the recognisers, and runs the main job on the rendered people that
+# ship with the project, or on a folder of photos.
+# Usage: scripts/quickstart.sh [PHOTOS] [eval options]; PHOTOS is <person>/<photo>.jpg, at least two photos a person.
 set -euo pipefail
-photos=${1:-}
-if [[ -n $photos && ! -d $photos ]]; then
-  echo "quickstart: no such folder: $photos" >&2
-  exit 2
+photos=
+if [[ $# -gt 0 && $1 != -* ]]; then
+  photos=$1
+  shift
+  if [[ ! -d $photos ]]; then
+    echo "quickstart: no such folder: $photos" >&2
+    exit 2
+  fi
+  photos=$(realpath "$photos")
 fi
-[[ -z $photos ]] || photos=$(realpath "$photos")
 cd "$(dirname "$0")/.."
 scripts/setup.sh
 scripts/build.sh
-.venv/bin/python scripts/fetch_models.py >&2
-if [[ -z $photos ]]; then
-  cat >&2 <<'TEXT'
-quickstart: everything is built and build/release/facepoison works, but there are no faces to run on: none ship with the
-project yet. Name a folder of photos, one subfolder a person with at least two photos of that person:
-    scripts/quickstart.sh PHOTOS
-FaceScrub (ask its authors, vintage.winklerbros.net/facescrub.html, for the list of addresses), LFW, or your own photos will do.
-TEXT
-  exit 0
-fi
-shift
-build/release/facepoison eval --config configs/experiments/quickstart.json --set "dataset=$photos" "$@"
+config=configs/experiments/quickstart.json
+facepoison=build/release/facepoison
+.venv/bin/python scripts/fetch_models.py >&2 || echo "quickstart: going on with the recognisers that are there" >&2
+
+# A recogniser that could not be fetched is left out, as a row and as a surrogate.
+changes=$("$facepoison" list extractors --format json | .venv/bin/python scripts/without_missing.py "$config")
+settings=()
+[[ -z $changes ]] || while IFS= read -r change; do settings+=(--set "$change"); done <<<"$changes"
+[[ -z $photos ]] || settings+=(--set "dataset=$photos")
+"$facepoison" eval --config "$config" "${settings[@]}" "$@"

@@ -24,6 +24,7 @@ constexpr Command commands[] = {
     {"identify", "name probes by a gallery", identify_command},
     {"eval", "the experiment: recognisers × attacks × classifiers, one table", eval_command},
     {"table", "the tables of a run folder again", table_command},
+    {"show", "contact sheets of people; original | perturbed | difference", show_command},
     {"list", "extractors by release, attacks, classifiers", list_command},
     {"check", "a recogniser's hash and golden embedding", check_command},
 };

@@ -23,6 +23,7 @@ enum class Exif { rotate, ignore };
 Image decode_image(std::string_view bytes, Exif exif);
 
 std::string encode_png(const Image& image);
+std::string encode_jpeg(const Image& image, int quality);  // 1 … 100
 
 // The picture seen through `to_canvas` (source pixels → canvas pixels) on a black side × side square; bilinear, after
 // a halving by area for every factor of two that the picture shrinks, so that large photos do not alias.

@@ -3,7 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <memory>
+#include <set>
 
+#include "facepoison/dataset.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/extractor.hpp"
 #include "facepoison/store.hpp"
@@ -20,6 +22,7 @@ Action identify_command(CLI::App& app);
 Action list_command(CLI::App& app);
 Action perturb_command(CLI::App& app);
 Action prepare_command(CLI::App& app);
+Action show_command(CLI::App& app);
 Action table_command(CLI::App& app);
 
 // Options that several commands share.
@@ -42,5 +45,9 @@ struct OutputOptions {
   void write(const Table& table) const;
   std::string format, file;
 };
+
+// The data set's people that the names of --people choose: "all", names, or patterns as the shell has them (ann-*).
+// Throws Error(usage) for one that fits nobody.
+std::set<std::string> chosen_people(const Dataset& dataset, const std::vector<std::string>& names);
 
 }  // namespace facepoison

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <set>
 
 #include "commands/commands.hpp"
 #include "facepoison/log.hpp"
@@ -7,17 +6,6 @@
 
 namespace facepoison {
 namespace {
-
-std::set<std::string> chosen_people(const Dataset& dataset, const std::vector<std::string>& names) {
-  const auto people = dataset.people();
-  if (names == std::vector<std::string>{"all"}) return {people.begin(), people.end()};
-  for (const auto& name : names) {
-    if (std::binary_search(people.begin(), people.end(), name)) continue;
-    const auto near = nearest_name(name, people);
-    throw Error(Exit::usage, concat("--people: no person \"", name, "\"", near.empty() ? "" : "; did you mean \"" + near + "\"?"));
-  }
-  return {names.begin(), names.end()};
-}
 
 // The whole data set again: chosen photos perturbed, the others the same files.
 void write_perturbed(const Dataset& dataset, const Album& album, const fs::path& output) {
@@ -48,7 +36,7 @@ Action perturb_command(CLI::App& app) {
   app.add_option("DATASET", o->dataset, "a data set of prepare")->required();
   app.add_option("--attack", o->attack, "a preset's name or file")->required();
   app.add_option("--surrogates", o->surrogates, "extractors to optimise against, in the place of the preset's")->delimiter(',');
-  app.add_option("--people", o->people, "all, or names separated by commas")->delimiter(',')->capture_default_str();
+  app.add_option("--people", o->people, "all, or names or patterns (ann-*), separated by commas")->delimiter(',')->capture_default_str();
   app.add_option("--photos", o->photos, "train, or all")->check(CLI::IsMember({"train", "all"}))->capture_default_str();
   app.add_option("--seed", o->seed, "of the attack's random numbers")->capture_default_str();
   app.add_option("-o,--output", o->output, "the new data set's folder")->required();

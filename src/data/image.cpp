@@ -7,6 +7,7 @@
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
+#include "data/matrix.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/version.hpp"
 
@@ -92,15 +93,12 @@ void check(std::string_view bytes) {
   refuse("not a JPEG, PNG or BMP picture");
 }
 
-// A view; OpenCV wants a mutable pointer even to read.
-cv::Mat matrix(const Image& image) {
-  return {image.height, image.width, CV_8UC3, const_cast<std::uint8_t*>(image.rgb.data())};
-}
-
-Image image_of(const cv::Mat& pixels) {
-  Image out{pixels.cols, pixels.rows, std::vector<std::uint8_t>(pixels.total() * 3)};
-  pixels.copyTo(matrix(out));
-  return out;
+std::string encode(const Image& image, const char* ending, const std::vector<int>& settings) {
+  cv::Mat bgr;
+  cv::cvtColor(matrix(image), bgr, cv::COLOR_RGB2BGR);
+  std::vector<unsigned char> bytes;
+  if (!cv::imencode(ending, bgr, bytes, settings)) throw Error(Exit::failure, concat("a picture could not be encoded as ", ending));
+  return {bytes.begin(), bytes.end()};
 }
 
 }  // namespace
@@ -119,13 +117,9 @@ Image decode_image(std::string_view bytes, Exif exif) {
   return image_of(pixels);
 }
 
-std::string encode_png(const Image& image) {
-  cv::Mat bgr;
-  cv::cvtColor(matrix(image), bgr, cv::COLOR_RGB2BGR);
-  std::vector<unsigned char> bytes;
-  if (!cv::imencode(".png", bgr, bytes, {cv::IMWRITE_PNG_COMPRESSION, 4})) throw Error(Exit::failure, "a picture could not be encoded as PNG");
-  return {bytes.begin(), bytes.end()};
-}
+std::string encode_png(const Image& image) { return encode(image, ".png", {cv::IMWRITE_PNG_COMPRESSION, 4}); }
+
+std::string encode_jpeg(const Image& image, int quality) { return encode(image, ".jpg", {cv::IMWRITE_JPEG_QUALITY, quality}); }
 
 Image warp_image(const Image& image, const Similarity& to_canvas, int side) {
   cv::Mat pixels = matrix(image);

@@ -110,6 +110,35 @@ TEST_F(E2eCommands, PerturbGivesAWholeDataSetAgain) {
   EXPECT_EQ(run("perturb dataset --attack noise -o dataset").code, 2);
 }
 
+TEST_F(E2eCommands, ShowDrawsPeopleAndStrips) {
+  const auto decoded = [&](const std::string& name) { return decode_image(read_file(folder_ / name), Exif::ignore); };
+  const auto people = run("show dataset --side 48 -o people.png");
+  ASSERT_EQ(people.code, 0) << people.err;
+  EXPECT_TRUE(people.out.empty());
+  EXPECT_EQ(decoded("people.png").width, 4 + 6 * 52);
+  EXPECT_EQ(decoded("people.png").height, 4 + 4 * (16 + 52)) << "four people, a label above each row";
+  ASSERT_EQ(run("show dataset --people 'p0[12]' --photos 2 --side 48 -o two.jpg").code, 0);
+  EXPECT_EQ(decoded("two.jpg").width, 4 + 2 * 52);
+  EXPECT_EQ(decoded("two.jpg").height, 4 + 2 * (16 + 52));
+
+  ASSERT_EQ(run("show dataset --attack none,noise --people p01 --side 48 -o strip.png").code, 0);
+  const Image strip = decoded("strip.png");
+  EXPECT_EQ(strip.width, 4 + 5 * 52) << "original, and two pictures for each attack";
+  const auto sum_of = [&](int column) {
+    double sum = 0;
+    for (const auto value : crop_image(strip, 4 + column * 52, 20, 48, 48).rgb) sum += value;
+    return sum / (48 * 48 * 3);
+  };
+  EXPECT_EQ(sum_of(2), 0) << "none changes nothing";
+  EXPECT_GT(sum_of(4), 40) << "noise of 8 levels, times 8";
+  EXPECT_LT(sum_of(4), 65);
+
+  EXPECT_EQ(run("show dataset -o sheet.gif").code, 2);
+  EXPECT_EQ(run("show dataset --people zoe -o sheet.png").code, 2);
+  EXPECT_EQ(run("show nowhere -o sheet.png").code, 3);
+  EXPECT_FALSE(fs::exists(folder_ / "sheet.png"));
+}
+
 TEST_F(E2eCommands, ListsComeInEveryFormat) {
   const auto list = run_binary("list extractors --format csv", folder_.path);
   ASSERT_EQ(list.code, 0) << list.err;

@@ -1,0 +1,46 @@
+"""Quickstart with recognisers missing: what it changes in its config."""
+import json
+import sys
+import unittest
+from contextlib import redirect_stderr
+from io import StringIO
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+import without_missing  # noqa: E402
+
+CONFIG = json.loads((ROOT / "configs/experiments/quickstart.json").read_text())
+ALL = set(CONFIG["extractors"])
+
+
+class WithoutMissing(unittest.TestCase):
+    def changes(self, present):
+        with redirect_stderr(StringIO()) as said:
+            lines = without_missing.settings(CONFIG, present)
+        return {key: json.loads(value) for key, _, value in (line.partition("=") for line in lines)}, said.getvalue()
+
+    def test_nothing_changes_when_all_are_there(self):
+        self.assertEqual(self.changes(ALL | {"another"}), ({}, ""))
+
+    def test_a_missing_row_leaves_attacks_on_others_alone(self):
+        changes, said = self.changes(ALL - {"hse-faceres"})
+        self.assertEqual(changes["extractors"], [name for name in CONFIG["extractors"] if name != "hse-faceres"])
+        self.assertEqual(changes["attacks"], CONFIG["attacks"])
+        self.assertIn("without hse-faceres", said)
+
+    def test_a_missing_surrogate_is_left_out(self):
+        changes, _ = self.changes(ALL - {"dlib"})
+        self.assertEqual(changes["attacks"][2], {"preset": "pgd", "surrogates": ["faceplugin"]})
+
+    def test_with_no_surrogate_left_the_first_recogniser_stands_in(self):
+        changes, _ = self.changes({"mobilefacenet", "hse-faceres"})
+        self.assertEqual(changes["attacks"][3], {"preset": "lowkey", "surrogates": ["mobilefacenet"]})
+
+    def test_none_at_all_is_an_end(self):
+        with self.assertRaises(SystemExit):
+            self.changes(set())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,59 @@
+// The rendered people that ship with the project, seen by the detector and the recognisers that were fetched.
+#include <cmath>
+
+#include "facepoison/detect.hpp"
+#include "facepoison/photos.hpp"
+#include "support/support.hpp"
+
+namespace facepoison::testing {
+namespace {
+
+const fs::path gallery = fs::path(FACEPOISON_ROOT) / "data/rendered";
+
+bool fetched(const std::string& name) { return fs::exists(fs::path(FACEPOISON_ROOT) / "models" / (name + ".pt")); }
+
+double distance(Point a, Point b) { return std::hypot(a.x - b.x, a.y - b.y); }
+
+TEST(RealRendered, TheDetectorFindsTheFacesWhereTheMeshSaysTheyAre) {
+  if (!fetched("mtcnn")) GTEST_SKIP() << "models/mtcnn.pt is not here; scripts/fetch_models.py fetches it";
+  const PhotoFolder folder = scan_photos(gallery);
+  const FaceDetector detector;
+  int seen = 0, found = 0;
+  std::vector<double> errors;
+  for (std::size_t i = 0; i < folder.photos.size(); i += 19, ++seen) {
+    const auto faces = detector.detect(decode_image(read_file(folder.photos[i].path), Exif::rotate));
+    if (faces.empty()) continue;
+    ++found;
+    const auto& marks = folder.landmarks.at(folder.photos[i].id);
+    const double size = distance({(marks[0].x + marks[1].x) / 2, (marks[0].y + marks[1].y) / 2}, {(marks[3].x + marks[4].x) / 2, (marks[3].y + marks[4].y) / 2});
+    for (std::size_t k = 0; k < 5; ++k) errors.push_back(distance(marks[k], faces.front().landmarks[k]) / size);
+  }
+  EXPECT_GE(found, 0.95 * seen) << "of " << seen;
+  std::sort(errors.begin(), errors.end());
+  EXPECT_LT(errors[errors.size() / 2], 0.09) << "median, in eye–mouth distances";
+}
+
+TEST(RealRendered, RecognisersKnowThePeople) {
+  const std::vector<std::string> names{"dlib", "mobilefacenet", "hse-faceres", "faceplugin"};
+  for (const auto& name : names)
+    if (!fetched(name)) GTEST_SKIP() << "models/" << name << ".pt is not here; scripts/fetch_models.py fetches it";
+  const TempFolder folder;
+  ASSERT_EQ(run_binary(concat("prepare '", gallery.string(), "' -o dataset --store store"), folder.path).code, 0);
+  EXPECT_TRUE(read_csv(folder / "dataset/rejected.csv").rows.empty());
+  std::vector<double> shares;
+  for (const auto& name : names) {
+    const auto outcome = run_binary(concat("identify dataset dataset --classifier nearest-cosine --store store -e ", name), folder.path);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const Table table = parse_csv(outcome.out, "stdout");
+    double right = 0;
+    for (const auto& row : table.rows) right += as_number(row[4], "correct");
+    shares.push_back(right / static_cast<double>(table.rows.size()));
+  }
+  std::sort(shares.begin(), shares.end());
+  EXPECT_GE(shares[0], 0.90);
+  EXPECT_GE(shares[1], 0.95);
+  EXPECT_LT(shares[0], 1) << "people whom nobody confuses measure nothing";
+}
+
+}  // namespace
+}  // namespace facepoison::testing
