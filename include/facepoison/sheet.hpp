@@ -12,7 +12,7 @@ struct Tile {
 // Rows of tiles on white, each picture made side × side pixels. A row in which nothing is labelled has no line for labels.
 Image contact_sheet(const std::vector<std::vector<Tile>>& rows, int side);
 
-// |a − b| × factor, clipped; both of the same size.
+// 128 + (b − a) × factor, clipped to 0 … 255; both of the same size.
 Image difference_image(const Image& a, const Image& b, double factor);
 
 // By the file name's ending: .png, .jpg or .jpeg (quality 88, at most 65,500 pixels a side). Throws Error(usage) otherwise.

@@ -34,6 +34,7 @@ class Masks:
         self.moustache = self.beard * smoothstep(6.60, 6.68, y) * smoothstep(0.36, 0.26, x)
         self.goatee = self.beard * smoothstep(0.34, 0.24, x) * np.where(philtrum, smoothstep(0.34, 0.28, x), 1)
         hairline = np.interp(z, [-0.3, 0.1, 0.45, 0.8, 1.0, 1.25, 1.45], [6.45, 6.6, 7.05, 7.25, 7.75, 7.95, 8.0])
+        hairline -= 0.30 * smoothstep(0.35, 0.65, x) * smoothstep(0.95, 1.1, z)  # down to the temples
         self.above_hairline = y - hairline
         self.scalp_free_of_ears = 1 - np.clip(ears, 0, 1)
         self.cheeks = smoothstep(0.30, 0.0, np.hypot((x - 0.45) * 1.1, y - 6.92)) * (z > 0.7)
@@ -56,7 +57,8 @@ def hair_cover(person, masks):
     beard = {"none": 0.05 * (person.sex > 0.5), "stubble": 0.45}.get(person.beard, 0.93)
     where = {"goatee": masks.goatee, "moustache": masks.moustache}.get(person.beard, masks.beard)
     cover = np.maximum(cover, beard * where)
-    return cover, person.beard_length * where
+    below_hair = smoothstep(0.0, 0.3, masks.above_hairline) * masks.scalp_free_of_ears
+    return cover, person.beard_length * where - 0.06 * below_hair  # a broad head must not pierce its hair
 
 
 def vertex_tint(person, masks, human):

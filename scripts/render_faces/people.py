@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 GROUPS = {"gallery": 1, "training": 2}
-SLIDER_SIGMA = 0.28  # .4 is grotesque, .14 makes lookalikes
+SLIDER_SIGMA = 0.30  # .4 is grotesque, .14 makes lookalikes
 SLIDER_CLIP = 0.75
 ASYMMETRY = 0.05
 # Softer: what turns a face odd before it makes it another face.
@@ -134,13 +134,13 @@ def draw_person(group, index, sliders):
     person = Person(group, index, sex, age, origin, seed=seed)
     build = np.clip(rng.normal(0, [0.4, 0.5]), -1, 1)
     person.targets = {**macro_targets(sex, age, origin, *build), **slider_targets(rng, sliders)}
+    person.hair_colour = hair_colour(rng, origin, age)
     styles = dict(MEN if man else WOMEN)
-    styles["afro01"] *= 0.2 + 4 * origin[0]
+    styles["afro01"] *= (0.2 + 4 * origin[0]) * (max(person.hair_colour) < 0.3)  # a pale one looks like cloth
     if man:
         styles["bald"] *= 0.3 + 2.5 * age
     person.hair = choose(rng, styles)
     person.other_hair = choose(rng, {name: w for name, w in styles.items() if name not in (person.hair, "bald")})
-    person.hair_colour = hair_colour(rng, origin, age)
     person.brows, person.lashes, person.teeth = int(rng.integers(1, 13)), int(rng.integers(1, 5)), int(rng.integers(0, 6))
     person.brow_darkness = float(rng.uniform(0.45, 0.9))
     person.eye_colour = choose(rng, {name: float(np.dot(origin, shares)) for name, shares in EYES.items()})

@@ -18,8 +18,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-
 import makehuman
 from people import GROUPS, ORIGINS, draw_person
 from shots import SETTINGS, draw_shot
@@ -134,11 +132,6 @@ def photo_row(name, shot, landmarks):
     return {"id": name, "seed": spaced(shot.seed), **words, **numbers, "jpeg_quality": shot.develop["quality"], **points}
 
 
-def setting_of(options, person, index):
-    chance = np.random.default_rng([*person.seed, 1 + index, 904]).random()
-    return "hard" if chance < options.hard else options.setting
-
-
 def finish(folder, photos, people):
     write_atomically(folder / "photos.csv", csv_bytes(PHOTO_COLUMNS, photos))
     write_atomically(folder / "people.csv", csv_bytes(PEOPLE_COLUMNS, people))
@@ -167,7 +160,7 @@ def render(options, human, photos, people):
                 studio.seat(person)
             for j in missing:
                 name = f"{person.name}/{j:02d}.jpg"
-                shot = draw_shot(person, j, setting_of(options, person, j))
+                shot = draw_shot(person, j, options.setting, options.hard)
                 with silent_stdout():
                     rgba, landmarks = studio.photograph(shot)
                 write_atomically(options.output / name, develop(rgba, landmarks, shot))

@@ -135,10 +135,12 @@ def develop_of(rng, degradation):
     }
 
 
-def draw_shot(person, index, setting_name):
-    s = SETTINGS[setting_name]
+def draw_shot(person, index, setting_name, hard_share=0.0):
+    """Photo `index` of a person, in the setting or, by chance, in the setting `hard`."""
     seed = (*person.seed, 1 + index)
     rng = np.random.default_rng(seed)
+    setting_name = "hard" if rng.random() < hard_share else setting_name
+    s = SETTINGS[setting_name]
     yaw = float(np.clip(rng.normal(0, s.yaw), -s.max_yaw, s.max_yaw))
     expression = choose(rng, EXPRESSION_WEIGHTS)
     glasses = "none"

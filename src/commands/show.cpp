@@ -66,7 +66,7 @@ Action show_command(CLI::App& app) {
   };
   const auto o = std::make_shared<Options>();
   app.add_option("DATASET", o->dataset, "a data set of prepare, or a folder of photos")->required();
-  app.add_option("--attack", o->attacks, "presets: strips original | perturbed | difference x 8, beginning with each person's first train photo")->delimiter(',');
+  app.add_option("--attack", o->attacks, "presets: strips original | perturbed | difference × 8 around grey, of each person's first train photos")->delimiter(',');
   app.add_option("--surrogates", o->surrogates, "extractors to optimise against, in the place of the presets'")->delimiter(',');
   app.add_option("--people", o->people, "all, or names or patterns (ann-*), separated by commas (default: all; with --attack the first four)")->delimiter(',');
   app.add_option("--photos", o->photos, "photos a person (default: 10; with --attack 1)")->check(CLI::PositiveNumber);

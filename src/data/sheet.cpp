@@ -54,8 +54,8 @@ Image contact_sheet(const std::vector<std::vector<Tile>>& rows, int side) {
 
 Image difference_image(const Image& a, const Image& b, double factor) {
   cv::Mat difference;
-  cv::absdiff(matrix(a), matrix(b), difference);
-  difference.convertTo(difference, CV_8U, factor);
+  cv::subtract(matrix(b), matrix(a), difference, cv::noArray(), CV_16S);
+  difference.convertTo(difference, CV_8U, factor, 128);
   return image_of(difference);
 }
 
