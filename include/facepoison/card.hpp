@@ -10,6 +10,7 @@ struct Card {
   std::string name;        // the file's stem
   fs::path path;           // of the card itself
   std::string title, released, licence, notes;
+  std::string style_name, style_year;  // "in_style_of": a small stand-in for a published method; empty otherwise
   std::string file, sha256;  // sha256 is empty where the conversion on this machine writes it
   Json source;             // where the published file is and its hash; for scripts/fetch_models.py
 
@@ -27,6 +28,8 @@ struct Card {
   int dimension = 0;
   fs::path golden;              // .npy with the embedding of golden_picture(side), from the original runtime; may be empty
 
+  // What tables are ordered by: the year of what it stands for, else its release.
+  const std::string& order() const { return style_year.empty() ? released : style_year; }
   Json contract() const;        // what decides the embedding besides the weights: part of every cache key
 };
 

@@ -19,15 +19,15 @@ void log_error(const std::string& message);
 // Silent when the work ends within a second.
 class Progress {
  public:
-  Progress(std::string label, std::size_t photos);
+  Progress(std::string label, std::size_t total, std::string unit = "photos");
   ~Progress();
   // `cached` work counts as done, but not towards the rate, by which the time left is told.
-  void advance(std::size_t photos, bool cached = false);
+  void advance(std::size_t count, bool cached = false);
 
  private:
   void print(bool last);
   using Clock = std::chrono::steady_clock;
-  std::string label_;
+  std::string label_, unit_;
   std::size_t total_, done_ = 0, cached_ = 0;
   Clock::time_point start_, printed_;
   bool shown_ = false;

@@ -1,6 +1,7 @@
 // A strict reader of JSON settings: every key must be read, every read is recorded.
 // The record, defaults included, is the provenance of a result and part of its cache key.
 #pragma once
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -49,6 +50,11 @@ class Spec {
 // Parses JSON: 64 MB and 64 levels at most, duplicate keys refused, the line and column named. Throws Error(usage).
 Json parse_json(const std::string& text, const std::string& where);
 Json read_json(const fs::path& path);
+
+// A config file with KEY=VALUE overrides: a dotted KEY's parts are keys of objects or places in lists; VALUE is JSON where it
+// parses, else a text. `anchor_paths` makes the paths in a JSON object absolute: those of the file from the file's folder,
+// those of an override of a whole key from the working folder.
+Json read_config(const fs::path& file, const std::vector<std::string>& overrides, const std::function<void(Json&, const fs::path&)>& anchor_paths);
 
 bool is_utf8(const std::string& text);
 

@@ -24,6 +24,7 @@ Action perturb_command(CLI::App& app);
 Action prepare_command(CLI::App& app);
 Action show_command(CLI::App& app);
 Action table_command(CLI::App& app);
+Action train_command(CLI::App& app);
 
 // Options that several commands share.
 struct StoreOption {

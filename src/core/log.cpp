@@ -44,15 +44,15 @@ void log_info(const std::string& message) { logger().info("{}", message); }
 void log_warning(const std::string& message) { logger().warn("{}", message); }
 void log_error(const std::string& message) { logger().error("{}", message); }
 
-Progress::Progress(std::string label, std::size_t photos) : label_(std::move(label)), total_(photos), start_(Clock::now()), printed_(start_) {}
+Progress::Progress(std::string label, std::size_t total, std::string unit) : label_(std::move(label)), unit_(std::move(unit)), total_(total), start_(Clock::now()), printed_(start_) {}
 
 Progress::~Progress() {
   if (shown_ || Clock::now() - start_ > std::chrono::seconds(1)) print(true);
 }
 
-void Progress::advance(std::size_t photos, bool cached) {
-  done_ += photos;
-  if (cached) cached_ += photos;
+void Progress::advance(std::size_t count, bool cached) {
+  done_ += count;
+  if (cached) cached_ += count;
   const auto pause = on_terminal() ? std::chrono::milliseconds(200) : std::chrono::milliseconds(30000);
   if (Clock::now() - printed_ >= pause) print(false);
 }
@@ -63,7 +63,7 @@ void Progress::print(bool last) {
   printed_ = Clock::now();
   const double seconds = std::chrono::duration<double>(printed_ - start_).count();
   const double rate = seconds > 0 ? static_cast<double>(done_ - cached_) / seconds : 0;
-  std::string line = fmt::format("{}: {}/{} photos ({} cached), {:.3g}/s", label_, done_, total_, cached_, rate);
+  std::string line = fmt::format("{}: {}/{} {} ({} cached), {:.3g}/s", label_, done_, total_, unit_, cached_, rate);
   line += last ? ", took " + duration(seconds)
                : rate > 0 ? ", " + duration(static_cast<double>(total_ - done_) / rate) + " left" : "";
   if (on_terminal())

@@ -38,35 +38,6 @@ void anchor_paths(Json& config, const fs::path& base) {
   }
 }
 
-// KEY=VALUE with a dotted KEY, whose parts are keys of objects or places in lists.
-void override_key(Json& config, const std::string& assignment) {
-  const auto equals = assignment.find('=');
-  if (equals == std::string::npos || equals == 0) throw Error(Exit::usage, concat("--set ", assignment, ": expected KEY=VALUE"));
-  const std::string key = assignment.substr(0, equals), word = assignment.substr(equals + 1);
-  Json value = Json::parse(word, nullptr, false);
-  if (value.is_discarded()) value = word;
-  if (key.find('.') == std::string::npos) {
-    Json single = {{key, value}};
-    anchor_paths(single, fs::current_path());
-    config[key] = single[key];
-    return;
-  }
-  Json* at = &config;
-  std::istringstream parts(key);
-  for (std::string part; std::getline(parts, part, '.');) {
-    if (at->is_array()) {
-      if (part.find_first_not_of("0123456789") != std::string::npos || part.size() > 6 || std::stoul(part) >= at->size())
-        throw Error(Exit::usage, concat("--set ", assignment, ": \"", part, "\" is no place in a list of ", at->size()));
-      at = &(*at)[std::stoul(part)];
-    } else if (at->is_object() || at->is_null()) {
-      at = &(*at)[part];
-    } else {
-      throw Error(Exit::usage, concat("--set ", assignment, ": there is nothing below \"", part, "\""));
-    }
-  }
-  *at = value;
-}
-
 template <class Items, class Name>
 void refuse_repeats(const Spec& spec, const std::string& key, const Items& items, Name name) {
   std::set<std::string> seen;
@@ -132,9 +103,7 @@ Json resolve(const Experiment& e, const std::string& dataset) {
 }  // namespace
 
 Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model, ArtifactStore& store) {
-  Json json = read_json(config);
-  anchor_paths(json, fs::absolute(config).parent_path());
-  for (const auto& assignment : overrides) override_key(json, assignment);
+  const Json json = read_config(config, overrides, anchor_paths);
 
   Experiment e;
   e.name = config.stem().string();
@@ -161,7 +130,7 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   std::vector<Card> cards;
   for (const auto& name : extractors) cards.push_back(read_card(name));
   refuse_repeats(spec, "extractors", cards, [](const Card& card) { return card.name; });
-  std::stable_sort(cards.begin(), cards.end(), [](const Card& a, const Card& b) { return a.released < b.released; });
+  std::stable_sort(cards.begin(), cards.end(), [](const Card& a, const Card& b) { return a.order() < b.order(); });
   if (!attacks.is_array()) spec.fail("attacks", concat("found ", attacks.dump(), ", expected a list of presets"));
   for (const auto& attack : attacks) e.attacks.push_back(make_attack(attack, e.options));
   refuse_repeats(spec, "attacks", e.attacks, [](const auto& attack) { return attack->settings().name; });

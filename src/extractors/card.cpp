@@ -41,6 +41,11 @@ Card read_card(const std::string& name_or_path) {
   card.released = spec.text("released");
   card.licence = spec.text("licence");
   card.notes = spec.text("notes", "");
+  if (spec.has("in_style_of")) {
+    Spec style = spec.object("in_style_of");
+    card.style_name = style.text("name");
+    card.style_year = style.text("year");
+  }
   card.file = spec.text("file");
   card.sha256 = spec.text("sha256", "");
   card.source = spec.raw("source", Json::object());
@@ -72,7 +77,7 @@ Card read_card(const std::string& name_or_path) {
 std::vector<Card> all_cards() {
   std::vector<Card> cards;
   for (const auto& name : names_in(folder)) cards.push_back(read_card(name));
-  std::sort(cards.begin(), cards.end(), [](const Card& a, const Card& b) { return std::tie(a.released, a.name) < std::tie(b.released, b.name); });
+  std::sort(cards.begin(), cards.end(), [](const Card& a, const Card& b) { return std::tie(a.order(), a.name) < std::tie(b.order(), b.name); });
   return cards;
 }
 

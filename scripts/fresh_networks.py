@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""Writes small networks of fresh, random weights, each with its card: where `facepoison train` starts from scratch.
+
+    .venv/bin/python scripts/fresh_networks.py [NAME ...] [--seed N] [-o FOLDER]
+
+Without names: all. FOLDER (default models/fresh) gets NAME.pt, a TorchScript module, and NAME.json. The shapes follow the
+published methods' architectures in small, at most 2 MB each, and have no weights of theirs.
+"""
+import argparse
+import hashlib
+import json
+import warnings
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+ROOT = Path(__file__).resolve().parent.parent
+SIDE, DIMENSION = 80, 128
+
+
+class ResidualBlock(nn.Module):
+    """iResNet's: BN, conv, BN, PReLU, conv, BN, and a shortcut (Duta et al. 2020, as ArcFace uses it)."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.BatchNorm2d(inputs), nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs), nn.PReLU(outputs),
+            nn.Conv2d(outputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs),
+        )  # fmt: skip
+        plain = inputs == outputs and stride == 1
+        self.shortcut = nn.Identity() if plain else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x):
+        return self.body(x) + self.shortcut(x)
+
+
+def iresnet(widths, blocks):
+    """Stages of halving sides; a depthwise convolution over the last map (as MobileFaceNet), for a dense layer would be most of the weights."""
+    layers = [nn.Conv2d(3, widths[0], 3, 2, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.PReLU(widths[0])]
+    inputs = widths[0]
+    for stage, (width, count) in enumerate(zip(widths, blocks)):
+        for k in range(count):
+            layers.append(ResidualBlock(inputs, width, 2 if k == 0 and stage > 0 else 1))
+            inputs = width
+    last = SIDE // 2 ** len(widths)
+    layers += [nn.BatchNorm2d(inputs), nn.Conv2d(inputs, inputs, last, groups=inputs, bias=False), nn.BatchNorm2d(inputs), nn.Flatten(1)]
+    return nn.Sequential(*layers, nn.Linear(inputs, DIMENSION, bias=False), nn.BatchNorm1d(DIMENSION))
+
+
+def conv(inputs, outputs, kernel, stride=1):
+    kernel = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    padding = (kernel[0] // 2, kernel[1] // 2)
+    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+class InceptionBlock(nn.Module):
+    """Branches side by side, joined by a 1×1 convolution and added in part (Szegedy et al. 2017, as FaceNet uses it)."""
+
+    def __init__(self, width, branches, share):
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+        self.join = nn.LazyConv2d(width, 1)
+        self.share = share
+
+    def forward(self, x):
+        seen = torch.cat([branch(x) for branch in self.branches], 1)
+        return F.relu(x + self.share * self.join(seen))
+
+
+class Reduction(nn.Module):
+    def __init__(self, inputs, plain, deep):
+        super().__init__()
+        self.plain = conv(inputs, plain, 3, 2)
+        self.deep = nn.Sequential(conv(inputs, deep, 1), conv(deep, deep, 3), conv(deep, deep, 3, 2))
+        self.pool = nn.MaxPool2d(3, 2, 1)
+
+    def forward(self, x):
+        return torch.cat([self.plain(x), self.deep(x), self.pool(x)], 1)
+
+
+def inception_resnet():
+    def block_a(w):
+        return InceptionBlock(w, [conv(w, 12, 1), nn.Sequential(conv(w, 12, 1), conv(12, 12, 3)), nn.Sequential(conv(w, 12, 1), conv(12, 16, 3), conv(16, 16, 3))], 0.3)
+
+    def block_b(w):
+        return InceptionBlock(w, [conv(w, 24, 1), nn.Sequential(conv(w, 24, 1), conv(24, 24, (1, 7)), conv(24, 32, (7, 1)))], 0.3)
+
+    def block_c(w):
+        return InceptionBlock(w, [conv(w, 32, 1), nn.Sequential(conv(w, 32, 1), conv(32, 40, (1, 3)), conv(40, 48, (3, 1)))], 0.3)
+
+    layers = [conv(3, 16, 3, 2), conv(16, 32, 3), nn.MaxPool2d(3, 2, 1), conv(32, 48, 3)]  # 20 × 20
+    layers += [block_a(48), block_a(48), Reduction(48, 32, 32)]  # 112 channels, 10 × 10
+    layers += [block_b(112), block_b(112), Reduction(112, 48, 48)]  # 208 channels, 5 × 5
+    layers += [block_c(208), block_c(208), nn.AdaptiveAvgPool2d(1), nn.Flatten(1), nn.Dropout(0.2), nn.Linear(208, DIMENSION, bias=False), nn.BatchNorm1d(DIMENSION)]
+    network = nn.Sequential(*layers)
+    network(torch.zeros(2, 3, SIDE, SIDE))  # tells the lazy layers their width
+    for module in network.modules():  # what that one call moved
+        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            module.reset_running_stats()
+    return network
+
+
+class Attention(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+
+    def forward(self, x):
+        n, tokens, width = x.shape
+        q, k, v = self.qkv(x).view(n, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+        return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, tokens, width))
+
+
+class TransformerBlock(nn.Module):
+    """Pre-norm, as in CLIP's image tower (Radford et al. 2021)."""
+
+    def __init__(self, width, heads):
+        super().__init__()
+        self.attend = nn.Sequential(nn.LayerNorm(width), Attention(width, heads))
+        self.think = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 3 * width), nn.GELU(), nn.Linear(3 * width, width))
+
+    def forward(self, x):
+        x = x + self.attend(x)
+        return x + self.think(x)
+
+
+class VisionTransformer(nn.Module):
+    """Patches of 8 × 8 through a small convolutional stem (Xiao et al. 2021), for few photos cannot teach a plain one;
+    mean of the tokens in the place of a class token."""
+
+    def __init__(self, width=96, heads=4, depth=4):
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 24, 3, 2, 1), nn.GroupNorm(4, 24), nn.GELU(), nn.Conv2d(24, 48, 3, 2, 1), nn.GroupNorm(4, 48), nn.GELU(), nn.Conv2d(48, width, 3, 2, 1)
+        )
+        self.position = nn.Parameter(0.02 * torch.randn(1, (SIDE // 8) ** 2, width))
+        self.blocks = nn.Sequential(*[TransformerBlock(width, heads) for _ in range(depth)], nn.LayerNorm(width))
+        self.project = nn.Linear(width, DIMENSION, bias=False)
+
+    def forward(self, x):
+        tokens = self.stem(x).flatten(2).transpose(1, 2) + self.position
+        return self.project(self.blocks(tokens).mean(1))
+
+
+# name → network, template, title
+NETWORKS = {
+    "small-facenet": (inception_resnet, "arcface-112", "Inception-ResNet in small"),
+    "small-arcface": (lambda: iresnet([24, 48, 80, 104], [1, 1, 2, 1]), "arcface-112", "iResNet in small"),
+    "small-magface": (lambda: iresnet([24, 40, 72, 112], [1, 2, 2, 1]), "arcface-112", "iResNet in small"),
+    "small-clip": (VisionTransformer, "arcface-112", "ViT in small"),
+    "small-surrogate": (lambda: iresnet([24, 40, 64, 88], [1, 1, 2, 2]), "arcface-112", "iResNet in small"),
+}
+
+
+def write(name, seed, folder):
+    make, template, title = NETWORKS[name]
+    torch.manual_seed(seed)
+    network = make().eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is called deprecated; it is what LibTorch reads
+        torch.jit.script(network).save(str(folder / f"{name}.pt"))
+    card = {
+        "title": f"{title}, fresh weights", "released": "none", "licence": "the project's",
+        "file": f"./{name}.pt", "sha256": hashlib.sha256((folder / f"{name}.pt").read_bytes()).hexdigest(),
+        "input": {"side": SIDE, "template": template, "channels": "rgb", "scale": 255.0, "mean": [127.5] * 3, "std": [127.5] * 3},
+        "dimension": DIMENSION,
+    }  # fmt: skip
+    (folder / f"{name}.json").write_text(json.dumps(card, indent=2) + "\n")
+    size = (folder / f"{name}.pt").stat().st_size
+    print(f"{name}: {sum(p.numel() for p in network.parameters())} parameters, {size / 1e6:.2f} MB in {folder / name}.pt", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NETWORKS))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-o", "--output", type=Path, default=ROOT / "models/fresh", metavar="FOLDER")
+    options = parser.parse_args()
+    for name in options.names:
+        if name not in NETWORKS:
+            parser.error(f"no network {name!r}; there are {', '.join(NETWORKS)}")
+    options.output.mkdir(parents=True, exist_ok=True)
+    for name in options.names or NETWORKS:
+        write(name, options.seed, options.output)
+
+
+if __name__ == "__main__":
+    main()

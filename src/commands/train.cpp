@@ -1,0 +1,26 @@
+#include "commands/commands.hpp"
+#include "facepoison/log.hpp"
+#include "facepoison/training.hpp"
+
+namespace facepoison {
+
+Action train_command(CLI::App& app) {
+  struct Options {
+    std::string config, output;
+    std::vector<std::string> overrides;
+    bool trust_model = false;
+  };
+  const auto o = std::make_shared<Options>();
+  app.add_option("-c,--config", o->config, "the training, JSON")->required();
+  app.add_option("--set", o->overrides, "KEY=VALUE over the config's; VALUE is JSON, else a text")->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("-o,--output", o->output, "folder for the card, the weights and the log")->required();
+  app.add_flag("--trust-model", o->trust_model, "start from a model file whose sha256 nobody pinned (it is code)");
+  const auto store = std::make_shared<StoreOption>(app);
+  return [o, store] {
+    auto artifacts = store->open();
+    train(read_training(o->config, o->overrides, o->trust_model, artifacts), o->output);
+    return Exit::ok;
+  };
+}
+
+}  // namespace facepoison

@@ -1,0 +1,46 @@
+#include <sstream>
+
+#include "facepoison/error.hpp"
+#include "facepoison/spec.hpp"
+
+namespace facepoison {
+namespace {
+
+void override_key(Json& config, const std::string& assignment, const std::function<void(Json&, const fs::path&)>& anchor_paths) {
+  const auto equals = assignment.find('=');
+  if (equals == std::string::npos || equals == 0) throw Error(Exit::usage, concat("--set ", assignment, ": expected KEY=VALUE"));
+  const std::string key = assignment.substr(0, equals), word = assignment.substr(equals + 1);
+  Json value = Json::parse(word, nullptr, false);
+  if (value.is_discarded()) value = word;
+  if (key.find('.') == std::string::npos) {
+    Json single = {{key, value}};
+    anchor_paths(single, fs::current_path());
+    config[key] = single[key];
+    return;
+  }
+  Json* at = &config;
+  std::istringstream parts(key);
+  for (std::string part; std::getline(parts, part, '.');) {
+    if (at->is_array()) {
+      if (part.find_first_not_of("0123456789") != std::string::npos || part.size() > 6 || std::stoul(part) >= at->size())
+        throw Error(Exit::usage, concat("--set ", assignment, ": \"", part, "\" is no place in a list of ", at->size()));
+      at = &(*at)[std::stoul(part)];
+    } else if (at->is_object() || at->is_null()) {
+      at = &(*at)[part];
+    } else {
+      throw Error(Exit::usage, concat("--set ", assignment, ": there is nothing below \"", part, "\""));
+    }
+  }
+  *at = value;
+}
+
+}  // namespace
+
+Json read_config(const fs::path& file, const std::vector<std::string>& overrides, const std::function<void(Json&, const fs::path&)>& anchor_paths) {
+  Json config = read_json(file);
+  anchor_paths(config, fs::absolute(file).parent_path());
+  for (const auto& assignment : overrides) override_key(config, assignment, anchor_paths);
+  return config;
+}
+
+}  // namespace facepoison

@@ -1,0 +1,178 @@
+// What training minimises. Sources: triplet: Schroff et al., FaceNet, CVPR 2015. CosFace: Wang et al., CVPR 2018. ArcFace: Deng
+// et al., CVPR 2019. MagFace: Meng et al., CVPR 2021. Contrastive: Radford et al., CLIP, ICML 2021, its symmetric loss.
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "facepoison/error.hpp"
+#include "facepoison/training.hpp"
+
+namespace facepoison {
+namespace {
+
+torch::Tensor unit(const torch::Tensor& rows) { return rows / rows.norm(2, 1, true).clamp_min(1e-12); }
+
+// Class centres on a sphere, from a stream of their own.
+torch::Tensor centres(std::int64_t people, std::int64_t dimension, Seed seed) {
+  auto generator = at::detail::createCPUGenerator(Stream(seed, "centres").bits());
+  return torch::randn({people, dimension}, generator).mul(0.1).set_requires_grad(true);
+}
+
+// Cross-entropy over scale·cos θ, where a margin makes the right class harder. `with_margin` gets the right classes'
+// cosines (B) and the embeddings' lengths (B).
+class MarginLoss : public Loss {
+ public:
+  MarginLoss(std::int64_t people, std::int64_t dimension, Seed seed, double scale) : centres_(centres(people, dimension, seed)), scale_(scale) {}
+  std::vector<torch::Tensor> parameters() override { return {centres_}; }
+  torch::Tensor operator()(const torch::Tensor& embeddings, const torch::Tensor& labels) override {
+    if (centres_.device() != embeddings.device()) centres_.set_data(centres_.to(embeddings.device()));
+    const auto cosines = unit(embeddings).matmul(unit(centres_).t());
+    const auto index = labels.unsqueeze(1);
+    const auto lengths = embeddings.norm(2, 1);
+    const auto right = with_margin(cosines.gather(1, index).squeeze(1).clamp(-1 + 1e-6, 1 - 1e-6), lengths);
+    return at::cross_entropy_loss(scale_ * cosines.scatter(1, index, right.unsqueeze(1)), labels) + penalty(lengths);
+  }
+
+ protected:
+  virtual torch::Tensor with_margin(const torch::Tensor& cosines, const torch::Tensor& lengths) const = 0;
+  virtual torch::Tensor penalty(const torch::Tensor& lengths) const { return torch::zeros({}, lengths.options()); }
+
+ private:
+  torch::Tensor centres_;
+  double scale_;
+};
+
+// cos(θ + m); beyond θ = π − m, where that would rise again, the linear continuation that the authors' code has.
+torch::Tensor angular(const torch::Tensor& cosines, const torch::Tensor& margins) {
+  const auto moved = cosines * margins.cos() - (1 - cosines.square()).sqrt() * margins.sin();
+  return torch::where(cosines > -margins.cos(), moved, cosines - margins.sin() * margins);
+}
+
+class CosFace final : public MarginLoss {
+ public:
+  CosFace(std::int64_t people, std::int64_t dimension, Seed seed, double scale, double margin) : MarginLoss(people, dimension, seed, scale), margin_(margin) {}
+
+ private:
+  torch::Tensor with_margin(const torch::Tensor& cosines, const torch::Tensor&) const override { return cosines - margin_; }
+  double margin_;
+};
+
+class ArcFace final : public MarginLoss {
+ public:
+  ArcFace(std::int64_t people, std::int64_t dimension, Seed seed, double scale, double margin) : MarginLoss(people, dimension, seed, scale), margin_(margin) {}
+
+ private:
+  torch::Tensor with_margin(const torch::Tensor& cosines, const torch::Tensor&) const override { return angular(cosines, torch::full_like(cosines, margin_)); }
+  double margin_;
+};
+
+struct Magnitudes {
+  double low_length, high_length, low_margin, high_margin, penalty;
+};
+
+// The margin grows with the embedding's length a, and g(a) = a/u² + 1/a pays for lengths: good photos become long.
+class MagFace final : public MarginLoss {
+ public:
+  MagFace(std::int64_t people, std::int64_t dimension, Seed seed, double scale, Magnitudes m) : MarginLoss(people, dimension, seed, scale), m_(m) {}
+
+ private:
+  torch::Tensor clipped(const torch::Tensor& lengths) const { return lengths.clamp(m_.low_length, m_.high_length); }
+  torch::Tensor with_margin(const torch::Tensor& cosines, const torch::Tensor& lengths) const override {
+    const double slope = (m_.high_margin - m_.low_margin) / (m_.high_length - m_.low_length);
+    return angular(cosines, slope * (clipped(lengths) - m_.low_length) + m_.low_margin);
+  }
+  torch::Tensor penalty(const torch::Tensor& lengths) const override {
+    const auto a = clipped(lengths);
+    return m_.penalty * (a / (m_.high_length * m_.high_length) + 1 / a).mean();
+  }
+  Magnitudes m_;
+};
+
+// max(0, margin + ‖a − p‖² − ‖a − n‖²) on unit vectors, over every pair of one person's photos; the negative is semi-hard: the
+// nearest one that is farther than the positive, or, where there is none, the farthest.
+class Triplet final : public Loss {
+ public:
+  explicit Triplet(double margin) : margin_(margin) {}
+  torch::Tensor operator()(const torch::Tensor& embeddings, const torch::Tensor& labels) override {
+    const auto e = unit(embeddings);
+    const auto distances = (2 - 2 * e.matmul(e.t())).clamp_min(0);
+    const auto same = labels.unsqueeze(0) == labels.unsqueeze(1);
+    const auto itself = torch::eye(labels.size(0), same.options());
+    torch::Tensor hardest;  // B×B: for each (anchor, positive) the negative's distance
+    {
+      const torch::NoGradGuard no_grad;
+      const auto far = distances.masked_fill(same, -1);
+      const auto choices = distances.unsqueeze(1).expand({-1, labels.size(0), -1});                             // a, p, n
+      const auto allowed = same.logical_not().unsqueeze(1).logical_and(choices > distances.unsqueeze(2));
+      const auto nearest = choices.masked_fill(allowed.logical_not(), 1e9).argmin(2);
+      hardest = torch::where(allowed.any(2), nearest, far.argmax(1).unsqueeze(1));
+    }
+    const auto pairs = same.logical_and(itself.logical_not());
+    const auto lost = (margin_ + distances - distances.gather(1, hardest)).clamp_min(0).masked_select(pairs);
+    return lost.numel() > 0 ? lost.mean() : distances.sum() * 0;
+  }
+
+ private:
+  double margin_;
+};
+
+// Of two views of each person, the first has to find its second among all seconds, and the other way round. Rows are
+// person after person, two each.
+class Contrastive final : public Loss {
+ public:
+  explicit Contrastive(double temperature) : log_scale_(torch::full({1}, std::log(1 / temperature)).set_requires_grad(true)) {}
+  std::vector<torch::Tensor> parameters() override { return {log_scale_}; }
+  torch::Tensor operator()(const torch::Tensor& embeddings, const torch::Tensor& labels) override {
+    if (log_scale_.device() != embeddings.device()) log_scale_.set_data(log_scale_.to(embeddings.device()));
+    const auto views = unit(embeddings).view({-1, 2, embeddings.size(1)});
+    const auto scores = log_scale_.exp().clamp_max(100) * views.select(1, 0).matmul(views.select(1, 1).t());
+    const auto own = torch::arange(scores.size(0), labels.options());
+    return (at::cross_entropy_loss(scores, own) + at::cross_entropy_loss(scores.t(), own)) / 2;
+  }
+
+ private:
+  torch::Tensor log_scale_;
+};
+
+// The authors' scale of 64 is for a hundred thousand people; few people want less.
+double scale_of(Spec& spec) { return spec.number("scale", 1, 1000, 32); }
+
+}  // namespace
+
+const std::vector<LossRow>& loss_registry() {
+  static const std::vector<LossRow> rows = {
+      {"triplet", "FaceNet's, semi-hard negatives of the batch", [](Spec& spec, std::int64_t, std::int64_t, Seed) -> std::unique_ptr<Loss> { return std::make_unique<Triplet>(spec.number("margin", 0, 4, 0.2)); }},
+      {"cosface", "additive cosine margin", [](Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
+         const double scale = scale_of(spec);
+         return std::make_unique<CosFace>(people, dimension, seed, scale, spec.number("margin", 0, 2, 0.35));
+       }},
+      {"arcface", "additive angular margin", [](Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
+         const double scale = scale_of(spec);
+         return std::make_unique<ArcFace>(people, dimension, seed, scale, spec.number("margin", 0, std::numbers::pi / 2, 0.5));
+       }},
+      {"magface", "angular margin that grows with the embedding's length", [](Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
+         const double scale = scale_of(spec);
+         Magnitudes m{};
+         m.low_length = spec.number("low_length", 0.01, 1e4, 10);
+         m.high_length = spec.number("high_length", 0.01, 1e4, 110);
+         m.low_margin = spec.number("low_margin", 0, std::numbers::pi / 2, 0.45);
+         m.high_margin = spec.number("high_margin", 0, std::numbers::pi / 2, 0.8);
+         m.penalty = spec.number("penalty", 0, 1e6, 35);
+         if (m.low_length >= m.high_length) spec.fail("high_length", concat("found ", m.high_length, ", expected more than low_length, ", m.low_length));
+         return std::make_unique<MagFace>(people, dimension, seed, scale, m);
+       }},
+      {"contrastive", "CLIP's, between two photos of each person", [](Spec& spec, std::int64_t, std::int64_t, Seed) -> std::unique_ptr<Loss> { return std::make_unique<Contrastive>(spec.number("temperature", 1e-3, 10, 0.07)); }},
+  };
+  return rows;
+}
+
+std::unique_ptr<Loss> make_loss(Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) {
+  std::vector<std::string> names;
+  for (const auto& row : loss_registry()) names.push_back(row.name);
+  const auto kind = spec.choice("kind", names);
+  for (const auto& row : loss_registry())
+    if (row.name == kind) return row.make(spec, people, dimension, seed);
+  throw Error(Exit::failure, "unreachable: choice() takes no other name");
+}
+
+}  // namespace facepoison

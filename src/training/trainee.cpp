@@ -1,0 +1,113 @@
+#include "training/trainee.hpp"
+
+#include <ATen/autocast_mode.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/serialize/archive.h>
+
+#include <sstream>
+
+#include "facepoison/error.hpp"
+
+namespace facepoison {
+namespace {
+
+// bf16 for what gains by it (convolutions, matrix products); weights, their sums and the loss stay float32.
+class Autocast {
+ public:
+  Autocast(torch::Device device, torch::ScalarType precision) : type_(device.type()), was_(at::autocast::is_autocast_enabled(type_)) {
+    if (precision == torch::kFloat32) return;
+    at::autocast::set_autocast_dtype(type_, precision);
+    at::autocast::set_autocast_enabled(type_, true);
+  }
+  ~Autocast() {
+    at::autocast::set_autocast_enabled(type_, was_);
+    at::autocast::clear_cache();
+  }
+
+ private:
+  c10::DeviceType type_;
+  bool was_;
+};
+
+std::vector<torch::Tensor> state_of(Trainee& trainee, const std::vector<torch::Tensor>& beside) {
+  auto tensors = trainee.parameters();
+  for (const auto& buffer : trainee.module().buffers()) tensors.push_back(buffer);
+  tensors.insert(tensors.end(), beside.begin(), beside.end());
+  return tensors;
+}
+
+}  // namespace
+
+Trainee::Trainee(const TrainingConfig& config) : FeatureExtractor(config.start), options_(config.options) {
+  const Card& card = config.start;
+  module_ = load_model(verify_model(card.file, card.path.parent_path(), card.sha256, options_.trust_model), options_.device);
+  if (!module_.find_method(card.method)) throw Error(Exit::model, concat(card.path.string(), ": its network has no method ", card.method));
+  for (auto parameter : module_.parameters()) parameter.set_requires_grad(true);
+  if (parameters().empty()) throw Error(Exit::model, concat(card.path.string(), ": its network has no parameters to train (a frozen module?)"));
+}
+
+std::vector<torch::Tensor> Trainee::parameters() const {
+  std::vector<torch::Tensor> result;
+  for (const auto& parameter : module_.parameters()) result.push_back(parameter);
+  return result;
+}
+
+torch::Tensor Trainee::forward(const torch::Tensor& prepared) const {
+  const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
+  const Autocast autocast(options_.device, options_.precision);
+  return module_.get_method(card().method)({prepared}).toTensor().to(torch::kFloat32);
+}
+
+std::string Trainee::archive() const {
+  module_.eval();
+  std::ostringstream bytes;
+  module_.save(bytes);
+  return bytes.str();
+}
+
+std::string write_checkpoint(const Progression& at, Trainee& trainee, const std::vector<torch::Tensor>& beside, const torch::optim::AdamW& optimiser, const std::string& config_hash) {
+  torch::serialize::OutputArchive archive, moments;
+  archive.write("config", torch::IValue(config_hash));
+  archive.write("step", torch::IValue(at.step));
+  archive.write("seconds", torch::IValue(at.seconds));
+  archive.write("loss_sum", torch::IValue(at.loss_sum));
+  archive.write("loss_count", torch::IValue(at.loss_count));
+  archive.write("log", torch::IValue(at.log));
+  const auto tensors = state_of(trainee, beside);
+  for (std::size_t i = 0; i < tensors.size(); ++i) archive.write(concat("tensor", i), tensors[i].detach().to(torch::kCPU), true);
+  optimiser.save(moments);
+  archive.write("optimiser", moments);
+  std::ostringstream bytes;
+  archive.save_to(bytes);
+  return bytes.str();
+}
+
+Progression read_checkpoint(const fs::path& file, Trainee& trainee, std::vector<torch::Tensor>& beside, torch::optim::AdamW& optimiser, const std::string& config_hash) {
+  Progression at;
+  try {
+    torch::serialize::InputArchive archive, moments;
+    archive.load_from(file.string());
+    const auto read = [&](const char* key) {
+      torch::IValue value;
+      archive.read(key, value);
+      return value;
+    };
+    if (read("config").toStringRef() != config_hash)
+      throw Error(Exit::usage, concat(file.string(), " is of another config; remove it, or name another -o"));
+    at = {read("step").toInt(), read("seconds").toDouble(), read("loss_sum").toDouble(), read("loss_count").toInt(), read("log").toStringRef()};
+    const torch::NoGradGuard no_grad;
+    auto tensors = state_of(trainee, beside);
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      torch::Tensor saved;
+      archive.read(concat("tensor", i), saved, true);
+      tensors[i].copy_(saved);
+    }
+    archive.read("optimiser", moments);
+    optimiser.load(moments);
+  } catch (const c10::Error& error) {
+    throw Error(Exit::input, concat(file.string(), " is damaged: ", error.what_without_backtrace(), "; remove it to start again"));
+  }
+  return at;
+}
+
+}  // namespace facepoison

@@ -1,0 +1,37 @@
+// A recogniser whose weights still change.
+#pragma once
+#include <torch/optim/adamw.h>
+
+#include "facepoison/training.hpp"
+
+namespace facepoison {
+
+class Trainee final : public FeatureExtractor {
+ public:
+  explicit Trainee(const TrainingConfig& config);
+  Json identity() const override { return nullptr; }  // nothing that it embeds may be cached
+  void learn(bool on) { on ? module_.train() : module_.eval(); }
+  torch::jit::Module& module() { return module_; }
+  std::vector<torch::Tensor> parameters() const;
+  std::string archive() const;  // the TorchScript file's bytes, in evaluation mode
+
+ private:
+  torch::Tensor forward(const torch::Tensor& prepared) const override;
+  RunOptions options_;
+  mutable torch::jit::Module module_;
+};
+
+// Everything that decides the rest of a training. Written as one file.
+struct Progression {
+  std::int64_t step = 0;                    // steps done
+  double seconds = 0;                       // spent on them
+  double loss_sum = 0;                      // since the last line of the log
+  std::int64_t loss_count = 0;
+  std::string log;                          // CSV so far
+};
+
+std::string write_checkpoint(const Progression& at, Trainee& trainee, const std::vector<torch::Tensor>& beside, const torch::optim::AdamW& optimiser, const std::string& config_hash);
+// Throws Error(usage) when the file is another config's, Error(input) when it is damaged.
+Progression read_checkpoint(const fs::path& file, Trainee& trainee, std::vector<torch::Tensor>& beside, torch::optim::AdamW& optimiser, const std::string& config_hash);
+
+}  // namespace facepoison
