@@ -1,9 +1,12 @@
 """Reads `facepoison list extractors --format json` and prints what a config needs changed (KEY=VALUE lines for --set)
-so that it runs with the recognisers that are there: the others are left out, as rows and as surrogates."""
+so that it runs with the recognisers that are there: the others are left out, as rows and as surrogates. Where none of them is
+there, the small ones that ship with the program (data/recognisers) stand in."""
 import json
 import sys
 from pathlib import Path
 
+SMALL = "small-"
+SURROGATE = "small-surrogate"
 PRESETS = Path(__file__).resolve().parent.parent / "configs" / "attacks"
 
 
@@ -17,12 +20,16 @@ def with_surrogates(preset, present, fallback):
 def settings(config, present):
     there = [name for name in config["extractors"] if name in present]
     missing = [name for name in config["extractors"] if name not in present]
-    if not there:
-        raise SystemExit("quickstart: no recogniser could be fetched, so there is nothing to measure")
     if not missing:
         return []
-    print("quickstart: without", *missing, file=sys.stderr)
-    attacks = [with_surrogates(preset, present, there[0]) for preset in config["attacks"]]
+    print("quickstart: without", *missing, "(not fetched; scripts/fetch_models.py says why)", file=sys.stderr)
+    if not there:
+        there = sorted(name for name in present if name.startswith(SMALL))
+        if not there:
+            raise SystemExit("quickstart: no recogniser is here, so there is nothing to measure")
+        print("quickstart: the small recognisers that ship stand in:", *there, file=sys.stderr)
+    fallback = SURROGATE if SURROGATE in present else there[0]
+    attacks = [with_surrogates(preset, present, fallback) for preset in config["attacks"]]
     return [f"extractors={json.dumps(there)}", f"attacks={json.dumps(attacks)}"]
 
 

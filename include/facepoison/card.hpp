@@ -30,11 +30,15 @@ struct Card {
 
   // What tables are ordered by: the year of what it stands for, else its release.
   const std::string& order() const { return style_year.empty() ? released : style_year; }
+  // For tables: the release, or "2018 style" of a stand-in.
+  std::string release() const { return style_year.empty() ? released : style_year + " style"; }
   Json contract() const;        // what decides the embedding besides the weights: part of every cache key
 };
 
+// By name from configs/extractors or data/recognisers (the small ones that ship), or by path.
 // Throws Error(usage) for an unknown name (with the nearest), a missing or unknown key, or a value out of range.
 Card read_card(const std::string& name_or_path);
-std::vector<Card> all_cards();  // of configs/extractors, by release, then name
+std::vector<std::string> card_names();  // sorted
+std::vector<Card> all_cards();          // by order(), then name
 
 }  // namespace facepoison

@@ -2,6 +2,7 @@
 #pragma once
 #include <map>
 #include <optional>
+#include <set>
 
 #include "facepoison/detect.hpp"
 #include "facepoison/files.hpp"
@@ -25,6 +26,10 @@ struct PhotoFolder {
 
   std::optional<Box> box_of(const PhotoFile& photo, const std::string& sha256) const;
 };
+
+// The people that the names choose: "all", names, or patterns as the shell has them (ann-*). Throws Error(usage) for one that
+// fits nobody.
+std::set<std::string> match_people(const std::vector<std::string>& people, const std::vector<std::string>& names);
 
 // Layouts: <person>/face/* (FaceScrub's downloader; wins where it holds a photo), else <person>/* (FaceScrub, LFW, any
 // ImageFolder). Photos are known by their extension: jpg jpeg png bmp and those that will be refused with a reason

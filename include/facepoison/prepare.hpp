@@ -14,6 +14,7 @@ struct PrepareOptions {
   double train_share = 0.7;           // of the seeded rule
   Seed seed = 0;                      // of the seeded rule
   bool drop_duplicates = false;
+  std::vector<std::string> people{"all"};  // whom of the folder; see match_people
 
   static PrepareOptions from(Spec& spec);  // keys of the same names, "split" for train_share; throws Error(usage)
   Json record() const;

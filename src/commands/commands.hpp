@@ -47,8 +47,7 @@ struct OutputOptions {
   std::string format, file;
 };
 
-// The data set's people that the names of --people choose: "all", names, or patterns as the shell has them (ann-*).
-// Throws Error(usage) for one that fits nobody.
+// The data set's people that the names of --people choose; see match_people.
 std::set<std::string> chosen_people(const Dataset& dataset, const std::vector<std::string>& names);
 
 }  // namespace facepoison

@@ -20,7 +20,7 @@ std::string presence(const Card& card) {
 Table list_extractors() {
   Table table{{"name", "released", "dimension", "side", "template", "licence", "present"}, {}, {}};
   for (const auto& card : all_cards())
-    table.add({card.name, card.released, static_cast<std::int64_t>(card.dimension), static_cast<std::int64_t>(card.side), card.template_name, card.licence, presence(card)});
+    table.add({card.name, card.release(), static_cast<std::int64_t>(card.dimension), static_cast<std::int64_t>(card.side), card.template_name, card.licence, presence(card)});
   return table;
 }
 

@@ -1,12 +1,10 @@
 // The options that several commands share.
-#include <fnmatch.h>
-
-#include <algorithm>
 #include <cstdio>
 
 #include "commands/commands.hpp"
 #include "facepoison/home.hpp"
 #include "facepoison/model.hpp"
+#include "facepoison/photos.hpp"
 
 namespace facepoison {
 
@@ -33,19 +31,6 @@ void OutputOptions::write(const Table& table) const {
   if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() || std::fflush(stdout) != 0) throw Error(Exit::resource, "cannot write to stdout");
 }
 
-std::set<std::string> chosen_people(const Dataset& dataset, const std::vector<std::string>& names) {
-  const auto people = dataset.people();
-  if (names == std::vector<std::string>{"all"}) return {people.begin(), people.end()};
-  std::set<std::string> chosen;
-  for (const auto& name : names) {
-    const auto fits = [&](const std::string& person) { return person == name || fnmatch(name.c_str(), person.c_str(), 0) == 0; };
-    if (std::none_of(people.begin(), people.end(), fits)) {
-      const auto near = nearest_name(name, people);
-      throw Error(Exit::usage, concat("--people: no person \"", name, "\"", near.empty() ? "" : "; did you mean \"" + near + "\"?"));
-    }
-    std::copy_if(people.begin(), people.end(), std::inserter(chosen, chosen.end()), fits);
-  }
-  return chosen;
-}
+std::set<std::string> chosen_people(const Dataset& dataset, const std::vector<std::string>& names) { return match_people(dataset.people(), names); }
 
 }  // namespace facepoison

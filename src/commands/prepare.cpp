@@ -19,6 +19,7 @@ Action prepare_command(CLI::App& app) {
   app.add_option("--split", o->prepare.train_share, "share of a person's photos that the trainer has (seeded)")->check(CLI::Range(0.0, 1.0))->capture_default_str();
   app.add_option("--seed", o->prepare.seed, "of the seeded split")->capture_default_str();
   app.add_flag("--drop-duplicates", o->prepare.drop_duplicates, "drop photos whose bytes an earlier photo has");
+  app.add_option("--people", o->prepare.people, "all, or names or patterns (ann-*), separated by commas")->delimiter(',');
   const auto store = std::make_shared<StoreOption>(app);
   return [o, store] {
     o->prepare.detect = !o->no_detect;

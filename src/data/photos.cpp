@@ -1,5 +1,7 @@
 #include "facepoison/photos.hpp"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <set>
 
@@ -78,6 +80,20 @@ std::optional<Box> PhotoFolder::box_of(const PhotoFile& photo, const std::string
   for (const auto& key : {sha256, photo.person + "/" + photo.path.stem().string()})
     if (const auto found = boxes.find(key); found != boxes.end()) return found->second;
   return std::nullopt;
+}
+
+std::set<std::string> match_people(const std::vector<std::string>& people, const std::vector<std::string>& names) {
+  if (names == std::vector<std::string>{"all"}) return {people.begin(), people.end()};
+  std::set<std::string> chosen;
+  for (const auto& name : names) {
+    const auto fits = [&](const std::string& person) { return person == name || fnmatch(name.c_str(), person.c_str(), 0) == 0; };
+    if (std::none_of(people.begin(), people.end(), fits)) {
+      const auto near = nearest_name(name, people);
+      throw Error(Exit::usage, concat("people: no person \"", name, "\"", near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+    }
+    std::copy_if(people.begin(), people.end(), std::inserter(chosen, chosen.end()), fits);
+  }
+  return chosen;
 }
 
 PhotoFolder scan_photos(const fs::path& root) {

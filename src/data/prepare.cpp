@@ -175,6 +175,17 @@ Context make_context(const PhotoFolder& folder, const PrepareOptions& options) {
   return context;
 }
 
+// The folder without the photos of people who were not chosen.
+PhotoFolder only_chosen(PhotoFolder folder, const PrepareOptions& options) {
+  if (options.people == std::vector<std::string>{"all"}) return folder;
+  std::set<std::string> people;
+  for (const auto& photo : folder.photos) people.insert(photo.person);
+  const auto chosen = match_people({people.begin(), people.end()}, options.people);
+  std::erase_if(folder.photos, [&](const PhotoFile& photo) { return !chosen.count(photo.person); });
+  folder.empty_people.clear();
+  return folder;
+}
+
 }  // namespace
 
 PrepareOptions PrepareOptions::from(Spec& spec) {
@@ -185,14 +196,16 @@ PrepareOptions PrepareOptions::from(Spec& spec) {
   options.train_share = spec.number("split", 0, 1, options.train_share);
   options.seed = static_cast<Seed>(spec.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 0));
   options.drop_duplicates = spec.flag("drop_duplicates", options.drop_duplicates);
+  options.people = spec.texts("people", options.people);
   return options;
 }
 
 Json PrepareOptions::record() const {
-  return {{"detect", detect}, {"canvas", canvas}, {"split_rule", split_rule}, {"split", train_share}, {"seed", seed}, {"drop_duplicates", drop_duplicates}};
+  return {{"detect", detect}, {"canvas", canvas}, {"split_rule", split_rule}, {"split", train_share}, {"seed", seed}, {"drop_duplicates", drop_duplicates}, {"people", people}};
 }
 
-Dataset prepare(const PhotoFolder& folder, const fs::path& output, const PrepareOptions& options, ArtifactStore& store) {
+Dataset prepare(const PhotoFolder& everybody, const fs::path& output, const PrepareOptions& options, ArtifactStore& store) {
+  const PhotoFolder folder = only_chosen(everybody, options);
   if (folder.photos.empty()) throw Error(Exit::input, concat(folder.root.string(), ": no photos; expected <person>/<photo>.jpg or <person>/face/<photo>.jpg"));
   const Context context = make_context(folder, options);
   Table rejected{{"id", "person", "reason"}, {}, {}};
@@ -231,7 +244,7 @@ Dataset prepare(const PhotoFolder& folder, const fs::path& output, const Prepare
 
 Dataset dataset_of(const fs::path& path, const PrepareOptions& options, ArtifactStore& store) {
   if (is_dataset(path)) return read_dataset(path);
-  const PhotoFolder folder = scan_photos(path);
+  const PhotoFolder folder = only_chosen(scan_photos(path), options);
   const Context context = make_context(folder, options);
   Json blocks = Json::array();
   for (const auto& block : cut_into_blocks(folder.photos)) {

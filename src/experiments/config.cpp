@@ -89,7 +89,7 @@ std::vector<std::string> choose_protected(const Spec& spec, const Json& wanted, 
 Json resolve(const Experiment& e, const std::string& dataset) {
   Json extractors = Json::array(), attacks = Json::array();
   for (const auto& extractor : e.extractors)
-    extractors.push_back({{"name", extractor->card().name}, {"released", extractor->card().released}, {"licence", extractor->card().licence}, {"identity", extractor->identity()}});
+    extractors.push_back({{"name", extractor->card().name}, {"released", extractor->card().release()}, {"licence", extractor->card().licence}, {"identity", extractor->identity()}});
   for (const auto& attack : e.attacks) {
     Json surrogates = Json::array();
     for (const auto& surrogate : attack->settings().surrogates) surrogates.push_back(surrogate->card().name);
@@ -151,7 +151,7 @@ Table plan(const Experiment& e) {
   for (const auto& extractor : e.extractors)
     for (const auto& attack : e.attacks)
       for (const auto& classifier : e.classifiers)
-        table.add({extractor->card().name, extractor->card().released, attack->settings().name, classifier, static_cast<std::int64_t>(people.size()), probes});
+        table.add({extractor->card().name, extractor->card().release(), attack->settings().name, classifier, static_cast<std::int64_t>(people.size()), probes});
   table.notes.push_back(concat("run folder: ", default_run_folder(e).string()));
   return table;
 }

@@ -82,6 +82,11 @@ Json facts(const Experiment& e) {
                          ", LibTorch ", libtorch_version(), ", OpenCV ", opencv_version()));
   if (e.dataset.photos.front().landmarks)
     notes.push_back("deviation: each recogniser aligns by the clean photo's landmarks, for perturbed photos too; the paper's code squashes crops instead");
+  for (const auto& extractor : e.extractors) {
+    const Card& card = extractor->card();
+    if (!card.style_name.empty())
+      notes.push_back(concat(card.name, ": a small stand-in in the style of ", card.style_name, " (", card.style_year, "), never the published model; trained ", card.released));
+  }
   for (const auto& attack : e.attacks) {
     for (const auto& note : attack->settings().notes) notes.push_back(note);
     std::string surrogates;

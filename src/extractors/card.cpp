@@ -10,7 +10,13 @@
 namespace facepoison {
 namespace {
 
-const fs::path folder = "configs/extractors";
+const std::vector<fs::path> folders = {"configs/extractors", "data/recognisers"};
+
+fs::path card_path(const std::string& name_or_path) {
+  for (const auto& folder : folders)
+    if (const auto path = resolve_card(name_or_path, folder); fs::exists(path)) return path;
+  return resolve_card(name_or_path, folders.front());
+}
 
 std::array<double, 3> three(Spec& spec, const std::string& key) {
   const auto values = spec.numbers(key, 3);
@@ -27,9 +33,9 @@ Json Card::contract() const {
 
 Card read_card(const std::string& name_or_path) {
   Card card;
-  card.path = resolve_card(name_or_path, folder);
+  card.path = card_path(name_or_path);
   if (!fs::exists(card.path)) {
-    const auto names = names_in(folder);
+    const auto names = card_names();
     const auto near = nearest_name(name_or_path, names);
     std::string list;
     for (const auto& name : names) list += (list.empty() ? "" : ", ") + name;
@@ -74,9 +80,17 @@ Card read_card(const std::string& name_or_path) {
   return card;
 }
 
+std::vector<std::string> card_names() {
+  std::vector<std::string> names;
+  for (const auto& folder : folders)
+    for (const auto& name : names_in(folder)) names.push_back(name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 std::vector<Card> all_cards() {
   std::vector<Card> cards;
-  for (const auto& name : names_in(folder)) cards.push_back(read_card(name));
+  for (const auto& name : card_names()) cards.push_back(read_card(name));
   std::sort(cards.begin(), cards.end(), [](const Card& a, const Card& b) { return std::tie(a.order(), a.name) < std::tie(b.order(), b.name); });
   return cards;
 }

@@ -61,7 +61,13 @@ torch::Tensor Trainee::forward(const torch::Tensor& prepared) const {
 std::string Trainee::archive() const {
   module_.eval();
   std::ostringstream bytes;
-  module_.save(bytes);
+  if (options_.device.is_cpu()) {
+    module_.save(bytes);
+  } else {
+    auto copy = module_.clone();
+    copy.to(torch::kCPU);
+    copy.save(bytes);
+  }
   return bytes.str();
 }
 

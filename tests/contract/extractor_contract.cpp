@@ -1,5 +1,6 @@
 // What every committed card promises; what needs the network skips where scripts/fetch_models.py has not put it.
 #include "facepoison/home.hpp"
+#include "facepoison/model.hpp"
 #include "facepoison/npy.hpp"
 #include "support/support.hpp"
 
@@ -13,7 +14,7 @@ class ExtractorContract : public ::testing::TestWithParam<std::string> {
 
   std::shared_ptr<const FeatureExtractor> make(torch::ScalarType precision = torch::kFloat32) {
     const Card card = read_card(GetParam());
-    if (!fs::exists(project_home() / "models" / card.file)) return nullptr;
+    if (!fs::exists(model_path(card.file, card.path.parent_path()))) return nullptr;
     return make_extractor(card, {torch::kCPU, precision, false});
   }
 };
@@ -74,13 +75,13 @@ TEST_P(ExtractorContract, IsNearlyTheSameInBf16) {
   EXPECT_GT(at::cosine_similarity(exact->embed(faces), rough->embed(faces), 1).min().item<float>(), 0.95);
 }
 
-std::vector<std::string> card_names() {
+std::vector<std::string> cards() {
   setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1);
-  const auto names = names_in("configs/extractors");
+  const auto names = card_names();
   unsetenv("FACEPOISON_HOME");
   return names;
 }
-INSTANTIATE_TEST_SUITE_P(Registry, ExtractorContract, ::testing::ValuesIn(card_names()), [](const auto& info) {
+INSTANTIATE_TEST_SUITE_P(Registry, ExtractorContract, ::testing::ValuesIn(cards()), [](const auto& info) {
   std::string name = info.param;
   std::replace(name.begin(), name.end(), '-', '_');
   return name;

@@ -36,6 +36,14 @@ class WithoutMissing(unittest.TestCase):
     def test_with_no_surrogate_left_the_first_recogniser_stands_in(self):
         changes, _ = self.changes({"mobilefacenet", "hse-faceres"})
         self.assertEqual(changes["attacks"][3], {"preset": "lowkey", "surrogates": ["mobilefacenet"]})
+        changes, _ = self.changes({"mobilefacenet", "small-surrogate"})
+        self.assertEqual(changes["attacks"][3], {"preset": "lowkey", "surrogates": ["small-surrogate"]})
+
+    def test_with_nothing_fetched_the_small_ones_stand_in(self):
+        changes, said = self.changes({"small-arcface", "small-surrogate", "another"})
+        self.assertEqual(changes["extractors"], ["small-arcface", "small-surrogate"])
+        self.assertEqual(changes["attacks"][2], {"preset": "pgd", "surrogates": ["small-surrogate"]})
+        self.assertIn("stand in", said)
 
     def test_none_at_all_is_an_end(self):
         with self.assertRaises(SystemExit):

@@ -41,6 +41,14 @@ class PrepareTest : public ::testing::Test {
   std::size_t misses_ = 0;
 };
 
+TEST_F(PrepareTest, TakesTheChosenPeopleOnly) {
+  draw_people(photos(), 12, 2);
+  options_.people = {"p0[12]", "p11"};
+  EXPECT_EQ(run().people(), (std::vector<std::string>{"p01", "p02", "p11"}));
+  options_.people = {"p1", "zoe"};
+  EXPECT_EQ(caught([&] { run("other"); }).code, Exit::usage);
+}
+
 TEST_F(PrepareTest, TakesCropsAsTheyAreWithoutDetection) {
   draw_people(photos(), 2, 10);
   put("landmarks.csv", "id,a,b,c,d,e,f,g,h,i,j\n");  // not asked for
