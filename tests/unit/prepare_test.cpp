@@ -206,7 +206,7 @@ TEST_F(PrepareTest, SplitsByTheRuleAskedFor) {
 }
 
 TEST(PrepareOptions, ReadTheirOwnRecord) {
-  const Json json = {{"detect", false}, {"canvas", 64}, {"split_rule", "facecure"}, {"split", 0.5}, {"seed", 9}, {"drop_duplicates", true}};
+  const Json json = {{"detect", false}, {"canvas", 64}, {"split_rule", "facecure"}, {"split", 0.5}, {"seed", 9}, {"drop_duplicates", true}, {"people", {"ann", "b*"}}};
   Spec spec(json, "x.json"), defaults(Json::object(), "x.json"), wrong({{"split", 1.5}}, "x.json"), small({{"canvas", 15}}, "x.json");
   EXPECT_EQ(PrepareOptions::from(spec).record(), json);
   EXPECT_NO_THROW(spec.finish());
