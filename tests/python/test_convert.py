@@ -189,7 +189,8 @@ class Onnx(unittest.TestCase):
         x = random(3, 3, 8, 8)
         three = run(module, x)
         np.testing.assert_allclose(three, self.expected(model, x), atol=1e-4)
-        np.testing.assert_allclose(run(module, x[1:2]), three[1:2], atol=1e-5)
+        # Numbers of hundreds, whose last float32 digit is 3e-5: another batch may round otherwise.
+        np.testing.assert_allclose(run(module, x[1:2]), three[1:2], atol=1e-4)
 
     def test_batch_norm_is_folded_and_weights_can_be_trained(self):
         model, _ = self.network()
