@@ -50,7 +50,7 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
 // is not done again. Throws Error(interrupted) after a checkpoint, Error(failure) when the loss is not finite.
 void train(const TrainingConfig& config, const fs::path& output);
 
-// Losses. A new loss is one function pair and one row in losses.cpp.
+// Losses. A new loss is one class and one row in losses.cpp.
 class Loss {
  public:
   virtual ~Loss() = default;
