@@ -29,4 +29,6 @@ BENCHMARK_CAPTURE(attack_steps, pgd/fp32, "pgd", torch::kFloat32)->UseRealTime()
 BENCHMARK_CAPTURE(attack_steps, pgd/bf16, "pgd", torch::kBFloat16)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(attack_steps, lowkey/fp32, "lowkey", torch::kFloat32)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(attack_steps, lowkey/bf16, "lowkey", torch::kBFloat16)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(attack_steps, fawkes-v1.0-high/fp32, "fawkes-v1.0-high", torch::kFloat32)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(attack_steps, fawkes-v1.0-high/bf16, "fawkes-v1.0-high", torch::kBFloat16)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK_MAIN();

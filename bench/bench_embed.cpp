@@ -28,8 +28,9 @@ int main(int argc, char** argv) {
   for (const auto& card : all_cards()) {
     if (!fs::exists(project_home() / "models" / card.file)) continue;
     for (const auto precision : {torch::kFloat32, torch::kBFloat16}) {
-      const auto extractor = make_extractor(card, {torch::kCPU, precision, false});
-      benchmark::RegisterBenchmark(("embed/" + card.name + "/" + precision_name(precision)).c_str(), embed, extractor)->UseRealTime()->Unit(benchmark::kMillisecond);
+      const RunOptions options{torch::kCPU, precision, false};
+      const auto extractor = make_extractor(card, options);
+      benchmark::RegisterBenchmark(("embed/" + card.name + "/" + precision_name(options)).c_str(), embed, extractor)->UseRealTime()->Unit(benchmark::kMillisecond);
     }
   }
   benchmark::Initialize(&argc, argv);

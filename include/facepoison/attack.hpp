@@ -1,7 +1,9 @@
 // Attacks: people's photos in, perturbed photos out. A new attack is one .cpp and one row in registry.cpp.
 #pragma once
 #include "facepoison/extractor.hpp"
+#include "facepoison/lpips.hpp"
 #include "facepoison/random.hpp"
+#include "facepoison/store.hpp"
 
 namespace facepoison {
 
@@ -12,41 +14,66 @@ struct AttackSettings {
   std::string name;                // the preset's, or the user's label
   Json parameters;                 // everything that was read, defaults included
   Surrogates surrogates;           // the extractors it optimises against; empty for attacks that need none
+  std::shared_ptr<const Lpips> lpips;  // for attacks that look at it, where its weights are there
+  std::vector<Photo> targets;      // photos of the people whom it may aim at; empty: the data set's other people
   std::vector<std::string> notes;  // deviations and caveats, printed under every table
 };
 
 struct Perturbed {
-  torch::Tensor pixels;              // N×3×H×W in [0,1] on the 8-bit grid, on the CPU
-  std::vector<std::string> status;   // "ok", or "infeasible": that photo keeps its clean pixels
+  torch::Tensor pixels;                  // N×3×H×W in [0,1] on the 8-bit grid, on the CPU
+  std::vector<std::string> status;       // "ok"; "last-iterate": Fawkes's rescue; with its clean pixels: "infeasible", or "missing" a file
+  std::vector<std::int64_t> iterations;  // steps taken
+  std::vector<double> similarity;        // the attack's own measure of the rounded pixels; NaN where it has none
+  torch::Tensor trace;                   // K×N×3 float64 on the CPU: loss, DSSIM, similarity of the picture after k = 0 … K−1 steps, NaN
+                                         // where a photo had left; or undefined
 };
+
+// How an attack sees photos embedded: rows in the photos' order.
+using Embed = std::function<torch::Tensor(std::span<const Photo>, const FeatureExtractor&)>;
 
 class Attack {
  public:
   explicit Attack(AttackSettings settings) : settings_(std::move(settings)) {}
   virtual ~Attack() = default;
 
-  // Photos of any number of people. Random numbers come from one stream a photo, so that neither order nor company
-  // changes a photo's result beyond float rounding.
-  Perturbed perturb(const Faces& faces, Seed seed) const;
+  // Photos of any number of people. Random numbers come from one stream a photo, so that neither order nor company changes a photo's
+  // result beyond float rounding. `companions` has a picture for each photo, where the attack wants them.
+  Perturbed perturb(const Faces& faces, Seed seed, const Faces& companions = {}) const;
 
   virtual bool changes_photos() const { return true; }
+
+  // Some attacks want a picture beside each photo: somebody to resemble, or what another tool made of it.
+  virtual bool wants_companions() const { return false; }
+  // One for each photo of an album of any people. `everybody`: the data set's photos. Throws Error(input) where there is nobody to choose.
+  virtual std::vector<Photo> companions(std::span<const Photo> album, std::span<const Photo> everybody, Seed seed, const Embed& embed, ArtifactStore& store) const { return {}; }
+
   const AttackSettings& settings() const { return settings_; }
   Json identity() const;  // parameters and surrogates, without the label: for cache keys
   void set_parameters(Json parameters) { settings_.parameters = std::move(parameters); }  // make_attack's, once they are read
 
+ protected:
+  struct Found {
+    torch::Tensor pixels;                  // on any grid; non-finite pixels mean: infeasible
+    std::vector<std::int64_t> iterations;  // or empty: none
+    std::vector<std::string> status;       // or empty: ok
+    torch::Tensor trace;                   // as Perturbed's, or undefined
+  };
+
  private:
-  virtual torch::Tensor run(const Faces& faces, Seed seed) const = 0;  // non-finite pixels mean: infeasible
+  virtual Found run(const Faces& faces, const Faces& companions, Seed seed) const = 0;
+  virtual torch::Tensor similarity(const Faces& faces, const Faces& companions, const torch::Tensor& pixels) const { return {}; }  // N, or undefined
   AttackSettings settings_;
 };
 
-// `preset` is the name of a file in configs/attacks or the path of one; or a JSON object {"preset": …, "name": …,
-// other keys override the preset}. `surrogates`, where not empty, override too. Nothing is loaded yet, but surrogates'
-// hashes are checked. Throws Error(usage) for unknown names, keys and values, Error(model) for a surrogate's file.
+// `preset` is the name of a file in configs/attacks or the path of one; or a JSON object {"preset": …, "name": …, other keys override
+// the preset}. `surrogates`, where not empty, override too. Where none of a preset's own surrogates is on this machine,
+// small-surrogate, which ships, stands in, and a note says so. Nothing is loaded yet, but surrogates' hashes are checked.
+// Throws Error(usage) for unknown names, keys and values, Error(model) for a surrogate's file.
 std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& options, const std::vector<std::string>& surrogates = {});
 
 struct AttackRow {
   std::string name, help;
-  bool needs_surrogates;
+  bool needs_surrogates, aims, sees_lpips;
   std::vector<std::string> notes;
   std::shared_ptr<Attack> (*make)(Spec&, AttackSettings);
 };

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "facepoison/spec.hpp"
+
 namespace facepoison {
 
 // Rows are probes.
@@ -34,12 +36,14 @@ class Classifier {
                                                   const torch::Tensor& probes) const;
 };
 
-// Throws Error(usage) with the nearest known name.
-std::unique_ptr<Classifier> make_classifier(const std::string& name);
+// A classifier's name, or a JSON object {"classifier": …, "name": …, its own keys}, as an object or as a text of it. Throws Error(usage).
+std::unique_ptr<Classifier> make_classifier(const Json& wanted);
+// What tables call it: its "name", else what was asked for beside the defaults ("k-nearest, k 3").
+std::string classifier_name(const Json& wanted);
 
 struct ClassifierRow {
   std::string name, help;
-  std::unique_ptr<Classifier> (*make)();
+  std::unique_ptr<Classifier> (*make)(Spec&);
 };
 const std::vector<ClassifierRow>& classifier_registry();
 

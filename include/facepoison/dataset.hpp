@@ -18,7 +18,9 @@ struct Photo {
   std::string sha256;   // of the canvas picture's file
   std::string source;   // the photo that it was made from, below the photo folder
   std::string source_sha256;
-  std::optional<Landmarks> landmarks;  // canvas pixels
+  std::optional<Landmarks> landmarks;         // canvas pixels
+  std::optional<Landmarks> source_landmarks;  // pixels of the source, after EXIF rotation; absent in data sets of before they were kept
+  int source_width = 0, source_height = 0;    // likewise; 0: not known
   std::string split;         // "train", "test" or ""
   std::string duplicate_of;  // the first photo with the same bytes, or ""
   bool train() const { return split == "train"; }

@@ -14,7 +14,7 @@ struct Experiment {
   std::vector<std::string> eligible, protected_people;  // by name; in the order of the draw
   std::vector<std::shared_ptr<const FeatureExtractor>> extractors;  // by release
   std::vector<std::shared_ptr<const Attack>> attacks;
-  std::vector<std::string> classifiers;
+  std::vector<Json> classifiers;    // see make_classifier
   Seed seed = 0;
   RunOptions options;
   Json resolved;                    // all of the above, defaults, hashes and versions included

@@ -36,9 +36,12 @@ struct RunOptions {
   torch::Device device = torch::kCPU;
   torch::ScalarType precision = torch::kFloat32;  // or kBFloat16: of the network only
   bool trust_model = false;
+  bool tf32 = false;  // CUDA's products of float32 in 10 bits of mantissa
 };
-torch::ScalarType parse_precision(const std::string& name);  // "fp32" or "bf16"; throws Error(usage)
-std::string precision_name(torch::ScalarType precision);
+// Of a device (parse_device) and a precision: "fp32", "tf32" (CUDA only) or "bf16". On CUDA it also sets the process's arithmetic: TF32 off
+// unless asked for, the same algorithm each time. Throws Error(usage | device).
+RunOptions run_options(const std::string& device, const std::string& precision, bool trust_model);
+std::string precision_name(const RunOptions& options);
 
 // A TorchScript extractor. The file's hash is checked now, the network is loaded at the first embedding.
 // Throws Error(usage) for a bad card, Error(model) for a missing or altered file.

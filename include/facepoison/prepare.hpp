@@ -25,6 +25,12 @@ struct PrepareOptions {
 // the store, so that a killed run goes on. Throws Error(input) when there are no photos or no usable ones.
 Dataset prepare(const PhotoFolder& folder, const fs::path& output, const PrepareOptions& options, ArtifactStore& store);
 
+// As PIL's default resize, which the reference code uses: bicubic, antialiased, the aspect ratio given up.
+Image squash(const Image& image, int side);
+
+// The landmarks of the face that fills most of the picture's middle. Throws Error(input) where there is none.
+Landmarks find_face(const FaceDetector& detector, const Image& image);
+
 // The data set of a folder that is one already, or of a folder of photos, prepared into the store.
 Dataset dataset_of(const fs::path& path, const PrepareOptions& options, ArtifactStore& store);
 

@@ -56,6 +56,8 @@ Json read_json(const fs::path& path);
 // those of an override of a whole key from the working folder.
 Json read_config(const fs::path& file, const std::vector<std::string>& overrides, const std::function<void(Json&, const fs::path&)>& anchor_paths);
 
+void set_key(Json& config, const std::string& assignment);  // one such override, without paths
+
 bool is_utf8(const std::string& text);
 
 // The nearest of `known` to `word` by edit distance, or "" when none is near.

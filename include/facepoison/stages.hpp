@@ -15,20 +15,26 @@ torch::Tensor embed_crops(const PhotoFolder& folder, const FeatureExtractor& ext
 
 // What a perturbed photo's file holds, compared with the clean canvas's.
 struct Audit {
-  std::string id, attack, status;
-  double linf = 0;   // grey levels, 0 … 255
-  double l2 = 0;     // Euclidean length of the difference, pixels in [0,1]
-  double psnr = 0;   // dB; infinite for equal pictures
-  double dssim = 0;  // over the whole canvas, 0 … 1
+  std::string id, attack, status;  // status: see Perturbed
+  std::int64_t iterations = 0;     // steps taken
+  double linf = 0;                 // grey levels, 0 … 255
+  double l2 = 0;                   // Euclidean length of the difference, pixels in [0,1]
+  double psnr = 0;                 // dB; infinite for equal pictures
+  double dssim = 0;                // over the whole canvas, 0 … 1
+  double similarity = 0;           // the attack's own measure; NaN where it has none
+  double lpips = 0;                // NaN where models/lpips.pt is missing
 };
+// Cells of what is not known are empty; the column lpips is there where one number is.
 Table budget_table(const std::vector<Audit>& budget);
 
 struct Album {
   std::vector<Photo> photos;  // as given, with the perturbed pictures' path and sha256
   std::vector<Audit> budget;  // a row for each
+  Table trace;                // id, iteration, loss, dssim, similarity: of the picture after so many steps
 };
 
-// Perturbs, rounds to 8 bits, writes PNG, reads back and audits. The photos' order decides the blocks.
-Album perturb(std::span<const Photo> photos, const Attack& attack, Seed seed, const RunOptions& options, ArtifactStore& store);
+// Perturbs, rounds to 8 bits, writes PNG, reads back and audits. The photos' order decides the blocks. `everybody`: the data set's
+// photos, among whom an attack may aim at somebody.
+Album perturb(std::span<const Photo> photos, std::span<const Photo> everybody, const Attack& attack, Seed seed, const RunOptions& options, ArtifactStore& store);
 
 }  // namespace facepoison

@@ -2,22 +2,36 @@
 
 #include <torch/csrc/autograd/autograd.h>
 
+#include <cmath>
+
+#include "facepoison/error.hpp"
+
 namespace facepoison {
 
-Perturbed Attack::perturb(const Faces& faces, Seed seed) const {
-  const auto found = run(faces, seed).detach().to(torch::kCPU);
-  const auto clean = faces.pixels.to(torch::kCPU);
-  const auto finite = found.isfinite().flatten(1).all(1);
+Perturbed Attack::perturb(const Faces& faces, Seed seed, const Faces& companions) const {
+  if (wants_companions() && companions.ids.size() != faces.ids.size()) throw Error(Exit::failure, concat(settings_.name, " wants a picture beside each photo"));
+  const auto found = run(faces, companions, seed);
+  const auto finite = found.pixels.detach().isfinite().flatten(1).all(1);
+  const auto kept = torch::where(finite.view({-1, 1, 1, 1}), found.pixels.detach(), faces.pixels).clamp(0, 1).mul(255).round().div(255);
+  const auto score = similarity(faces, companions, kept);
   Perturbed out;
-  out.pixels = torch::where(finite.view({-1, 1, 1, 1}), found, clean).clamp(0, 1).mul(255).round().div(255);
-  for (std::int64_t n = 0; n < faces.size(); ++n) out.status.push_back(finite[n].item<bool>() ? "ok" : "infeasible");
+  out.pixels = kept.to(torch::kCPU);
+  out.trace = found.trace;
+  for (std::int64_t n = 0; n < faces.size(); ++n) {
+    const auto at = static_cast<std::size_t>(n);
+    out.status.push_back(!finite[n].item<bool>() ? "infeasible" : found.status.empty() ? "ok" : found.status[at]);
+    out.iterations.push_back(found.iterations.empty() ? 0 : found.iterations[at]);
+    out.similarity.push_back(score.defined() ? score[n].item<double>() : std::nan(""));
+  }
   return out;
 }
 
 Json Attack::identity() const {
   Json surrogates = Json::array();
   for (const auto& extractor : settings_.surrogates) surrogates.push_back(extractor->identity());
-  return {{"parameters", settings_.parameters}, {"surrogates", surrogates}};
+  Json identity = {{"parameters", settings_.parameters}, {"surrogates", surrogates}};
+  if (settings_.lpips) identity["lpips"] = settings_.lpips->sha256();
+  return identity;
 }
 
 torch::Tensor uniform_noise(const Faces& faces, Seed seed, const std::string& purpose, double low, double high) {

@@ -9,8 +9,8 @@ class Noise final : public Attack {
   Noise(AttackSettings settings, double epsilon) : Attack(std::move(settings)), epsilon_(epsilon) {}
 
  private:
-  torch::Tensor run(const Faces& faces, Seed seed) const override {
-    return faces.pixels + epsilon_ * uniform_noise(faces, seed, "noise", -1, 1).sign();
+  Found run(const Faces& faces, const Faces&, Seed seed) const override {
+    return {faces.pixels + epsilon_ * uniform_noise(faces, seed, "noise", -1, 1).sign()};
   }
   double epsilon_;
 };

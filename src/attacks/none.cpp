@@ -10,7 +10,7 @@ class None final : public Attack {
   bool changes_photos() const override { return false; }
 
  private:
-  torch::Tensor run(const Faces& faces, Seed) const override { return faces.pixels; }
+  Found run(const Faces& faces, const Faces&, Seed) const override { return {faces.pixels}; }
 };
 
 }  // namespace

@@ -25,12 +25,30 @@ class Pgd final : public Attack {
   }
 
  private:
-  torch::Tensor run(const Faces& faces, Seed seed) const override {
+  std::vector<torch::Tensor> embed_all(const Faces& faces) const {
+    const torch::NoGradGuard no_grad;
     std::vector<torch::Tensor> own;
-    {
-      const torch::NoGradGuard no_grad;
-      for (const auto& surrogate : settings().surrogates) own.push_back(surrogate->embed(faces));
-    }
+    for (const auto& surrogate : settings().surrogates) own.push_back(surrogate->embed(faces));
+    return own;
+  }
+
+  // ‖F(x′) − F(x)‖² / ‖F(x)‖ under one surrogate: N.
+  torch::Tensor distance(std::size_t s, const std::vector<torch::Tensor>& own, const Faces& moved) const {
+    return (settings().surrogates[s]->embed(moved) - own[s]).square().sum(1) / own[s].norm(2, 1);
+  }
+
+  torch::Tensor similarity(const Faces& faces, const Faces&, const torch::Tensor& pixels) const override {
+    const torch::NoGradGuard no_grad;
+    const auto own = embed_all(faces);
+    Faces moved = faces;
+    moved.pixels = pixels;
+    auto sum = torch::zeros({faces.size()}, pixels.options());
+    for (std::size_t s = 0; s < own.size(); ++s) sum += distance(s, own, moved);
+    return sum / static_cast<double>(own.size());
+  }
+
+  Found run(const Faces& faces, const Faces&, Seed seed) const override {
+    const auto own = embed_all(faces);
     Faces moved = faces;
     auto project = [&](const torch::Tensor& pixels) {
       return torch::max(torch::min(pixels, faces.pixels + p_.epsilon), faces.pixels - p_.epsilon).clamp(0, 1);
@@ -42,15 +60,14 @@ class Pgd final : public Attack {
       moved.pixels = pixels.detach().requires_grad_(true);
       auto direction = torch::zeros_like(pixels);
       for (std::size_t s = 0; s < own.size(); ++s) {
-        const auto distance = (settings().surrogates[s]->embed(moved) - own[s]).square().sum(1) / own[s].norm(2, 1);
-        const auto ascent = gradient(distance.sum(), moved.pixels);
+        const auto ascent = gradient(distance(s, own, moved).sum(), moved.pixels);
         // A gradient of zero everywhere stays zero.
         direction += p_.balance ? ascent / ascent.abs().mean({1, 2, 3}, true).clamp_min(1e-30) : ascent;
       }
       // The mean over surrogates is the sum times a constant, which the sign does not see.
       pixels = project(pixels + p_.step * sign_of(direction));
     }
-    return pixels;
+    return {pixels, std::vector<std::int64_t>(faces.ids.size(), p_.steps)};
   }
   Parameters p_;
 };

@@ -5,6 +5,9 @@
 
 namespace facepoison {
 
+std::shared_ptr<Attack> make_fawkes_v03(Spec& spec, AttackSettings settings);
+std::shared_ptr<Attack> make_fawkes_v10(Spec& spec, AttackSettings settings);
+std::shared_ptr<Attack> make_files(Spec& spec, AttackSettings settings);
 std::shared_ptr<Attack> make_lowkey(Spec& spec, AttackSettings settings);
 std::shared_ptr<Attack> make_noise(Spec& spec, AttackSettings settings);
 std::shared_ptr<Attack> make_none(Spec& spec, AttackSettings settings);

@@ -63,11 +63,11 @@ class Centroid final : public Classifier {
     return {torch::stack(means), names};
   }
 
-  std::unique_ptr<Classifier> nearest_ = make_nearest();
+  std::unique_ptr<Classifier> nearest_ = make_classifier("nearest");
 };
 
 }  // namespace
 
-std::unique_ptr<Classifier> make_centroid() { return std::make_unique<Centroid>(); }
+std::unique_ptr<Classifier> make_centroid(Spec&) { return std::make_unique<Centroid>(); }
 
 }  // namespace facepoison

@@ -145,7 +145,7 @@ class Nearest final : public Classifier {
 
 }  // namespace
 
-std::unique_ptr<Classifier> make_nearest() { return std::make_unique<Nearest>(false); }
-std::unique_ptr<Classifier> make_nearest_cosine() { return std::make_unique<Nearest>(true); }
+std::unique_ptr<Classifier> make_nearest(Spec&) { return std::make_unique<Nearest>(false); }
+std::unique_ptr<Classifier> make_nearest_cosine(Spec&) { return std::make_unique<Nearest>(true); }
 
 }  // namespace facepoison

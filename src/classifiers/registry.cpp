@@ -10,18 +10,47 @@ const std::vector<ClassifierRow>& classifier_registry() {
       {"nearest", "1-NN, Euclidean on raw embeddings (the paper's)", make_nearest},
       {"nearest-cosine", "1-NN, cosine; distance = 1 − cos", make_nearest_cosine},
       {"centroid", "nearest class mean, Euclidean", make_centroid},
+      {"k-nearest", "most of the k nearest, Euclidean; k (5)", make_k_nearest},
+      {"linear", "standardised, multinomial logistic regression run to convergence; c (1); distance = 1 − probability", make_linear},
   };
   return rows;
 }
 
-std::unique_ptr<Classifier> make_classifier(const std::string& name) {
+namespace {
+
+// {"classifier": …, …} of whatever was given.
+Json as_object(const Json& wanted) {
+  if (wanted.is_object()) return wanted;
+  if (!wanted.is_string()) throw Error(Exit::usage, concat("classifiers: found ", wanted.dump(), ", expected a name or an object {\"classifier\": …}"));
+  const auto word = wanted.get<std::string>();
+  return word.starts_with("{") ? parse_json(word, "classifier") : Json{{"classifier", word}};
+}
+
+}  // namespace
+
+std::unique_ptr<Classifier> make_classifier(const Json& wanted) {
+  Spec spec(as_object(wanted), "classifier");
+  const auto name = spec.text("classifier");
+  spec.text("name", "");
   std::vector<std::string> known;
   for (const auto& row : classifier_registry()) {
-    if (row.name == name) return row.make();
     known.push_back(row.name);
+    if (row.name != name) continue;
+    auto made = row.make(spec);
+    spec.finish();
+    return made;
   }
   const auto near = nearest_name(name, known);
   throw Error(Exit::usage, concat("no classifier \"", name, "\"; ", near.empty() ? "facepoison list classifiers shows them" : "did you mean " + near + "?"));
+}
+
+std::string classifier_name(const Json& wanted) {
+  const Json object = as_object(wanted);
+  if (object.contains("name") && object["name"].is_string()) return object["name"].get<std::string>();
+  std::string name = object.value("classifier", "");
+  for (const auto& [key, value] : object.items())
+    if (key != "classifier") name += concat(", ", key, " ", value.dump());
+  return name;
 }
 
 std::vector<Prediction> Classifier::predict_swapped(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, std::span<const Swap> swaps,

@@ -4,9 +4,11 @@
 
 namespace facepoison {
 
-std::unique_ptr<Classifier> make_centroid();
-std::unique_ptr<Classifier> make_nearest();
-std::unique_ptr<Classifier> make_nearest_cosine();
+std::unique_ptr<Classifier> make_centroid(Spec& spec);
+std::unique_ptr<Classifier> make_k_nearest(Spec& spec);
+std::unique_ptr<Classifier> make_linear(Spec& spec);
+std::unique_ptr<Classifier> make_nearest(Spec& spec);
+std::unique_ptr<Classifier> make_nearest_cosine(Spec& spec);
 
 // Throws Error(input) unless the gallery has rows, labels and probes fit it, and every number is finite.
 void check(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, const torch::Tensor& probes);

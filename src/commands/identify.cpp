@@ -81,7 +81,7 @@ Action identify_command(CLI::App& app) {
   const auto o = std::make_shared<Options>();
   app.add_option("GALLERY", o->gallery, "a data set, or X.npy with X.csv; its train rows where it has splits")->required();
   app.add_option("PROBES", o->probes, "likewise; its test rows where it has splits")->required();
-  app.add_option("--classifier", o->classifier, "nearest, nearest-cosine or centroid")->capture_default_str();
+  app.add_option("--classifier", o->classifier, "a name of `list classifiers`, or '{\"classifier\": \"k-nearest\", \"k\": 3}'")->capture_default_str();
   app.add_option("-e,--extractor", o->extractor, "for data sets: an extractor's name or the path of its card");
   const auto device = std::make_shared<DeviceOptions>(app);
   const auto store = std::make_shared<StoreOption>(app);

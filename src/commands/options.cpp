@@ -14,11 +14,11 @@ ArtifactStore StoreOption::open() const { return ArtifactStore(folder.empty() ? 
 
 DeviceOptions::DeviceOptions(CLI::App& app) {
   app.add_option("--device", device, "auto, cpu, cuda or cuda:N")->capture_default_str();
-  app.add_option("--precision", precision, "of the network: fp32 or bf16")->capture_default_str();
+  app.add_option("--precision", precision, "of the network: fp32, tf32 (CUDA) or bf16")->capture_default_str();
   app.add_flag("--trust-model", trust_model, "run a model file whose sha256 nobody pinned (it is code)");
 }
 
-RunOptions DeviceOptions::resolve() const { return {parse_device(device), parse_precision(precision), trust_model}; }
+RunOptions DeviceOptions::resolve() const { return run_options(device, precision, trust_model); }
 
 OutputOptions::OutputOptions(CLI::App& app, const std::string& default_format) : format(default_format) {
   app.add_option("--format", format, "markdown, csv, json or latex")->capture_default_str();

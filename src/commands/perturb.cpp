@@ -24,27 +24,35 @@ void write_perturbed(const Dataset& dataset, const Album& album, const fs::path&
   write_dataset(output, photos, dataset.side, fs::exists(rejected) ? read_csv(rejected) : Table{{"id", "person", "reason"}, {}, {}});
 }
 
+Json with_overrides(const std::string& preset, const std::vector<std::string>& overrides) {
+  Json attack = {{"preset", preset}};
+  for (const auto& assignment : overrides) set_key(attack, assignment);
+  return attack;
+}
+
 }  // namespace
 
 Action perturb_command(CLI::App& app) {
   struct Options {
-    std::string dataset, attack, output, photos = "train";
-    std::vector<std::string> surrogates, people = {"all"};
+    std::string dataset, attack, output, trace, photos = "train";
+    std::vector<std::string> surrogates, overrides, people = {"all"};
     Seed seed = 0;
   };
   const auto o = std::make_shared<Options>();
   app.add_option("DATASET", o->dataset, "a data set of prepare")->required();
   app.add_option("--attack", o->attack, "a preset's name or file")->required();
   app.add_option("--surrogates", o->surrogates, "extractors to optimise against, in the place of the preset's")->delimiter(',');
+  app.add_option("--set", o->overrides, "KEY=VALUE: another value for one of the preset's keys (repeatable)");
   app.add_option("--people", o->people, "all, or names or patterns (ann-*), separated by commas")->delimiter(',')->capture_default_str();
   app.add_option("--photos", o->photos, "train, or all")->check(CLI::IsMember({"train", "all"}))->capture_default_str();
   app.add_option("--seed", o->seed, "of the attack's random numbers")->capture_default_str();
   app.add_option("-o,--output", o->output, "the new data set's folder")->required();
+  app.add_option("--trace", o->trace, "CSV file for id, iteration, loss, dssim, similarity of each photo after each step");
   const auto device = std::make_shared<DeviceOptions>(app);
   const auto store = std::make_shared<StoreOption>(app);
   return [o, device, store] {
     const auto options = device->resolve();
-    const auto attack = make_attack(o->attack, options, o->surrogates);
+    const auto attack = make_attack(with_overrides(o->attack, o->overrides), options, o->surrogates);
     const Dataset dataset = read_dataset(o->dataset);
     const fs::path output = fs::absolute(o->output).lexically_normal();
     if (fs::exists(output) && fs::equivalent(output, dataset.folder)) throw Error(Exit::usage, concat("-o ", o->output, " is the clean data set itself"));
@@ -54,8 +62,9 @@ Action perturb_command(CLI::App& app) {
       if (people.count(photo.person) && (o->photos == "all" || photo.train())) photos.push_back(photo);
     if (photos.empty()) throw Error(Exit::input, concat(o->dataset, ": none of the chosen people's photos is a train photo; --photos all takes the others too"));
     auto artifacts = store->open();
-    const Album album = perturb(photos, *attack, o->seed, options, artifacts);
+    const Album album = perturb(photos, dataset.photos, *attack, o->seed, options, artifacts);
     write_perturbed(dataset, album, output);
+    if (!o->trace.empty()) write_file(o->trace, print(album.trace, Format::csv));
     const auto infeasible = std::count_if(album.budget.begin(), album.budget.end(), [](const Audit& row) { return row.status != "ok"; });
     log_info(concat(album.photos.size(), " photos of ", people.size(), " people perturbed (", infeasible, " infeasible, kept clean), ", dataset.photos.size() - album.photos.size(),
                     " left as they were, in ", output.string()));

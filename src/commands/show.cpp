@@ -35,8 +35,8 @@ std::vector<std::vector<Tile>> rows_of_people(std::span<const Photo> photos) {
 
 std::string budget_label(const std::string& attack, const Audit& audit) {
   char text[64];
-  if (audit.status == "ok") std::snprintf(text, sizeof text, ": Linf %.0f, %.1f dB", audit.linf, audit.psnr);
-  return attack + (audit.status == "ok" ? text : ": " + audit.status);
+  std::snprintf(text, sizeof text, ": Linf %.0f, %.1f dB", audit.linf, audit.psnr);
+  return attack + (audit.linf > 0 ? text : ": " + audit.status);
 }
 
 // original | perturbed | difference | perturbed | difference …, a row a photo.
@@ -88,7 +88,7 @@ Action show_command(CLI::App& app) {
     if (o->people.empty() && attacked && names.size() > 4) names.resize(4);
     const auto photos = first_photos(dataset, chosen_people(dataset, names), o->photos ? o->photos : attacked ? 1 : 10, attacked);
     std::vector<Album> albums;
-    for (const auto& attack : attacks) albums.push_back(perturb(photos, *attack, o->seed, options, artifacts));
+    for (const auto& attack : attacks) albums.push_back(perturb(photos, dataset.photos, *attack, o->seed, options, artifacts));
     const auto rows = attacked ? strips(photos, o->attacks, albums) : rows_of_people(photos);
     const Image sheet = contact_sheet(rows, o->side ? o->side : attacked ? dataset.side : 96);
     write_file(o->output, encode_image(sheet, o->output));

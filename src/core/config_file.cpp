@@ -6,7 +6,9 @@
 namespace facepoison {
 namespace {
 
-void override_key(Json& config, const std::string& assignment, const std::function<void(Json&, const fs::path&)>& anchor_paths) {
+using Anchor = std::function<void(Json&, const fs::path&)>;
+
+void override_key(Json& config, const std::string& assignment, const Anchor& anchor_paths) {
   const auto equals = assignment.find('=');
   if (equals == std::string::npos || equals == 0) throw Error(Exit::usage, concat("--set ", assignment, ": expected KEY=VALUE"));
   const std::string key = assignment.substr(0, equals), word = assignment.substr(equals + 1);
@@ -35,6 +37,10 @@ void override_key(Json& config, const std::string& assignment, const std::functi
 }
 
 }  // namespace
+
+void set_key(Json& config, const std::string& assignment) {
+  override_key(config, assignment, [](Json&, const fs::path&) {});
+}
 
 Json read_config(const fs::path& file, const std::vector<std::string>& overrides, const std::function<void(Json&, const fs::path&)>& anchor_paths) {
   Json config = read_json(file);

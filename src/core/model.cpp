@@ -75,12 +75,6 @@ torch::jit::Module load_model(const ModelFile& file, torch::Device device, torch
   } catch (const std::exception& error) {  // c10::Error, or what the archive's reader lets through
     throw Error(Exit::model, concat(file.path.string(), " is no TorchScript file, or a truncated one: ", brief(error.what())));
   }
-  if (device.is_cuda()) {  // the arithmetic of the CPU, and the same algorithm each time
-    at::globalContext().setAllowTF32CuDNN(false);
-    at::globalContext().setAllowTF32CuBLAS(false);
-    at::globalContext().setDeterministicCuDNN(true);
-    at::globalContext().setBenchmarkCuDNN(false);
-  }
   module.eval();
   module.to(device);
   if (precision != torch::kFloat32) module.to(precision);

@@ -8,14 +8,31 @@
 namespace facepoison {
 namespace {
 
+Json points(const std::optional<Landmarks>& landmarks) {
+  if (!landmarks) return nullptr;
+  Json list = Json::array();
+  for (const auto& p : *landmarks) list.push_back({p.x, p.y});
+  return list;
+}
+
+std::optional<Landmarks> read_points(Spec& line, const std::string& key, std::optional<Json> fallback = {}) {
+  const Json points = line.raw(key, fallback);
+  if (points.is_null()) return {};
+  Landmarks landmarks;
+  if (!points.is_array() || points.size() != 5) line.fail(key, "expected five points [x, y], or null");
+  for (std::size_t i = 0; i < 5; ++i) {
+    const Json& p = points[i];
+    if (!p.is_array() || p.size() != 2 || !p[0].is_number() || !p[1].is_number()) line.fail(key, concat("found ", p.dump(), ", expected [x, y]"));
+    landmarks[i] = {p[0].get<double>(), p[1].get<double>()};
+  }
+  return landmarks;
+}
+
 Json to_json(const Photo& photo, int side, const fs::path& folder) {
   Json line = {{"id", photo.id}, {"person", photo.person}, {"path", photo.path.lexically_relative(folder).generic_string()},
                {"source", photo.source}, {"source_sha256", photo.source_sha256}, {"sha256", photo.sha256}, {"side", side},
-               {"landmarks", nullptr}, {"split", photo.split}, {"duplicate_of", nullptr}};
-  if (photo.landmarks) {
-    line["landmarks"] = Json::array();
-    for (const auto& p : *photo.landmarks) line["landmarks"].push_back({p.x, p.y});
-  }
+               {"source_size", {photo.source_width, photo.source_height}}, {"source_landmarks", points(photo.source_landmarks)},
+               {"landmarks", points(photo.landmarks)}, {"split", photo.split}, {"duplicate_of", nullptr}};
   if (!photo.duplicate_of.empty()) line["duplicate_of"] = photo.duplicate_of;
   return line;
 }
@@ -39,14 +56,11 @@ Photo from_json(const Json& json, const fs::path& folder, const std::string& whe
     if (!duplicate.is_string()) line.fail("duplicate_of", concat("found ", duplicate.dump(), ", expected an id or null"));
     photo.duplicate_of = duplicate.get<std::string>();
   }
-  if (const Json points = line.raw("landmarks"); !points.is_null()) {
-    photo.landmarks.emplace();
-    if (!points.is_array() || points.size() != 5) line.fail("landmarks", "expected five points [x, y], or null");
-    for (std::size_t i = 0; i < 5; ++i) {
-      const Json& p = points[i];
-      if (!p.is_array() || p.size() != 2 || !p[0].is_number() || !p[1].is_number()) line.fail("landmarks", concat("found ", p.dump(), ", expected [x, y]"));
-      (*photo.landmarks)[i] = {p[0].get<double>(), p[1].get<double>()};
-    }
+  photo.landmarks = read_points(line, "landmarks");
+  photo.source_landmarks = read_points(line, "source_landmarks", Json());
+  if (line.has("source_size")) {
+    const auto size = line.numbers("source_size", 2);
+    photo.source_width = static_cast<int>(size[0]), photo.source_height = static_cast<int>(size[1]);
   }
   line.finish();
   return photo;

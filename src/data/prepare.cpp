@@ -49,20 +49,12 @@ Landmarks find_landmarks(const Context& context, const PhotoFile& photo, const I
   return face.landmarks;
 }
 
-// As PIL's default resize, which the reference code uses: bicubic, antialiased, the aspect ratio given up. On bytes,
-// LibTorch rounds between the two passes as PIL does; in float it would be up to 6 grey levels off.
-Image squash(const Image& image, int side) {
-  const auto bytes = torch::from_blob(const_cast<std::uint8_t*>(image.rgb.data()), {1, image.height, image.width, 3}, torch::kUInt8).permute({0, 3, 1, 2});
-  const auto squashed = at::_upsample_bicubic2d_aa(bytes, {side, side}, false).permute({0, 2, 3, 1}).contiguous();
-  const auto* data = squashed.data_ptr<std::uint8_t>();
-  return {side, side, {data, data + squashed.numel()}};
-}
-
 // One photo's row of a block: its canvas picture's place, or why it was refused.
 Json prepare_photo(const Context& context, const PhotoFile& photo, const std::string& source_sha256, const fs::path& canvas_path) {
-  Json row = {{"refused", nullptr}, {"sha256", nullptr}, {"landmarks", nullptr}};
+  Json row = {{"refused", nullptr}, {"sha256", nullptr}, {"size", nullptr}, {"landmarks", nullptr}, {"source_landmarks", nullptr}};
   try {
     const Image image = decode_image(read_file(photo.path), Exif::rotate);
+    row["size"] = {image.width, image.height};
     Image canvas;
     if (context.source == Source::none) {
       canvas = squash(image, context.options.canvas);
@@ -70,10 +62,10 @@ Json prepare_photo(const Context& context, const PhotoFile& photo, const std::st
       const auto landmarks = find_landmarks(context, photo, image, context.folder.box_of(photo, source_sha256));
       const auto to_canvas = fit_similarity(landmarks, canvas_landmarks());
       canvas = warp_image(image, to_canvas, context.options.canvas);
-      row["landmarks"] = Json::array();
       for (const auto& p : landmarks) {
         const Point q = to_canvas.apply(p);
         row["landmarks"].push_back({q.x, q.y});
+        row["source_landmarks"].push_back({p.x, p.y});
       }
     }
     const std::string png = encode_png(canvas);
@@ -115,7 +107,7 @@ Json key_of(const Context& context, const Block& block) {
       for (const auto& p : found->second) photo.push_back({p.x, p.y});
     photos.push_back(photo);
   }
-  return {{"format", 2}, {"source", static_cast<int>(context.source)}, {"side", context.options.canvas},
+  return {{"format", 3}, {"source", static_cast<int>(context.source)}, {"side", context.options.canvas},
           {"detector", context.detector ? context.detector->sha256() : ""}, {"photos", photos}};
 }
 
@@ -128,15 +120,21 @@ void fill_block(const Context& context, const Block& block, const fs::path& fold
   write_file(folder / "rows.json", rows.dump());
 }
 
+std::optional<Landmarks> landmarks_of(const Json& points) {
+  if (points.is_null()) return {};
+  Landmarks landmarks;
+  for (std::size_t i = 0; i < 5; ++i) landmarks[i] = {points[i][0].get<double>(), points[i][1].get<double>()};
+  return landmarks;
+}
+
 Photo photo_of(const PhotoFile& file, const std::string& source_sha256, const Json& row, const fs::path& output) {
   Photo photo{.id = file.id, .person = file.person, .path = output / "canvas" / (file.id + ".png")};
   photo.sha256 = row["sha256"].get<std::string>();
   photo.source = file.id;
   photo.source_sha256 = source_sha256;
-  if (!row["landmarks"].is_null()) {
-    photo.landmarks.emplace();
-    for (std::size_t i = 0; i < 5; ++i) (*photo.landmarks)[i] = {row["landmarks"][i][0].get<double>(), row["landmarks"][i][1].get<double>()};
-  }
+  photo.source_width = row["size"][0].get<int>(), photo.source_height = row["size"][1].get<int>();
+  photo.landmarks = landmarks_of(row["landmarks"]);
+  photo.source_landmarks = landmarks_of(row["source_landmarks"]);
   return photo;
 }
 
@@ -187,6 +185,20 @@ PhotoFolder only_chosen(PhotoFolder folder, const PrepareOptions& options) {
 }
 
 }  // namespace
+
+// On bytes, LibTorch rounds between the two passes as PIL does; in float it would be up to 6 grey levels off.
+Image squash(const Image& image, int side) {
+  const auto bytes = torch::from_blob(const_cast<std::uint8_t*>(image.rgb.data()), {1, image.height, image.width, 3}, torch::kUInt8).permute({0, 3, 1, 2});
+  const auto squashed = at::_upsample_bicubic2d_aa(bytes, {side, side}, false).permute({0, 2, 3, 1}).contiguous();
+  const auto* data = squashed.data_ptr<std::uint8_t>();
+  return {side, side, {data, data + squashed.numel()}};
+}
+
+Landmarks find_face(const FaceDetector& detector, const Image& image) {
+  const auto faces = detector.detect(image);
+  if (faces.empty()) throw Error(Exit::input, "no face found");
+  return choose(faces, image, {}).landmarks;
+}
 
 PrepareOptions PrepareOptions::from(Spec& spec) {
   PrepareOptions options;
@@ -252,7 +264,7 @@ Dataset dataset_of(const fs::path& path, const PrepareOptions& options, Artifact
     for (const auto& photo : block.photos) key["ids"].push_back(photo.id);
     blocks.push_back(sha256(key.dump()));
   }
-  const Json key = {{"format", 1}, {"options", options.record()}, {"empty", folder.empty_people}, {"unnameable", folder.unnameable.size()}, {"blocks", blocks}};
+  const Json key = {{"format", 2}, {"options", options.record()}, {"empty", folder.empty_people}, {"unnameable", folder.unnameable.size()}, {"blocks", blocks}};
   return read_dataset(store.get_or_make("dataset", key, [&](const fs::path& at) { prepare(folder, at, options, store); }));
 }
 

@@ -34,6 +34,8 @@ void anchor_paths(Json& config, const fs::path& base) {
       if (item.contains("preset")) anchor(item["preset"], base);
       if (item.contains("surrogates") && item["surrogates"].is_array())
         for (auto& surrogate : item["surrogates"]) anchor(surrogate, base);
+      for (const auto* folder : {"targets", "folder"})
+        if (item.contains(folder) && item[folder].is_string() && !item[folder].get<std::string>().empty()) item[folder] = (base / item[folder].get<std::string>()).lexically_normal().string();
     }
   }
 }
@@ -97,7 +99,7 @@ Json resolve(const Experiment& e, const std::string& dataset) {
   }
   return {{"dataset", dataset}, {"manifest_sha256", e.dataset.manifest_sha256}, {"protected", e.protected_people}, {"seed", e.seed},
           {"extractors", extractors}, {"attacks", attacks}, {"classifiers", e.classifiers},
-          {"device", e.options.device.is_cuda() ? "cuda" : "cpu"}, {"precision", precision_name(e.options.precision)}, {"libtorch", libtorch_version()}};
+          {"device", e.options.device.is_cuda() ? "cuda" : "cpu"}, {"precision", precision_name(e.options)}, {"libtorch", libtorch_version()}};
 }
 
 }  // namespace
@@ -112,9 +114,9 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   const Json wanted = spec.raw("protected", Json("all"));
   const auto extractors = spec.texts("extractors");
   const Json attacks = spec.raw("attacks");
-  e.classifiers = spec.texts("classifiers", std::vector<std::string>{"nearest"});
+  const Json classifiers = spec.raw("classifiers", Json::array({"nearest"}));
   e.seed = static_cast<Seed>(spec.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 0));
-  const auto device = spec.text("device", "auto"), precision = spec.choice("precision", {"fp32", "bf16"}, "fp32");
+  const auto device = spec.text("device", "auto"), precision = spec.choice("precision", {"fp32", "tf32", "bf16"}, "fp32");
   PrepareOptions prepare_options;
   if (spec.has("prepare")) {
     Spec prepare = spec.object("prepare");
@@ -124,9 +126,11 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   }
   spec.finish();
 
-  e.options = {parse_device(device), parse_precision(precision), trust_model};
-  for (const auto& name : e.classifiers) make_classifier(name);
-  refuse_repeats(spec, "classifiers", e.classifiers, [](const std::string& name) { return name; });
+  e.options = run_options(device, precision, trust_model);
+  if (!classifiers.is_array()) spec.fail("classifiers", concat("found ", classifiers.dump(), ", expected a list of names or objects"));
+  e.classifiers.assign(classifiers.begin(), classifiers.end());
+  for (const auto& wanted : e.classifiers) make_classifier(wanted);
+  refuse_repeats(spec, "classifiers", e.classifiers, classifier_name);
   std::vector<Card> cards;
   for (const auto& name : extractors) cards.push_back(read_card(name));
   refuse_repeats(spec, "extractors", cards, [](const Card& card) { return card.name; });
@@ -151,7 +155,7 @@ Table plan(const Experiment& e) {
   for (const auto& extractor : e.extractors)
     for (const auto& attack : e.attacks)
       for (const auto& classifier : e.classifiers)
-        table.add({extractor->card().name, extractor->card().release(), attack->settings().name, classifier, static_cast<std::int64_t>(people.size()), probes});
+        table.add({extractor->card().name, extractor->card().release(), attack->settings().name, classifier_name(classifier), static_cast<std::int64_t>(people.size()), probes});
   table.notes.push_back(concat("run folder: ", default_run_folder(e).string()));
   return table;
 }

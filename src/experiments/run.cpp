@@ -78,7 +78,7 @@ Json facts(const Experiment& e) {
                          " rejected; manifest sha256 ", e.dataset.manifest_sha256.substr(0, 16)));
   notes.push_back(concat("protected: ", e.protected_people.size(), " of ", e.eligible.size(), " people with train and test photos (", everybody - e.eligible.size(),
                          " others stay in the gallery), one at a time, all their training photos replaced; seed ", e.seed));
-  notes.push_back(concat("precision ", precision_name(e.options.precision), ", device ", e.options.device.is_cuda() ? "cuda" : "cpu", ", facepoison ", version(), " ", commit(),
+  notes.push_back(concat("precision ", precision_name(e.options), ", device ", e.options.device.is_cuda() ? "cuda" : "cpu", ", facepoison ", version(), " ", commit(),
                          ", LibTorch ", libtorch_version(), ", OpenCV ", opencv_version()));
   if (e.dataset.photos.front().landmarks)
     notes.push_back("deviation: each recogniser aligns by the clean photo's landmarks, for perturbed photos too; the paper's code squashes crops instead");
@@ -120,7 +120,7 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
   std::vector<Album> albums;
   std::vector<Audit> budget;
   for (const auto& attack : e.attacks) {
-    albums.push_back(perturb(layout.album, *attack, e.seed, e.options, store));
+    albums.push_back(perturb(layout.album, e.dataset.photos, *attack, e.seed, e.options, store));
     budget.insert(budget.end(), albums.back().budget.begin(), albums.back().budget.end());
   }
 
@@ -133,10 +133,11 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
       std::vector<Swap> swaps;
       for (std::size_t p = 0; p < e.protected_people.size(); ++p)
         swaps.push_back({layout.gallery_rows[p], perturbed.index_select(0, torch::tensor(layout.album_rows[p]))});
-      for (const auto& name : e.classifiers) {
+      for (const auto& wanted : e.classifiers) {
         stop_if_interrupted();
-        const auto predictions = make_classifier(name)->predict_swapped(gallery, layout.train_labels, swaps, probes);
-        for (std::size_t p = 0; p < predictions.size(); ++p) record(results, e, layout, {extractor->card().name, e.attacks[a]->settings().name, name}, p, predictions[p]);
+        const auto predictions = make_classifier(wanted)->predict_swapped(gallery, layout.train_labels, swaps, probes);
+        for (std::size_t p = 0; p < predictions.size(); ++p)
+          record(results, e, layout, {extractor->card().name, e.attacks[a]->settings().name, classifier_name(wanted)}, p, predictions[p]);
       }
     }
   }

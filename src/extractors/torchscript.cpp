@@ -18,7 +18,7 @@ class TorchScriptExtractor final : public FeatureExtractor {
       : FeatureExtractor(card), options_(options), file_(verify_model(card.file, card.path.parent_path(), card.sha256, options.trust_model)) {}
 
   Json identity() const override {
-    return {{"contract", card().contract()}, {"weights", file_.sha256}, {"precision", precision_name(options_.precision)},
+    return {{"contract", card().contract()}, {"weights", file_.sha256}, {"precision", precision_name(options_)},
             {"device", options_.device.is_cuda() ? "cuda" : "cpu"}};
   }
 
@@ -26,6 +26,7 @@ class TorchScriptExtractor final : public FeatureExtractor {
   torch::Tensor forward(const torch::Tensor& prepared) const override {
     std::call_once(loaded_, [this] {
       log_debug(concat("loading ", file_.path.string()));
+      const c10::InferenceMode normal(false);  // whoever comes first: an attack may want gradients through the same weights later
       module_ = load_model(file_, options_.device, options_.precision);
       if (!module_.find_method(card().method)) throw Error(Exit::model, concat(file_.path.string(), " has no method ", card().method));
     });
@@ -56,7 +57,7 @@ std::shared_ptr<const FeatureExtractor> make_extractor(const Card& card, const R
   static std::mutex mutex;
   static std::map<std::string, std::weak_ptr<const FeatureExtractor>> known;
   const std::lock_guard lock(mutex);
-  auto& place = known[concat(card.path.string(), "|", precision_name(options.precision), "|", options.device, "|", options.trust_model)];
+  auto& place = known[concat(card.path.string(), "|", precision_name(options), "|", options.device, "|", options.trust_model)];
   auto extractor = place.lock();
   if (!extractor) place = extractor = std::make_shared<TorchScriptExtractor>(card, options);
   return extractor;

@@ -66,13 +66,14 @@ std::vector<Group> read_groups(const fs::path& folder) {
 std::vector<std::string> budget_notes(const fs::path& folder) {
   const Reader in(folder / "budget.csv");
   struct Sum {
-    double photos = 0, changed = 0, infeasible = 0, linf = 0, dssim = 0, psnr = 0;
+    double photos = 0, changed = 0, linf = 0, dssim = 0, psnr = 0;
+    std::map<std::string, int> statuses{{"infeasible", 0}};
   };
   std::map<std::string, Sum> sums;
   for (const auto& row : in.table.rows) {
     auto& sum = sums[in.word(row, "attack")];
     ++sum.photos;
-    sum.infeasible += in.word(row, "status") == "infeasible";
+    if (const auto status = in.word(row, "status"); status != "ok") ++sum.statuses[status];
     if (in.number(row, "linf") == 0) continue;  // as it was: its PSNR is infinite
     ++sum.changed;
     sum.linf = std::max(sum.linf, in.number(row, "linf"));
@@ -84,7 +85,9 @@ std::vector<std::string> budget_notes(const fs::path& folder) {
     if (sum.changed == 0) continue;
     char numbers[128];
     std::snprintf(numbers, sizeof numbers, "L∞ ≤ %.0f/255, mean PSNR %.1f dB, mean DSSIM %.4f", sum.linf, sum.psnr / sum.changed, sum.dssim / sum.changed);
-    notes.push_back(concat("attack ", attack, ": ", sum.photos, " photos, ", sum.infeasible, " infeasible; in the written files: ", numbers));
+    std::string statuses;
+    for (const auto& [status, count] : sum.statuses) statuses += concat(", ", count, " ", status);
+    notes.push_back(concat("attack ", attack, ": ", sum.photos, " photos", statuses, "; in the written files: ", numbers));
   }
   return notes;
 }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "facepoison/error.hpp"
@@ -14,27 +15,49 @@ namespace {
 // Half of the embedding's block: an attack keeps every layer for its gradient, and its last block is padded too.
 constexpr std::size_t block_size = 16;
 
-Json key_of(std::span<const Photo> photos, const Attack& attack, Seed seed, const RunOptions& options) {
-  Json seen = Json::array();
+// What the blocks of one album share.
+struct Job {
+  const Attack& attack;
+  Seed seed;
+  const RunOptions& options;
+  std::shared_ptr<const Lpips> lpips;  // or none
+};
+
+Json key_of(std::span<const Photo> photos, std::span<const Photo> companions, const Job& job) {
+  Json seen = Json::array(), beside = Json::array();
   for (const auto& photo : photos) seen.push_back({photo.id, photo.person, content_key(photo)});  // the id and the person seed the stream
-  return {{"format", 1}, {"libtorch", libtorch_version()}, {"attack", attack.identity()}, {"seed", seed},
-          {"device", options.device.is_cuda() ? "cuda" : "cpu"}, {"batch", block_size}, {"photos", seen}};
+  for (const auto& companion : companions) beside.push_back({companion.id, content_key(companion)});
+  return {{"format", 2}, {"libtorch", libtorch_version()}, {"attack", job.attack.identity()}, {"seed", job.seed}, {"device", job.options.device.is_cuda() ? "cuda" : "cpu"},
+          {"batch", block_size}, {"photos", seen}, {"companions", beside}, {"lpips", job.lpips ? job.lpips->sha256() : ""}};
 }
 
-Audit audit(const torch::Tensor& clean, const Image& written, const std::string& id, const std::string& status) {
+Audit audit(const torch::Tensor& clean, const Image& written, const Job& job) {
+  const torch::NoGradGuard no_grad;
   const auto found = to_tensor(written);
   const auto difference = (found - clean).to(torch::kFloat64);
-  Audit row{id, "", status};
+  Audit row;
   row.linf = std::round(difference.abs().max().item<double>() * 255);
   row.l2 = difference.norm().item<double>();
   row.psnr = -10 * std::log10(difference.square().mean().item<double>());
   row.dssim = row.linf == 0 ? 0 : dssim(clean.to(torch::kFloat64), found.to(torch::kFloat64)).item<double>();
+  row.lpips = job.lpips ? (*job.lpips)(clean.to(job.options.device), found.to(job.options.device)).item<double>() : std::nan("");
   return row;
 }
 
-void fill_block(std::span<const Photo> photos, const Attack& attack, Seed seed, const RunOptions& options, const fs::path& folder) {
+Table trace_table(const Perturbed& perturbed, std::span<const Photo> photos) {
+  Table table{{"id", "iteration", "loss", "dssim", "similarity"}, {}, {}};
+  if (!perturbed.trace.defined()) return table;
+  const auto numbers = perturbed.trace.accessor<double, 3>();
+  for (std::size_t n = 0; n < photos.size(); ++n)
+    for (std::int64_t k = 0; k < numbers.size(0); ++k)
+      if (const auto row = numbers[k][static_cast<std::int64_t>(n)]; std::isfinite(row[0])) table.add({photos[n].id, k, row[0], row[1], row[2]});
+  return table;
+}
+
+void fill_block(std::span<const Photo> photos, std::span<const Photo> companions, const Job& job, const fs::path& folder) {
   const Faces faces = load_faces(photos);
-  const Perturbed perturbed = attack.perturb(pad(faces, block_size).to(options.device), seed);
+  const auto on_device = [&](const Faces& some) { return pad(some, block_size).to(job.options.device); };
+  const Perturbed perturbed = job.attack.perturb(on_device(faces), job.seed, companions.empty() ? Faces{} : on_device(load_faces(companions)));
   std::vector<Audit> rows;
   Json hashes = Json::array();
   for (std::size_t n = 0; n < photos.size(); ++n) {
@@ -42,9 +65,12 @@ void fill_block(std::span<const Photo> photos, const Attack& attack, Seed seed, 
     write_file(path, encode_png(to_image(perturbed.pixels[static_cast<std::int64_t>(n)])));
     const std::string bytes = read_file(path);
     hashes.push_back(sha256(bytes));
-    rows.push_back(audit(faces.pixels.narrow(0, static_cast<std::int64_t>(n), 1), decode_image(bytes, Exif::ignore), photos[n].id, perturbed.status[n]));
+    rows.push_back(audit(faces.pixels.narrow(0, static_cast<std::int64_t>(n), 1), decode_image(bytes, Exif::ignore), job));
+    rows.back().id = photos[n].id, rows.back().status = perturbed.status[n];
+    rows.back().iterations = perturbed.iterations[n], rows.back().similarity = perturbed.similarity[n];
   }
   write_file(folder / "budget.csv", print(budget_table(rows), Format::csv));
+  write_file(folder / "trace.csv", print(trace_table(perturbed, photos), Format::csv));
   write_file(folder / "hashes.json", hashes.dump());
 }
 
@@ -52,34 +78,49 @@ std::vector<Audit> read_budget(const fs::path& path, const std::string& attack) 
   const Table table = read_csv(path);
   std::vector<Audit> rows;
   for (const auto& row : table.rows) {
-    const auto number = [&](const char* name) { return as_number(row[column(table, name, path.string())], path.string()); };
     const auto word = [&](const char* name) { return text(row[column(table, name, path.string())]); };
-    rows.push_back({word("id"), attack, word("status"), number("linf"), number("l2"), number("psnr"), number("dssim")});
+    const auto number = [&](const char* name) { return word(name).empty() ? std::nan("") : as_number(row[column(table, name, path.string())], path.string()); };
+    const bool has_lpips = std::find(table.columns.begin(), table.columns.end(), "lpips") != table.columns.end();
+    rows.push_back({word("id"), attack, word("status"), static_cast<std::int64_t>(number("iterations")), number("linf"), number("l2"), number("psnr"), number("dssim"),
+                    number("similarity"), has_lpips ? number("lpips") : std::nan("")});
   }
   return rows;
 }
 
+Cell known(double number) { return std::isnan(number) ? Cell("") : Cell(number); }
+
 }  // namespace
 
 Table budget_table(const std::vector<Audit>& budget) {
-  Table table{{"id", "attack", "status", "linf", "l2", "psnr", "dssim"}, {}, {}};
-  for (const auto& row : budget) table.add({row.id, row.attack, row.status, row.linf, row.l2, row.psnr, row.dssim});
+  Table table{{"id", "attack", "status", "iterations", "linf", "l2", "psnr", "dssim", "similarity"}, {}, {}};
+  const bool has_lpips = std::any_of(budget.begin(), budget.end(), [](const Audit& row) { return !std::isnan(row.lpips); });
+  if (has_lpips) table.columns.push_back("lpips");
+  for (const auto& row : budget) {
+    std::vector<Cell> cells = {row.id, row.attack, row.status, row.iterations, row.linf, row.l2, row.psnr, row.dssim, known(row.similarity)};
+    if (has_lpips) cells.push_back(known(row.lpips));
+    table.add(std::move(cells));
+  }
   return table;
 }
 
-Album perturb(std::span<const Photo> photos, const Attack& attack, Seed seed, const RunOptions& options, ArtifactStore& store) {
-  Album album;
+Album perturb(std::span<const Photo> photos, std::span<const Photo> everybody, const Attack& attack, Seed seed, const RunOptions& options, ArtifactStore& store) {
+  Album album{{}, {}, trace_table({}, {})};
   const std::string& name = attack.settings().name;
   if (!attack.changes_photos()) {
     album.photos.assign(photos.begin(), photos.end());
-    for (const auto& photo : photos) album.budget.push_back({photo.id, name, "ok", 0, 0, std::numeric_limits<double>::infinity(), 0});
+    for (const auto& photo : photos) album.budget.push_back({photo.id, name, "ok", 0, 0, 0, std::numeric_limits<double>::infinity(), 0, std::nan(""), std::nan("")});
     return album;
   }
+  const Job job{attack, seed, options, find_lpips(options)};
+  const auto companions = attack.companions(photos, everybody, seed, [&](std::span<const Photo> some, const FeatureExtractor& extractor) { return embed(some, extractor, options, store); }, store);
   Progress progress(concat("perturb, ", name), photos.size());
+  std::size_t start = 0;
   for (const auto& block : cut(photos, block_size)) {
     stop_if_interrupted();
+    const auto beside = companions.empty() ? std::span<const Photo>() : std::span<const Photo>(companions).subspan(start, block.size());
+    start += block.size();
     const auto made = store.misses();
-    const auto folder = store.get_or_make("perturbed", key_of(block, attack, seed, options), [&](const fs::path& at) { fill_block(block, attack, seed, options, at); });
+    const auto folder = store.get_or_make("perturbed", key_of(block, beside, job), [&](const fs::path& at) { fill_block(block, beside, job, at); });
     const Json hashes = read_json(folder / "hashes.json");
     const auto rows = read_budget(folder / "budget.csv", name);
     for (std::size_t n = 0; n < block.size(); ++n) {
@@ -88,6 +129,8 @@ Album perturb(std::span<const Photo> photos, const Attack& attack, Seed seed, co
       album.photos.back().sha256 = hashes.at(n).get<std::string>();
       album.budget.push_back(rows.at(n));
     }
+    const Table trace = read_csv(folder / "trace.csv");
+    album.trace.rows.insert(album.trace.rows.end(), trace.rows.begin(), trace.rows.end());
     progress.advance(block.size(), store.misses() == made);
   }
   return album;

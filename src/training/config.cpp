@@ -70,12 +70,12 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
   Spec augmentation = spec.has("augmentation") ? spec.object("augmentation") : Spec(Json::object(), config.string() + ", augmentation");
   c.augmentation = Augmentation::from(augmentation);
   augmentation.finish();
-  const auto device = spec.text("device", "auto"), precision = spec.choice("precision", {"fp32", "bf16"}, "fp32");
+  const auto device = spec.text("device", "auto"), precision = spec.choice("precision", {"fp32", "tf32", "bf16"}, "fp32");
   c.card = spec.has("card") ? card_changes(spec.object("card")) : Json::object();
   c.start = read_card(start);
   Spec loss = spec.object("loss");
   c.loss = loss.record();
-  c.options = {parse_device(device), parse_precision(precision), trust_model};
+  c.options = run_options(device, precision, trust_model);
   make_loss(loss, 2, c.start.dimension, c.seed);  // its keys, checked before the data are touched
   spec.finish();
   c.loss = loss.record();

@@ -88,32 +88,40 @@ class MagFace final : public MarginLoss {
   Magnitudes m_;
 };
 
-// max(0, margin + ‖a − p‖² − ‖a − n‖²) on unit vectors, over every pair of one person's photos; the negative is semi-hard: the
-// nearest one that is farther than the positive, or, where there is none, the farthest.
+// max(0, margin + ‖a − p‖² − ‖a − n‖²) on unit vectors. Semi-hard, as FaceNet: over every pair of one person's photos, the negative
+// is the nearest one that is farther than the positive, or, where there is none, the farthest. Hard (Hermans et al., 2017): for
+// each photo its farthest positive and its nearest negative.
 class Triplet final : public Loss {
  public:
-  explicit Triplet(double margin) : margin_(margin) {}
+  Triplet(double margin, bool hard) : margin_(margin), hard_(hard) {}
   torch::Tensor operator()(const torch::Tensor& embeddings, const torch::Tensor& labels) override {
     const auto e = unit(embeddings);
     const auto distances = (2 - 2 * e.matmul(e.t())).clamp_min(0);
     const auto same = labels.unsqueeze(0) == labels.unsqueeze(1);
-    const auto itself = torch::eye(labels.size(0), same.options());
-    torch::Tensor hardest;  // B×B: for each (anchor, positive) the negative's distance
-    {
-      const torch::NoGradGuard no_grad;
-      const auto far = distances.masked_fill(same, -1);
-      const auto choices = distances.unsqueeze(1).expand({-1, labels.size(0), -1});                             // a, p, n
-      const auto allowed = same.logical_not().unsqueeze(1).logical_and(choices > distances.unsqueeze(2));
-      const auto nearest = choices.masked_fill(allowed.logical_not(), 1e9).argmin(2);
-      hardest = torch::where(allowed.any(2), nearest, far.argmax(1).unsqueeze(1));
-    }
-    const auto pairs = same.logical_and(itself.logical_not());
-    const auto lost = (margin_ + distances - distances.gather(1, hardest)).clamp_min(0).masked_select(pairs);
+    const auto lost = hard_ ? hard(distances, same) : semi_hard(distances, same);
     return lost.numel() > 0 ? lost.mean() : distances.sum() * 0;
   }
 
  private:
+  torch::Tensor hard(const torch::Tensor& distances, const torch::Tensor& same) const {
+    const auto positive = distances.masked_fill(same.logical_not(), -1).amax(1), negative = distances.masked_fill(same, 9).amin(1);
+    return (margin_ + positive - negative).clamp_min(0);
+  }
+  torch::Tensor semi_hard(const torch::Tensor& distances, const torch::Tensor& same) const {
+    torch::Tensor hardest;  // B×B: for each (anchor, positive) the negative's distance
+    {
+      const torch::NoGradGuard no_grad;
+      const auto far = distances.masked_fill(same, -1);
+      const auto choices = distances.unsqueeze(1).expand({-1, same.size(0), -1});                               // a, p, n
+      const auto allowed = same.logical_not().unsqueeze(1).logical_and(choices > distances.unsqueeze(2));
+      const auto nearest = choices.masked_fill(allowed.logical_not(), 1e9).argmin(2);
+      hardest = torch::where(allowed.any(2), nearest, far.argmax(1).unsqueeze(1));
+    }
+    const auto pairs = same.logical_and(torch::eye(same.size(0), same.options()).logical_not());
+    return (margin_ + distances - distances.gather(1, hardest)).clamp_min(0).masked_select(pairs);
+  }
   double margin_;
+  bool hard_;
 };
 
 // Of two views of each person, the first has to find its second among all seconds, and the other way round. Rows are
@@ -141,7 +149,10 @@ double scale_of(Spec& spec) { return spec.number("scale", 1, 1000, 32); }
 
 const std::vector<LossRow>& loss_registry() {
   static const std::vector<LossRow> rows = {
-      {"triplet", "FaceNet's, semi-hard negatives of the batch", [](Spec& spec, std::int64_t, std::int64_t, Seed) -> std::unique_ptr<Loss> { return std::make_unique<Triplet>(spec.number("margin", 0, 4, 0.2)); }},
+      {"triplet", "FaceNet's, negatives of the batch", [](Spec& spec, std::int64_t, std::int64_t, Seed) -> std::unique_ptr<Loss> {
+         const double margin = spec.number("margin", 0, 4, 0.2);
+         return std::make_unique<Triplet>(margin, spec.choice("mining", {"semi-hard", "hard"}, "semi-hard") == "hard");
+       }},
       {"cosface", "additive cosine margin", [](Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
          const double scale = scale_of(spec);
          return std::make_unique<CosFace>(people, dimension, seed, scale, spec.number("margin", 0, 2, 0.35));

@@ -1,4 +1,4 @@
-// What every attack in the registry promises, tested by being there.
+// What every preset promises, tested by being there.
 #include "facepoison/attack.hpp"
 #include "facepoison/home.hpp"
 #include "support/support.hpp"
@@ -6,20 +6,34 @@
 namespace facepoison::testing {
 namespace {
 
+// The same photos in the other order: a picture beside each photo, for attacks that want one.
+Faces turned(const Faces& faces) {
+  Faces out = faces;
+  out.pixels = faces.pixels.flip(0);
+  if (faces.landmarks.defined()) out.landmarks = faces.landmarks.flip(0);
+  std::reverse(out.ids.begin(), out.ids.end());
+  std::reverse(out.people.begin(), out.people.end());
+  return out;
+}
+
 class AttackContract : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override { setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1); }
   void TearDown() override { unsetenv("FACEPOISON_HOME"); }
 
+  Json preset() const { return read_json(fs::path(FACEPOISON_ROOT) / "configs/attacks" / (GetParam() + ".json")); }
+
   std::shared_ptr<const Attack> make(const std::string& template_name = "none", Json extra = Json::object()) {
-    const auto card = write_tiny_extractor(folder_.path, 1, "tiny-" + template_name, template_name);
-    Json preset = {{"preset", GetParam()}};
-    for (const auto& row : attack_registry())
-      if (row.name == GetParam() && row.needs_surrogates) preset["surrogates"] = {card.string()};
-    if (preset.contains("surrogates")) preset["steps"] = 4;
-    preset.update(extra);
-    return make_attack(preset, {});
+    Json request = {{"preset", GetParam()}};
+    const Json own = preset();
+    if (own.contains("surrogates")) request["surrogates"] = {write_tiny_extractor(folder_.path, 1, "tiny-" + template_name, template_name).string()};
+    if (own.contains("steps")) request["steps"] = 4;
+    if (own.contains("folder")) request["folder"] = folder_.path.string();
+    request.update(extra);
+    return make_attack(request, {});
   }
+
+  static Perturbed perturb(const Attack& attack, const Faces& faces) { return attack.perturb(faces, 3, attack.wants_companions() ? turned(faces) : Faces{}); }
 
   TempFolder folder_;
 };
@@ -27,9 +41,13 @@ class AttackContract : public ::testing::TestWithParam<std::string> {
 TEST_P(AttackContract, KeepsShapeAndStaysOnTheGridInRange) {
   const Faces faces = drawn_faces(5, 48, false);
   const auto before = faces.pixels.clone();
-  const auto out = make()->perturb(faces, 3);
+  const auto attack = make();
+  const auto out = perturb(*attack, faces);
   ASSERT_EQ(out.pixels.sizes(), faces.pixels.sizes());
-  EXPECT_EQ(out.status, std::vector<std::string>(5, "ok"));
+  ASSERT_EQ(out.status.size(), 5u);
+  for (const auto& status : out.status) EXPECT_TRUE(status == "ok" || status == "last-iterate") << status;
+  EXPECT_EQ(out.iterations, std::vector<std::int64_t>(5, preset().contains("steps") ? 4 : 0));
+  for (const double similarity : out.similarity) EXPECT_EQ(std::isfinite(similarity), !attack->settings().surrogates.empty());
   EXPECT_GE(out.pixels.min().item<float>(), 0);
   EXPECT_LE(out.pixels.max().item<float>(), 1);
   EXPECT_LT((out.pixels * 255 - (out.pixels * 255).round()).abs().max().item<float>(), 1e-4);
@@ -39,29 +57,25 @@ TEST_P(AttackContract, KeepsShapeAndStaysOnTheGridInRange) {
 TEST_P(AttackContract, ChangesPhotosIfItSaysSo) {
   const Faces faces = drawn_faces(2, 48, false);
   const auto attack = make();
-  const bool changed = !torch::equal(attack->perturb(faces, 3).pixels, faces.pixels);
+  const bool changed = !torch::equal(perturb(*attack, faces).pixels, faces.pixels);
   EXPECT_EQ(changed, attack->changes_photos());
 }
 
 TEST_P(AttackContract, GivesTheSameBytesAgain) {
   const Faces faces = drawn_faces(4, 48, false);
-  EXPECT_TRUE(torch::equal(make()->perturb(faces, 3).pixels, make()->perturb(faces, 3).pixels));
+  EXPECT_TRUE(torch::equal(perturb(*make(), faces).pixels, perturb(*make(), faces).pixels));
 }
 
 TEST_P(AttackContract, DrawsForEachPhotoNotForItsPlaceInTheBatch) {
   const Faces faces = drawn_faces(4, 48, false);
-  Faces turned = faces;
-  turned.pixels = faces.pixels.flip(0);
-  std::reverse(turned.ids.begin(), turned.ids.end());
-  std::reverse(turned.people.begin(), turned.people.end());
-  const auto difference = make()->perturb(turned, 3).pixels.flip(0) - make()->perturb(faces, 3).pixels;
+  const auto difference = perturb(*make(), turned(faces)).pixels.flip(0) - perturb(*make(), faces).pixels;
   // Float rounding may turn the sign of a gradient that is almost zero.
   EXPECT_LT((difference.abs() > 1e-6).to(torch::kFloat32).mean().item<float>(), 0.01);
 }
 
 TEST_P(AttackContract, TakesAlignedFaces) {
   const Faces faces = drawn_faces(3, 64, true);
-  EXPECT_EQ(make("arcface-112")->perturb(faces, 1).pixels.sizes(), faces.pixels.sizes());
+  EXPECT_EQ(perturb(*make("arcface-112"), faces).pixels.sizes(), faces.pixels.sizes());
 }
 
 TEST_P(AttackContract, RefusesUnknownKeysWithTheNearest) {
@@ -70,19 +84,42 @@ TEST_P(AttackContract, RefusesUnknownKeysWithTheNearest) {
   EXPECT_TRUE(contains(error.message, "\"surogates\"")) << error.message;
 }
 
-TEST_P(AttackContract, HasAPresetOfItsNameWhoseEveryKeyIsRead) {
-  const Json preset = read_json(fs::path(FACEPOISON_ROOT) / "configs/attacks" / (GetParam() + ".json"));
+TEST_P(AttackContract, ShowsEveryParameterInItsPreset) {
+  const Json shown = preset();
   const auto parameters = make()->settings().parameters;
-  for (const auto& [key, value] : preset.items()) EXPECT_TRUE(parameters.contains(key)) << key;
-  for (const auto& [key, value] : parameters.items()) EXPECT_TRUE(preset.contains(key)) << key << " has a default that the preset does not show";
+  for (const auto& [key, value] : shown.items()) EXPECT_TRUE(parameters.contains(key)) << key;
+  for (const auto& [key, value] : parameters.items()) EXPECT_TRUE(shown.contains(key)) << key << " has a default that the preset does not show";
 }
 
-std::vector<std::string> attack_names() {
-  std::vector<std::string> names;
-  for (const auto& row : attack_registry()) names.push_back(row.name);
+std::vector<std::string> preset_names() {
+  setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1);
+  const auto names = names_in("configs/attacks");
+  unsetenv("FACEPOISON_HOME");
   return names;
 }
-INSTANTIATE_TEST_SUITE_P(Registry, AttackContract, ::testing::ValuesIn(attack_names()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Presets, AttackContract, ::testing::ValuesIn(preset_names()), [](const auto& info) {
+  std::string name = info.param;
+  std::replace_if(name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
+  return name;
+});
+
+TEST(AttackRegistry, HasAPresetForEveryRow) {
+  std::set<std::string> used;
+  for (const auto& name : preset_names()) used.insert(read_json(fs::path(FACEPOISON_ROOT) / "configs/attacks" / (name + ".json")).at("attack").get<std::string>());
+  for (const auto& row : attack_registry()) EXPECT_TRUE(used.count(row.name)) << row.name;
+}
+
+TEST(AttackRegistry, TakesTheSurrogateThatShipsWhereNoneOfAPresetWasFetched) {
+  const TempFolder home;  // a project with the cards and no models
+  for (const auto* folder : {"configs", "data"}) fs::create_directory_symlink(fs::path(FACEPOISON_ROOT) / folder, home / folder);
+  setenv("FACEPOISON_HOME", home.path.c_str(), 1);
+  const auto attack = make_attack("pgd", {});
+  ASSERT_EQ(attack->settings().surrogates.size(), 1u);
+  EXPECT_EQ(attack->settings().surrogates.front()->card().name, "small-surrogate");
+  EXPECT_TRUE(contains(attack->settings().notes.back(), "small-surrogate stands in"));
+  EXPECT_EQ(caught([] { make_attack({{"preset", "pgd"}, {"surrogates", {"dlib"}}}, {}); }).code, Exit::model) << "what a user names is never replaced";
+  unsetenv("FACEPOISON_HOME");
+}
 
 // A surrogate that divides zero by zero for one photo only, the all-black one.
 fs::path write_fragile_extractor(const fs::path& folder) {

@@ -49,7 +49,8 @@ TEST_P(ClassifierContract, SwapsAsIfItHadStartedAnew) {
   for (std::size_t s = 0; s < swaps.size(); ++s) {
     const auto anew = classifier_->predict(p.gallery.index_copy(0, torch::tensor(swaps[s].rows), swaps[s].features), p.labels, p.probes);
     EXPECT_EQ(swapped[s].labels, anew.labels) << "swap " << s;
-    EXPECT_EQ(swapped[s].distances, anew.distances) << "swap " << s;
+    // What is solved step by step ends a hair elsewhere from another start.
+    for (std::size_t i = 0; i < anew.distances.size(); ++i) EXPECT_NEAR(swapped[s].distances[i], anew.distances[i], GetParam() == "linear" ? 1e-5 : 0) << "swap " << s;
     any_changed |= anew.labels != p.truth;
   }
   EXPECT_TRUE(any_changed) << "no swap mattered: this test shows nothing";

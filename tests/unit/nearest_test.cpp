@@ -98,8 +98,8 @@ TEST_F(Nearest, NeverAnswersWithNobody) {  // a zero has no direction: refused, 
   for (const auto& row : classifier_registry()) {
     const auto zero = torch::zeros({1, 4}), gallery = torch::randn({3, 4});
     try {
-      for (const auto label : row.make()->predict(gallery, {0, 1, 2}, zero).labels) EXPECT_TRUE(label >= 0 && label < 3) << row.name;
-      for (const auto label : row.make()->predict(torch::cat({zero, zero, zero}), {0, 1, 2}, gallery).labels) EXPECT_TRUE(label >= 0 && label < 3) << row.name;
+      for (const auto label : make_classifier(row.name)->predict(gallery, {0, 1, 2}, zero).labels) EXPECT_TRUE(label >= 0 && label < 3) << row.name;
+      for (const auto label : make_classifier(row.name)->predict(torch::cat({zero, zero, zero}), {0, 1, 2}, gallery).labels) EXPECT_TRUE(label >= 0 && label < 3) << row.name;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), Exit::input) << row.name;
     }
@@ -116,7 +116,7 @@ TEST(Centroid, AveragesEachPerson) {
 TEST(Classifiers, RefuseWhatCannotBeCompared) {
   const auto gallery = torch::randn({3, 4}), probes = torch::randn({2, 4});
   for (const auto& row : classifier_registry()) {
-    const auto classifier = row.make();
+    const auto classifier = make_classifier(row.name);
     auto broken = gallery.clone(), lost = probes.clone();
     broken[1][2] = NAN, lost[0][0] = INFINITY;
     for (const auto& [g, l, p] : {std::tuple{gallery, Labels{0, 1, 2}, torch::randn({2, 5})}, std::tuple{torch::empty({0, 4}), Labels{}, probes},
@@ -135,7 +135,7 @@ TEST(Classifiers, NameTheNearestKnownOne) {
 void expect_as_predicted(const torch::Tensor& gallery, const Labels& labels, const std::vector<Swap>& swaps, const torch::Tensor& probes) {
   const auto before = gallery.clone();
   for (const auto& row : classifier_registry()) {
-    const auto classifier = row.make();
+    const auto classifier = make_classifier(row.name);
     const auto found = classifier->predict_swapped(gallery, labels, swaps, probes);
     ASSERT_EQ(found.size(), swaps.size());
     for (std::size_t s = 0; s < swaps.size(); ++s) {
@@ -181,7 +181,7 @@ TEST(Swaps, KeepTiesAtTheLowestRow) {
 TEST(Swaps, RefuseANonFiniteFeature) {
   for (const auto& row : classifier_registry()) {
     const Swap swap{{0}, torch::full({1, 4}, NAN)};
-    EXPECT_EQ(caught([&] { row.make()->predict_swapped(torch::randn({2, 4}), {0, 1}, {&swap, 1}, torch::randn({2, 4})); }).code, Exit::input) << row.name;
+    EXPECT_EQ(caught([&] { make_classifier(row.name)->predict_swapped(torch::randn({2, 4}), {0, 1}, {&swap, 1}, torch::randn({2, 4})); }).code, Exit::input) << row.name;
   }
 }
 

@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""Makes models/lpips.pt of AlexNet's and LPIPS's published files: how far apart two pictures look to AlexNet.
+
+    .venv/bin/python scripts/export/lpips.py ALEXNET.pth [--heads alex.pth] [-o FOLDER]
+
+ALEXNET.pth is https://download.pytorch.org/models/alexnet-owt-7be5be79.pth (torchvision, BSD-3-Clause, 233 MB) or the older
+alexnet-owt-4df8aa71.pth. The heads are LPIPS v0.1's (BSD-2-Clause), which PyPI's lpips 0.1.4 carries: without --heads, pip fetches
+it. FOLDER (default models) gets lpips.pt and its record, lpips.json.
+
+The module takes two N×3×H×W tensors, RGB in [0,1], H and W at least 31, and gives N distances (Zhang et al., CVPR 2018, v0.1):
+differentiable, 0 for equal pictures.
+"""
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import List
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+from export.base import check_keys, fail, load_state_dict, save_module, sha256_of, write_json  # noqa: E402
+
+# Inputs, outputs, kernel, stride, padding of AlexNet's convolutions, and the number that torchvision's file gives each.
+CONVOLUTIONS = [(3, 64, 11, 4, 2), (64, 192, 5, 1, 2), (192, 384, 3, 1, 1), (384, 256, 3, 1, 1), (256, 256, 3, 1, 1)]
+NUMBERS = [0, 3, 6, 8, 10]
+# The layers that name ImageNet's classes. LPIPS has no use for them, but a file without them is another network's.
+CLASSIFIER = {1: (4096, 9216), 4: (4096, 4096), 6: (1000, 4096)}
+PUBLISHED_ALEXNET = ("7be5be79", "4df8aa71")  # how the sha256 of torchvision's two files start
+
+PACKAGE, MEMBER = "lpips==0.1.4", "lpips/weights/v0.1/alex.pth"
+HEADS_SHA256 = "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0"
+
+
+class Lpips(nn.Module):
+    """The same numbers as PyPI's lpips, LPIPS(net="alex"), with normalize=True, and as S-aiueo32's lpips_pytorch, LPIPS("alex", "0.1"),
+    which LowKey uses: same five layers, constants, epsilon and heads. That one wants pictures in [-1,1], as LowKey scales them, and adds up
+    the distances of a batch, which LowKey divides by its size: the mean of these distances is LowKey's term."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("shift", torch.tensor([-0.030, -0.088, -0.188]).view(1, 3, 1, 1))
+        self.register_buffer("scale", torch.tensor([0.458, 0.448, 0.450]).view(1, 3, 1, 1))
+        self.convolutions = nn.ModuleList([nn.Conv2d(*row) for row in CONVOLUTIONS])
+        self.heads = nn.ModuleList([nn.Conv2d(row[1], 1, 1, bias=False) for row in CONVOLUTIONS])
+
+    def features(self, picture: torch.Tensor) -> List[torch.Tensor]:
+        """What AlexNet sees after each of its five ReLUs, of length one at each place of the picture."""
+        found: List[torch.Tensor] = []
+        x = (2 * picture - 1 - self.shift) / self.scale
+        for k, convolution in enumerate(self.convolutions):
+            if k == 1 or k == 2:
+                x = F.max_pool2d(x, 3, 2)
+            x = F.relu(convolution(x))
+            # Not the root of a sum of squares: its gradient is no number where all channels are zero, this one's is zero.
+            found.append(x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + 1e-10))
+        return found
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        seen_a, seen_b = self.features(a), self.features(b)
+        distance = torch.zeros_like(a[:, 0, 0, 0])
+        for k, head in enumerate(self.heads):
+            distance = distance + head((seen_a[k] - seen_b[k]) ** 2).mean([1, 2, 3])
+        return distance
+
+
+def alexnet_shapes():
+    """Every tensor of torchvision's file, by name."""
+    weights = {f"features.{n}": (o, i, k, k) for n, (i, o, k, _, _) in zip(NUMBERS, CONVOLUTIONS)}
+    weights |= {f"classifier.{n}": shape for n, shape in CLASSIFIER.items()}
+    return {f"{layer}.{part}": shape[: None if part == "weight" else 1] for layer, shape in weights.items() for part in ("weight", "bias")}
+
+
+def head_shapes():
+    return {f"lin{k}.model.1.weight": (1, row[1], 1, 1) for k, row in enumerate(CONVOLUTIONS)}
+
+
+def load_alexnet(path):
+    tensors = load_state_dict(path)
+    check_name(path, sha256_of(path))
+    check_keys(tensors, alexnet_shapes(), f"{path} is not torchvision's AlexNet")
+    return tensors
+
+
+def load_heads(path):
+    tensors = load_state_dict(path)
+    check_keys(tensors, head_shapes(), f"{path} is not LPIPS's heads for AlexNet, v0.1")
+    return tensors
+
+
+def build(alexnet, heads):
+    """The module of the two files' tensors."""
+    module = Lpips()
+    ours = {"shift": module.shift, "scale": module.scale}
+    for k, number in enumerate(NUMBERS):
+        ours |= {f"convolutions.{k}.{part}": alexnet[f"features.{number}.{part}"] for part in ("weight", "bias")}
+        ours[f"heads.{k}.weight"] = heads[f"lin{k}.model.1.weight"]
+    module.load_state_dict(ours)
+    return module
+
+
+def fetch_heads(folder):
+    """LPIPS's heads out of its package, which pip fetches into the folder."""
+    print(f"fetching {PACKAGE} for its heads", flush=True)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), PACKAGE]
+    done = subprocess.run(command, capture_output=True, text=True)
+    wheels = list(Path(folder).glob("lpips-*.whl"))
+    if done.returncode or not wheels:
+        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["pip said nothing more"]
+        fail(f"pip could not fetch {PACKAGE}: {said[-1]}; --heads takes {MEMBER} of that package")
+    heads = Path(folder) / "alex.pth"
+    with zipfile.ZipFile(wheels[0]) as wheel:
+        heads.write_bytes(wheel.read(MEMBER))
+    if sha256_of(heads) != HEADS_SHA256:
+        fail(f"{MEMBER} of {PACKAGE} has the sha256 {sha256_of(heads)}, expected {HEADS_SHA256}")
+    return heads
+
+
+def check_name(path, sha256):
+    """torchvision's names end in the first digits of the file's sha256."""
+    promised = re.search(r"-([0-9a-f]{8})\.pth$", path.name)
+    if promised and not sha256.startswith(promised[1]):
+        fail(f"{path} has the sha256 {sha256}, its name promises {promised[1]}...: altered or half fetched")
+
+
+def described(what, path, published, licence):
+    """A file's entry in the record. published: how the sha256 of its published versions start."""
+    sha256 = sha256_of(path)
+    known = sha256.startswith(published)
+    licence = licence if known else "not known"  # somebody's own weights
+    print(f"{what}: {path.name}, sha256 {sha256[:16]}, {'the published file' if known else 'NOT A PUBLISHED FILE'}, licence: {licence}")
+    return {"file": path.name, "sha256": sha256, "published": known, "licence": licence}
+
+
+def export(alexnet, heads, folder, temporary):
+    tensors = load_alexnet(alexnet)  # before anything is fetched
+    heads = heads or fetch_heads(temporary)
+    module = build(tensors, load_heads(heads))
+    source = {
+        "alexnet": described("AlexNet", alexnet, PUBLISHED_ALEXNET, "BSD-3-Clause (torchvision)"),
+        "heads": described("LPIPS's heads", heads, (HEADS_SHA256,), "BSD-2-Clause (LPIPS)"),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    sha256 = save_module(module, folder / "lpips.pt")
+    record = {"file": "lpips.pt", "sha256": sha256, "source": source, "converted_with": {"torch": str(torch.__version__)}}
+    write_json(record, folder / "lpips.json")
+    print(f"wrote {folder / 'lpips.pt'}, sha256 {sha256[:16]}")
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description="Makes lpips.pt of AlexNet's and LPIPS's published files.")
+    parser.add_argument("alexnet", type=Path, metavar="ALEXNET.pth", help="torchvision's alexnet-owt-7be5be79.pth")
+    parser.add_argument("--heads", type=Path, metavar="alex.pth", help=f"{MEMBER} of PyPI's {PACKAGE} (default: pip fetches it)")
+    parser.add_argument("-o", "--output", type=Path, default=ROOT / "models", metavar="FOLDER")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as temporary:
+        export(options.alexnet, options.heads, options.output, temporary)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+// Fawkes v0.3 (Shan et al., USENIX Security 2020; tag v0.3 of its code, protection.py and differentiator.py): one other person is the
+// target of an album, and each photo is moved until its embedding lies on the far side of that person's, by Adadelta in tanh
+// space, under a soft penalty on DSSIM beyond a threshold. Nothing caps L∞, and the iterate nearest the goal wins, budget or not.
+//
+// Deviations from that code:
+// - Photos are optimised side by side. The code's batch, where it is more than 1, shifts everybody's goal by the batch's mean,
+//   unused rows included; here a photo's goal is its own, as for a batch of 1.
+// - Targets come from `targets`, or from the data set's other people, not from 20,946 public ones; the draw is among the farthest 20
+//   people or, of fewer than 200, the farthest tenth.
+// - Pixels are the aligned canvas, which surrogates see through their own warp, where the code has one crop of 224 pixels.
+// - tanh and atanh are float32's, where the code takes atanh in float64.
+// - Surrogates are the user's cards; the code attacks high_extract, an adversarially trained DenseNet.
+// - 8 bits by truncation, which is known of v1.0's code and assumed here. ("rounding")
+#include <algorithm>
+#include <map>
+
+#include "attacks/fawkes.hpp"
+#include "attacks/search.hpp"
+#include "facepoison/similarity.hpp"
+
+namespace facepoison {
+namespace {
+
+struct Parameters {
+  double threshold, rate, decay, penalty, epsilon, start, reach;
+  std::int64_t steps, patience;
+  bool truncate, target_per_photo;
+};
+
+class FawkesV03 final : public Attack {
+ public:
+  FawkesV03(AttackSettings settings, Parameters parameters) : Attack(std::move(settings)), p_(parameters) {}
+
+  bool wants_companions() const override { return true; }
+
+  std::vector<Photo> companions(std::span<const Photo> album, std::span<const Photo> everybody, Seed seed, const Embed& embed, ArtifactStore&) const override {
+    std::map<std::string, std::vector<std::size_t>> albums;
+    for (std::size_t i = 0; i < album.size(); ++i) albums[album[i].person].push_back(i);
+    std::vector<Photo> chosen(album.size());
+    for (const auto& [person, rows] : albums) {
+      const auto pool = pool_for(person, everybody);
+      std::vector<Photo> own;
+      for (const auto row : rows) own.push_back(album[row]);
+      const auto features = embed_all(own, embed), pool_features = embed_all(pool, embed);
+      const auto targets = p_.target_per_photo ? one_each(features, person, pool, pool_features, seed) : one_for_all(features, person, pool, pool_features, seed);
+      for (std::size_t i = 0; i < rows.size(); ++i) chosen[rows[i]] = pool[targets[i]];
+    }
+    return chosen;
+  }
+
+ private:
+  using Rows = std::vector<std::size_t>;
+
+  // Whom a person may aim at: `targets`, or everybody else's training photos.
+  std::vector<Photo> pool_for(const std::string& person, std::span<const Photo> everybody) const {
+    const std::span<const Photo> from = settings().targets.empty() ? everybody : std::span<const Photo>(settings().targets);
+    std::vector<Photo> pool;
+    for (const auto& photo : from)
+      if (photo.person != person && !photo.test()) pool.push_back(photo);
+    if (pool.empty()) throw Error(Exit::input, concat(settings().name, ": nobody but ", person, " has photos to aim at; \"targets\" names a data set of other people"));
+    return pool;
+  }
+
+  torch::Tensor embed_all(std::span<const Photo> photos, const Embed& embed) const {
+    std::vector<torch::Tensor> features;
+    for (const auto& surrogate : settings().surrogates) features.push_back(embed(photos, *surrogate).to(torch::kFloat64));
+    return torch::cat(features, 1);
+  }
+
+  static Rows one_for_all(const torch::Tensor& album, const std::string& person, const std::vector<Photo>& pool, const torch::Tensor& pool_features, Seed seed) {
+    const auto target = farthest(album, pool, pool_features, Stream(seed, "fawkes-v0.3", person));
+    return photos_of(target, static_cast<std::size_t>(album.size(0)), Stream(seed, "fawkes-v0.3-photos", person));
+  }
+
+  static Rows one_each(const torch::Tensor& album, const std::string& person, const std::vector<Photo>& pool, const torch::Tensor& pool_features, Seed seed) {
+    Rows rows;
+    for (std::int64_t i = 0; i < album.size(0); ++i) {
+      const auto number = std::to_string(i);
+      const auto target = farthest(album.narrow(0, i, 1), pool, pool_features, Stream(seed, "fawkes-v0.3", person, number));
+      rows.push_back(photos_of(target, 1, Stream(seed, "fawkes-v0.3-photos", person, number)).front());
+    }
+    return rows;
+  }
+
+  // The rows of one of the people whose mean embedding is farthest from all the album's photos.
+  static Rows farthest(const torch::Tensor& album, const std::vector<Photo>& pool, const torch::Tensor& pool_features, Stream stream) {
+    std::map<std::string, std::vector<std::int64_t>> rows;
+    for (std::size_t i = 0; i < pool.size(); ++i) rows[pool[i].person].push_back(static_cast<std::int64_t>(i));
+    std::vector<std::pair<double, const std::vector<std::int64_t>*>> people;
+    for (const auto& [person, own] : rows) {
+      const auto mean = pool_features.index_select(0, torch::tensor(own)).mean(0);
+      people.emplace_back((album - mean).norm(2, 1).min().item<double>(), &own);
+    }
+    std::stable_sort(people.begin(), people.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+    const auto& target = *people[stream.below(std::clamp<std::size_t>(people.size() / 10, 1, 20))].second;
+    return {target.begin(), target.end()};
+  }
+
+  // The target's first ten photos, doubled until they suffice, drawn without putting back.
+  static Rows photos_of(Rows deck, std::size_t count, Stream stream) {
+    deck.resize(std::min<std::size_t>(deck.size(), 10));
+    while (deck.size() < count) {
+      const Rows again = deck;
+      deck.insert(deck.end(), again.begin(), again.end());
+    }
+    stream.shuffle(deck);
+    deck.resize(count);
+    return deck;
+  }
+
+  // Beyond the target as seen from the photo, for each surrogate: N×D.
+  std::vector<torch::Tensor> goals(const Faces& faces, const Faces& targets) const {
+    const torch::NoGradGuard no_grad;
+    std::vector<torch::Tensor> goals;
+    Faces through = faces, aimed = targets;
+    through.pixels = from_tanh(to_tanh(faces.pixels));
+    aimed.pixels = from_tanh(to_tanh(targets.pixels));
+    for (const auto& surrogate : settings().surrogates) {
+      const auto own = surrogate->embed(through);
+      goals.push_back(own + p_.reach * (surrogate->embed(aimed) - own));
+    }
+    return goals;
+  }
+
+  // Σ over surrogates of ‖t − F(x′)‖ / ‖t‖: N, smaller is nearer.
+  torch::Tensor distance_to(const std::vector<torch::Tensor>& goals, const Faces& faces) const {
+    torch::Tensor sum;
+    for (std::size_t s = 0; s < goals.size(); ++s) {
+      const auto distance = (goals[s] - settings().surrogates[s]->embed(faces)).norm(2, 1) / goals[s].norm(2, 1);
+      sum = sum.defined() ? sum + distance : distance;
+    }
+    return sum;
+  }
+
+  torch::Tensor similarity(const Faces& faces, const Faces& targets, const torch::Tensor& pixels) const override {
+    const torch::NoGradGuard no_grad;
+    Faces seen = faces;
+    seen.pixels = pixels;
+    return distance_to(goals(faces, targets), seen);
+  }
+
+  Found run(const Faces& faces, const Faces& targets, Seed) const override {
+    auto goals_here = goals(faces, targets);
+    Faces moved = faces;
+    auto base = to_tanh(faces.pixels), clean = from_tanh(base), m = torch::full_like(base, p_.start);
+    Adadelta adadelta(m);
+    double rate = p_.rate;
+    Search search(faces.pixels, p_.patience);
+    for (std::int64_t i = 0;; ++i) {
+      const bool last = i == p_.steps;  // the last pass only scores
+      const torch::AutoGradMode gradients(!last);
+      m = m.detach().requires_grad_(!last);
+      moved.pixels = from_tanh(base + m);
+      const auto away = distance_to(goals_here, moved), distance = dssim(moved.pixels, clean);
+      const auto loss = over_budget(distance, p_.threshold, p_.penalty) + away;
+      search.note(loss, distance, away);
+      if (i > 0) search.offer(i, moved.pixels, -away, torch::ones_like(search.here, torch::kBool));
+      if (last) break;
+      m = m.detach() - rate * adadelta.step(gradient(loss.sum(), m), p_.epsilon);
+      if (i > 0 && i % std::max<std::int64_t>(p_.steps / 3, 1) == 0) rate *= p_.decay;
+      std::vector<torch::Tensor*> states = {&base, &clean, &m, &adadelta.squares, &adadelta.moves, &moved.landmarks};
+      for (auto& goal : goals_here) states.push_back(&goal);
+      if (!search.go_on(i + 1, states)) break;
+    }
+    return {p_.truncate ? truncated(search.pictures) : search.pictures, search.iterations(), {}, search.trace()};
+  }
+
+  Parameters p_;
+};
+
+}  // namespace
+
+std::shared_ptr<Attack> make_fawkes_v03(Spec& spec, AttackSettings settings) {
+  Parameters p;
+  p.threshold = spec.number("threshold", 0, 1);
+  p.steps = spec.integer("steps", 1, 100000);
+  p.rate = spec.number("rate", 0, 1e6);
+  p.decay = spec.number("decay", 0, 1, 0.8);
+  p.penalty = spec.number("penalty", 0, 1e12, 1e9);
+  p.epsilon = spec.number("adadelta_epsilon", 1e-12, 1, 1e-8);
+  p.start = spec.number("start", -1, 1, 1e-6);
+  p.reach = spec.number("reach", 0, 100, 2);
+  p.patience = spec.integer("patience", 0, 100000, 0);
+  p.truncate = spec.choice("rounding", {"truncate", "nearest"}, "truncate") == "truncate";
+  p.target_per_photo = spec.choice("target_per", {"album", "photo"}, "album") == "photo";
+  return std::make_shared<FawkesV03>(std::move(settings), p);
+}
+
+}  // namespace facepoison

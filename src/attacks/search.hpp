@@ -1,0 +1,35 @@
+// What optimising attacks share: which photos are still worked on, the best pictures, the trace.
+#pragma once
+#include "attacks/registry.hpp"
+
+namespace facepoison {
+
+// To the 8-bit grid as a cast to uint8 does it. A photo that comes back from tanh a hair below a grey level falls to the one below.
+torch::Tensor truncated(const torch::Tensor& pixels);
+
+// The photos of a batch that are still worked on, each one's best picture, and what was measured on the way.
+class Search {
+ public:
+  // A photo leaves when its best has not changed for `patience` steps (0: never), or when its loss is not finite.
+  Search(const torch::Tensor& pixels, std::int64_t patience);
+
+  // All arguments have a row for each photo that is still here; `step`: how many steps the picture has had.
+  void note(const torch::Tensor& loss, const torch::Tensor& distance, const torch::Tensor& similarity);
+  void offer(std::int64_t step, const torch::Tensor& pixels, const torch::Tensor& score, const torch::Tensor& feasible);  // a higher score is better
+
+  // After step number `step` (from 1). The finished photos' rows vanish from every state. False when nobody is left.
+  bool go_on(std::int64_t step, const std::vector<torch::Tensor*>& states);
+
+  // Of the whole batch:
+  torch::Tensor here;           // rows of those still worked on
+  torch::Tensor best, pictures;  // −∞ and NaN where nothing feasible was offered
+  std::vector<std::int64_t> iterations() const;
+  torch::Tensor trace() const;
+
+ private:
+  std::int64_t patience_;
+  torch::Tensor changed_, steps_, finite_;
+  std::vector<torch::Tensor> notes_;
+};
+
+}  // namespace facepoison

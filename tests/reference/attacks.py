@@ -1,0 +1,257 @@
+"""Three face cloaks, written a second time: one photo at a time, eager PyTorch, nothing made fast.
+
+They exist to be compared with the C++ attacks, so they are written from the formulas alone:
+  Fawkes v0.3  "Fawkes: Protecting Privacy against Unauthorized Deep Learning Models" (USENIX Security 2020), release of July 2020
+  Fawkes v1.0  the same authors' untargeted rewrite, as it was on 21 April 2021
+  LowKey       "LowKey: Leveraging Adversarial Attacks to Protect Social Media Users from Facial Recognition" (ICLR 2021)
+
+A photo is a tensor 1x3xHxW, RGB, in [0,1]. A network is any callable from such a tensor to a raw 1xD embedding.
+In a trace, row k is measured on the picture after k steps; row 0 is the start.
+"""
+import math
+from dataclasses import dataclass
+from typing import Callable, NamedTuple
+
+import torch
+from torch.nn import functional
+
+TANH_SCALE = 2 - 1e-6  # a little under 2, so that black and white have a finite arctanh
+
+
+class Row(NamedTuple):
+    iteration: int
+    loss: float  # what the attack minimises
+    dssim: float
+    similarity: float  # the attack's own feature term: v0.3 wants it small, v1.0 and LowKey want it large
+
+
+@dataclass
+class Result:
+    pixels: torch.Tensor  # 1x3xHxW in [0,1], before it becomes 8 bits
+    status: str  # "ok", "last-iterate" or "infeasible"; an infeasible photo stays as it was
+    trace: list  # of Row
+    similarity: Callable  # the feature term of any other picture, say the one that was written
+
+
+# ---- what the attacks share
+
+def gaussian(size, sigma, like):
+    """One size x size window for each of three channels, its weights summing to one."""
+    offsets = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+    line = torch.exp(-offsets**2 / (2 * sigma**2))
+    window = torch.outer(line, line)
+    return (window / window.sum()).to(like).expand(3, 1, size, size)
+
+
+def dssim(a, b):
+    """(1 - SSIM) / 2 as TensorFlow's tf.image.ssim has it: 11x11 Gaussian windows of sigma 1.5, K1 .01, K2 .03, only windows
+    that lie inside the picture, the mean over windows and channels. The same number for [0,1] and 0..255."""
+    window = gaussian(11, 1.5, a)
+
+    def local_mean(x):
+        return functional.conv2d(x, window, groups=3)
+
+    c1, c2 = 0.01**2, 0.03**2
+    mean_a, mean_b = local_mean(a), local_mean(b)
+    products, squares = mean_a * mean_b, mean_a**2 + mean_b**2
+    luminance = (2 * products + c1) / (squares + c1)
+    structure = (2 * (local_mean(a * b) - products) + c2) / (local_mean(a**2 + b**2) - squares + c2)
+    return (1 - (luminance * structure).mean()) / 2
+
+
+class Adadelta:
+    """Zeiler's Adadelta on one tensor, as TensorFlow and Keras have it: the memory of updates does not know the rate."""
+
+    def __init__(self, epsilon, rho=0.95):
+        self.epsilon, self.rho = epsilon, rho
+        self.gradients = self.updates = 0  # decaying means of their squares
+
+    def step(self, parameter, gradient, rate):
+        """The parameter after one step; the tensor given is left alone."""
+        self.gradients = self.rho * self.gradients + (1 - self.rho) * gradient**2
+        update = gradient * ((self.updates + self.epsilon) ** 0.5 / torch.sqrt(self.gradients + self.epsilon))
+        self.updates = self.rho * self.updates + (1 - self.rho) * update**2
+        return parameter - rate * update
+
+
+def to_tanh(pixels):
+    return torch.atanh((pixels - 0.5) * TANH_SCALE)
+
+
+def from_tanh(variable):
+    return torch.tanh(variable) / TANH_SCALE + 0.5
+
+
+def gradient_of(loss, variable):
+    return torch.autograd.grad(loss, variable)[0]
+
+
+def over_budget(distance, threshold):
+    """The soft budget of both Fawkes: nothing below the threshold, the excess squared above it."""
+    return torch.clamp(distance - threshold, min=0) ** 2
+
+
+def unit(embedding):
+    return functional.normalize(embedding, dim=1)
+
+
+# ---- Fawkes v0.3
+
+def v03_similarity(photo, target, networks):
+    """The sum over networks of |t - F(x')| / |t|, where t lies twice as far from F(x) as F(target) does."""
+    with torch.no_grad():
+        sources = [network(photo) for network in networks]
+        goals = [source + 2 * (network(target) - source) for network, source in zip(networks, sources)]
+
+    def similarity(picture):
+        return sum((goal - network(picture)).norm() / goal.norm() for network, goal in zip(networks, goals))
+
+    return similarity
+
+
+def fawkes_v03(photo, target, networks, threshold=0.008, steps=500, rate=10.0, penalty=1e9, epsilon=1e-8, start=1e-6, decay=0.8):
+    """Fawkes v0.3 towards a target picture; the defaults are its mode "high".
+
+    The iterate with the smallest feature term wins, whatever its DSSIM: only the penalty holds the budget.
+    """
+    base = to_tanh(photo)
+    source = from_tanh(base)  # the attack knows the photo only after this round trip
+    similarity_of = v03_similarity(source, from_tanh(to_tanh(target)), networks)
+    modifier = torch.full_like(photo, start)
+    optimiser, trace = Adadelta(epsilon), []
+    best, best_picture = math.inf, None
+    for k in range(steps + 1):
+        modifier.requires_grad_()
+        picture = from_tanh(base + modifier)
+        distance, similarity = dssim(picture, source), similarity_of(picture)
+        loss = penalty * over_budget(distance, threshold) + similarity
+        trace.append(Row(k, loss.item(), distance.item(), similarity.item()))
+        if k > 0 and trace[k].similarity < best:  # the start itself never competes
+            best, best_picture = trace[k].similarity, picture.detach()
+        if k == steps:
+            break
+        modifier = optimiser.step(modifier.detach(), gradient_of(loss, modifier), rate)
+        if k != 0 and steps >= 3 and k % (steps // 3) == 0:
+            rate *= decay
+    if best_picture is None:  # no number ever came out
+        return Result(photo.clone(), "infeasible", trace, similarity_of)
+    return Result(best_picture.clamp(0, 1), "ok", trace, similarity_of)
+
+
+# ---- Fawkes v1.0
+
+def v10_similarity(photo, networks):
+    """The sum over networks of |F(x') - F(x)|^2 / |F(x)|, embeddings of length one."""
+    with torch.no_grad():
+        sources = [unit(network(photo)) for network in networks]
+
+    def similarity(picture):
+        moves = [unit(network(picture)) - source for network, source in zip(networks, sources)]
+        return sum((move**2).sum() / source.norm() for move, source in zip(moves, sources))
+
+    return similarity
+
+
+class Weight:
+    """The weight of v1.0's feature term, which reacts to the DSSIM of each iterate.
+
+    It doubles while the budget is clearly kept and halves while it is clearly exceeded. Coming straight from the other side it
+    starts again at 1; near the budget, or past its range (128 doubles once more, 256 does not), it goes back to 1 as well.
+    """
+
+    def __init__(self):
+        self.value, self.side = 1.0, "under"
+
+    def react(self, distance, threshold):
+        if distance <= 0.9 * threshold and self.value <= 129:
+            self.value = 1.0 if self.side == "over" else self.value * 2
+            self.side = "under"
+        elif distance >= 1.1 * threshold and self.value >= 1 / 129:
+            self.value = 1.0 if self.side == "under" else self.value / 2
+            self.side = "over"
+        else:
+            self.value, self.side = 1.0, "neither"
+
+
+def fawkes_v10(photo, networks, threshold=0.017, steps=150, rate=15.0, penalty=1e6, epsilon=1e-7, clip=15.0, start=1e-4, sign_step=0.01):
+    """Fawkes v1.0 away from the photo's own embedding; the defaults are its mode "high" of April 2021.
+
+    start is a number, or a tensor like the photo, in tanh space; clip is in grey levels of 0..255.
+    Each iterate is measured before its step, so the picture after the last step is never looked at.
+    """
+    base = to_tanh(photo)
+    source = from_tanh(base)
+    similarity_of = v10_similarity(source, networks)
+    modifier = start.clone() if torch.is_tensor(start) else torch.full_like(photo, start)
+    optimiser, weight, trace = Adadelta(epsilon), Weight(), []
+    best, best_picture = 0.0, None
+    for k in range(steps):
+        modifier.requires_grad_()
+        picture = source + torch.clamp(from_tanh(base + modifier) - source, -clip / 255, clip / 255)
+        distance, similarity = dssim(picture, source), similarity_of(picture)
+        loss = penalty * over_budget(distance, threshold) - weight.value * similarity
+        trace.append(Row(k, loss.item(), distance.item(), similarity.item()))
+        if trace[k].dssim <= 1.1 * threshold and trace[k].similarity > best:
+            best, best_picture = trace[k].similarity, picture.detach()
+        gradient = gradient_of(loss, modifier)
+        modifier = optimiser.step(modifier.detach(), gradient, rate)
+        if k == 0:  # one jolt, after which Adadelta begins without memory
+            modifier = modifier - sign_step * gradient.sign()
+            optimiser = Adadelta(epsilon)
+        weight.react(trace[k].dssim, threshold)
+    return v10_choice(photo, best, best_picture, picture.detach(), trace, similarity_of)
+
+
+def v10_choice(photo, best, best_picture, last_picture, trace, similarity_of):
+    """A weak best gives way to the last iterate where that one moved further at a DSSIM below .015, whatever the threshold."""
+    if best < 0.3 and trace[-1].dssim < 0.015 and trace[-1].similarity > best:
+        return Result(last_picture.clamp(0, 1), "last-iterate", trace, similarity_of)
+    if best_picture is None:  # the original would write a black picture here
+        return Result(photo.clone(), "infeasible", trace, similarity_of)
+    return Result(best_picture.clamp(0, 1), "ok", trace, similarity_of)
+
+
+# ---- LowKey
+
+def blur(pixels):
+    """LowKey's 7x7 Gaussian of sigma 3; the border is mirrored without repeating its outermost pixel."""
+    padded = functional.pad(pixels, (3, 3, 3, 3), mode="reflect")
+    return functional.conv2d(padded, gaussian(7, 3.0, pixels), groups=3)
+
+
+def flip_feature(network, pixels):
+    """The sum of the embeddings of the picture and of its mirror image, at length one."""
+    return unit(network(pixels) + network(pixels.flip(3)))
+
+
+def lowkey_similarity(photo, networks):
+    """The mean over networks, over {blurred, plain} and over dimensions of (f - v)^2 / |v|. Both views of a network are held
+    against v, the feature of the photo as it is, not blurred."""
+    with torch.no_grad():
+        sources = [flip_feature(network, photo) for network in networks]
+
+    def similarity(picture):
+        views = [blur(picture), picture]
+        pairs = [(flip_feature(network, view), source) for network, source in zip(networks, sources) for view in views]
+        return sum(((feature - source) ** 2).mean() / source.norm() for feature, source in pairs) / len(pairs)
+
+    return similarity
+
+
+def lowkey(photo, networks, start_noise, step=0.0025, steps=50, similarity_weight=0.05, distance=dssim):
+    """LowKey with one start: signed steps up J = feature term - similarity_weight * distance, taken in pixels.
+
+    There is no projection; the picture is clamped once, at the end. The last iterate is the result. The trace's loss is -J, and
+    all its rows, the last one too, are measured on the picture that is not clamped.
+    distance(photo, picture) stands where LowKey has LPIPS.
+    """
+    similarity_of = lowkey_similarity(photo, networks)
+    picture, trace = photo + start_noise, []
+    for k in range(steps + 1):
+        picture.requires_grad_()
+        similarity = similarity_of(picture)
+        loss = similarity_weight * distance(photo, picture) - similarity
+        trace.append(Row(k, loss.item(), dssim(photo, picture).item(), similarity.item()))
+        if k < steps:
+            picture = picture.detach() - step * gradient_of(loss, picture).sign()
+    return Result(picture.detach().clamp(0, 1), "ok", trace, similarity_of)

@@ -1,0 +1,159 @@
+// The parts of Fawkes against TensorFlow's and Keras's own numbers (tests/reference/fixtures), whom v0.3 aims at, who leaves a batch.
+#include "attacks/fawkes.hpp"
+#include "attacks/search.hpp"
+#include "facepoison/npy.hpp"
+#include "facepoison/similarity.hpp"
+#include "support/support.hpp"
+
+namespace facepoison::testing {
+namespace {
+
+torch::Tensor fixture(const std::string& name) { return read_npy(fs::path(FACEPOISON_ROOT) / "tests/reference/fixtures" / (name + ".npy")); }
+
+TEST(FawkesParts, DssimIsTensorflows) {
+  const auto pairs = fixture("dssim-pairs"), expected = fixture("dssim"), slopes = fixture("dssim-gradient");
+  for (std::int64_t i = 0; i < pairs.size(0); ++i) {
+    const auto a = pairs[i][0].unsqueeze(0).clone().requires_grad_(true), b = pairs[i][1].unsqueeze(0);
+    const auto found = dssim(a, b);
+    EXPECT_NEAR(found.item<double>(), expected.flatten()[i].item<double>(), 1e-5);
+    EXPECT_TRUE(at::allclose(gradient(found.sum(), a)[0], slopes[i], 1e-3, 2e-6));
+  }
+}
+
+TEST(FawkesParts, AdadeltaIsKerassAndTensorflows) {
+  const auto start = fixture("adadelta-start"), slopes = fixture("adadelta-gradients");
+  for (const bool keras : {true, false}) {
+    const auto expected = fixture(keras ? "adadelta-keras" : "adadelta-tf1");
+    auto parameter = start.clone();
+    Adadelta adadelta(parameter);
+    double rate = keras ? 15 : 10;
+    for (std::int64_t i = 0; i < slopes.size(0); ++i) {
+      parameter = parameter - rate * adadelta.step(slopes[i], keras ? 1e-7 : 1e-8);
+      EXPECT_TRUE(at::allclose(parameter, expected[i], 1e-5, 1e-7)) << "step " << i;
+      if (!keras) rate *= 0.8;
+    }
+  }
+}
+
+TEST(FawkesParts, TanhSpaceHoldsEveryGreyLevel) {
+  const auto levels = torch::arange(256, torch::kFloat32).div(255).view({1, 1, 16, 16});
+  EXPECT_LT((from_tanh(to_tanh(levels)) - levels).abs().max().item<float>(), 1e-4);
+}
+
+TEST(FawkesSearch, KeepsTheBestFeasibleAndLetsThePatientOnesGo) {
+  const auto pixels = torch::zeros({3, 3, 2, 2});
+  Search search(pixels, 2);
+  auto state = torch::arange(3, torch::kFloat32);
+  const auto picture = [](std::vector<float> values) { return torch::tensor(values).view({-1, 1, 1, 1}).expand({-1, 3, 2, 2}).contiguous(); };
+  const auto some = torch::zeros({3});
+  search.note(some, some, some);
+  search.offer(0, picture({.1f, .2f, .3f}), torch::tensor({1.f, 1.f, 1.f}), torch::tensor({true, true, false}));
+  EXPECT_TRUE(search.go_on(1, {&state}));
+  search.note(torch::tensor({0.f, std::nanf(""), 0.f}), some, some);  // the second photo breaks down
+  search.offer(1, picture({.4f, .5f, .6f}), torch::tensor({.5f, std::nanf(""), 2.f}), torch::tensor({true, true, true}));
+  EXPECT_TRUE(search.go_on(2, {&state}));
+  EXPECT_TRUE(torch::equal(search.here, torch::tensor({2}, torch::kInt64))) << "the first photo's best is two steps old";
+  EXPECT_TRUE(torch::equal(state, torch::tensor({2.f})));
+  const auto one = torch::zeros({1});
+  search.note(one, one, one);
+  search.offer(2, picture({.7f}), torch::tensor({3.f}), torch::tensor({true}));
+  EXPECT_TRUE(search.go_on(3, {&state}));
+  search.note(one / 0, one, one);
+  EXPECT_FALSE(search.go_on(4, {&state})) << "nobody is left";
+  EXPECT_TRUE(torch::equal(search.pictures.select(1, 0).select(1, 0).select(1, 0), torch::tensor({.1f, .2f, .7f})));
+  EXPECT_EQ(search.iterations(), (std::vector<std::int64_t>{2, 2, 4}));
+  const auto trace = search.trace();
+  EXPECT_EQ(trace.sizes(), (std::vector<std::int64_t>{4, 3, 3}));
+  EXPECT_TRUE(trace[2][1].isnan().all().item<bool>());
+}
+
+// An album of "me" at the origin; thirty others, each two photos at a distance of their number.
+struct Crowd {
+  std::vector<Photo> album, everybody;
+  Crowd() {
+    for (int i = 0; i < 3; ++i) album.push_back(photo("me", i));
+    everybody = album;
+    for (int person = 1; person <= 30; ++person)
+      for (int i = 0; i < 2; ++i) everybody.push_back(photo(concat(person < 10 ? "p0" : "p", person), i));
+    everybody.back().split = "test";  // nobody's test photos are aimed at
+  }
+  static Photo photo(const std::string& person, int i) { return Photo{.id = concat(person, "/", i), .person = person, .split = "train"}; }
+};
+
+torch::Tensor embed_by_number(std::span<const Photo> photos, const FeatureExtractor&) {
+  auto rows = torch::zeros({static_cast<std::int64_t>(photos.size()), 2});
+  for (std::size_t i = 0; i < photos.size(); ++i)
+    if (photos[i].person != "me") rows[static_cast<std::int64_t>(i)][0] = std::stod(photos[i].person.substr(1));
+  return rows;
+}
+
+class FawkesTargets : public ::testing::Test {
+ protected:
+  void SetUp() override { setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1); }
+  void TearDown() override { unsetenv("FACEPOISON_HOME"); }
+  std::vector<Photo> choose(Seed seed, Json extra = Json::object(), const Crowd& crowd = {}) {
+    Json request = {{"preset", "fawkes-v0.3-low"}, {"surrogates", {write_tiny_extractor(folder_.path).string()}}};
+    request.update(extra);
+    ArtifactStore store(folder_ / "store");
+    return make_attack(request, {})->companions(crowd.album, crowd.everybody, seed, embed_by_number, store);
+  }
+  TempFolder folder_;
+};
+
+TEST_F(FawkesTargets, AreOneOfTheFarthestTenthForTheWholeAlbum) {
+  std::set<std::string> seen;
+  for (Seed seed = 0; seed < 20; ++seed) {
+    const auto chosen = choose(seed);
+    ASSERT_EQ(chosen.size(), 3u);
+    for (const auto& photo : chosen) {
+      EXPECT_EQ(photo.person, chosen.front().person);
+      EXPECT_NE(photo.split, "test");
+    }
+    seen.insert(chosen.front().person);
+  }
+  EXPECT_EQ(seen, (std::set<std::string>{"p28", "p29", "p30"}));
+}
+
+TEST_F(FawkesTargets, AreDrawnAgainForEachPhotoWhereAsked) {
+  std::set<std::string> seen;
+  for (Seed seed = 0; seed < 5; ++seed)
+    for (const auto& photo : choose(seed, {{"target_per", "photo"}})) seen.insert(photo.person);
+  EXPECT_GT(seen.size(), 1u);
+}
+
+TEST_F(FawkesTargets, NeedSomebodyElse) {
+  Crowd alone;
+  alone.everybody = alone.album;
+  const auto error = caught([&] { choose(0, Json::object(), alone); });
+  EXPECT_EQ(error.code, Exit::input);
+  EXPECT_TRUE(contains(error.message, "\"targets\"")) << error.message;
+}
+
+TEST(FawkesV10, KeepsTheCleanPhotoWhereNothingIsFeasible) {
+  setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1);
+  const TempFolder folder;
+  const Faces faces = drawn_faces(2, 48, false);
+  // A start that is out of budget at once, and no rescue.
+  const auto attack = make_attack({{"preset", "fawkes-v1.0-low"}, {"surrogates", {write_tiny_extractor(folder.path).string()}}, {"steps", 1}, {"start_size", 0.5}, {"clip", 255}, {"rescue", false}}, {});
+  const auto out = attack->perturb(faces, 0);
+  EXPECT_EQ(out.status, (std::vector<std::string>{"infeasible", "infeasible"}));
+  EXPECT_TRUE(torch::equal(out.pixels, faces.pixels));
+  unsetenv("FACEPOISON_HOME");
+}
+
+TEST(FawkesV10, KeepsItsPromiseInTheWrittenPixels) {
+  setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1);
+  const TempFolder folder;
+  const Faces faces = drawn_faces(4, 64, false);
+  const auto attack = make_attack({{"preset", "fawkes-v1.0-mid"}, {"surrogates", {write_tiny_extractor(folder.path).string()}}}, {});
+  const auto out = attack->perturb(faces, 0);
+  const auto change = (out.pixels - faces.pixels).abs().max().item<double>() * 255;
+  EXPECT_LE(change, 16.01) << "15 grey levels, and one of rounding";
+  EXPECT_GT(change, 2);
+  EXPECT_LE(dssim(out.pixels, faces.pixels).max().item<double>(), 1.02 * 1.1 * 0.012);
+  for (const double similarity : out.similarity) EXPECT_GT(similarity, 0);
+  unsetenv("FACEPOISON_HOME");
+}
+
+}  // namespace
+}  // namespace facepoison::testing

@@ -1,0 +1,99 @@
+// Perturbed photos of another tool: who is paired with whom, and that they are aligned as the clean photos were.
+#include "facepoison/prepare.hpp"
+#include "facepoison/stages.hpp"
+#include "support/support.hpp"
+
+namespace facepoison::testing {
+namespace {
+
+class FilesAttack : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1);
+    draw_people(folder_ / "photos", 2, 3, 96);
+    std::string landmarks = "id,a,b,c,d,e,f,g,h,i,j\n";
+    for (const auto* photo : {"p00/v0", "p00/v1", "p00/v2", "p01/v0", "p01/v1", "p01/v2"}) landmarks += concat(photo, ".png,30,36,64,38,47,55,33,70,61,72\n");
+    write_file(folder_ / "photos/landmarks.csv", landmarks);
+    ArtifactStore store(folder_ / "store");
+    dataset_ = prepare(scan_photos(folder_ / "photos"), folder_ / "dataset", {}, store);
+    fs::create_directories(folder_ / "cloaks");
+  }
+  void TearDown() override { unsetenv("FACEPOISON_HOME"); }
+
+  // What a tool wrote for a photo: `name` below the cloaks' folder.
+  void put(const std::string& photo, const std::string& name, int side = 96) {
+    const Image image = decode_image(read_file(folder_ / "photos" / photo), Exif::ignore);
+    write_file(folder_ / "cloaks" / name, encode_png(resize_image(image, side, side)));
+  }
+  void put_all(const std::string& suffix, int side = 96) {
+    for (const auto& photo : dataset_.photos) put(photo.source, photo.person + "/face/" + fs::path(photo.source).stem().string() + suffix + ".png", side);
+  }
+  Album run(Json extra = Json::object()) {
+    Json request = {{"preset", "files"}, {"folder", (folder_ / "cloaks").string()}};
+    request.update(extra);
+    ArtifactStore store(folder_ / "store");
+    return perturb(dataset_.photos, dataset_.photos, *make_attack(request, {}), 0, {}, store);
+  }
+
+  TempFolder folder_;
+  Dataset dataset_;
+};
+
+TEST_F(FilesAttack, GivesTheCleanCanvasForUnchangedPhotos) {
+  put_all("_high_cloaked");
+  const Album album = run();
+  ASSERT_EQ(album.photos.size(), 6u);
+  for (std::size_t i = 0; i < 6; ++i) {
+    EXPECT_EQ(album.photos[i].sha256, dataset_.photos[i].sha256) << album.photos[i].id;
+    EXPECT_EQ(album.budget[i].linf, 0);
+    EXPECT_EQ(album.budget[i].status, "ok");
+  }
+}
+
+TEST_F(FilesAttack, MovesTheLandmarksWithThePicturesSize) {
+  put_all("_cloaked", 192);
+  for (const auto& row : run().budget) EXPECT_GT(row.psnr, 30) << row.id;
+}
+
+TEST_F(FilesAttack, ListsWhatIsMissingAndKeepsItCleanOnlyWhereAsked) {
+  put_all("_attacked");
+  fs::remove(folder_ / "cloaks/p01/face/v1_attacked.png");
+  put("p00/v0.png", "p00/face/zz_attacked.png");  // left over: of no photo
+  const auto error = caught([&] { run(); });
+  EXPECT_EQ(error.code, Exit::input);
+  EXPECT_TRUE(contains(error.message, "1 of 6 photos")) << error.message;
+  EXPECT_TRUE(contains(error.message, "p01/v1.png")) << error.message;
+  const Album album = run({{"missing", "keep"}});
+  EXPECT_EQ(album.budget[4].id, "p01/v1.png");
+  EXPECT_EQ(album.budget[4].status, "missing");
+  EXPECT_EQ(album.photos[4].sha256, dataset_.photos[4].sha256);
+  EXPECT_EQ(album.budget[3].status, "ok");
+}
+
+TEST_F(FilesAttack, AsksWhichOfTwo) {
+  put_all("_attacked");
+  put_all("_small", 48);
+  EXPECT_TRUE(contains(caught([&] { run(); }).message, "\"suffix\" says which"));
+  EXPECT_EQ(run({{"suffix", "_attacked"}}).budget[0].linf, 0);
+  EXPECT_EQ(caught([&] { run({{"suffix", "_evil"}}); }).code, Exit::usage);
+}
+
+TEST_F(FilesAttack, RefusesAPictureThatIsNone) {
+  put_all("_cloaked");
+  write_file(folder_ / "cloaks/p00/face/v2_cloaked.png", "<html>404</html>");
+  const auto error = caught([&] { run(); });
+  EXPECT_EQ(error.code, Exit::input);
+  EXPECT_TRUE(contains(error.message, "v2_cloaked.png")) << error.message;
+}
+
+TEST_F(FilesAttack, TakesPerturbedCanvasesAsTheyAre) {
+  for (const auto& photo : dataset_.photos) {
+    const auto name = photo.path.stem().string() + "_cloaked.png";  // v0.png_cloaked.png
+    fs::create_directories(folder_ / "cloaks" / photo.person);
+    fs::copy_file(photo.path, folder_ / "cloaks" / photo.person / name);
+  }
+  for (const auto& row : run({{"of", "canvas"}}).budget) EXPECT_EQ(row.linf, 0) << row.id;
+}
+
+}  // namespace
+}  // namespace facepoison::testing
