@@ -84,6 +84,20 @@ TEST_F(E2eCommands, IdentifyRefusesAPhotoOnBothSides) {
   EXPECT_TRUE(contains(outcome.err, "p00/v0.png is on both sides")) << outcome.err;
 }
 
+TEST_F(E2eCommands, PerturbTracesEveryStepOfEveryPhoto) {
+  for (const std::string again : {"", "2"}) {  // made, and found in the store
+    const auto outcome = run(concat("perturb dataset --attack fawkes-v0.3-min --surrogates ./tiny.json --set steps=5 --people p01 --trace trace", again, ".csv -o out", again));
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+  }
+  const Table trace = read_csv(folder_ / "trace.csv"), budget = read_csv(folder_ / "out/budget.csv");
+  EXPECT_EQ(trace.columns, (std::vector<std::string>{"id", "iteration", "loss", "dssim", "similarity"}));
+  EXPECT_EQ(trace.rows.size(), 6 * budget.rows.size()) << "the start and five steps";
+  EXPECT_EQ(text(trace.rows[5][1]), "5");
+  EXPECT_EQ(text(budget.rows[0][3]), "5");
+  EXPECT_LT(as_number(budget.rows[0][8], "similarity"), as_number(trace.rows[0][4], "similarity")) << "nearer to the target than at the start";
+  EXPECT_EQ(read_file(folder_ / "trace.csv"), read_file(folder_ / "trace2.csv"));
+}
+
 TEST_F(E2eCommands, PerturbGivesAWholeDataSetAgain) {
   const auto outcome = run("perturb dataset --attack noise --people p01,p02 -o noisy");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
@@ -100,13 +114,15 @@ TEST_F(E2eCommands, PerturbGivesAWholeDataSetAgain) {
     changed += chosen;
   }
   const Table budget = read_csv(folder_ / "noisy/budget.csv");
-  EXPECT_EQ(budget.columns, (std::vector<std::string>{"id", "attack", "status", "linf", "l2", "psnr", "dssim"}));
+  EXPECT_EQ(budget.columns, (std::vector<std::string>{"id", "attack", "status", "iterations", "linf", "l2", "psnr", "dssim", "similarity"}));
   EXPECT_EQ(budget.rows.size(), changed);
   for (const auto& row : budget.rows) {
-    EXPECT_EQ(text(row[3]), "8");
-    EXPECT_NEAR(as_number(row[5], "psnr"), 20 * std::log10(255.0 / 8), 0.7) << "every pixel moved by 8, but for those at the range's ends";
+    EXPECT_EQ(text(row[4]), "8");
+    EXPECT_EQ(text(row[8]), "") << "noise has no measure of its own";
+    EXPECT_NEAR(as_number(row[6], "psnr"), 20 * std::log10(255.0 / 8), 0.7) << "every pixel moved by 8, but for those at the range's ends";
   }
   EXPECT_EQ(run("perturb dataset --attack noise --people nobody -o x").code, 2);
+  EXPECT_EQ(run("perturb dataset --attack noise --set epsillon=1 -o x").code, 2);
   EXPECT_EQ(run("perturb dataset --attack noise -o dataset").code, 2);
 }
 

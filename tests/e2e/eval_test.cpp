@@ -149,7 +149,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Mistake{"unknown_attack_key", "attacks=[{\"preset\":\"noise\",\"epsilom\":1}]", "did you mean \"epsilon\"", 2},
                       Mistake{"too_many_protected", "protected=6", "1 to 5", 2}, Mistake{"unknown_person", "protected=[\"p0\"]", "no person \"p0\"", 2},
                       Mistake{"no_such_folder", "dataset=nowhere", "no such folder", 3}, Mistake{"attack_twice", "attacks=[\"none\",\"none\"]", "named twice", 2},
-                      Mistake{"seed_of_the_wrong_type", "seed=x", "expected a whole number", 2}, Mistake{"precision", "precision=fp8", "one of fp32, bf16", 2}),
+                      Mistake{"seed_of_the_wrong_type", "seed=x", "expected a whole number", 2}, Mistake{"tf32_on_the_cpu", "precision=tf32' --set 'device=cpu", "is CUDA's", 2}, Mistake{"precision", "precision=fp8", "one of fp32, tf32, bf16", 2}),
     [](const auto& info) { return info.param.name; });
 
 TEST_F(E2eEval, AModelThatIsNotWhatItsCardSaysIsExit4) {
