@@ -32,6 +32,7 @@ struct Card {
   const std::string& order() const { return style_year.empty() ? released : style_year; }
   // For tables: the release, or "2018 style" of a stand-in.
   std::string release() const { return style_year.empty() ? released : style_year + " style"; }
+  std::string how_to_get() const;  // the command that puts its weights there, or ""
   Json contract() const;        // what decides the embedding besides the weights: part of every cache key
 };
 

@@ -13,6 +13,7 @@ struct Experiment {
   std::vector<std::size_t> train, test;           // rows of the data set
   std::vector<std::string> eligible, protected_people;  // by name; in the order of the draw
   std::vector<std::shared_ptr<const FeatureExtractor>> extractors;  // by release
+  std::vector<Card> absent;         // extractors that were skipped, since their weights are not on this machine
   std::vector<std::shared_ptr<const Attack>> attacks;
   std::vector<Json> classifiers;    // see make_classifier
   Seed seed = 0;
@@ -21,7 +22,7 @@ struct Experiment {
 };
 
 // Config keys: dataset (a data set, or a folder of photos, which is prepared into the store first), protected ("all" | K | [names]), extractors, attacks, classifiers, seed, device, precision,
-// prepare (an object of PrepareOptions' keys, for a folder of photos). `overrides` are KEY=VALUE; KEY may be dotted;
+// absent ("refuse", or "skip" extractors whose weights are not here), prepare (an object of PrepareOptions' keys, for a folder of photos). `overrides` are KEY=VALUE; KEY may be dotted;
 // VALUE is JSON where it parses, else a text. Paths in the config are from its folder, in overrides from the working
 // folder. Throws Error(usage | input | model).
 Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model, ArtifactStore& store);

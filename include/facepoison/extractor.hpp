@@ -23,11 +23,15 @@ class FeatureExtractor {
   // A view to an embedding: channel order, scaling and flip averaging as on the card, then the network.
   torch::Tensor embed_view(const torch::Tensor& view) const;
 
+  // As embed(), as if another contract stood on the card: to find out which mistake explains a difference.
+  torch::Tensor embed_as(const Card& contract, const Faces& faces) const;
+
   const Card& card() const { return card_; }
   // What decides an embedding, for cache keys: contract, weights, precision, kind of device.
   virtual Json identity() const = 0;
 
  private:
+  torch::Tensor run(const Card& contract, const torch::Tensor& view) const;
   virtual torch::Tensor forward(const torch::Tensor& prepared) const = 0;  // N×3×side×side, as the network wants it
   Card card_;
 };

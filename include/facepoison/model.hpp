@@ -2,15 +2,12 @@
 #pragma once
 #include <torch/script.h>
 
-#include "facepoison/files.hpp"
+#include "facepoison/home.hpp"
 
 namespace facepoison {
 
 // "auto" (the first CUDA device, else the CPU), "cpu", "cuda", "cuda:N". Throws Error(device) saying what was found.
 torch::Device parse_device(const std::string& name);
-
-// models/<file> of the project, or, with a slash in `file`, a path from `card_folder`.
-fs::path model_path(const std::string& file, const fs::path& card_folder);
 
 struct ModelFile {
   fs::path path;
@@ -18,8 +15,9 @@ struct ModelFile {
 };
 
 // Checks that model_path() is there, is not an HTML page, and has the hash that its card names (`expected`) or, where
-// the card names none, the hash that its conversion wrote to models/<stem>.json. `trust` accepts a file without any hash. Throws Error(model) saying which and what to do.
-ModelFile verify_model(const std::string& file, const fs::path& card_folder, const std::string& expected, bool trust);
+// the card names none, the hash that its conversion wrote to models/<stem>.json. `trust` accepts a file without any hash. Throws Error(model) saying which
+// and what to do; `how_to_get` is the command that makes the file.
+ModelFile verify_model(const std::string& file, const fs::path& card_folder, const std::string& expected, bool trust, const std::string& how_to_get = "");
 
 // Loads it in evaluation mode, weights channels_last and, for bf16, cast; parameters need no gradient. Whoever calls the
 // module turns graph optimisation off (a GraphOptimizerEnabledGuard, a setting of each thread), so that the first call

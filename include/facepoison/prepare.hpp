@@ -28,6 +28,13 @@ Dataset prepare(const PhotoFolder& folder, const fs::path& output, const Prepare
 // As PIL's default resize, which the reference code uses: bicubic, antialiased, the aspect ratio given up.
 Image squash(const Image& image, int side);
 
+// A face on its canvas, and its landmarks there.
+struct AlignedFace {
+  Image canvas;
+  Landmarks landmarks;
+};
+AlignedFace align_face(const Image& image, const Landmarks& landmarks, int side);
+
 // The landmarks of the face that fills most of the picture's middle. Throws Error(input) where there is none.
 Landmarks find_face(const FaceDetector& detector, const Image& image);
 

@@ -20,12 +20,13 @@ Action eval_command(CLI::App& app) {
   struct Options {
     std::string config, run_folder;
     std::vector<std::string> overrides;
-    bool dry_run = false, trust_model = false;
+    bool dry_run = false, strict = false, trust_model = false;
   };
   const auto o = std::make_shared<Options>();
   app.add_option("-c,--config", o->config, "the experiment, JSON")->required();
   app.add_option("--set", o->overrides, "KEY=VALUE over the config's; VALUE is JSON, else a text")->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_flag("--dry-run", o->dry_run, "check everything and print what would be run");
+  app.add_flag("--strict", o->strict, "an extractor whose weights are missing is an error, where the config would skip it");
   app.add_option("--run-dir", o->run_folder, "default: runs/<config's name>/<hash>/, with a link latest beside it");
   app.add_flag("--trust-model", o->trust_model, "run a model file whose sha256 nobody pinned (it is code)");
   const auto output = std::make_shared<OutputOptions>(app, "markdown");
@@ -33,6 +34,7 @@ Action eval_command(CLI::App& app) {
   return [o, output, store] {
     parse_format(output->format);
     auto artifacts = store->open();
+    if (o->strict) o->overrides.push_back("absent=refuse");
     const Experiment experiment = read_experiment(o->config, o->overrides, o->trust_model, artifacts);
     if (o->dry_run) {
       output->write(plan(experiment));

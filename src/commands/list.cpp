@@ -10,7 +10,7 @@ namespace {
 // "yes", or the first reason why not.
 std::string presence(const Card& card) {
   try {
-    verify_model(card.file, card.path.parent_path(), card.sha256, false);
+    verify_model(card.file, card.path.parent_path(), card.sha256, false, card.how_to_get());
     return "yes";
   } catch (const Error& error) {
     return concat("no: ", error.what());

@@ -23,6 +23,10 @@ fs::path resolve_card(const std::string& name_or_path, const fs::path& folder) {
   return project_home() / folder / (name_or_path + ".json");
 }
 
+fs::path model_path(const std::string& file, const fs::path& card_folder) {
+  return file.find('/') == std::string::npos ? project_home() / "models" / file : (card_folder / file).lexically_normal();
+}
+
 std::vector<std::string> names_in(const fs::path& folder) {
   std::vector<std::string> names;
   std::error_code error;

@@ -47,15 +47,11 @@ torch::Device parse_device(const std::string& name) {
   return torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
-fs::path model_path(const std::string& file, const fs::path& card_folder) {
-  return file.find('/') == std::string::npos ? project_home() / "models" / file : (card_folder / file).lexically_normal();
-}
-
-ModelFile verify_model(const std::string& file, const fs::path& card_folder, const std::string& expected, bool trust) {
+ModelFile verify_model(const std::string& file, const fs::path& card_folder, const std::string& expected, bool trust, const std::string& how_to_get) {
   ModelFile model;
   model.path = model_path(file, card_folder);
   if (!fs::exists(model.path))
-    throw Error(Exit::model, concat("no such model: ", model.path.string(), "; scripts/fetch_models.py ", fs::path(file).stem().string(), " fetches it where a registry ships it"));
+    throw Error(Exit::model, concat("no such model: ", model.path.string(), how_to_get.empty() ? "" : "; to get it: " + how_to_get));
   const auto start = first_bytes(model.path);
   if (const auto first = start.find_first_not_of(" \t\r\n"); first != std::string::npos && start[first] == '<')
     throw Error(Exit::model, concat(model.path.string(), " is an HTML page, not a model: the download went wrong"));

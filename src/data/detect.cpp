@@ -198,7 +198,7 @@ ModelFile find_network() {
   const Json card = read_json(card_path);
   if (!card.is_object() || !card.contains("file") || !card["file"].is_string())
     throw Error(Exit::model, concat(card_path.string(), ": \"file\" must name the detector's network"));
-  return verify_model(card["file"], card_path.parent_path(), card.value("sha256", ""), false);
+  return verify_model(card["file"], card_path.parent_path(), card.value("sha256", ""), false, "scripts/fetch_models.py " + card_path.stem().string());
 }
 
 }  // namespace

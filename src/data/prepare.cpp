@@ -60,13 +60,10 @@ Json prepare_photo(const Context& context, const PhotoFile& photo, const std::st
       canvas = squash(image, context.options.canvas);
     } else {
       const auto landmarks = find_landmarks(context, photo, image, context.folder.box_of(photo, source_sha256));
-      const auto to_canvas = fit_similarity(landmarks, canvas_landmarks());
-      canvas = warp_image(image, to_canvas, context.options.canvas);
-      for (const auto& p : landmarks) {
-        const Point q = to_canvas.apply(p);
-        row["landmarks"].push_back({q.x, q.y});
-        row["source_landmarks"].push_back({p.x, p.y});
-      }
+      auto face = align_face(image, landmarks, context.options.canvas);
+      canvas = std::move(face.canvas);
+      for (const auto& p : face.landmarks) row["landmarks"].push_back({p.x, p.y});
+      for (const auto& p : landmarks) row["source_landmarks"].push_back({p.x, p.y});
     }
     const std::string png = encode_png(canvas);
     write_file(canvas_path, png);
@@ -192,6 +189,13 @@ Image squash(const Image& image, int side) {
   const auto squashed = at::_upsample_bicubic2d_aa(bytes, {side, side}, false).permute({0, 2, 3, 1}).contiguous();
   const auto* data = squashed.data_ptr<std::uint8_t>();
   return {side, side, {data, data + squashed.numel()}};
+}
+
+AlignedFace align_face(const Image& image, const Landmarks& landmarks, int side) {
+  const auto to_canvas = fit_similarity(landmarks, canvas_landmarks());
+  AlignedFace face{warp_image(image, to_canvas, side), {}};
+  for (std::size_t i = 0; i < landmarks.size(); ++i) face.landmarks[i] = to_canvas.apply(landmarks[i]);
+  return face;
 }
 
 Landmarks find_face(const FaceDetector& detector, const Image& image) {

@@ -117,6 +117,7 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   const Json classifiers = spec.raw("classifiers", Json::array({"nearest"}));
   e.seed = static_cast<Seed>(spec.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 0));
   const auto device = spec.text("device", "auto"), precision = spec.choice("precision", {"fp32", "tf32", "bf16"}, "fp32");
+  const bool skip_absent = spec.choice("absent", {"refuse", "skip"}, "refuse") == "skip";
   PrepareOptions prepare_options;
   if (spec.has("prepare")) {
     Spec prepare = spec.object("prepare");
@@ -132,7 +133,12 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   for (const auto& wanted : e.classifiers) make_classifier(wanted);
   refuse_repeats(spec, "classifiers", e.classifiers, classifier_name);
   std::vector<Card> cards;
-  for (const auto& name : extractors) cards.push_back(read_card(name));
+  for (const auto& name : extractors) {
+    Card card = read_card(name);
+    const bool absent = skip_absent && !fs::exists(model_path(card.file, card.path.parent_path()));
+    (absent ? e.absent : cards).push_back(std::move(card));
+  }
+  if (cards.empty()) throw Error(Exit::model, concat(config.string(), ": none of its ", e.absent.size(), " extractors is on this machine; facepoison list extractors says how to get each"));
   refuse_repeats(spec, "extractors", cards, [](const Card& card) { return card.name; });
   std::stable_sort(cards.begin(), cards.end(), [](const Card& a, const Card& b) { return a.order() < b.order(); });
   if (!attacks.is_array()) spec.fail("attacks", concat("found ", attacks.dump(), ", expected a list of presets"));

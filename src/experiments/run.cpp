@@ -87,6 +87,8 @@ Json facts(const Experiment& e) {
     if (!card.style_name.empty())
       notes.push_back(concat(card.name, ": a small stand-in in the style of ", card.style_name, " (", card.style_year, "), never the published model; trained ", card.released));
   }
+  for (const auto& card : e.absent)
+    notes.push_back(concat(card.name, " (", card.release(), ") was skipped: its weights are not here", card.how_to_get().empty() ? "" : "; to get them: " + card.how_to_get()));
   for (const auto& attack : e.attacks) {
     for (const auto& note : attack->settings().notes) notes.push_back(note);
     std::string surrogates;

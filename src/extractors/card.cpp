@@ -18,6 +18,14 @@ fs::path card_path(const std::string& name_or_path) {
   return resolve_card(name_or_path, folders.front());
 }
 
+// What an exporter or a conversion left beside the weights: a golden embedding, where the card has none.
+void complete(Card& card) {
+  const fs::path record = model_path(card.file, card.path.parent_path()).replace_extension(".json");
+  if (!card.golden.empty() || !fs::exists(record) || record == card.path) return;
+  const Json found = read_json(record);
+  if (found.is_object() && found.contains("golden") && found["golden"].is_object()) card.golden = record.parent_path() / found["golden"].value("file", "");
+}
+
 std::array<double, 3> three(Spec& spec, const std::string& key) {
   const auto values = spec.numbers(key, 3);
   return {values[0], values[1], values[2]};
@@ -29,6 +37,11 @@ Json Card::contract() const {
   return {{"side", side}, {"template", template_name}, {"bgr", bgr}, {"scale", scale}, {"mean", mean}, {"std", std},
           {"interpolation", interpolation}, {"antialias", antialias}, {"resize", resize}, {"method", method},
           {"flip_averaging", flip_averaging}, {"dimension", dimension}};
+}
+
+std::string Card::how_to_get() const {
+  if (source.contains("package")) return "scripts/fetch_models.py " + name;
+  return source.value("export", "");
 }
 
 Card read_card(const std::string& name_or_path) {
@@ -77,6 +90,7 @@ Card read_card(const std::string& name_or_path) {
     golden.text("made_with", "");
   }
   spec.finish();
+  complete(card);
   return card;
 }
 

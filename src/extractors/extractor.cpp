@@ -45,23 +45,34 @@ torch::Tensor plain_view(const torch::Tensor& pixels, const Card& card) {
   return resized.narrow(2, (resized.size(2) - side) / 2, side).narrow(3, (resized.size(3) - side) / 2, side);
 }
 
-}  // namespace
-
-torch::Tensor FeatureExtractor::view(const Faces& faces) const {
-  const auto target = template_landmarks(card_.template_name, card_.side);
-  if (!faces.landmarks.defined() || !target) return plain_view(faces.pixels, card_);
-  const auto mode = card_.interpolation == "bilinear" ? 0 : card_.interpolation == "nearest" ? 1 : 2;
-  return at::grid_sampler(faces.pixels, sampling_grid(faces, *target, card_.side), mode, /*zeros outside*/ 0, /*align_corners*/ true);
+torch::Tensor view_under(const Card& card, const Faces& faces) {
+  const auto target = template_landmarks(card.template_name, card.side);
+  if (!faces.landmarks.defined() || !target) return plain_view(faces.pixels, card);
+  const auto mode = card.interpolation == "bilinear" ? 0 : card.interpolation == "nearest" ? 1 : 2;
+  return at::grid_sampler(faces.pixels, sampling_grid(faces, *target, card.side), mode, /*zeros outside*/ 0, /*align_corners*/ true);
 }
 
-torch::Tensor FeatureExtractor::embed_view(const torch::Tensor& view) const {
+// What the network receives.
+torch::Tensor prepared_under(const Card& card, const torch::Tensor& view) {
   const auto options = torch::TensorOptions(torch::kFloat32).device(view.device());
-  const auto mean = torch::tensor({card_.mean[0], card_.mean[1], card_.mean[2]}, options).view({1, 3, 1, 1});
-  const auto std = torch::tensor({card_.std[0], card_.std[1], card_.std[2]}, options).view({1, 3, 1, 1});
-  const auto ordered = card_.bgr ? view.flip(1) : view;
-  const auto prepared = ((ordered * card_.scale - mean) / std).contiguous(torch::MemoryFormat::ChannelsLast);
-  auto embedding = forward(prepared);
-  if (card_.flip_averaging) embedding = (embedding + forward(prepared.flip(3))) / 2;
+  const auto mean = torch::tensor({card.mean[0], card.mean[1], card.mean[2]}, options).view({1, 3, 1, 1});
+  const auto std = torch::tensor({card.std[0], card.std[1], card.std[2]}, options).view({1, 3, 1, 1});
+  return (((card.bgr ? view.flip(1) : view) * card.scale - mean) / std).contiguous(torch::MemoryFormat::ChannelsLast);
+}
+
+}  // namespace
+
+torch::Tensor FeatureExtractor::view(const Faces& faces) const { return view_under(card_, faces); }
+
+torch::Tensor FeatureExtractor::run(const Card& contract, const torch::Tensor& view) const {
+  const auto prepared = prepared_under(contract, view);
+  return contract.flip_averaging ? (forward(prepared) + forward(prepared.flip(3))) / 2 : forward(prepared);
+}
+
+torch::Tensor FeatureExtractor::embed_as(const Card& contract, const Faces& faces) const { return run(contract, view_under(contract, faces)); }
+
+torch::Tensor FeatureExtractor::embed_view(const torch::Tensor& view) const {
+  const auto embedding = run(card_, view);
   if (embedding.dim() != 2 || embedding.size(0) != view.size(0) || embedding.size(1) != card_.dimension)
     throw Error(Exit::model, concat(card_.name, ": the network gave the shape ", embedding.sizes(), " for ", view.size(0), " faces; its card says ", view.size(0), "×", card_.dimension));
   return embedding;

@@ -15,7 +15,7 @@ namespace {
 class TorchScriptExtractor final : public FeatureExtractor {
  public:
   TorchScriptExtractor(Card card, const RunOptions& options)
-      : FeatureExtractor(card), options_(options), file_(verify_model(card.file, card.path.parent_path(), card.sha256, options.trust_model)) {}
+      : FeatureExtractor(card), options_(options), file_(verify_model(card.file, card.path.parent_path(), card.sha256, options.trust_model, card.how_to_get())) {}
 
   Json identity() const override {
     return {{"contract", card().contract()}, {"weights", file_.sha256}, {"precision", precision_name(options_)},

@@ -80,7 +80,7 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
   spec.finish();
   c.loss = loss.record();
   if (c.loss["kind"] == "contrastive" && c.photos_per_person != 2) batch.fail("photos", concat("found ", c.photos_per_person, ", but the contrastive loss compares 2"));
-  const auto weights = verify_model(c.start.file, c.start.path.parent_path(), c.start.sha256, trust_model);
+  const auto weights = verify_model(c.start.file, c.start.path.parent_path(), c.start.sha256, trust_model, c.start.how_to_get());
   c.dataset = dataset_of(dataset, {}, store);
   choose_people(c, spec, wanted);
   if (c.people_per_batch > c.people.size()) batch.fail("people", concat("found ", c.people_per_batch, ", but only ", c.people.size(), " are trained on"));

@@ -1,0 +1,95 @@
+#include "facepoison/mistakes.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "facepoison/error.hpp"
+
+namespace facepoison {
+namespace {
+
+// One change of a contract. Of two changes of one kind the second would undo the first, so pairs are of different kinds.
+struct Change {
+  std::string kind, what;
+  std::function<void(Card&)> apply;
+};
+
+struct Scaling {
+  std::string formula;  // of a grey level x, 0 … 255
+  double scale;
+  std::array<double, 3> mean, std;
+};
+
+const std::vector<Scaling>& scalings() {
+  static const std::vector<Scaling> known = {
+      {"(x − 127.5)/127.5", 255, {127.5, 127.5, 127.5}, {127.5, 127.5, 127.5}},
+      {"(x − 127.5)/128", 255, {127.5, 127.5, 127.5}, {128, 128, 128}},
+      {"x/255", 1, {0, 0, 0}, {1, 1, 1}},
+      {"x as it is", 255, {0, 0, 0}, {1, 1, 1}},
+      {"ImageNet's mean and deviation", 1, {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}},
+      {"CLIP's mean and deviation", 1, {0.48145466, 0.4578275, 0.40821073}, {0.26862954, 0.26130258, 0.27577711}},
+      {"ImageNet's mean in BGR, x − [103.939, 116.779, 123.68]", 255, {103.939, 116.779, 123.68}, {1, 1, 1}},
+  };
+  return known;
+}
+
+// Equal but for float rounding: (pixel·scale − mean)/std as slope and intercept.
+bool same(const Card& card, const Scaling& other) {
+  for (std::size_t c = 0; c < 3; ++c)
+    if (std::abs(card.scale / card.std[c] - other.scale / other.std[c]) > 1e-6 || std::abs(card.mean[c] / card.std[c] - other.mean[c] / other.std[c]) > 1e-6) return false;
+  return true;
+}
+
+std::vector<Change> changes_of(const Card& card) {
+  std::vector<Change> changes;
+  changes.push_back({"channels", card.bgr ? "channels rgb" : "channels bgr", [](Card& c) { c.bgr = !c.bgr; }});
+  for (const auto& scaling : scalings())
+    if (!same(card, scaling)) changes.push_back({"scale", "scale " + scaling.formula, [scaling](Card& c) { c.scale = scaling.scale, c.mean = scaling.mean, c.std = scaling.std; }});
+  if (card.template_name != "none") changes.push_back({"alignment", "no alignment", [](Card& c) { c.template_name = "none"; }});
+  for (const std::string other : {"arcface-112", "dlib-150"})
+    if (card.template_name != "none" && card.template_name != other) changes.push_back({"alignment", "template " + other, [other](Card& c) { c.template_name = other; }});
+  for (const std::string other : {"bilinear", "bicubic", "nearest"})
+    for (const bool antialias : {false, true})
+      if ((other != card.interpolation || antialias != card.antialias) && !(antialias && other == "nearest"))
+        changes.push_back({"interpolation", concat("interpolation ", other, antialias ? ", antialiased" : ""), [other, antialias](Card& c) { c.interpolation = other, c.antialias = antialias; }});
+  changes.push_back({"resize", card.resize == "squash" ? "centre crop" : "squash", [](Card& c) { c.resize = c.resize == "squash" ? "centre-crop" : "squash"; }});
+  changes.push_back({"mirror", card.flip_averaging ? "no mirror averaging" : "mirror averaging", [](Card& c) { c.flip_averaging = !c.flip_averaging; }});
+  return changes;
+}
+
+}  // namespace
+
+std::vector<Mistake> usual_mistakes(const Card& card) {
+  const auto changes = changes_of(card);
+  std::vector<Mistake> mistakes;
+  const auto add = [&](const std::string& what, std::initializer_list<const Change*> applied) {
+    mistakes.push_back({what, card});
+    for (const auto* change : applied) change->apply(mistakes.back().contract);
+  };
+  for (const auto& change : changes) add(change.what, {&change});
+  for (std::size_t i = 0; i < changes.size(); ++i)
+    for (std::size_t j = i + 1; j < changes.size(); ++j)
+      if (changes[i].kind != changes[j].kind) add(concat(changes[i].what, ", ", changes[j].what), {&changes[i], &changes[j]});
+  return mistakes;
+}
+
+Table explain(const FeatureExtractor& extractor, const Faces& aligned, const Faces& whole, const torch::Tensor& reference) {
+  const c10::InferenceMode inference;
+  const auto wanted = reference.flatten().to(torch::kFloat64);
+  const std::string as_is = "none: the card as it is";
+  Table table{{"mistake", "cosine", "max_difference"}, {}, {}};
+  const auto add = [&](const std::string& what, const Card& contract) {
+    const auto found = extractor.embed_as(contract, contract.template_name == "none" ? whole : aligned).to(torch::kCPU, torch::kFloat64).flatten();
+    if (found.numel() != wanted.numel()) throw Error(Exit::input, concat("the reference has ", wanted.numel(), " numbers; ", extractor.card().name, " gives ", found.numel()));
+    table.add({what, at::cosine_similarity(found, wanted, 0).item<double>(), (found - wanted).abs().max().item<double>()});
+  };
+  add(as_is, extractor.card());
+  for (const auto& mistake : usual_mistakes(extractor.card())) add(mistake.what, mistake.contract);
+  // Of equals, the simplest: it was added first.
+  const auto rank = [](const std::vector<Cell>& row) { return std::round(std::get<double>(row[1]) * 1e7); };
+  std::stable_sort(table.rows.begin(), table.rows.end(), [&](const auto& a, const auto& b) { return rank(a) > rank(b); });
+  return table;
+}
+
+}  // namespace facepoison

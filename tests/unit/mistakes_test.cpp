@@ -1,0 +1,50 @@
+// Which mistake explains that two embeddings differ: each planted one is found, and nothing is claimed for a stranger.
+#include "facepoison/mistakes.hpp"
+#include "support/support.hpp"
+
+namespace facepoison::testing {
+namespace {
+
+class Mistakes : public ::testing::Test {
+ protected:
+  TempFolder folder_;
+  // A network that no contract but the right one satisfies.
+  std::shared_ptr<const FeatureExtractor> extractor_ = make_extractor(write_tiny_extractor(folder_.path, 1, "tiny", "arcface-112").string(), {});
+  Faces aligned_ = drawn_faces(1, 184, true), whole_ = drawn_faces(1, 96, false);
+
+  std::string found(const torch::Tensor& reference) {
+    const Table table = explain(*extractor_, aligned_, whole_, reference);
+    return as_number(table.rows.front()[1], "cosine") >= 0.999999 ? text(table.rows.front()[0]) : "";
+  }
+};
+
+TEST_F(Mistakes, NoneIsFoundWhereThereIsNone) { EXPECT_EQ(found(extractor_->embed(aligned_)), "none: the card as it is"); }
+
+TEST_F(Mistakes, EachOneIsFoundByItsName) {
+  std::size_t single = 0;
+  for (const auto& mistake : usual_mistakes(extractor_->card())) {
+    if (contains(mistake.what, ", ")) continue;
+    const auto& seen = mistake.contract.template_name == "none" ? whole_ : aligned_;
+    const auto reference = extractor_->embed_as(mistake.contract, seen);
+    if ((reference - extractor_->embed(aligned_)).norm().item<double>() < 1e-4) continue;  // plain resizing does not matter to an aligned face
+    EXPECT_EQ(found(reference), mistake.what);
+    ++single;
+  }
+  EXPECT_GE(single, 8u);
+}
+
+TEST_F(Mistakes, TwoAtOnceAreFound) {
+  Card contract = extractor_->card();
+  contract.bgr = !contract.bgr;
+  contract.template_name = "none";
+  EXPECT_EQ(found(extractor_->embed_as(contract, whole_)), "channels bgr, no alignment");
+}
+
+TEST_F(Mistakes, AStrangerIsExplainedByNone) {
+  torch::manual_seed(1);
+  EXPECT_EQ(found(torch::randn({16})), "");
+  EXPECT_EQ(caught([&] { found(torch::randn({15})); }).code, Exit::input);
+}
+
+}  // namespace
+}  // namespace facepoison::testing
