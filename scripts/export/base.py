@@ -1,15 +1,18 @@
-"""What the exporters share: each turns a checkpoint that its user has into one TorchScript module with its record.
+"""What the exporters share: each turns a checkpoint that its user has into one TorchScript module with its card.
 
 A checkpoint is a pickle, and a pickle can run code: nothing here loads one but through PyTorch's weights_only reader.
 """
+import argparse
 import json
 import re
 import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
-from fetch_models import replace_atomically, sha256_of
+from convert import golden
+from fetch_models import ROOT, replace_atomically, sha256_of
 
 MODEL_ERROR = 4  # the program's exit code for "a model file, its hash or its card"
 CODE = re.compile(r"(?:Trying to load )?unsupported (?:global|class)[^\n]*", re.IGNORECASE)  # how PyTorch refuses a pickle's code
@@ -37,6 +40,8 @@ def load_state_dict(path):
         if code:
             fail(f"{path} holds code beside its weights, which was not run: {sentence(code[0])}")
         fail(f"{path} is no PyTorch checkpoint, or a truncated one: {sentence(str(error)) or type(error).__name__}")
+    if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):  # beside an epoch, an optimiser's state
+        loaded = loaded["state_dict"]
     if not isinstance(loaded, dict) or not loaded or not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in loaded.items()):
         fail(f"{path} is no state dict: it holds a {type(loaded).__name__} of other things than named tensors")
     return loaded
@@ -45,6 +50,15 @@ def load_state_dict(path):
 def sentence(text):
     """The first one. What follows is mostly PyTorch's advice to load without the safe reader."""
     return text.strip().split("\n")[0].split(". ")[0].rstrip(".")
+
+
+def without_prefix(tensors, prefixes):
+    """The tensors whose names start with the first of the prefixes that any name has, without it: what wrappers such as DataParallel add."""
+    for prefix in prefixes:
+        inside = {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        if inside:
+            return inside
+    return tensors
 
 
 def check_keys(found, wanted, complaint):
@@ -72,3 +86,46 @@ def save_module(module, path):
 def write_json(value, path):
     text = json.dumps(value, indent=2) + "\n"
     replace_atomically(path, lambda temporary: Path(temporary).write_text(text))
+
+
+def load_into(module, tensors, complaint):
+    """The module with a checkpoint's weights in float32. Counters of batches, which no network needs, may be missing."""
+    wanted = {name: tensor.shape for name, tensor in module.state_dict().items() if not name.endswith("num_batches_tracked")}
+    found = {name: tensor.float() for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")}
+    check_keys(found, wanted, complaint)
+    module.load_state_dict(found, strict=False)
+    return module.eval()
+
+
+def arguments(doc, default_name):
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    parser.add_argument("--name", default=default_name, help=f"of the card and the weights (default: {default_name})")
+    parser.add_argument("-o", "--output", type=Path, default=ROOT / "models", metavar="FOLDER", help="default: models")
+    return parser
+
+
+def finish(module, family_card, options):
+    """Writes NAME.pt, its golden embedding and NAME.json: the committed card of that name, else the family's, with what only this machine
+    knows. In models/ that completes the committed card; anywhere, `-e FOLDER/NAME.json` takes it."""
+    cards = ROOT / "configs/extractors"
+    committed = cards / f"{options.name}.json"
+    card = json.loads((committed if committed.exists() else cards / f"{family_card}.json").read_text())
+    output = golden.golden_output(module, options.name, card)
+    if output.size != card["dimension"]:
+        fail(f"{options.checkpoint} gives {output.size} numbers a face; the card {committed.name if committed.exists() else family_card} says {card['dimension']}")
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "golden").mkdir(exist_ok=True)
+    weights = options.output / f"{options.name}.pt"
+    sha256 = save_module(module, weights)
+    replace_atomically(options.output / "golden" / f"{options.name}.npy", lambda path: save_npy(path, output))
+    card |= {"file": f"./{options.name}.pt", "sha256": sha256, "golden": {"file": f"golden/{options.name}.npy", "made_with": f"PyTorch {torch.__version__}, eager, CPU"}}
+    card["source"] = {**card.get("source", {}), "exported_from": options.checkpoint.name, "exported_sha256": sha256_of(options.checkpoint)}
+    write_json(card, options.output / f"{options.name}.json")
+    parameters = sum(p.numel() for p in module.parameters())
+    print(f"{options.checkpoint.name}: {parameters:,} parameters, {output.size}-d; wrote {weights}, sha256 {sha256[:16]}")
+
+
+def save_npy(path, output):
+    with open(path, "wb") as file:  # given a name, NumPy would add an extension
+        np.save(file, output)

@@ -27,7 +27,11 @@ TEST_P(ExtractorContract, CardSaysWhatATableNeeds) {
   EXPECT_EQ(card.released.substr(0, 2), "20");
   EXPECT_FALSE(card.licence.empty());
   EXPECT_FALSE(card.title.empty());
-  ASSERT_FALSE(card.golden.empty());
+  if (card.golden.empty()) {  // who exports the weights gets one beside them
+    EXPECT_TRUE(contains(card.how_to_get(), "scripts/export/")) << card.how_to_get();
+    EXPECT_TRUE(contains(card.how_to_get(), "--name " + card.name)) << card.how_to_get();
+    return;
+  }
   EXPECT_EQ(read_npy(card.golden).numel(), card.dimension);
 }
 
@@ -83,7 +87,7 @@ std::vector<std::string> cards() {
 }
 INSTANTIATE_TEST_SUITE_P(Registry, ExtractorContract, ::testing::ValuesIn(cards()), [](const auto& info) {
   std::string name = info.param;
-  std::replace(name.begin(), name.end(), '-', '_');
+  std::replace_if(name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
   return name;
 });
 

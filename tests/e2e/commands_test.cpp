@@ -184,5 +184,21 @@ TEST_F(E2eCommands, AFullDiskIsExit7AndLosesNothing) {
   EXPECT_EQ(read_file(folder_ / "a.npy"), before);
 }
 
+TEST_F(E2eCommands, CheckNamesTheMistakeThatExplainsAnotherPipelinesEmbedding) {
+  fs::create_directories(folder_ / "one/p00");
+  fs::copy_file(folder_ / "photos/p00/v0.png", folder_ / "one/p00/v0.png");
+  Json card = read_json(folder_ / "tiny.json");
+  card["input"]["channels"] = card["input"]["channels"] == "rgb" ? "bgr" : "rgb";
+  write_file(folder_ / "other.json", card.dump());
+  for (const std::string name : {"tiny", "other"}) ASSERT_EQ(run(concat("embed one -e ./", name, ".json -o ", name, ".npy")).code, 0);
+  const std::string check = "check ./tiny.json --image one/p00/v0.png --crop --format json --reference ";
+  const auto same = run_binary(check + "tiny.npy", folder_.path), other = run_binary(check + "other.npy", folder_.path);
+  EXPECT_EQ(same.code, 0) << same.err << same.out;
+  EXPECT_TRUE(contains(same.out, "agrees")) << same.out;
+  EXPECT_EQ(other.code, 4);
+  EXPECT_TRUE(contains(other.out, "explained by: channels ")) << other.out;
+  EXPECT_EQ(run_binary("check ./tiny.json --image one/p00/v0.png", folder_.path).code, 2) << "an image alone has nothing to be compared with";
+}
+
 }  // namespace
 }  // namespace facepoison::testing

@@ -165,6 +165,41 @@ TEST_F(E2eEval, AModelThatIsNotWhatItsCardSaysIsExit4) {
   EXPECT_EQ(eval().code, 4);
 }
 
+TEST_F(E2eEval, AnAbsentRecogniserIsSkippedAndNamedOrRefused) {
+  Json card = read_json(folder_ / "tiny-b.json");
+  card["source"] = {{"export", ".venv/bin/python scripts/export/b.py b.pth --name tiny-b"}};
+  write_file(folder_ / "tiny-b.json", card.dump());
+  fs::remove(folder_ / "tiny-b.pt");
+  const auto refused = eval();
+  EXPECT_EQ(refused.code, 4);
+  EXPECT_TRUE(contains(refused.err, "to get it: .venv/bin/python scripts/export/b.py b.pth --name tiny-b")) << refused.err;
+  write_config({{"absent", "skip"}});
+  const auto skipped = eval("--format json");
+  ASSERT_EQ(skipped.code, 0) << skipped.err;
+  const Json found = Json::parse(skipped.out);
+  for (const auto& row : found["rows"]) EXPECT_EQ(row["extractor"], "tiny-a");
+  EXPECT_TRUE(contains(found["notes"].dump(), "tiny-b (2001) was skipped")) << found["notes"].dump(1);
+  EXPECT_EQ(eval("--strict").code, 4);
+  fs::remove(folder_ / "tiny-a.pt");
+  write_config({{"absent", "skip"}, {"attacks", {"none"}}});
+  EXPECT_EQ(eval().code, 4) << "nobody is left";
+}
+
+TEST_F(E2eEval, TakesClassifiersWithKeys) {
+  write_config({{"classifiers", {"linear", {{"classifier", "k-nearest"}, {"k", 3}}, {{"classifier", "k-nearest"}, {"k", 1}, {"name", "one"}}, "nearest"}}, {"extractors", {"./tiny-a.json"}}});
+  const auto run = eval("--format csv");
+  ASSERT_EQ(run.code, 0) << run.err;
+  const Table table = parse_csv(run.out, "stdout");
+  std::map<std::string, std::string> protection;  // of one attack
+  for (const auto& row : table.rows)
+    if (text(row[2]) == "pgd-a") protection[text(row[3])] = text(row[6]);
+  ASSERT_EQ(protection.size(), 4u);
+  EXPECT_TRUE(protection.count("k-nearest, k 3"));
+  EXPECT_EQ(protection["one"], protection["nearest"]);
+  write_config({{"classifiers", {{{"classifier", "linear"}, {"k", 3}}}}});
+  EXPECT_EQ(eval().code, 2);
+}
+
 TEST_F(E2eEval, AModelWithoutAHashNeedsTrust) {
   Json card = read_json(folder_ / "tiny-a.json");
   card.erase("sha256");

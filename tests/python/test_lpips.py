@@ -158,8 +158,9 @@ class Refusals(WithFiles):
         self.assertIn("is not LPIPS's heads", self.refused(self.alexnet, self.alexnet))
 
     def test_no_state_dict(self):
-        for value in ([torch.zeros(1)], {"state_dict": random_heads()}, {}):
+        for value in ([torch.zeros(1)], {"state_dict": {"epoch": 3}}, {}):
             self.assertIn("no state dict", self.refused(self.saved("other.pth", value)))
+        self.assertIn("is not torchvision's AlexNet", self.refused(self.saved("wrapped.pth", {"state_dict": random_heads()})))
 
     def test_code_is_not_run(self):
         trap = self.folder / "it ran"

@@ -1,0 +1,29 @@
+#!/usr/bin/env python3
+"""ArcFace: InsightFace's arcface_torch checkpoints, `backbone.pth` of an iResNet 18, 34, 50, 100 or 200.
+
+    .venv/bin/python scripts/export/arcface.py backbone.pth [--name arcface] [-o FOLDER]
+"""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from export.base import arguments, fail, finish, load_into, load_state_dict, without_prefix  # noqa: E402
+from export.iresnet import DEPTHS, IResNet, blocks_of  # noqa: E402
+
+
+def build(tensors, where):
+    blocks = blocks_of(tensors)
+    if blocks not in DEPTHS:
+        fail(f"{where} is no iResNet of InsightFace's: its stages have {blocks} blocks, expected one of {', '.join(map(str, DEPTHS))}")
+    print(f"iResNet-{DEPTHS[blocks]}")
+    return load_into(IResNet(blocks), tensors, f"{where} is no iResNet of InsightFace's")
+
+
+def main(given=None):
+    options = arguments(__doc__, "arcface").parse_args(given)
+    tensors = without_prefix(load_state_dict(options.checkpoint), ["module."])
+    finish(build(tensors, options.checkpoint), "arcface", options)
+
+
+if __name__ == "__main__":
+    main()
