@@ -42,6 +42,7 @@ class Linear final : public Classifier {
   Prediction predict(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, const torch::Tensor& probes) const override {
     check(gallery, labels, probes);
     const Classes classes(labels);
+    if (classes.names.size() == 1) return only_one(classes, probes);
     const auto rows = gallery.to(torch::kFloat64);
     return answer(fit(rows, classes, start(rows, classes)), classes, probes);
   }
@@ -50,6 +51,8 @@ class Linear final : public Classifier {
                                           const torch::Tensor& probes) const override {
     check(gallery, labels, probes);
     const Classes classes(labels);
+    for (const auto& swap : swaps) check(swap.features, std::vector<std::int64_t>(swap.rows.size()), probes);
+    if (classes.names.size() == 1) return std::vector<Prediction>(swaps.size(), only_one(classes, probes));
     const auto rows = gallery.to(torch::kFloat64);
     const Model clean = fit(rows, classes, start(rows, classes));
     std::vector<Prediction> out;
@@ -67,7 +70,6 @@ class Linear final : public Classifier {
     explicit Classes(const std::vector<std::int64_t>& labels) : names(labels) {
       std::sort(names.begin(), names.end());
       names.erase(std::unique(names.begin(), names.end()), names.end());
-      if (names.size() < 2) throw Error(Exit::input, "linear: the gallery has one person; two are needed to tell apart");
       std::vector<std::int64_t> found;
       for (const auto label : labels) found.push_back(std::lower_bound(names.begin(), names.end(), label) - names.begin());
       places = torch::tensor(found);
@@ -97,9 +99,15 @@ class Linear final : public Classifier {
       return -(likely * right).sum() / static_cast<double>(n) + 0.5 * decay * w.square().sum();
     };
     const torch::NoGradGuard no_grad;
-    torch::optim::LBFGS solver({w, b}, torch::optim::LBFGSOptions(1).max_iter(2000).max_eval(4000).history_size(20).tolerance_grad(1e-7).tolerance_change(1e-14).line_search_fn("strong_wolfe"));
+    torch::optim::LBFGS solver({w, b}, torch::optim::LBFGSOptions(1).max_iter(2000).max_eval(4000).history_size(20).tolerance_grad(1e-8).tolerance_change(1e-14).line_search_fn("strong_wolfe"));
     solver.step(closure);
     return model;
+  }
+
+  // There is nothing to tell apart.
+  static Prediction only_one(const Classes& classes, const torch::Tensor& probes) {
+    const auto n = static_cast<std::size_t>(probes.size(0));
+    return {std::vector<std::int64_t>(n, classes.names.front()), std::vector<double>(n, 0)};
   }
 
   static Prediction answer(const Model& model, const Classes& classes, const torch::Tensor& probes) {

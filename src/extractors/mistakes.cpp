@@ -86,9 +86,9 @@ Table explain(const FeatureExtractor& extractor, const Faces& aligned, const Fac
   };
   add(as_is, extractor.card());
   for (const auto& mistake : usual_mistakes(extractor.card())) add(mistake.what, mistake.contract);
-  // Of equals, the simplest: it was added first.
-  const auto rank = [](const std::vector<Cell>& row) { return std::round(std::get<double>(row[1]) * 1e7); };
-  std::stable_sort(table.rows.begin(), table.rows.end(), [&](const auto& a, const auto& b) { return rank(a) > rank(b); });
+  // Of directions alike, the nearer numbers; of equals, the simplest, which was added first.
+  const auto rank = [](const std::vector<Cell>& row) { return std::pair(-std::round(std::get<double>(row[1]) * 1e7), std::get<double>(row[2])); };
+  std::stable_sort(table.rows.begin(), table.rows.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
   return table;
 }
 

@@ -144,7 +144,7 @@ TEST_P(E2eMistake, IsNamedWithTheRightCode) {
 
 INSTANTIATE_TEST_SUITE_P(
     Config, E2eMistake,
-    ::testing::Values(Mistake{"unknown_key", "protectd=3", "did you mean \"protected\"", 2}, Mistake{"unknown_extractor", "extractors=[\"dlip\"]", "did you mean dlib", 2},
+    ::testing::Values(Mistake{"unknown_key", "protectd=3", "did you mean \"protected\"", 2}, Mistake{"unknown_extractor", "extractors=[\"dllib\"]", "did you mean dlib", 2},
                       Mistake{"unknown_attack", "attacks=[\"lowkee\"]", "did you mean lowkey", 2}, Mistake{"unknown_classifier", "classifiers=[\"neerest\"]", "did you mean nearest", 2},
                       Mistake{"unknown_attack_key", "attacks=[{\"preset\":\"noise\",\"epsilom\":1}]", "did you mean \"epsilon\"", 2},
                       Mistake{"too_many_protected", "protected=6", "1 to 5", 2}, Mistake{"unknown_person", "protected=[\"p0\"]", "no person \"p0\"", 2},

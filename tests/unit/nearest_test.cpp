@@ -141,7 +141,9 @@ void expect_as_predicted(const torch::Tensor& gallery, const Labels& labels, con
     for (std::size_t s = 0; s < swaps.size(); ++s) {
       const auto expected = classifier->predict(gallery.index_copy(0, torch::tensor(swaps[s].rows), swaps[s].features), labels, probes);
       EXPECT_EQ(found[s].labels, expected.labels) << row.name << ", swap " << s;
-      EXPECT_EQ(found[s].distances, expected.distances) << row.name << ", swap " << s;
+      // What is solved step by step ends a hair elsewhere from another start.
+      for (std::size_t i = 0; i < expected.distances.size(); ++i)
+        EXPECT_NEAR(found[s].distances[i], expected.distances[i], row.name == "linear" ? 1e-5 : 0) << row.name << ", swap " << s << ", probe " << i;
     }
   }
   EXPECT_TRUE(torch::equal(gallery, before)) << "the clean gallery was changed";
