@@ -39,7 +39,7 @@ class ResidualBlock(nn.Module):
 
 def depthwise(width, side):
     """Weighs the places of the last map, each channel by itself (as MobileFaceNet): a mean forgets where things are in an aligned
-    face (it cost small-facenet half of its accuracy), and a dense layer would be most of the weights."""
+    face (small-clip knew half as many people with one), and a dense layer would be most of the weights."""
     return nn.Conv2d(width, width, side, groups=width, bias=False)
 
 

@@ -9,4 +9,5 @@ scripts/build.sh "$preset"
 if [[ $preset != asan ]]; then
   .venv/bin/python scripts/fetch_models.py || echo "test: some recognisers are missing; the tests that need them will skip" >&2
 fi
-ctest --preset "$preset" --no-tests=error
+# Most tests are a process that starts; two at a time, each on one core, for two threads that wait for each other are slower.
+OMP_NUM_THREADS=1 ctest --preset "$preset" --no-tests=error -j 2
