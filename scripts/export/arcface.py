@@ -11,12 +11,12 @@ from export.base import arguments, fail, finish, load_into, load_state_dict, wit
 from export.iresnet import DEPTHS, IResNet, blocks_of  # noqa: E402
 
 
-def build(tensors, where):
+def build(tensors, where, epsilon=1e-5):
     blocks = blocks_of(tensors)
     if blocks not in DEPTHS:
         fail(f"{where} is no iResNet of InsightFace's: its stages have {blocks} blocks, expected one of {', '.join(map(str, DEPTHS))}")
     print(f"iResNet-{DEPTHS[blocks]}")
-    return load_into(IResNet(blocks), tensors, f"{where} is no iResNet of InsightFace's")
+    return load_into(IResNet(blocks, epsilon), tensors, f"{where} is no iResNet of InsightFace's")
 
 
 def main(given=None):

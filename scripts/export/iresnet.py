@@ -29,7 +29,7 @@ class Block(nn.Module):
 class IResNet(nn.Module):
     """112 × 112 → 512."""
 
-    def __init__(self, blocks):
+    def __init__(self, blocks, epsilon=1e-5):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
@@ -41,6 +41,9 @@ class IResNet(nn.Module):
         self.bn2 = nn.BatchNorm2d(512)
         self.fc = nn.Linear(512 * 7 * 7, 512)
         self.features = nn.BatchNorm1d(512)
+        for module in self.modules():
+            if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+                module.eps = epsilon  # which no checkpoint holds: InsightFace has 1e-5, MagFace 2e-5
 
     def forward(self, x):
         x = self.prelu(self.bn1(self.conv1(x)))

@@ -20,7 +20,7 @@ def main(given=None):
     inside = without_prefix(tensors, ["features.module.", "module.features.", "features."])
     if inside is tensors:
         fail(f"{options.checkpoint} is no checkpoint of MagFace's: no tensor's name starts with features.module., module.features. or features.")
-    finish(build(inside, options.checkpoint), "magface", options)
+    finish(build(inside, options.checkpoint, epsilon=2e-5), "magface", options)
 
 
 if __name__ == "__main__":
