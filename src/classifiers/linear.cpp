@@ -1,16 +1,17 @@
 // Standardised embeddings and multinomial logistic regression with an L2 penalty: what scikit-learn's
 // make_pipeline(StandardScaler(), LogisticRegression(C=c)) converges to, which the paper's code stops after 100 iterations. Minimised is
-// c·Σ cross-entropy + ½‖W‖², intercepts free, by LibTorch's L-BFGS in double. With two people there is one row of weights, as there.
-#include <torch/optim/lbfgs.h>
-
+// c·Σ cross-entropy + ½‖W‖², intercepts free. With two people there is one row of weights, as there.
 #include <algorithm>
 #include <cmath>
 
+#include "classifiers/logistic.hpp"
 #include "classifiers/registry.hpp"
 #include "facepoison/error.hpp"
 
 namespace facepoison {
 namespace {
+
+constexpr double kTolerance = 2e-7, kRoughly = 1e-6;  // of the derivatives
 
 // z = (x − mean)/scale; a dimension that never changes is divided by 1.
 struct Scaler {
@@ -23,15 +24,17 @@ struct Scaler {
 
 struct Model {
   Scaler scaler;
-  torch::Tensor weights, intercepts;  // K×D, K; in the scaler's space
+  torch::Tensor weights;  // K×(D+1) in the scaler's space, the last column the intercepts
 
-  torch::Tensor scores(const torch::Tensor& scaled) const {
-    const auto found = at::addmm(intercepts, scaled, weights.t());
+  torch::Tensor scores(const torch::Tensor& rows) const {
+    const auto found = at::addmm(weights.select(1, -1), scaler(rows), weights.slice(1, 0, -1).t());
     return weights.size(0) == 1 ? torch::cat({torch::zeros_like(found), found}, 1) : found;
   }
   // The same scores for the same embeddings, with another scaler.
   Model under(const Scaler& other) const {
-    return {other, weights * (other.scale / scaler.scale), intercepts + weights.matmul((other.mean - scaler.mean) / scaler.scale)};
+    const auto w = weights.slice(1, 0, -1);
+    const auto intercepts = weights.select(1, -1) + w.matmul((other.mean - scaler.mean) / scaler.scale);
+    return {other, torch::cat({w * (other.scale / scaler.scale), intercepts.unsqueeze(1)}, 1)};
   }
 };
 
@@ -58,7 +61,9 @@ class Linear final : public Classifier {
     std::vector<Prediction> out;
     for (const auto& swap : swaps) {
       const auto swapped = rows.index_copy(0, torch::tensor(swap.rows), swap.features.to(torch::kFloat64));
-      out.push_back(answer(fit(swapped, classes, clean.under(Scaler(swapped))), classes, probes));
+      auto model = clean.under(Scaler(swapped));
+      if (classes.rows() > 1) refit_one(swapped, classes, model, classes.places[swap.rows.front()].item<std::int64_t>());
+      out.push_back(answer(fit(swapped, classes, std::move(model)), classes, probes));
     }
     return out;
   }
@@ -78,30 +83,25 @@ class Linear final : public Classifier {
   };
 
   static Model start(const torch::Tensor& rows, const Classes& classes) {
-    return {Scaler(rows), torch::zeros({classes.rows(), rows.size(1)}, torch::kFloat64), torch::zeros({classes.rows()}, torch::kFloat64)};
+    return {Scaler(rows), torch::zeros({classes.rows(), rows.size(1) + 1}, torch::kFloat64)};
   }
 
+  static torch::Tensor with_ones(const torch::Tensor& rows) { return torch::cat({rows, torch::ones({rows.size(0), 1}, rows.options())}, 1); }
+
+  // The penalty beside the mean (not the sum) of the cross-entropy, so that one tolerance suits every gallery.
+  double decay(const torch::Tensor& rows) const { return 1 / (c_ * static_cast<double>(rows.size(0))); }
+
   Model fit(const torch::Tensor& rows, const Classes& classes, Model model) const {
-    const auto scaled = model.scaler(rows);
-    const auto n = rows.size(0);
-    auto right = torch::zeros({n, static_cast<std::int64_t>(classes.names.size())}, torch::kFloat64).scatter_(1, classes.places.unsqueeze(1), 1);
-    auto& w = model.weights;
-    auto& b = model.intercepts;
-    // The objective is divided by c·n, so that one tolerance suits every gallery.
-    const double decay = 1 / (c_ * static_cast<double>(n));
-    const auto closure = [&] {
-      const auto scores = model.scores(scaled);
-      const auto likely = scores.log_softmax(1);
-      auto slope = (likely.exp() - right) / static_cast<double>(n);  // by the scores
-      if (w.size(0) == 1) slope = slope.narrow(1, 1, 1);
-      w.mutable_grad() = at::addmm(w, slope.t(), scaled, decay, 1);
-      b.mutable_grad() = slope.sum(0);
-      return -(likely * right).sum() / static_cast<double>(n) + 0.5 * decay * w.square().sum();
-    };
-    const torch::NoGradGuard no_grad;
-    torch::optim::LBFGS solver({w, b}, torch::optim::LBFGSOptions(1).max_iter(2000).max_eval(4000).history_size(20).tolerance_grad(1e-8).tolerance_change(1e-14).line_search_fn("strong_wolfe"));
-    solver.step(closure);
+    const auto fixed = torch::zeros({rows.size(0), classes.rows() == 1 ? 1 : 0}, torch::kFloat64);
+    model.weights = minimise({with_ones(model.scaler(rows)), classes.places, fixed, decay(rows)}, model.weights, kTolerance);
     return model;
+  }
+
+  // The weights of one class anew while the others stay: the start of a swapped person, which saves most of the way.
+  void refit_one(const torch::Tensor& rows, const Classes& classes, Model& model, std::int64_t place) const {
+    const auto others = model.scores(rows).index_fill(1, torch::tensor({place}), -std::numeric_limits<double>::infinity()).logsumexp(1, true);
+    const LogisticProblem problem{with_ones(model.scaler(rows)), classes.places.eq(place).to(torch::kInt64), others, decay(rows)};
+    model.weights[place] = minimise(problem, torch::zeros_like(model.weights.slice(0, 0, 1)), kRoughly)[0];
   }
 
   // There is nothing to tell apart.
@@ -111,7 +111,7 @@ class Linear final : public Classifier {
   }
 
   static Prediction answer(const Model& model, const Classes& classes, const torch::Tensor& probes) {
-    const auto [likely, places] = model.scores(model.scaler(probes.to(torch::kFloat64))).softmax(1).max(1);
+    const auto [likely, places] = model.scores(probes.to(torch::kFloat64)).softmax(1).max(1);
     Prediction out;
     for (std::int64_t i = 0; i < probes.size(0); ++i) {
       out.labels.push_back(classes.names[static_cast<std::size_t>(places[i].item<std::int64_t>())]);

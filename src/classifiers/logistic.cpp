@@ -1,0 +1,89 @@
+#include "classifiers/logistic.hpp"
+
+#include <torch/script.h>
+
+namespace facepoison {
+namespace {
+
+constexpr int kRounds = 200, kInnerRounds = 200;
+constexpr double kInnerResidual = 0.2;  // of the gradient; a smaller one costs more passes than it saves steps
+constexpr double kSmallestStep = 1e-4, kSufficientDecrease = 1e-4;
+
+// What a point w is worth, and what its derivatives need.
+struct Point {
+  torch::Tensor w, likely;  // K×(D+1); n×(F+K), probabilities
+  double value;
+
+  Point(const LogisticProblem& problem, torch::Tensor weights) : w(std::move(weights)) {
+    const auto logs = torch::cat({problem.fixed, problem.rows.matmul(w.t())}, 1).log_softmax(1);
+    const auto norm = w.slice(1, 0, -1).square().sum();
+    value = (at::nll_loss(logs, problem.places) + 0.5 * problem.decay * norm).item<double>();
+    likely = logs.exp();
+  }
+  // n×K: those of the sought classes.
+  torch::Tensor sought() const { return likely.narrow(1, likely.size(1) - w.size(0), w.size(0)); }
+};
+
+torch::Tensor with_decay(const torch::Tensor& product, const torch::Tensor& w, double decay) {
+  product.slice(1, 0, -1).add_(w.slice(1, 0, -1), decay);
+  return product;
+}
+
+torch::Tensor gradient_at(const LogisticProblem& problem, const Point& point) {
+  auto slope = point.likely.clone();
+  slope.scatter_add_(1, problem.places.unsqueeze(1), torch::full({slope.size(0), 1}, -1.0, slope.options()));
+  const auto mine = slope.narrow(1, slope.size(1) - point.w.size(0), point.w.size(0)) / static_cast<double>(slope.size(0));
+  return with_decay(mine.t().matmul(problem.rows), point.w, problem.decay);
+}
+
+// −H⁻¹·gradient, roughly: conjugate gradients, preconditioned by H's diagonal, counted in `type`.
+torch::Tensor newton_step(const LogisticProblem& problem, const Point& point, const torch::Tensor& gradient, torch::ScalarType type) {
+  const auto rows = problem.rows.to(type), likely = point.sought().to(type), share = likely / static_cast<double>(rows.size(0));
+  const auto curvature = [&](const torch::Tensor& w) {
+    const auto scores = rows.matmul(w.t());
+    return with_decay((share * (scores - (likely * scores).sum(1, true))).t().matmul(rows), w, problem.decay);
+  };
+  const auto diagonal = with_decay((share * (1 - likely)).t().matmul(rows.square()), torch::ones_like(gradient), problem.decay).clamp_min(1e-12).to(type);
+  auto residual = -gradient.to(type), step = torch::zeros_like(residual), scaled = residual / diagonal, direction = scaled;
+  double before = (residual * scaled).sum().item<double>();
+  const double enough = kInnerResidual * kInnerResidual * before;
+  for (int i = 0; i < kInnerRounds && before > enough; ++i) {
+    const auto bent = curvature(direction);
+    const double length = before / (direction * bent).sum().item<double>();
+    step.add_(direction, length);
+    residual.sub_(bent, length);
+    scaled = residual / diagonal;
+    const double after = (residual * scaled).sum().item<double>();
+    direction = scaled + direction * (after / before);
+    before = after;
+  }
+  return step.to(torch::kFloat64);
+}
+
+// Moves along the step as far as the value falls enough; whether it did.
+bool descend(const LogisticProblem& problem, Point& point, const torch::Tensor& gradient, const torch::Tensor& step) {
+  const double slope = (gradient * step).sum().item<double>();
+  for (double size = 1; size >= kSmallestStep; size /= 2) {
+    Point next(problem, point.w + size * step);
+    if (next.value > point.value + kSufficientDecrease * size * slope || !(slope < 0)) continue;
+    point = std::move(next);
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+torch::Tensor minimise(const LogisticProblem& problem, torch::Tensor start, double tolerance) {
+  const torch::NoGradGuard no_grad;
+  Point point(problem, std::move(start));
+  for (int round = 0; round < kRounds; ++round) {
+    const auto gradient = gradient_at(problem, point);
+    if (gradient.abs().max().item<double>() <= tolerance) break;
+    const auto by = [&](torch::ScalarType type) { return descend(problem, point, gradient, newton_step(problem, point, gradient, type)); };
+    if (!by(torch::kFloat32) && !by(torch::kFloat64)) break;  // float32 is twice as fast, and enough but for a few directions
+  }
+  return point.w;
+}
+
+}  // namespace facepoison
