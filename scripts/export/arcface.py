@@ -11,18 +11,18 @@ from export.base import arguments, fail, finish, load_into, load_state_dict, wit
 from export.iresnet import DEPTHS, IResNet, blocks_of  # noqa: E402
 
 
-def build(tensors, where, epsilon=1e-5):
+def build(tensors, where, eps=1e-5):
+    """The module and its name, which the tensors' names tell."""
     blocks = blocks_of(tensors)
     if blocks not in DEPTHS:
         fail(f"{where} is no iResNet of InsightFace's: its stages have {blocks} blocks, expected one of {', '.join(map(str, DEPTHS))}")
-    print(f"iResNet-{DEPTHS[blocks]}")
-    return load_into(IResNet(blocks, epsilon), tensors, f"{where} is no iResNet of InsightFace's")
+    return load_into(IResNet(blocks, eps), tensors, f"{where} is no iResNet of InsightFace's"), f"iResNet-{DEPTHS[blocks]}"
 
 
 def main(given=None):
     options = arguments(__doc__, "arcface").parse_args(given)
-    tensors = without_prefix(load_state_dict(options.checkpoint), ["module."])
-    finish(build(tensors, options.checkpoint), "arcface", options)
+    module, network = build(without_prefix(load_state_dict(options.checkpoint), ["module."]), options.checkpoint)
+    finish(module, "arcface", options, network)
 
 
 if __name__ == "__main__":

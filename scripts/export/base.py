@@ -23,8 +23,9 @@ def fail(message):
     raise SystemExit(MODEL_ERROR)
 
 
-def load_state_dict(path):
-    """Tensors by name. Ends the program, saying why, for anything else."""
+def load_state_dict(path, classes=()):
+    """Tensors by name. Ends the program, saying why, for anything else. classes: full names of those that such a checkpoint mentions
+    beside its weights; empty ones of ours stand in for them: nothing of theirs is imported or run."""
     path = Path(path)
     if not path.is_file():
         fail(f"no such file: {path}")
@@ -32,7 +33,8 @@ def load_state_dict(path):
         if file.read(512).lstrip().startswith(b"<"):
             fail(f"{path} is an HTML page, not a checkpoint: the download went wrong")
     try:
-        with warnings.catch_warnings():
+        stand_ins = [(type("StandIn", (), {}), name) for name in classes]
+        with warnings.catch_warnings(), torch.serialization.safe_globals(stand_ins):
             warnings.simplefilter("ignore")  # of pickles of other versions
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # half a file can break its reader anywhere
@@ -42,7 +44,8 @@ def load_state_dict(path):
         fail(f"{path} is no PyTorch checkpoint, or a truncated one: {sentence(str(error)) or type(error).__name__}")
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):  # beside an epoch, an optimiser's state
         loaded = loaded["state_dict"]
-    if not isinstance(loaded, dict) or not loaded or not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in loaded.items()):
+    named = isinstance(loaded, dict) and all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in loaded.items())
+    if not named or not loaded:
         fail(f"{path} is no state dict: it holds a {type(loaded).__name__} of other things than named tensors")
     return loaded
 
@@ -53,12 +56,25 @@ def sentence(text):
 
 
 def without_prefix(tensors, prefixes):
-    """The tensors whose names start with the first of the prefixes that any name has, without it: what wrappers such as DataParallel add."""
+    """The tensors whose names start with the first of the prefixes that any name has, without it: what wrappers such as
+    DataParallel add."""
     for prefix in prefixes:
         inside = {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
         if inside:
             return inside
     return tensors
+
+
+def unwrap(tensors, prefixes, sign):
+    """The network's tensors, without the first of the prefixes under which a name goes on with the sign; none, if there is no such.
+    Says what else the checkpoint holds, a head mostly, which is dropped."""
+    for prefix in prefixes:
+        if any(name.startswith(prefix + sign) for name in tensors):
+            dropped = [name for name in tensors if not name.startswith(prefix)]
+            if dropped:
+                print(f"dropped, as no part of the network: {', '.join(dropped[:3])}{', ...' if len(dropped) > 3 else ''}")
+            return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return {}
 
 
 def check_keys(found, wanted, complaint):
@@ -105,25 +121,32 @@ def arguments(doc, default_name):
     return parser
 
 
-def finish(module, family_card, options):
+def finish(module, family_card, options, network=None):
     """Writes NAME.pt, its golden embedding and NAME.json: the committed card of that name, else the family's, with what only this machine
-    knows. In models/ that completes the committed card; anywhere, `-e FOLDER/NAME.json` takes it."""
+    knows. In models/ that completes the committed card; anywhere, `-e FOLDER/NAME.json` takes it. network: which of a family's it is."""
     cards = ROOT / "configs/extractors"
     committed = cards / f"{options.name}.json"
     card = json.loads((committed if committed.exists() else cards / f"{family_card}.json").read_text())
     output = golden.golden_output(module, options.name, card)
     if output.size != card["dimension"]:
-        fail(f"{options.checkpoint} gives {output.size} numbers a face; the card {committed.name if committed.exists() else family_card} says {card['dimension']}")
+        which = committed.name if committed.exists() else family_card
+        fail(f"{options.checkpoint} gives {output.size} numbers a face; the card {which} says {card['dimension']}")
+    if not np.isfinite(output).all():
+        fail(f"{options.checkpoint} gives no finite numbers for a face: its weights are damaged")
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "golden").mkdir(exist_ok=True)
     weights = options.output / f"{options.name}.pt"
     sha256 = save_module(module, weights)
     replace_atomically(options.output / "golden" / f"{options.name}.npy", lambda path: save_npy(path, output))
-    card |= {"file": f"./{options.name}.pt", "sha256": sha256, "golden": {"file": f"golden/{options.name}.npy", "made_with": f"PyTorch {torch.__version__}, eager, CPU"}}
+    made = {"file": f"golden/{options.name}.npy", "made_with": f"PyTorch {torch.__version__}, eager, CPU"}
+    card |= {"file": f"./{options.name}.pt", "sha256": sha256, "golden": made}
     card["source"] = {**card.get("source", {}), "exported_from": options.checkpoint.name, "exported_sha256": sha256_of(options.checkpoint)}
+    if network:
+        card["source"]["network"] = network
     write_json(card, options.output / f"{options.name}.json")
     parameters = sum(p.numel() for p in module.parameters())
-    print(f"{options.checkpoint.name}: {parameters:,} parameters, {output.size}-d; wrote {weights}, sha256 {sha256[:16]}")
+    which = f"{network}, " if network else ""
+    print(f"{options.checkpoint.name}: {which}{parameters:,} parameters, {output.size}-d; wrote {weights}, sha256 {sha256[:16]}")
 
 
 def save_npy(path, output):

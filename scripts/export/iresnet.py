@@ -1,7 +1,8 @@
-"""iResNet as InsightFace's arcface_torch has it (Duta et al. 2020, Deng et al. 2019), which ArcFace's and MagFace's published weights are of.
+"""iResNet as InsightFace's arcface_torch has it (Duta et al. 2020, Deng et al. 2019): ArcFace's and MagFace's published weights are of it.
 
 No package of a registry has the architecture; layer names and shapes are those of deepinsight/insightface,
-recognition/arcface_torch/backbones/iresnet.py.
+recognition/arcface_torch/backbones/iresnet.py (read at 7fadd42), and, with another epsilon, of IrvingMeng/MagFace, models/iresnet.py
+(read at 99bae61).
 """
 import torch
 from torch import nn
@@ -27,23 +28,24 @@ class Block(nn.Module):
 
 
 class IResNet(nn.Module):
-    """112 × 112 → 512."""
+    """112 × 112 → 512. eps: of every normalisation."""
 
-    def __init__(self, blocks, epsilon=1e-5):
+    def __init__(self, blocks, eps=1e-5):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.prelu = nn.PReLU(64)
         inputs = 64
         for stage, (width, count) in enumerate(zip(WIDTHS, blocks), 1):
-            setattr(self, f"layer{stage}", nn.Sequential(*[Block(inputs if k == 0 else width, width, 2 if k == 0 else 1) for k in range(count)]))
+            rest = [Block(width, width, 1) for _ in range(count - 1)]
+            setattr(self, f"layer{stage}", nn.Sequential(Block(inputs, width, 2), *rest))
             inputs = width
         self.bn2 = nn.BatchNorm2d(512)
         self.fc = nn.Linear(512 * 7 * 7, 512)
         self.features = nn.BatchNorm1d(512)
-        for module in self.modules():
-            if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
-                module.eps = epsilon  # which no checkpoint holds: InsightFace has 1e-5, MagFace 2e-5
+        for layer in self.modules():
+            if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+                layer.eps = eps
 
     def forward(self, x):
         x = self.prelu(self.bn1(self.conv1(x)))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""MagFace: the authors' checkpoints, `magface_epoch_00025.pth` of an iResNet 100 (also 18, 50) with its head, which is dropped.
+"""MagFace: the authors' checkpoints, `magface_epoch_00025.pth` of an iResNet 100 (also 18, 34, 50) with its head, which is dropped.
 
     .venv/bin/python scripts/export/magface.py magface_epoch_00025.pth [--name magface | --name magface-facecure] [-o FOLDER]
 
@@ -10,17 +10,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from export.arcface import build  # noqa: E402
-from export.base import arguments, fail, finish, load_state_dict, without_prefix  # noqa: E402
+from export.base import arguments, fail, finish, load_state_dict, unwrap  # noqa: E402
+
+# Trained side by side, the network is wrapped alone (DistributedDataParallel) or together with its head (DataParallel).
+PREFIXES = ("features.module.", "module.features.", "features.")
 
 
 def main(given=None):
     options = arguments(__doc__, "magface").parse_args(given)
-    tensors = load_state_dict(options.checkpoint)
-    # Trained side by side, the network and its head are wrapped, from inside or from outside.
-    inside = without_prefix(tensors, ["features.module.", "module.features.", "features."])
-    if inside is tensors:
-        fail(f"{options.checkpoint} is no checkpoint of MagFace's: no tensor's name starts with features.module., module.features. or features.")
-    finish(build(inside, options.checkpoint, epsilon=2e-5), "magface", options)
+    tensors = unwrap(load_state_dict(options.checkpoint), PREFIXES, "layer1.")
+    if not tensors:
+        fail(f"{options.checkpoint} is no checkpoint of MagFace's: there is no layer1 under any of {', '.join(PREFIXES)}")
+    module, network = build(tensors, options.checkpoint, eps=2e-5)
+    finish(module, "magface", options, network)
 
 
 if __name__ == "__main__":
