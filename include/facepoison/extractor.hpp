@@ -7,6 +7,13 @@
 
 namespace facepoison {
 
+// What a recogniser of such a card looks at: N×3×side×side RGB in [0,1], warped to its template by each photo's landmarks, or
+// resized plainly where there are none; differentiable.
+torch::Tensor view_under(const Card& card, const Faces& faces);
+
+// The same of a picture's file, on the CPU: resized plainly, in bytes, as PIL or OpenCV hand it to other pipelines.
+torch::Tensor view_under(const Card& card, const Image& picture);
+
 class FeatureExtractor {
  public:
   explicit FeatureExtractor(Card card) : card_(std::move(card)) {}
@@ -16,22 +23,19 @@ class FeatureExtractor {
   // embed(faces) = embed_view(view(faces)). Throws Error(model) when the network returns another shape than the card's.
   torch::Tensor embed(const Faces& faces) const { return embed_view(view(faces)); }
 
-  // What the recogniser looks at: N×3×side×side RGB in [0,1], warped to its template by each photo's landmarks, or
-  // resized plainly where there are none.
-  torch::Tensor view(const Faces& faces) const;
+  torch::Tensor view(const Faces& faces) const { return view_under(card_, faces); }
 
   // A view to an embedding: channel order, scaling and flip averaging as on the card, then the network.
   torch::Tensor embed_view(const torch::Tensor& view) const;
 
-  // As embed(), as if another contract stood on the card: to find out which mistake explains a difference.
-  torch::Tensor embed_as(const Card& contract, const Faces& faces) const;
+  // As embed_view(), as if another contract stood on the card: to find out which mistake explains a difference.
+  torch::Tensor embed_view_as(const Card& contract, const torch::Tensor& view) const;
 
   const Card& card() const { return card_; }
   // What decides an embedding, for cache keys: contract, weights, precision, kind of device.
   virtual Json identity() const = 0;
 
  private:
-  torch::Tensor run(const Card& contract, const torch::Tensor& view) const;
   virtual torch::Tensor forward(const torch::Tensor& prepared) const = 0;  // N×3×side×side, as the network wants it
   Card card_;
 };

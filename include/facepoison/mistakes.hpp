@@ -13,8 +13,8 @@ struct Mistake {
 std::vector<Mistake> usual_mistakes(const Card& card);
 
 // How near `reference` (D) each mistake brings the embedding of one face: columns mistake, cosine, max_difference; the nearest first, with
-// the card as it is in its place. `aligned` is the face on its canvas, `whole` the picture, which recognisers without a template see.
-// Throws Error(input) for a reference of another dimension.
-Table explain(const FeatureExtractor& extractor, const Faces& aligned, const Faces& whole, const torch::Tensor& reference);
+// the card as it is in its place. `aligned` is the face on its canvas, `whole` the picture, which recognisers without a template see,
+// and every one where nothing was aligned. Throws Error(input) for a reference of another dimension.
+Table explain(const FeatureExtractor& extractor, const std::optional<Faces>& aligned, const Image& whole, const torch::Tensor& reference, torch::Device device);
 
 }  // namespace facepoison

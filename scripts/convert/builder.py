@@ -53,11 +53,10 @@ class Builder:
             return x
         if np.all(k.pos == 1) and np.all(k.neg == 0):
             return self.emit(x.shape, F.relu, x.node)
-        if np.any(k.pos == 0):
-            raise NotImplementedError("an activation that is zero above zero")
-        slope = k.neg / k.pos
-        if not np.all(slope == 1):
-            x = self.emit(x.shape, F.prelu, x.node, self.parameter(np.atleast_1d(slope)))
+        if not np.all(k.pos == k.neg):
+            if np.any(k.pos == 0):
+                raise NotImplementedError("an activation that is zero above zero")
+            x = self.emit(x.shape, F.prelu, x.node, self.parameter(np.atleast_1d(k.neg / k.pos)))
         if not np.all(k.pos == 1):
             x = self.emit(x.shape, operator.mul, x.node, self.constant(k.pos, x))
         return x
@@ -190,6 +189,12 @@ class Builder:
         x = self.tensor(v)
         c, h, w = x.shape
         return self.emit((c + count, h, w), F.pad, x.node, [0, 0, 0, 0, 0, count])
+
+    def concatenate(self, values):
+        """Along the channels."""
+        parts = [self.tensor(v) for v in values]
+        channels = sum(part.shape[0] for part in parts)
+        return self.emit((channels, *parts[0].shape[1:]), torch.cat, [part.node for part in parts], 1)
 
     def max_pool(self, v, kernel, stride, padding="valid"):
         x = self.tensor(v)

@@ -14,13 +14,13 @@ import torch
 from convert import golden
 from fetch_models import ROOT, replace_atomically, sha256_of
 
-MODEL_ERROR = 4  # the program's exit code for "a model file, its hash or its card"
+MODEL_ERROR, DISK_ERROR = 4, 7  # the program's exit codes for "a model file, its hash or its card" and for the disk
 CODE = re.compile(r"(?:Trying to load )?unsupported (?:global|class)[^\n]*", re.IGNORECASE)  # how PyTorch refuses a pickle's code
 
 
-def fail(message):
+def fail(message, code=MODEL_ERROR):
     print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
-    raise SystemExit(MODEL_ERROR)
+    raise SystemExit(code)
 
 
 def load_state_dict(path, classes=()):
@@ -113,12 +113,33 @@ def load_into(module, tensors, complaint):
     return module.eval()
 
 
-def arguments(doc, default_name):
+def plain_name(text):
+    if not re.fullmatch(r"\w[\w.-]*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no name: letters, digits, dots, dashes; -o gives the folder")
+    return text
+
+
+def arguments(doc, default_name=None):
+    """default_name: none where it depends on the file."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
-    parser.add_argument("--name", default=default_name, help=f"of the card and the weights (default: {default_name})")
+    parser.add_argument("--name", type=plain_name, default=default_name, help=f"of the card and the weights (default: {default_name or 'by the file'})")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "models", metavar="FOLDER", help="default: models")
     return parser
+
+
+def write(module, output, card, options, network):
+    """NAME.pt, golden/NAME.npy and NAME.json. Returns the weights' sha256."""
+    (options.output / "golden").mkdir(parents=True, exist_ok=True)
+    sha256 = save_module(module, options.output / f"{options.name}.pt")
+    replace_atomically(options.output / "golden" / f"{options.name}.npy", lambda path: save_npy(path, output))
+    made = {"file": f"golden/{options.name}.npy", "made_with": f"PyTorch {torch.__version__}, eager, CPU"}
+    card |= {"file": f"./{options.name}.pt", "sha256": sha256, "golden": made}
+    card["source"] = {**card.get("source", {}), "exported_from": options.checkpoint.name, "exported_sha256": sha256_of(options.checkpoint)}
+    if network:
+        card["source"]["network"] = network
+    write_json(card, options.output / f"{options.name}.json")
+    return sha256
 
 
 def finish(module, family_card, options, network=None):
@@ -128,22 +149,16 @@ def finish(module, family_card, options, network=None):
     committed = cards / f"{options.name}.json"
     card = json.loads((committed if committed.exists() else cards / f"{family_card}.json").read_text())
     output = golden.golden_output(module, options.name, card)
-    if output.size != card["dimension"]:
+    if output.size != card.setdefault("dimension", output.size):  # not every card knows it beforehand
         which = committed.name if committed.exists() else family_card
         fail(f"{options.checkpoint} gives {output.size} numbers a face; the card {which} says {card['dimension']}")
     if not np.isfinite(output).all():
         fail(f"{options.checkpoint} gives no finite numbers for a face: its weights are damaged")
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "golden").mkdir(exist_ok=True)
+    try:
+        sha256 = write(module, output, card, options, network)
+    except OSError as error:
+        fail(f"cannot write to {options.output}: {error.strerror or error}", DISK_ERROR)
     weights = options.output / f"{options.name}.pt"
-    sha256 = save_module(module, weights)
-    replace_atomically(options.output / "golden" / f"{options.name}.npy", lambda path: save_npy(path, output))
-    made = {"file": f"golden/{options.name}.npy", "made_with": f"PyTorch {torch.__version__}, eager, CPU"}
-    card |= {"file": f"./{options.name}.pt", "sha256": sha256, "golden": made}
-    card["source"] = {**card.get("source", {}), "exported_from": options.checkpoint.name, "exported_sha256": sha256_of(options.checkpoint)}
-    if network:
-        card["source"]["network"] = network
-    write_json(card, options.output / f"{options.name}.json")
     parameters = sum(p.numel() for p in module.parameters())
     which = f"{network}, " if network else ""
     print(f"{options.checkpoint.name}: {which}{parameters:,} parameters, {output.size}-d; wrote {weights}, sha256 {sha256[:16]}")

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""CLIP's image tower: OpenAI's `ViT-B-32.pt` (any of its ViTs), or a state dict of open_clip or of transformers' CLIPVisionModelWithProjection.
+"""CLIP's image tower, ViT-B/32: OpenAI's `ViT-B-32.pt`, or a state dict of open_clip or of transformers (CLIPVisionModelWithProjection or
+the whole CLIPModel).
 
     .venv/bin/python scripts/export/clip.py ViT-B-32.pt [--name clip | --name clip-facecure] [-o FOLDER] [--gelu quick|exact]
 
 The same weights under two cards: `clip` resizes the shorter side and crops the middle, as OpenAI's preprocessing does, `clip-facecure`
 squashes, as the paper's code. OpenAI's activation is x·σ(1.702 x), the default here; open_clip's own models mostly have the exact GELU.
 
-OpenAI's file is a TorchScript archive, which is code. Its tensors are read here without running any: see tensors_of_archive().
+OpenAI's file is a TorchScript archive: PyTorch's weights_only reader refuses it, and torch.jit.load runs code of its. Its tensors are read
+here straight from the zip, by an unpickler that knows tensors, dictionaries and nothing else: see TensorsOnly. Half precision becomes
+float32.
 """
 import io
 import pickle
@@ -19,7 +22,11 @@ import torch.nn.functional as F
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from export.base import arguments, fail, finish, load_into, load_state_dict  # noqa: E402
+from export.base import arguments, fail, finish, load_into, load_state_dict, sentence, sha256_of, unwrap  # noqa: E402
+
+# OpenAI's own loader compares ViT-B-32.pt with this; it stands in the file's address.
+PUBLISHED = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
+SIDE = 224
 
 
 class Attention(nn.Module):
@@ -31,7 +38,8 @@ class Attention(nn.Module):
 
     def forward(self, x):
         n, tokens, width = x.shape
-        q, k, v = F.linear(x, self.in_proj_weight, self.in_proj_bias).view(n, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+        qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias).view(n, tokens, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         return self.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, tokens, width))
 
 
@@ -125,62 +133,70 @@ def tensors_of_archive(path):
                 return None
             return dict(named_tensors(TensorsOnly(archive, root).load()))
     except Exception as error:
-        fail(f"{path} is a TorchScript archive that cannot be read: {error}")
+        fail(f"{path} is a TorchScript archive that cannot be read: {sentence(str(error)) or type(error).__name__}")
+
+
+# What transformers calls the tower's parts, and OpenAI.
+TRANSFORMERS = {
+    "vision_model.": "", "embeddings.class_embedding": "class_embedding", "embeddings.patch_embedding": "conv1",
+    "embeddings.position_embedding.weight": "positional_embedding", "pre_layrnorm": "ln_pre", "post_layernorm": "ln_post",
+    "encoder.layers.": "transformer.resblocks.", "layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj", "self_attn.out_proj": "attn.out_proj",
+}  # fmt: skip
 
 
 def from_transformers(tensors):
-    """transformers' names in OpenAI's; q, k and v become one matrix."""
-    plain = {name.removeprefix("vision_model."): tensor for name, tensor in tensors.items()}
+    """transformers' names in OpenAI's; q, k and v become one matrix. A name of the tower that nobody knows stays, to be refused."""
     renamed = {}
-    once = {"embeddings.class_embedding": "class_embedding", "embeddings.patch_embedding.weight": "conv1.weight", "embeddings.position_embedding.weight": "positional_embedding",
-            "pre_layrnorm": "ln_pre", "post_layernorm": "ln_post"}  # fmt: skip
-    parts = {"layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj", "self_attn.out_proj": "attn.out_proj"}
-    for name, tensor in plain.items():
+    for name, tensor in tensors.items():
         if name == "visual_projection.weight":
             renamed["proj"] = tensor.T
-        elif name.startswith("encoder.layers."):
-            _, _, layer, *rest = name.split(".")
-            part, kind = ".".join(rest[:-1]), rest[-1]
-            if part in parts:
-                renamed[f"transformer.resblocks.{layer}.{parts[part]}.{kind}"] = tensor
-            elif part == "self_attn.q_proj":
-                three = [plain[f"encoder.layers.{layer}.self_attn.{which}_proj.{kind}"] for which in "qkv"]
-                renamed[f"transformer.resblocks.{layer}.attn.in_proj_{kind}"] = torch.cat(three)
-        elif not name.endswith("position_ids"):
-            for old, new in once.items():
-                if name.startswith(old):
-                    renamed[new + name[len(old) :]] = tensor
+        elif name.startswith("vision_model.") and not name.endswith("position_ids"):
+            for theirs, ours in TRANSFORMERS.items():
+                name = name.replace(theirs, ours)
+            renamed[name] = tensor
+    for name in [name for name in renamed if ".self_attn.q_proj." in name]:
+        names = [name.replace("q_proj", f"{which}_proj") for which in "qkv"]
+        if all(part in renamed for part in names):
+            renamed[name.replace("self_attn.q_proj.", "attn.in_proj_")] = torch.cat([renamed.pop(part) for part in names])
     return renamed
 
 
 def image_tensors(path):
-    """The image tower's, under OpenAI's names."""
+    """The image tower's, under OpenAI's names. What a whole CLIP has beside it is left out."""
     tensors = tensors_of_archive(path)
     if tensors is None:
         tensors = load_state_dict(path)
-    if any(name.startswith("vision_model.") for name in tensors):
-        return from_transformers(tensors)
-    visual = {name.removeprefix("visual."): tensor for name, tensor in tensors.items() if name.startswith("visual.")}
-    return visual or tensors
+    theirs = unwrap(tensors, ["module.", ""], "vision_model.")
+    return from_transformers(theirs) if theirs else unwrap(tensors, ["module.visual.", "visual.", "module.", ""], "conv1.weight")
 
 
 def build(tensors, where, quick):
-    needed = ("conv1.weight", "positional_embedding", "proj")
-    missing = [name for name in needed if name not in tensors]
+    complaint = f"{where} is no CLIP with a ViT"
+    axes = {"conv1.weight": 4, "positional_embedding": 2, "proj": 2}
+    missing = [name for name in axes if name not in tensors or tensors[name].dim() != axes[name]]
     if missing:
-        fail(f"{where} is no CLIP with a ViT: there is no {', no '.join(missing)}")
+        fail(f"{complaint}: there is no {', no '.join(missing)}")
     width, _, patch, _ = tensors["conv1.weight"].shape
     grid = round((tensors["positional_embedding"].shape[0] - 1) ** 0.5)
-    depth = len({name.split(".")[2] for name in tensors if name.startswith("transformer.resblocks.")})
-    print(f"ViT, {depth} layers of {width}, patches of {patch}, pictures of {patch * grid}")
-    return load_into(ImageTower(width, depth, patch, grid, tensors["proj"].shape[1], quick), tensors, f"{where} is no CLIP with a ViT")
+    layers = len({name.split(".")[2] for name in tensors if name.startswith("transformer.resblocks.")})
+    if width % 64 or patch * grid != SIDE:
+        fail(f"{where} is a ViT of width {width} with pictures of {patch * grid}; the cards want heads of 64 and pictures of {SIDE}")
+    return load_into(ImageTower(width, layers, patch, grid, tensors["proj"].shape[1], quick), tensors, complaint)
 
 
 def main(given=None):
     parser = arguments(__doc__, "clip")
-    parser.add_argument("--gelu", choices=["quick", "exact"], default="quick")
+    parser.add_argument("--gelu", choices=["quick", "exact"], help="default: quick")
     options = parser.parse_args(given)
-    finish(build(image_tensors(options.checkpoint), options.checkpoint, options.gelu == "quick"), "clip", options)
+    gelu = options.gelu or "quick"
+    module = build(image_tensors(options.checkpoint), options.checkpoint, gelu == "quick")
+    published = sha256_of(options.checkpoint) == PUBLISHED
+    print(f"{options.checkpoint.name} is {'' if published else 'not '}the file that OpenAI published")
+    if not published and not options.gelu:  # no tensor tells the two apart
+        print("took OpenAI's quick GELU; open_clip's own models mostly want --gelu exact")
+    width, layers = module.proj.shape[0], len(module.transformer["resblocks"])
+    finish(module, "clip", options, f"ViT/{module.conv1.kernel_size[0]}, {layers} layers of {width}, {gelu} GELU")
 
 
 if __name__ == "__main__":

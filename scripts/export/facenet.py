@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""FaceNet: facenet-pytorch's checkpoints of Inception-ResNet v1, `20180402-114759-vggface2.pt` and `20180408-102900-casia-webface.pt`.
+"""FaceNet: facenet-pytorch's checkpoints of Inception-ResNet v1, `20180402-114759-vggface2.pt` and `20180408-102900-casia-webface.pt`, and
+DeepFace's `facenet_weights.h5`, the same network in Keras with 128 numbers.
 
     .venv/bin/python scripts/export/facenet.py 20180402-114759-vggface2.pt [--name facenet] [-o FOLDER]
+    .venv/bin/python scripts/export/facenet.py facenet_weights.h5 [--name facenet-deepface] [-o FOLDER]
 
-The layer that names the training set's people is dropped. The embedding has length one, as that package gives it.
+The layer that names the training set's people is dropped. facenet-pytorch's embedding has length one, as that package gives it, DeepFace's not.
 """
 import sys
 from pathlib import Path
@@ -13,7 +15,8 @@ import torch.nn.functional as F
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from export.base import arguments, finish, load_into, load_state_dict, without_prefix  # noqa: E402
+from export.base import arguments, check_keys, finish, load_into, load_state_dict, without_prefix  # noqa: E402
+from export.keras_file import read_h5  # noqa: E402
 
 
 class Conv(nn.Module):
@@ -79,10 +82,11 @@ class Reduction(nn.Module):
 
 
 class InceptionResnetV1(nn.Module):
-    """160 × 160 → 512, of length one."""
+    """160 × 160 → `dimension` numbers, of length one if `unit`."""
 
-    def __init__(self):
+    def __init__(self, dimension=512, unit=True):
         super().__init__()
+        self.unit = unit
         self.conv2d_1a, self.conv2d_2a, self.conv2d_2b = Conv(3, 32, 3, 2), Conv(32, 32, 3), Conv(32, 64, 3, 1, 1)
         self.conv2d_3b, self.conv2d_4a, self.conv2d_4b = Conv(64, 80, 1), Conv(80, 192, 3), Conv(192, 256, 3, 2)
         self.repeat_1 = nn.Sequential(*[block35() for _ in range(5)])
@@ -91,18 +95,77 @@ class InceptionResnetV1(nn.Module):
         self.mixed_7a = Reduction(chain((896, 256, 1), (256, 384, 3, 2)), chain((896, 256, 1), (256, 256, 3, 2)), chain((896, 256, 1), (256, 256, 3, 1, 1), (256, 256, 3, 2)))
         self.repeat_3 = nn.Sequential(*[block8() for _ in range(5)])
         self.block8 = block8(1.0, last=True)
-        self.last_linear = nn.Linear(1792, 512, bias=False)
-        self.last_bn = nn.BatchNorm1d(512, eps=0.001)
+        self.last_linear = nn.Linear(1792, dimension, bias=False)
+        self.last_bn = nn.BatchNorm1d(dimension, eps=0.001)
 
     def forward(self, x):
         x = F.max_pool2d(self.conv2d_2b(self.conv2d_2a(self.conv2d_1a(x))), 3, 2)
         x = self.repeat_1(self.conv2d_4b(self.conv2d_4a(self.conv2d_3b(x))))
         x = self.block8(self.repeat_3(self.mixed_7a(self.repeat_2(self.mixed_6a(x)))))
-        return F.normalize(self.last_bn(self.last_linear(x.mean([2, 3]))), dim=1)
+        x = self.last_bn(self.last_linear(x.mean([2, 3])))
+        return F.normalize(x, dim=1) if self.unit else x
+
+
+BLOCKS = {"repeat_1": "Block35", "repeat_2": "Block17", "repeat_3": "Block8"}
+
+
+def keras_layer(path, conv):
+    """What Keras's Inception-ResNet calls a convolution of ours: repeat_1.0.branch1.0 is Block35_1_Branch_1_Conv2d_0a_1x1."""
+    size = "{}x{}".format(*conv.kernel_size)
+    stage, *rest = path.split(".")
+    if stage.startswith("conv2d_"):
+        return f"Conv2d_{stage[-2:]}_{size}"
+    if stage in BLOCKS:
+        number, *rest = rest
+        block = f"{BLOCKS[stage]}_{int(number) + 1}"
+    else:
+        block = {"block8": "Block8_6", "mixed_6a": "Mixed_6a", "mixed_7a": "Mixed_7a"}[stage]
+    if rest == ["conv2d"]:  # joins the branches
+        return f"{block}_Conv2d_{size}"
+    branch, place = rest[0][-1], f"0{'abc'[int(rest[1])]}_" if len(rest) > 1 else ""
+    place = "1a_" if conv.stride == (2, 2) else place
+    if branch == "1" and stage in ("repeat_2", "repeat_3"):  # a slip of who wrote it: the second branch has the block's number
+        branch = str(int(number) + 1)
+    return f"{block}_Branch_{branch}_Conv2d_{place}{size}"
+
+
+def from_keras(weights, module, complaint):
+    """The module with the weights of Keras's file, whose convolutions are H×W×in×out and whose norms have no factor."""
+    sources = {"last_linear.weight": "Bottleneck/kernel"}
+    norms = {"last_bn": "Bottleneck_BatchNorm"}
+    for path, conv in module.named_modules():
+        if isinstance(conv, nn.Conv2d):
+            layer = keras_layer(path.removesuffix(".conv"), conv)
+            sources[f"{path}.weight"] = f"{layer}/kernel"
+            if conv.bias is None:
+                norms[path.removesuffix(".conv") + ".bn"] = f"{layer}_BatchNorm"
+            else:
+                sources[f"{path}.bias"] = f"{layer}/bias"
+    for norm, layer in norms.items():
+        for ours, theirs in (("bias", "beta"), ("running_mean", "moving_mean"), ("running_var", "moving_variance")):
+            sources[f"{norm}.{ours}"] = f"{layer}/{theirs}"
+    state = module.state_dict()
+    check_keys(weights, {theirs: to_keras(state[ours]).shape for ours, theirs in sources.items()}, complaint)
+    tensors = {ours: to_torch(torch.from_numpy(weights[theirs])) for ours, theirs in sources.items()}
+    ones = {f"{norm}.weight": torch.ones_like(state[f"{norm}.weight"]) for norm in norms}
+    return load_into(module, tensors | ones, complaint)
+
+
+def to_keras(tensor):
+    return tensor.permute(2, 3, 1, 0) if tensor.dim() == 4 else tensor.T if tensor.dim() == 2 else tensor
+
+
+def to_torch(tensor):
+    return tensor.permute(3, 2, 0, 1) if tensor.dim() == 4 else tensor.T if tensor.dim() == 2 else tensor
 
 
 def main(given=None):
-    options = arguments(__doc__, "facenet").parse_args(given)
+    options = arguments(__doc__).parse_args(given)
+    keras = options.checkpoint.suffix == ".h5"
+    options.name = options.name or ("facenet-deepface" if keras else "facenet")
+    if keras:
+        module = from_keras(read_h5(options.checkpoint)[1], InceptionResnetV1(128, unit=False), f"{options.checkpoint} is not DeepFace's FaceNet")
+        return finish(module, "facenet-deepface", options, "Inception-ResNet v1 from Keras")
     tensors = without_prefix(load_state_dict(options.checkpoint), ["module."])
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("logits.")}
     finish(load_into(InceptionResnetV1(), tensors, f"{options.checkpoint} is not facenet-pytorch's Inception-ResNet v1"), "facenet", options)

@@ -20,7 +20,7 @@ def main(given=None):
     options = arguments(__doc__, "magface").parse_args(given)
     tensors = unwrap(load_state_dict(options.checkpoint), PREFIXES, "layer1.")
     if not tensors:
-        fail(f"{options.checkpoint} is no checkpoint of MagFace's: there is no layer1 under any of {', '.join(PREFIXES)}")
+        fail(f"{options.checkpoint} is no checkpoint of MagFace's: there is no layer1 under any of {', '.join(PREFIXES)} (a bare backbone is arcface.py's)")
     module, network = build(tensors, options.checkpoint, eps=2e-5)
     finish(module, "magface", options, network)
 

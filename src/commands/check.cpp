@@ -39,16 +39,11 @@ Exit check_golden(const FeatureExtractor& extractor, const std::string& precisio
   return ok ? Exit::ok : Exit::model;
 }
 
-Faces only(const Image& image) {
-  Faces face;
-  face.pixels = to_tensor(image);
-  return face;
-}
-
 // The face on its canvas, as `prepare` aligns it.
 Faces aligned(const Image& image) {
   const auto found = align_face(image, find_face(FaceDetector(), image), canvas_side);
-  Faces face = only(found.canvas);
+  Faces face;
+  face.pixels = to_tensor(found.canvas);
   std::vector<double> points;
   for (const auto& p : found.landmarks) points.insert(points.end(), {p.x, p.y});
   face.landmarks = torch::tensor(points, torch::kFloat64).view({1, 5, 2});
@@ -56,8 +51,7 @@ Faces aligned(const Image& image) {
 }
 
 Exit check_reference(const FeatureExtractor& extractor, const Image& image, bool crop, const torch::Tensor& reference, const RunOptions& options, const OutputOptions& output) {
-  const Faces whole = only(image).to(options.device);
-  Table table = explain(extractor, crop ? whole : aligned(image).to(options.device), whole, reference);
+  Table table = explain(extractor, crop ? std::nullopt : std::optional(aligned(image)), image, reference, options.device);
   const auto cosine = [](const std::vector<Cell>& row) { return std::get<double>(row[1]); };
   const auto as_is = std::find_if(table.rows.begin(), table.rows.end(), [](const auto& row) { return text(row[0]).starts_with("none"); });
   const bool agrees = cosine(*as_is) >= least_cosine;

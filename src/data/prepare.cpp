@@ -184,12 +184,7 @@ PhotoFolder only_chosen(PhotoFolder folder, const PrepareOptions& options) {
 }  // namespace
 
 // On bytes, LibTorch rounds between the two passes as PIL does; in float it would be up to 6 grey levels off.
-Image squash(const Image& image, int side) {
-  const auto bytes = torch::from_blob(const_cast<std::uint8_t*>(image.rgb.data()), {1, image.height, image.width, 3}, torch::kUInt8).permute({0, 3, 1, 2});
-  const auto squashed = at::_upsample_bicubic2d_aa(bytes, {side, side}, false).permute({0, 2, 3, 1}).contiguous();
-  const auto* data = squashed.data_ptr<std::uint8_t>();
-  return {side, side, {data, data + squashed.numel()}};
-}
+Image squash(const Image& image, int side) { return resample_image(image, side, side, "bicubic", true); }
 
 AlignedFace align_face(const Image& image, const Landmarks& landmarks, int side) {
   const auto to_canvas = fit_similarity(landmarks, canvas_landmarks());

@@ -18,12 +18,14 @@ fs::path card_path(const std::string& name_or_path) {
   return resolve_card(name_or_path, folders.front());
 }
 
-// What an exporter or a conversion left beside the weights: a golden embedding, where the card has none.
+// What an exporter or a conversion left beside the weights: a golden embedding and the dimension, where the card has none.
 void complete(Card& card) {
   const fs::path record = model_path(card.file, card.path.parent_path()).replace_extension(".json");
-  if (!card.golden.empty() || !fs::exists(record) || record == card.path) return;
+  if (!fs::exists(record) || record == card.path) return;
   const Json found = read_json(record);
-  if (found.is_object() && found.contains("golden") && found["golden"].is_object()) card.golden = record.parent_path() / found["golden"].value("file", "");
+  if (!found.is_object()) return;
+  if (card.golden.empty() && found.contains("golden") && found["golden"].is_object()) card.golden = record.parent_path() / found["golden"].value("file", "");
+  if (card.dimension == 0 && found.contains("dimension") && found["dimension"].is_number_integer()) card.dimension = found["dimension"];
 }
 
 std::array<double, 3> three(Spec& spec, const std::string& key) {
@@ -70,7 +72,8 @@ Card read_card(const std::string& name_or_path) {
   card.source = spec.raw("source", Json::object());
   card.method = spec.text("method", "forward");
   card.flip_averaging = spec.flag("flip_averaging", false);
-  card.dimension = static_cast<int>(spec.integer("dimension", 1, 65536));
+  // Of some published files nobody knows it before they are exported.
+  if (spec.has("dimension") || !card.source.contains("export")) card.dimension = static_cast<int>(spec.integer("dimension", 1, 65536));
   Spec input = spec.object("input");
   card.side = static_cast<int>(input.integer("side", 8, 4096));
   card.template_name = input.choice("template", {"arcface-112", "dlib-150", "none"});

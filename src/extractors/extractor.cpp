@@ -36,20 +36,19 @@ torch::Tensor resize(const torch::Tensor& pixels, std::int64_t height, std::int6
   return card.antialias ? at::_upsample_bilinear2d_aa(pixels, size, false) : at::upsample_bilinear2d(pixels, size, false);
 }
 
-// No landmarks: the whole picture, as the paper's code does it.
-torch::Tensor plain_view(const torch::Tensor& pixels, const Card& card) {
-  const std::int64_t side = card.side;
-  if (card.resize == "squash") return resize(pixels, side, side, card);
-  const std::int64_t height = pixels.size(2), width = pixels.size(3), shorter = std::min(height, width);
-  const auto resized = resize(pixels, side * height / shorter, side * width / shorter, card);
-  return resized.narrow(2, (resized.size(2) - side) / 2, side).narrow(3, (resized.size(3) - side) / 2, side);
+// The size to which a whole picture is resized: the square, or the square's side for its shorter one.
+struct Size {
+  std::int64_t height, width;
+};
+
+Size plain_size(const Card& card, Size picture) {
+  if (card.resize == "squash") return {card.side, card.side};
+  const auto shorter = std::min(picture.height, picture.width);
+  return {card.side * picture.height / shorter, card.side * picture.width / shorter};
 }
 
-torch::Tensor view_under(const Card& card, const Faces& faces) {
-  const auto target = template_landmarks(card.template_name, card.side);
-  if (!faces.landmarks.defined() || !target) return plain_view(faces.pixels, card);
-  const auto mode = card.interpolation == "bilinear" ? 0 : card.interpolation == "nearest" ? 1 : 2;
-  return at::grid_sampler(faces.pixels, sampling_grid(faces, *target, card.side), mode, /*zeros outside*/ 0, /*align_corners*/ true);
+torch::Tensor middle(const torch::Tensor& pixels, std::int64_t side) {
+  return pixels.narrow(2, (pixels.size(2) - side) / 2, side).narrow(3, (pixels.size(3) - side) / 2, side);
 }
 
 // What the network receives.
@@ -62,17 +61,29 @@ torch::Tensor prepared_under(const Card& card, const torch::Tensor& view) {
 
 }  // namespace
 
-torch::Tensor FeatureExtractor::view(const Faces& faces) const { return view_under(card_, faces); }
+torch::Tensor view_under(const Card& card, const Faces& faces) {
+  const auto target = template_landmarks(card.template_name, card.side);
+  if (!faces.landmarks.defined() || !target) {
+    const auto size = plain_size(card, {faces.pixels.size(2), faces.pixels.size(3)});
+    return middle(resize(faces.pixels, size.height, size.width, card), card.side);
+  }
+  const auto mode = card.interpolation == "bilinear" ? 0 : card.interpolation == "nearest" ? 1 : 2;
+  return at::grid_sampler(faces.pixels, sampling_grid(faces, *target, card.side), mode, /*zeros outside*/ 0, /*align_corners*/ true);
+}
 
-torch::Tensor FeatureExtractor::run(const Card& contract, const torch::Tensor& view) const {
+torch::Tensor view_under(const Card& card, const Image& picture) {
+  const auto size = plain_size(card, {picture.height, picture.width});
+  const auto resized = resample_image(picture, static_cast<int>(size.width), static_cast<int>(size.height), card.interpolation, card.antialias);
+  return middle(to_tensor(resized), card.side);
+}
+
+torch::Tensor FeatureExtractor::embed_view_as(const Card& contract, const torch::Tensor& view) const {
   const auto prepared = prepared_under(contract, view);
   return contract.flip_averaging ? (forward(prepared) + forward(prepared.flip(3))) / 2 : forward(prepared);
 }
 
-torch::Tensor FeatureExtractor::embed_as(const Card& contract, const Faces& faces) const { return run(contract, view_under(contract, faces)); }
-
 torch::Tensor FeatureExtractor::embed_view(const torch::Tensor& view) const {
-  const auto embedding = run(card_, view);
+  const auto embedding = embed_view_as(card_, view);
   if (embedding.dim() != 2 || embedding.size(0) != view.size(0) || embedding.size(1) != card_.dimension)
     throw Error(Exit::model, concat(card_.name, ": the network gave the shape ", embedding.sizes(), " for ", view.size(0), " faces; its card says ", view.size(0), "×", card_.dimension));
   return embedding;

@@ -74,13 +74,14 @@ std::vector<Mistake> usual_mistakes(const Card& card) {
   return mistakes;
 }
 
-Table explain(const FeatureExtractor& extractor, const Faces& aligned, const Faces& whole, const torch::Tensor& reference) {
+Table explain(const FeatureExtractor& extractor, const std::optional<Faces>& aligned, const Image& whole, const torch::Tensor& reference, torch::Device device) {
   const c10::InferenceMode inference;
   const auto wanted = reference.flatten().to(torch::kFloat64);
   const std::string as_is = "none: the card as it is";
   Table table{{"mistake", "cosine", "max_difference"}, {}, {}};
   const auto add = [&](const std::string& what, const Card& contract) {
-    const auto found = extractor.embed_as(contract, contract.template_name == "none" ? whole : aligned).to(torch::kCPU, torch::kFloat64).flatten();
+    const auto view = aligned && contract.template_name != "none" ? view_under(contract, *aligned) : view_under(contract, whole);
+    const auto found = extractor.embed_view_as(contract, view.to(device)).to(torch::kCPU, torch::kFloat64).flatten();
     if (found.numel() != wanted.numel()) throw Error(Exit::input, concat("the reference has ", wanted.numel(), " numbers; ", extractor.card().name, " gives ", found.numel()));
     table.add({what, at::cosine_similarity(found, wanted, 0).item<double>(), (found - wanted).abs().max().item<double>()});
   };

@@ -83,9 +83,7 @@ torch::Tensor embed_crops(const PhotoFolder& folder, const FeatureExtractor& ext
   for (const auto& photo : folder.photos) {
     stop_if_interrupted();
     try {
-      Faces crop;
-      crop.pixels = to_tensor(decode_image(read_file(photo.path), Exif::ignore)).to(options.device);
-      views.push_back(extractor.view(crop));
+      views.push_back(view_under(extractor.card(), decode_image(read_file(photo.path), Exif::ignore)).to(options.device));
       ids.push_back(photo.id);
       kept.push_back(photo);
     } catch (const Error& error) {

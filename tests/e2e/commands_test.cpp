@@ -46,8 +46,9 @@ TEST_F(E2eCommands, EmbedWritesRowsInIdOrderForADataSetAndForCrops) {
   ASSERT_EQ(run("embed photos -e ./tiny.json -o b.npy").code, 0);
   const auto a = read_npy(folder_ / "a.npy"), b = read_npy(folder_ / "b.npy");
   EXPECT_EQ(a.sizes(), (std::vector<std::int64_t>{24, 16}));
-  // The canvas is as large as the drawn photos, so squashing changes nothing and both ways see the same pixels.
-  EXPECT_LT((a - b).abs().max().item<float>(), 1e-4 * a.abs().max().item<float>());
+  // The canvas is as large as the drawn photos, so both ways see the same pixels, but for the bytes to which a crop's are rounded after resizing.
+  EXPECT_GT((a - b).abs().max().item<float>(), 0);
+  EXPECT_LT((a - b).abs().max().item<float>(), 5e-3 * a.abs().max().item<float>());
   const Table names = read_csv(folder_ / "a.csv"), crop_names = read_csv(folder_ / "b.csv");
   EXPECT_EQ(names.columns, (std::vector<std::string>{"id", "person", "split"}));
   EXPECT_EQ(text(names.rows[7][0]), "p01/v1.png");
@@ -161,8 +162,9 @@ TEST_F(E2eCommands, ListsComeInEveryFormat) {
   const Table table = parse_csv(list.out, "stdout");
   std::string last;
   for (const auto& row : table.rows) {
-    EXPECT_LE(last, text(row[1])) << "by release";
-    last = text(row[1]);
+    const std::string year = text(row[1]).substr(0, 4);  // "2015 style" is a stand-in's
+    EXPECT_LE(last, year) << "by release";
+    last = year;
   }
   EXPECT_GE(table.rows.size(), 4u);
   EXPECT_EQ(run_binary("list attacks --format json", folder_.path).code, 0);

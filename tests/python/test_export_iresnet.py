@@ -37,9 +37,9 @@ LOWKEY = {"ir152": "Backbone_IR_152_Arcface_Epoch_112.pth", "resnet152": "Backbo
 
 
 def expected(name):
-    """Every fourth number: of the golden picture, of two pictures, of those two resized without rounding."""
-    rows = np.frombuffer(base64.b64decode(EXPECTED["embeddings"][name]), "<f4").reshape(5, -1).astype(np.float64)
-    return rows[0], rows[1:3], rows[3:]
+    """Every fourth number: of the golden picture, of two pictures."""
+    rows = np.frombuffer(base64.b64decode(EXPECTED["embeddings"][name]), "<f4").reshape(3, -1).astype(np.float64)
+    return rows[0], rows[1:]
 
 
 def prefixed(prefix, tensors):
@@ -95,7 +95,7 @@ class Fidelity(WithFolder):
 
     def assert_same(self, card, name):
         """The golden picture, which PyTorch gave to the module, then from the pictures' files through the card and the binary."""
-        golden, rounded, unrounded = expected(name)
+        golden, pictures = expected(name)
         self.assert_close(f"{card}, golden picture", np.load(self.folder / f"golden/{card}.npy"), golden, 0.9999999, 1e-5)
         self.assert_scripted(card)
         if not BINARY.exists():
@@ -105,10 +105,8 @@ class Fidelity(WithFolder):
             shutil.copy(photo, self.folder / "crops/somebody")
         command = [BINARY, "embed", "crops", "-e", f"./{card}.json", "-o", f"{card}.npy", "--store", "store"]
         subprocess.run(command, cwd=self.folder, check=True, capture_output=True)
-        found = np.load(self.folder / f"{card}.npy")
-        self.assert_close(f"{card}, two pictures", found, unrounded, 0.999999, 1e-4)
-        # OpenCV and PIL round to bytes after resizing, the program does not; networks of random numbers feel it more than trained ones.
-        self.assert_close(f"{card}, two pictures, rounded", found, rounded, 0.99997, 0.03)
+        # OpenCV resizes in whole numbers and PIL rounds between its two passes too: a grey level here and there.
+        self.assert_close(f"{card}, two pictures", np.load(self.folder / f"{card}.npy"), pictures, 0.99999, 0.03)
 
     def assert_scripted(self, card):
         """Batches are free, and there is a gradient."""

@@ -180,6 +180,19 @@ TEST(ResizeImage, TakesTheMeanOfAnArea) {
   EXPECT_EQ(wide.rgb.size(), 50u * 30 * 3);
 }
 
+// Against PIL and OpenCV themselves the exporters' tests hold it, from a picture's file to the embedding.
+TEST(ResampleImage, AntialiasesOrNot) {
+  const Image fine = checkerboard(64, 1);  // finer than what is left of it
+  const auto grey = [](const Image& image) { return std::all_of(image.rgb.begin(), image.rgb.end(), [](int value) { return std::abs(value - 127) <= 2; }); };
+  for (const std::string interpolation : {"bilinear", "bicubic"}) EXPECT_TRUE(grey(resample_image(fine, 16, 16, interpolation, true))) << interpolation;
+  const Image nearest = resample_image(fine, 16, 16, "nearest", false);
+  EXPECT_EQ(pixel(nearest, 3, 5), pixel(fine, 12, 20));
+  EXPECT_FALSE(grey(nearest));
+  const Image wide = resample_image(draw_photo(0, 0, 20), 50, 30, "bicubic", false);
+  EXPECT_EQ(std::tuple(wide.width, wide.height, wide.rgb.size()), std::tuple(50, 30, 50u * 30 * 3));
+  EXPECT_EQ(resample_image(fine, 64, 64, "bilinear", true).rgb, fine.rgb);
+}
+
 TEST(CropImage, IsBlackOutsideThePicture) {
   const Image photo = draw_photo(2, 0, 20), crop = crop_image(photo, -3, 15, 10, 8);
   EXPECT_EQ(pixel(crop, 3 + 4, 2), pixel(photo, 4, 17));

@@ -10,10 +10,15 @@ class Mistakes : public ::testing::Test {
   TempFolder folder_;
   // A network that no contract but the right one satisfies.
   std::shared_ptr<const FeatureExtractor> extractor_ = make_extractor(write_tiny_extractor(folder_.path, 1, "tiny", "arcface-112").string(), {});
-  Faces aligned_ = drawn_faces(1, 64, true), whole_ = drawn_faces(1, 48, false);
+  Faces aligned_ = drawn_faces(1, 64, true);
+  Image whole_ = draw_photo(0, 0, 48);
+
+  torch::Tensor embedded(const Card& contract) {
+    return extractor_->embed_view_as(contract, contract.template_name == "none" ? view_under(contract, whole_) : view_under(contract, aligned_));
+  }
 
   std::string found(const torch::Tensor& reference) {
-    const Table table = explain(*extractor_, aligned_, whole_, reference);
+    const Table table = explain(*extractor_, aligned_, whole_, reference, torch::kCPU);
     return as_number(table.rows.front()[1], "cosine") >= 0.999999 ? text(table.rows.front()[0]) : "";
   }
 };
@@ -24,8 +29,7 @@ TEST_F(Mistakes, EachOneIsFoundByItsName) {
   std::size_t single = 0;
   for (const auto& mistake : usual_mistakes(extractor_->card())) {
     if (contains(mistake.what, ", ")) continue;
-    const auto& seen = mistake.contract.template_name == "none" ? whole_ : aligned_;
-    const auto reference = extractor_->embed_as(mistake.contract, seen);
+    const auto reference = embedded(mistake.contract);
     if ((reference - extractor_->embed(aligned_)).norm().item<double>() < 1e-4) continue;  // plain resizing does not matter to an aligned face
     EXPECT_EQ(found(reference), mistake.what);
     ++single;
@@ -38,7 +42,7 @@ TEST_F(Mistakes, TwoAtOnceAreFound) {
   const std::string channels = contract.bgr ? "channels rgb" : "channels bgr";
   contract.bgr = !contract.bgr;
   contract.template_name = "none";
-  EXPECT_EQ(found(extractor_->embed_as(contract, whole_)), channels + ", no alignment");
+  EXPECT_EQ(found(embedded(contract)), channels + ", no alignment");
 }
 
 TEST_F(Mistakes, AStrangerIsExplainedByNone) {

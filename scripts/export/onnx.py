@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""An ONNX recogniser: InsightFace's `w600k_r50.onnx` (pack buffalo_l), `glintr100.onnx` (antelopev2), or another of that kind.
+
+    .venv/bin/python scripts/export/onnx.py w600k_r50.onnx --name buffalo-l [-o FOLDER]
+    .venv/bin/python scripts/export/onnx.py mine.onnx --name mine [--channels bgr] [--mean 0 --std 255] [--template none] [--title ...] ...
+
+A committed card of the name is completed. For another name a whole card is made: the side and the dimension are the graph's, the rest is
+InsightFace's (RGB, (x - 127.5) / 127.5, the ArcFace-112 template) unless the switches say otherwise; a graph that begins by subtracting or
+multiplying, as those converted from MXNet do, scales the pixels itself and gets them from 0 to 255. The batch becomes free.
+
+Read by scripts/convert/onnx_reader.py, which runs nothing of the file's.
+"""
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+if __name__ == "__main__":  # a program's folder comes first, where this file would be taken for the package onnx
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+import onnx  # noqa: E402
+import torch  # noqa: E402
+from convert import onnx_reader  # noqa: E402
+from export.base import ROOT, arguments, fail, finish, sentence, write_json  # noqa: E402
+from onnx import numpy_helper  # noqa: E402
+
+# Beside what the networks of fetch_models.py consist of: a tensor under a second name, what only training does, MXNet's scaling.
+onnx_reader.READERS |= {
+    "Identity": lambda builder, inputs, _: inputs[0],
+    "Dropout": lambda builder, inputs, _: inputs[0],
+    "Constant": lambda builder, inputs, attributes: numpy_helper.to_array(attributes["value"]),
+    "Sub": lambda builder, inputs, _: builder.sub(*inputs),
+}
+
+
+def load(path):
+    if not path.is_file():
+        fail(f"no such file: {path}")
+    data = path.read_bytes()
+    if data[:512].lstrip().startswith(b"<"):
+        fail(f"{path} is an HTML page, not a network: the download went wrong")
+    try:
+        model = onnx.load_from_string(data)
+    except Exception:  # half a file can break its reader anywhere
+        model = None
+    if model is None or not model.graph.node:
+        fail(f"{path} is no ONNX file, or a truncated one")
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        fail(f"{path} keeps its weights in another file; onnx.save(onnx.load(...)) makes one of the two")
+    return model
+
+
+def input_of(graph, path):
+    """The graph's one input that is no weight."""
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in weights]
+    if len(inputs) != 1 or len(graph.output) != 1:
+        fail(f"{path} is no recogniser: it has {len(inputs)} inputs and {len(graph.output)} outputs, expected one of each")
+    return inputs[0]
+
+
+def side_of(source, side, path):
+    """Of the square pictures that the network takes. side: where the graph leaves it open."""
+    axes = source.type.tensor_type.shape.dim
+    shape = [axis.dim_value for axis in axes]
+    if len(shape) == 4 and shape[1] == 3 and not any(shape[2:]) and side:
+        axes[2].dim_value = axes[3].dim_value = side
+        return side
+    if len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3] or not shape[2]:
+        found = " x ".join(str(size or "free") for size in shape)
+        fail(f"{path} takes {found}, expected pictures: free x 3 x SIDE x SIDE, or, with --side, a free side")
+    return shape[2]
+
+
+def scales_pixels(graph, source):
+    return any(source.name in node.input and node.op_type in ("Sub", "Mul", "Div") for node in graph.node)
+
+
+def build(model, side, path):
+    """The module and its dimension."""
+    try:
+        module = onnx_reader.read_onnx(model.SerializeToString())
+        with torch.no_grad():
+            shape = module(torch.zeros(2, 3, side, side)).shape
+    except NotImplementedError as error:
+        fail(f"{path} has what scripts/convert/onnx_reader.py cannot read: {error}")
+    except Exception as error:
+        fail(f"{path} is no network that can be read: {type(error).__name__}: {sentence(str(error))}")
+    if len(shape) != 2 or shape[0] != 2:
+        fail(f"{path} is no recogniser: of two pictures it makes {' x '.join(map(str, shape))} numbers, expected 2 x DIMENSION")
+    return module, shape[1]
+
+
+def three(numbers):
+    return numbers * 3 if len(numbers) == 1 else numbers
+
+
+def new_card(options, side, dimension, scaled):
+    mean, std = ([0.0], [1.0]) if scaled else ([127.5], [127.5])
+    recipe = {
+        "side": side,
+        "template": options.template or "arcface-112",
+        "channels": options.channels or "rgb",
+        "scale": 255.0,
+        "mean": three(options.mean or mean),
+        "std": three(options.std or std),
+        "interpolation": "bilinear",
+        "antialias": False,
+        "resize": "squash",
+    }
+    return {
+        "title": options.title or options.name,
+        "released": options.released or "not known",
+        "licence": options.licence or "not known",
+        "file": f"{options.name}.pt",
+        "input": recipe,
+        "method": "forward",
+        "flip_averaging": False,
+        "dimension": dimension,
+        "notes": "Made of an ONNX file. Whether it wants its pictures so, facepoison check CARD --image PHOTO --reference X.npy tells.",
+    }
+
+
+def finish_with(card, module, options, network):
+    """finish() completes a card that is a file: here this one."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_json(card, Path(folder) / "card.json")
+        finish(module, str(Path(folder) / "card"), options, network)
+
+
+def parsed(given):
+    parser = arguments(__doc__)
+    described = parser.add_argument_group("for a name without a committed card")
+    described.add_argument("--side", type=int, help="where the graph leaves it open")
+    described.add_argument("--channels", choices=["rgb", "bgr"], help="default: rgb")
+    described.add_argument("--mean", type=float, nargs="+", help="one number or three, of pixels from 0 to 255; default: 127.5")
+    described.add_argument("--std", type=float, nargs="+", help="likewise; default: 127.5")
+    described.add_argument("--template", choices=["arcface-112", "dlib-150", "none"], help="default: arcface-112")
+    described.add_argument("--title", help="default: the name")
+    described.add_argument("--released", metavar="YEAR", help="default: not known")
+    described.add_argument("--licence", help="default: not known")
+    options = parser.parse_args(given)
+    if any(numbers and len(numbers) not in (1, 3) for numbers in (options.mean, options.std)) or 0 in (options.std or []):
+        parser.error("--mean and --std take one number or three, --std no zero")
+    options.name = options.name or options.checkpoint.stem
+    options.committed = ROOT / "configs/extractors" / f"{options.name}.json"
+    said = [group.option_strings[0] for group in described._group_actions if getattr(options, group.dest) is not None]
+    if said and options.committed.exists():
+        parser.error(f"the card {options.committed.name} is committed, and {', '.join(said)} would contradict it; give another --name")
+    return options
+
+
+def main(given=None):
+    options = parsed(given)
+    path = options.checkpoint
+    model = load(path)
+    source = input_of(model.graph, path)
+    card = json.loads(options.committed.read_text()) if options.committed.exists() else None
+    side = side_of(source, card["input"]["side"] if card else options.side, path)
+    scaled = scales_pixels(model.graph, source)
+    if card and (scaled or side != card["input"]["side"]):
+        found = "scales its pixels itself" if scaled else f"takes pictures of {side}"
+        fail(f"{path} {found}, which is not what the card {options.committed.name} says; another --name gets a card of its own")
+    module, dimension = build(model, side, path)
+    convolutions = sum(node.op_type == "Conv" for node in model.graph.node)
+    network = f"ONNX, {convolutions} convolutions, {side} x {side}{', scales pixels itself' if scaled else ''}"
+    finish_with(card or new_card(options, side, dimension, scaled), module, options, network)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""The exporter of ONNX recognisers against what onnxruntime gave (fixtures/make_onnx_fixture.py), and against files that are none."""
+import contextlib
+import io
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx as onnx_package
+import torch
+from onnx import helper
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(ROOT / "scripts"), str(HERE / "fixtures")]
+from convert import golden  # noqa: E402
+from export import onnx  # noqa: E402
+from make_onnx_fixture import CROP, DIMENSION, PICTURES, SIDE, insightface, mxnet  # noqa: E402
+
+BINARY = Path(os.environ.get("FACEPOISON_BINARY", ROOT / "build/release/facepoison"))
+EXPECTED = json.loads((HERE / "fixtures/onnx.json").read_text())
+INSIGHTFACE, MXNET = insightface().SerializeToString(), mxnet().SerializeToString()
+
+
+class Runs:
+    """Its pickle makes a folder when it is read, if its reader lets it."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+class WithFolder(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def saved(self, data, name="network.onnx"):
+        (self.folder / name).write_bytes(data)
+        return self.folder / name
+
+    def export(self, checkpoint, *more):
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            onnx.main([str(checkpoint), "-o", str(self.folder / "out"), *more])
+        return said.getvalue()
+
+    def card(self, name):
+        return json.loads((self.folder / "out" / f"{name}.json").read_text())
+
+    def module(self, name):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # newer PyTorch calls TorchScript old
+            return torch.jit.load(self.folder / "out" / f"{name}.pt")
+
+    def refused(self, data, *more, code=4):
+        checkpoint = data if isinstance(data, Path) else self.saved(data, "refused.onnx")
+        with contextlib.redirect_stderr(io.StringIO()) as said, self.assertRaises(SystemExit) as left:
+            self.export(checkpoint, *more)
+        self.assertEqual(left.exception.code, code)
+        self.assertFalse((self.folder / "out").exists())
+        lines = said.getvalue().splitlines()
+        self.assertTrue(len(lines) == 1 or code == 2, lines)
+        return lines[-1]
+
+
+class Numbers(WithFolder):
+    def compare(self, found, key, least, tolerance):
+        found, expected = np.asarray(found, np.float64), np.array(EXPECTED[key])
+        cosine = (found * expected).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(expected, axis=1)
+        difference = abs(found - expected).max()
+        if os.environ.get("FACEPOISON_SHOW"):
+            print(f"| {key} | {difference:.2g} of {abs(expected).max():.3g} | {cosine.min():.8f} |", file=sys.stderr)
+        self.assertGreaterEqual(cosine.min(), least, f"max difference {difference}")
+        self.assertLess(difference, tolerance * abs(expected).max())
+
+    def embedded(self, name, folder):
+        command = [BINARY, "embed", folder, "-e", f"out/{name}.json", "-o", "x.npy", "--store", "store"]
+        subprocess.run(command, cwd=self.folder, check=True, capture_output=True)
+        return np.load(self.folder / "x.npy")
+
+    @unittest.skipUnless(BINARY.exists(), f"{BINARY} is not built")
+    def test_from_the_picture_through_the_binary(self):
+        for folder in ("crops", "whole"):
+            (self.folder / folder / "somebody").mkdir(parents=True)
+        for path in PICTURES:
+            shutil.copy(path, self.folder / "whole/somebody")
+            Image.open(path).crop(CROP).save(self.folder / "crops/somebody" / f"{path.stem}.png")
+        for name in ("buffalo-l", "antelopev2", "plain"):
+            self.export(self.saved(INSIGHTFACE), "--name", name)
+            self.compare(self.embedded(name, "crops"), "insightface, crops", 0.9999999, 1e-5)
+        self.compare(self.embedded("plain", "whole"), "insightface, whole", 0.99999, 0.01)  # OpenCV resizes in whole numbers
+        self.export(self.saved(MXNET), "--name", "inside")
+        self.compare(self.embedded("inside", "crops"), "mxnet, crops", 0.9999999, 1e-5)
+
+    def test_any_batch_gradients_and_bf16(self):
+        for name, data in (("plain", INSIGHTFACE), ("inside", MXNET)):
+            self.export(self.saved(data), "--name", name)
+            module, recipe = self.module(name), self.card(name)["input"]
+            x = torch.from_numpy(np.concatenate([golden.network_input(golden.picture(SIDE, SIDE) // k, recipe) for k in (1, 2, 3)]))
+            whole = module(x)
+            self.assertEqual(tuple(whole.shape), (3, DIMENSION))
+            torch.testing.assert_close(torch.cat([module(row[None]) for row in x]), whole, rtol=0, atol=1e-4)
+            (gradient,) = torch.autograd.grad(module(x.requires_grad_()).square().sum(), x)
+            self.assertTrue(gradient.isfinite().all() and (gradient.abs().amax((1, 2, 3)) > 0).all())
+            rough = module.to(torch.bfloat16)(x.detach().bfloat16()).float()
+            self.assertGreater(torch.cosine_similarity(rough, whole).min().item(), 0.99)
+
+
+class Cards(WithFolder):
+    def test_a_committed_card_is_completed(self):
+        for name in ("buffalo-l", "antelopev2"):
+            said = self.export(self.saved(INSIGHTFACE), "--name", name)
+            self.assertIn("ONNX, 13 convolutions, 112 x 112", said)
+            made, card = self.card(name), json.loads((ROOT / f"configs/extractors/{name}.json").read_text())
+            for key in card.keys() - {"file", "source"}:
+                self.assertEqual(made[key], card[key])
+            self.assertEqual(made["source"]["exported_from"], "network.onnx")
+            self.assertEqual(np.load(self.folder / "out" / made["golden"]["file"]).size, DIMENSION)
+
+    def test_a_whole_card_under_the_files_name(self):
+        self.export(self.saved(INSIGHTFACE, "mine.onnx"))
+        card = self.card("mine")
+        self.assertEqual((card["title"], card["released"], card["dimension"]), ("mine", "not known", DIMENSION))
+        committed = json.loads((ROOT / "configs/extractors/buffalo-l.json").read_text())
+        self.assertEqual(card["input"], committed["input"])
+
+    def test_switches(self):
+        more = "--channels bgr --mean 103 116 123 --std 1 --template none --title T --released 2020 --licence L".split()
+        self.export(self.saved(INSIGHTFACE), "--name", "other", *more)
+        card = self.card("other")
+        self.assertEqual([card[key] for key in ("title", "released", "licence")], ["T", "2020", "L"])
+        recipe = card["input"]
+        self.assertEqual([recipe[key] for key in ("channels", "mean", "std", "template")], ["bgr", [103, 116, 123], [1, 1, 1], "none"])
+
+    def test_pixels_scaled_inside(self):
+        self.assertIn("scales pixels itself", self.export(self.saved(MXNET), "--name", "inside"))
+        recipe = self.card("inside")["input"]
+        self.assertEqual([recipe["scale"], recipe["mean"], recipe["std"]], [255, [0, 0, 0], [1, 1, 1]])
+
+    def test_a_side_that_the_graph_leaves_open(self):
+        model = insightface()
+        for axis in model.graph.input[0].type.tensor_type.shape.dim[2:]:
+            axis.dim_param = "side"
+        self.assertIn("takes free x 3 x free x free, expected pictures", self.refused(model.SerializeToString()))
+        self.export(self.saved(model.SerializeToString()), "--side", "112", "--name", "open")
+        self.assertEqual(self.card("open")["input"]["side"], 112)
+        self.export(self.saved(model.SerializeToString()), "--name", "buffalo-l")
+
+    def test_as_a_program(self):
+        """Where its own folder must not hide the package onnx."""
+        command = [sys.executable, ROOT / "scripts/export/onnx.py", self.saved(INSIGHTFACE), "--name", "program", "-o", self.folder / "out"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(sorted(path.name for path in (self.folder / "out").iterdir()), ["golden", "program.json", "program.pt"])
+
+
+class Refusals(WithFolder):
+    def test_broken_files(self):
+        self.assertIn("HTML page", self.refused(b" <html>Sign in</html>"))
+        self.assertIn("no such file", self.refused(self.folder / "none.onnx"))
+        for data in (b"", b"garbage", INSIGHTFACE[:100], INSIGHTFACE[: len(INSIGHTFACE) // 2], INSIGHTFACE[:-40]):
+            self.assertIn("no ONNX file, or a truncated one", self.refused(data))
+
+    def test_other_checkpoints(self):
+        trap = self.folder / "it ran"
+        self.assertIn("no ONNX file", self.refused(pickle.dumps(Runs(str(trap)), protocol=2)))
+        self.assertFalse(trap.exists())
+        torch.save({"a": torch.zeros(3)}, self.folder / "network.pth")
+        self.assertIn("no ONNX file", self.refused(self.folder / "network.pth"))
+
+    def changed(self, change):
+        model = onnx_package.load_from_string(INSIGHTFACE)
+        change(model.graph)
+        return model.SerializeToString()
+
+    def test_networks_that_are_no_recogniser(self):
+        def unknown(graph):
+            graph.node[4].op_type = "Celu"
+
+        def two_outputs(graph):
+            graph.output.append(helper.make_tensor_value_info(graph.node[3].output[0], 1, None))
+
+        def a_map(graph):
+            graph.output[0].name = graph.node[5].output[0]
+
+        def a_missing_weight(graph):
+            del graph.initializer[0]
+
+        def another_axis(graph):
+            graph.input[0].type.tensor_type.shape.dim[1].dim_value, graph.input[0].type.tensor_type.shape.dim[3].dim_value = 112, 3
+
+        def outside(graph):
+            graph.initializer[0].data_location = onnx_package.TensorProto.EXTERNAL
+
+        self.assertIn("cannot read: ONNX operation Celu", self.refused(self.changed(unknown)))
+        self.assertIn("1 inputs and 2 outputs", self.refused(self.changed(two_outputs)))
+        self.assertRegex(self.refused(self.changed(a_map)), "of two pictures it makes 2 x 8 x .* numbers")
+        self.assertRegex(self.refused(self.changed(a_missing_weight)), "no network that can be read: KeyError: 'stem.weight'|2 inputs")
+        self.assertIn("takes free x 112 x 112 x 3, expected pictures", self.refused(self.changed(another_axis)))
+        self.assertIn("weights in another file", self.refused(self.changed(outside)))
+
+    def test_what_contradicts_a_committed_card(self):
+        said = self.refused(MXNET, "--name", "buffalo-l")
+        self.assertIn("scales its pixels itself, which is not what the card buffalo-l.json says", said)
+        self.assertIn("gives 512 numbers a face", self.refused(INSIGHTFACE, "--name", "mobilefacenet"))
+        self.assertIn("takes pictures of 112", self.refused(INSIGHTFACE, "--name", "dlib"))
+        self.assertIn("--mean would contradict it", self.refused(INSIGHTFACE, "--name", "buffalo-l", "--mean", "0", code=2))
+        self.assertIn("one number or three", self.refused(INSIGHTFACE, "--name", "x", "--mean", "0", "1", code=2))
+
+
+if __name__ == "__main__":
+    unittest.main()
