@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 RECOGNISERS = ["faceplugin", "mobilefacenet", "dlib", "hse-faceres", "mobileface"]
 ONNX_FILES = {"faceplugin": "model/fr_feature.onnx"}
 GOLDEN_PYTHON = ROOT / ".venv-golden" / "bin" / "python"
+NO_GOLDEN = "onnxruntime left out: there is no .venv-golden (see scripts/make_golden.py)"
 CPP_BENCHMARK = ROOT / "build" / "release" / "bench_embed"
 
 
@@ -87,29 +88,34 @@ def onnxruntime_worker(path, side, batch, threads):
         print(rate(lambda: session.run(None, {session.get_inputs()[0].name: x}), batch), flush=True)
 
 
-def onnxruntime_contender(name, card, members, batch, threads, folder):
-    if not GOLDEN_PYTHON.exists():
-        return {}, "onnxruntime left out: there is no .venv-golden (see scripts/make_golden.py)"
-    path = os.path.join(folder, f"{name}.onnx")
-    free_batch(members[ONNX_FILES[name]], path)
-    arguments = ["--worker", path, str(card["input"]["side"]), "--batch", str(batch), "--threads", str(threads)]
-    worker = subprocess.Popen([GOLDEN_PYTHON, __file__, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def worker(path, side, batch, threads):
+    """A contender: an ONNX file in onnxruntime."""
+    arguments = ["--worker", path, str(side), "--batch", str(batch), "--threads", str(threads)]
+    process = subprocess.Popen([GOLDEN_PYTHON, __file__, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def measured():
-        worker.stdin.write("\n")
-        worker.stdin.flush()
-        line = worker.stdout.readline()
+        process.stdin.write("\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
         if not line:
             raise RuntimeError("the onnxruntime worker stopped")
         return {None: float(line)}
 
-    return {"onnxruntime": measured}, None
+    return measured
 
 
-def cpp_rates(name):
+def onnxruntime_contender(name, card, members, batch, threads, folder):
+    if not GOLDEN_PYTHON.exists():
+        return {}, NO_GOLDEN
+    path = os.path.join(folder, f"{name}.onnx")
+    free_batch(members[ONNX_FILES[name]], path)
+    return {"onnxruntime": worker(path, card["input"]["side"], batch, threads)}, None
+
+
+def cpp_rates(name, environment=None):
     """Rates by precision, from one run of the C++ benchmark."""
     command = [CPP_BENCHMARK, "--benchmark_format=json", f"--benchmark_filter=^embed/{name}/"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=os.environ | (environment or {}))
     runs = json.loads(done.stdout)["benchmarks"] if done.stdout.strip() else []
     return {run["name"].split("/")[2]: run["items_per_second"] for run in runs if "items_per_second" in run}
 
@@ -125,8 +131,12 @@ def measure(name, card, members, args, folder, notes):
         contenders["facepoison"] = lambda: cpp_rates(name)
     else:
         notes.add("facepoison left out: build/release/bench_embed is not built")
+    return medians(contenders, args.rounds)
+
+
+def medians(contenders, rounds):
     rates = {}
-    for _ in range(args.rounds):
+    for _ in range(rounds):
         for label, run in contenders.items():
             for variant, value in run().items():
                 rates.setdefault(f"{label} {variant}" if variant else label, []).append(value)
@@ -154,11 +164,17 @@ def main():
         for name in args.names or [n for n in RECOGNISERS if (MODELS / f"{n}.json").exists()]:
             card = json.loads(card_path(name).read_text())
             rows[name] = measure(name, card, npm.members(card["source"], MODELS / ".cache"), args, folder, notes)
+    print_rows(rows, args, notes)
+
+
+def print_rows(rows, args, notes):
+    import torch
+
     columns = list(dict.fromkeys(label for row in rows.values() for label in row))
     print(f"Images per second, batch {args.batch}, {args.threads} threads, median of {args.rounds}, torch {torch.__version__}\n")
     print(f"| | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}")
     for name, row in rows.items():
-        print(f"| {name} | {' | '.join(f'{row[c]:.0f}' if c in row else '–' for c in columns)} |")
+        print(f"| {name} | {' | '.join(f'{row[c]:.{1 if row[c] < 100 else 0}f}' if c in row else '–' for c in columns)} |")
     for note in sorted(notes):
         print(f"\n{note}")
 

@@ -1,5 +1,7 @@
 #include "facepoison/extractor.hpp"
 
+#include <cmath>
+
 #include "facepoison/error.hpp"
 #include "facepoison/model.hpp"
 
@@ -47,8 +49,10 @@ Size plain_size(const Card& card, Size picture) {
   return {card.side * picture.height / shorter, card.side * picture.width / shorter};
 }
 
+// Halves of a pixel are rounded to the even one, as torchvision's centre crop does it.
 torch::Tensor middle(const torch::Tensor& pixels, std::int64_t side) {
-  return pixels.narrow(2, (pixels.size(2) - side) / 2, side).narrow(3, (pixels.size(3) - side) / 2, side);
+  const auto start = [&](int axis) { return std::lrint(static_cast<double>(pixels.size(axis) - side) / 2); };
+  return pixels.narrow(2, start(2), side).narrow(3, start(3), side);
 }
 
 // What the network receives.

@@ -1,5 +1,7 @@
 // What a card says of itself beyond its contract.
 #include "facepoison/card.hpp"
+
+#include "facepoison/extractor.hpp"
 #include "support/support.hpp"
 
 namespace facepoison::testing {
@@ -22,6 +24,16 @@ TEST(Card, AStandInIsOrderedByWhatItStandsForAndSaysSo) {
   EXPECT_EQ(plain.order(), plain.released);
   EXPECT_EQ(plain.release(), plain.released);
   EXPECT_TRUE(contains(caught([&] { with(folder.path, {{"in_style_of", {{"name", "ArcFace"}}}}); }).message, "year"));
+}
+
+TEST(Card, AWholePictureIsSquashedOrItsMiddleCropped) {
+  const TempFolder folder;
+  Card card = with(folder.path, {{"input", {{"side", 32}, {"template", "none"}, {"channels", "rgb"}, {"scale", 1.0}, {"mean", {0, 0, 0}}, {"std", {1, 1, 1}}, {"resize", "centre-crop"}}}});
+  const Image tall = crop_image(draw_photo(0, 0, 48), 0, 0, 32, 35);
+  // Its shorter side fits already. 1.5 rows are left over on each side, which torchvision rounds to the even number.
+  EXPECT_TRUE(torch::equal(view_under(card, tall), to_tensor(crop_image(tall, 0, 2, 32, 32))));
+  card.resize = "squash";
+  EXPECT_TRUE(torch::equal(view_under(card, tall), to_tensor(resample_image(tall, 32, 32, "bilinear", false))));
 }
 
 }  // namespace
