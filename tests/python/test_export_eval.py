@@ -35,7 +35,7 @@ class Eval(unittest.TestCase):
         torch.save(tensors, self.folder / name)
         return self.folder / name
 
-    def setUp(self):
+    def export_all(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
@@ -60,6 +60,7 @@ class Eval(unittest.TestCase):
 
     @unittest.skipUnless(BINARY.exists(), f"{BINARY} is not built")
     def test_each_family(self):
+        self.export_all()
         cards = sorted(path.stem for path in self.folder.glob("*.json"))
         self.assertEqual(len(cards), 11)
         for person in ("gallery-000", "gallery-001"):
@@ -77,6 +78,13 @@ class Eval(unittest.TestCase):
         self.assertEqual(len(rows), 2 * len(cards))
         if os.environ.get("FACEPOISON_SHOW"):
             print(done.stdout, file=sys.stderr)
+
+    def test_the_oblivious_sweep_names_every_recogniser_of_the_paper(self):
+        text = (ROOT / "configs/experiments/paper/oblivious.json").read_text()
+        swept = json.loads("\n".join(line for line in text.splitlines() if not line.lstrip().startswith("//")))["extractors"]
+        cards = {path.stem: json.loads(path.read_text()) for path in (ROOT / "configs/extractors").glob("*.json")}
+        self.assertEqual([name for name, card in cards.items() if "export" in card["source"] and name not in swept], [])
+        self.assertEqual([name for name in swept if name not in cards and not name.startswith("small-")], [])
 
 
 if __name__ == "__main__":
