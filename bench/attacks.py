@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Seconds a photo: the C++ attacks in one batched loop, fp32 and bf16, beside tests/reference one photo at a time, in one run.
 
-    .venv/bin/python bench/attacks.py [--surrogates dlib,faceplugin] [--photos 16] [--canvas 112]
+    .venv/bin/python bench/attacks.py [--surrogates dlib,faceplugin] [--photos 32] [--canvas 112]
 
 The C++ times are of the whole command: start, networks, pictures read, written and audited. The reference's are of its loop alone.
 """
@@ -19,7 +19,7 @@ import compare  # noqa: E402
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--surrogates", default="dlib,faceplugin")
-    parser.add_argument("--photos", type=int, default=16, help="up to 20")
+    parser.add_argument("--photos", type=int, default=32)
     parser.add_argument("--canvas", type=int, default=112)
     options = parser.parse_args()
     surrogates = options.surrogates.split(",")

@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 
+#include "extractors/fold.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/extractor.hpp"
 #include "facepoison/log.hpp"
@@ -19,7 +20,7 @@ class TorchScriptExtractor final : public FeatureExtractor {
 
   Json identity() const override {
     return {{"contract", card().contract()}, {"weights", file_.sha256}, {"precision", precision_name(options_)},
-            {"device", options_.device.is_cuda() ? "cuda" : "cpu"}};
+            {"device", options_.device.is_cuda() ? "cuda" : "cpu"}, {"folded", true}};
   }
 
  private:
@@ -27,8 +28,14 @@ class TorchScriptExtractor final : public FeatureExtractor {
     std::call_once(loaded_, [this] {
       log_debug(concat("loading ", file_.path.string()));
       const c10::InferenceMode normal(false);  // whoever comes first: an attack may want gradients through the same weights later
-      module_ = load_model(file_, options_.device, options_.precision);
+      module_ = load_model(file_, options_.device);
       if (!module_.find_method(card().method)) throw Error(Exit::model, concat(file_.path.string(), " has no method ", card().method));
+      try {
+        module_ = fold(module_, card().method, options_.precision);
+      } catch (const std::exception& error) {  // an unusual module; it runs as it is
+        log_debug(concat(card().name, " cannot be frozen: ", error.what()));
+        module_ = load_model(file_, options_.device, options_.precision);
+      }
     });
     const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
     torch::IValue output;

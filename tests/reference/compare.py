@@ -43,14 +43,15 @@ class Side:
 
 
 class Album:
-    """Photos of one rendered person and one of another, prepared in a temporary folder."""
+    """Photos of one rendered person (beyond 20 of others', as one album) and one of another, prepared in a temporary folder."""
 
     def __init__(self, count=5, canvas=80):
         self.folder = Path(tempfile.mkdtemp())
         for name, person, photos in (("photos", "gallery-000", count), ("targets", "gallery-001", 1)):
             (self.folder / name / person).mkdir(parents=True)
             for i in range(photos):
-                shutil.copy(ROOT / f"data/rendered/{person}/{i:02}.jpg", self.folder / name / person)
+                source = person if i < 20 else f"gallery-{i // 20 + 1:03}"
+                shutil.copy(ROOT / f"data/rendered/{source}/{i % 20:02}.jpg", self.folder / name / person / f"{i:02}.jpg")
             self.facepoison("prepare", name, "-o", f"{name}-data", "--no-detect", "--canvas", canvas)
         self.pictures = sorted(self.folder.glob("photos-data/canvas/*/*.png"))
         (self.target,) = self.folder.glob("targets-data/canvas/*/*.png")
