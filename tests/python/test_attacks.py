@@ -11,9 +11,9 @@ BOTH = ["small-surrogate", "small-arcface"]
 SURROGATES = {"fawkes-v0.3": BOTH, "fawkes-v1.0": BOTH[:1], "lowkey": BOTH}  # 150 steps against one are enough of a test
 PENALTY = {"fawkes-v0.3": (1e9, 0.003), "fawkes-v1.0": (1e6, 0.017), "lowkey": (0, 0)}
 # Of similarity, after 1, 2 and 10 steps; the reference's own float32 drifts from its float64 by a third of this.
-TOLERANCE = {"fawkes-v0.3": (1e-4, 1e-4, 3e-3), "fawkes-v1.0": (0.01, 0.01, 0.05), "lowkey": (0.002, 0.002, 0.005)}
+TOLERANCE = {"fawkes-v0.3": (1e-4, 1e-4, 3e-3), "fawkes-v1.0": (1e-3, 1e-3, 0.02), "lowkey": (0.002, 0.002, 0.005)}
 ROUNDING = 1e-5  # of DSSIM in float32
-FOLLOWED = 2  # of five photos at the least, after ten steps
+FOLLOWED = 3  # of five photos at the least, after ten steps
 
 
 def same_path(ours, theirs, photo, step, threshold):
