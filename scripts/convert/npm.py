@@ -23,7 +23,9 @@ def tarball(source, cache):
 
 
 def npm_pack(spec, folder):
-    command = ["npm", "pack", spec, "--loglevel=error", "--pack-destination", folder]
+    # npm's own patience is over a minute a package, which five packages without a network make six.
+    patience = ["--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=3000"]
+    command = ["npm", "pack", spec, "--loglevel=error", *patience, "--pack-destination", folder]
     try:
         done = subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError:
