@@ -3,6 +3,9 @@
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/ir/ir.h>
 
+#include <functional>
+#include <optional>
+
 namespace facepoison {
 namespace {
 
