@@ -26,6 +26,23 @@ TEST(Card, AStandInIsOrderedByWhatItStandsForAndSaysSo) {
   EXPECT_TRUE(contains(caught([&] { with(folder.path, {{"in_style_of", {{"name", "ArcFace"}}}}); }).message, "year"));
 }
 
+TEST(Card, WhatOnlyTheExportKnowsComesFromItsRecord) {
+  const TempFolder folder;
+  const auto card_of = [&](const Json& source) {
+    Json card = read_json(write_tiny_extractor(folder.path));
+    card.erase("dimension");
+    card.update({{"file", "./exported.pt"}, {"source", source}});
+    write_file(folder / "published.json", card.dump());
+    return read_card((folder / "published.json").string());
+  };
+  const Json exported = {{"export", "scripts/export/fawkes.py x.h5"}};
+  EXPECT_EQ(card_of(exported).dimension, 0);
+  write_file(folder / "exported.json", R"({"dimension": 7, "golden": {"file": "golden/x.npy"}})");
+  EXPECT_EQ(card_of(exported).dimension, 7);
+  EXPECT_EQ(card_of(exported).golden, folder / "golden/x.npy");
+  EXPECT_TRUE(contains(caught([&] { card_of(Json::object()); }).message, "dimension"));
+}
+
 TEST(Card, AWholePictureIsSquashedOrItsMiddleCropped) {
   const TempFolder folder;
   Card card = with(folder.path, {{"input", {{"side", 32}, {"template", "none"}, {"channels", "rgb"}, {"scale", 1.0}, {"mean", {0, 0, 0}}, {"std", {1, 1, 1}}, {"resize", "centre-crop"}}}});
