@@ -18,7 +18,7 @@ void embed(benchmark::State& state, const std::shared_ptr<const FeatureExtractor
   std::vector<double> points;
   for (const auto& p : canvas_landmarks()) points.insert(points.end(), {p.x, p.y});
   faces.landmarks = torch::tensor(points, torch::kFloat64).view({1, 5, 2}).repeat({batch, 1, 1});
-  for (int n = 0; n < 3; ++n) extractor->embed(faces);  // TorchScript watches the first calls and compiles on them
+  for (int n = 0; n < 3; ++n) extractor->embed(faces);  // the first calls load the network and set up its kernels
   for (auto _ : state) benchmark::DoNotOptimize(extractor->embed(faces).data_ptr());
   state.SetItemsProcessed(state.iterations() * batch);
 }

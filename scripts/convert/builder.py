@@ -145,6 +145,10 @@ class Builder:
             return self.relu(v)
         raise NotImplementedError("maximum other than with zero")
 
+    def batch_norm(self, v, scale, bias, mean, variance, epsilon):
+        k = scale / np.sqrt(variance.astype(np.float64) + epsilon)
+        return self.add(self.mul(v, k), bias - mean * k)
+
     # -- layers ------------------------------------------------------------------------------
     def conv(self, v, weight, bias=None, stride=1, padding="valid", groups=1):
         """padding: "same", "valid" or (top, bottom, left, right)."""

@@ -1,6 +1,4 @@
 """Reads a Keras network by the description that its .h5 file carries (Keras 2's and 3's)."""
-import numpy as np
-
 from .builder import Builder
 
 MODELS = ("Functional", "Model", "Sequential")
@@ -140,10 +138,8 @@ def batch_norm(builder, inputs, config, weights):
     axis = config.get("axis", -1)
     if (axis[0] if isinstance(axis, list) else axis) not in (-1, len(inputs[0].shape)):
         raise NotImplementedError(f"a norm over the axis {axis}")
-    mean, variance = weights("moving_mean").astype(np.float64), weights("moving_variance").astype(np.float64)
-    scale = (weights("gamma") if config.get("scale", True) else 1) / np.sqrt(variance + config["epsilon"])
-    shift = (weights("beta") if config.get("center", True) else 0) - mean * scale
-    return builder.add(builder.mul(inputs[0], scale), shift)
+    scale, bias = weights("gamma") if config.get("scale", True) else 1, weights("beta") if config.get("center", True) else 0
+    return builder.batch_norm(inputs[0], scale, bias, weights("moving_mean"), weights("moving_variance"), config["epsilon"])
 
 
 def activation(builder, inputs, config, _):

@@ -1,5 +1,4 @@
 """Reads an ONNX network as a torch.fx GraphModule."""
-import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
@@ -37,9 +36,7 @@ def conv(builder, inputs, attributes):
 
 
 def batch_norm(builder, inputs, attributes):
-    x, scale, bias, mean, variance = inputs
-    k = scale / np.sqrt(variance.astype(np.float64) + attributes.get("epsilon", 1e-5))
-    return builder.add(builder.mul(x, k), bias - mean * k)
+    return builder.batch_norm(*inputs, attributes.get("epsilon", 1e-5))
 
 
 def gemm(builder, inputs, attributes):
@@ -65,5 +62,9 @@ READERS = {
     "PRelu": lambda b, inputs, _: b.prelu(*inputs),
     "Relu": lambda b, inputs, _: b.relu(*inputs),
     "Add": lambda b, inputs, _: b.add(*inputs),
+    "Sub": lambda b, inputs, _: b.sub(*inputs),
     "Mul": lambda b, inputs, _: b.mul(*inputs),
+    "Constant": lambda b, inputs, attributes: numpy_helper.to_array(attributes["value"]),
+    "Identity": lambda b, inputs, _: inputs[0],
+    "Dropout": lambda b, inputs, _: inputs[0],
 }

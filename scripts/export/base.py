@@ -23,15 +23,28 @@ def fail(message, code=MODEL_ERROR):
     raise SystemExit(code)
 
 
-def load_state_dict(path, classes=()):
-    """Tensors by name. Ends the program, saying why, for anything else. classes: full names of those that such a checkpoint mentions
-    beside its weights; empty ones of ours stand in for them: nothing of theirs is imported or run."""
-    path = Path(path)
+def check_file(path, what):
+    """Ends the program where there is no file, or a web page in the place of one."""
     if not path.is_file():
         fail(f"no such file: {path}")
     with open(path, "rb") as file:
         if file.read(512).lstrip().startswith(b"<"):
-            fail(f"{path} is an HTML page, not a checkpoint: the download went wrong")
+            fail(f"{path} is an HTML page, not a {what}: the download went wrong")
+
+
+def dimension_of(module, height, width, path):
+    """How many numbers the module makes of a picture. Ends the program where it makes something else of two."""
+    with torch.no_grad():
+        shape = module(torch.zeros(2, 3, height, width)).shape
+    if len(shape) != 2 or shape[0] != 2:
+        fail(f"{path} is no recogniser: of two pictures it makes {' x '.join(map(str, shape))} numbers, expected 2 x DIMENSION")
+    return shape[1]
+
+
+def load_state_dict(path, classes=()):
+    """Tensors by name. Ends the program, saying why, for anything else. classes: full names of those that such a checkpoint mentions
+    beside its weights; empty ones of ours stand in for them: nothing of theirs is imported or run."""
+    check_file(path, "checkpoint")
     try:
         stand_ins = [(type("StandIn", (), {}), name) for name in classes]
         with warnings.catch_warnings(), torch.serialization.safe_globals(stand_ins):
@@ -143,15 +156,15 @@ def write(module, output, card, options, network):
 
 
 def finish(module, family_card, options, network=None):
-    """Writes NAME.pt, its golden embedding and NAME.json: the committed card of that name, else the family's, with what only this machine
-    knows. In models/ that completes the committed card; anywhere, `-e FOLDER/NAME.json` takes it. network: which of a family's it is."""
+    """Writes NAME.pt, its golden embedding and NAME.json: the committed card of that name, else the family's (by name, or itself), with what
+    only this machine knows. In models/ that completes the committed card; anywhere, `-e FOLDER/NAME.json` takes it. network: which of a family's it is."""
     cards = ROOT / "configs/extractors"
     committed = cards / f"{options.name}.json"
-    card = json.loads((committed if committed.exists() else cards / f"{family_card}.json").read_text())
+    known = committed if committed.exists() else cards / f"{family_card}.json" if isinstance(family_card, str) else None
+    card = json.loads(known.read_text()) if known else dict(family_card)
     output = golden.golden_output(module, options.name, card)
     if output.size != card.setdefault("dimension", output.size):  # not every card knows it beforehand
-        which = committed.name if committed.exists() else family_card
-        fail(f"{options.checkpoint} gives {output.size} numbers a face; the card {which} says {card['dimension']}")
+        fail(f"{options.checkpoint} gives {output.size} numbers a face; the card {known.name} says {card['dimension']}")
     if not np.isfinite(output).all():
         fail(f"{options.checkpoint} gives no finite numbers for a face: its weights are damaged")
     try:

@@ -10,13 +10,12 @@ tested with keras.applications' DenseNets, which v0.3's are said to be. v1.0's e
 import sys
 from pathlib import Path
 
-import torch
 import torch.nn.functional as F
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from convert import keras_reader  # noqa: E402
-from export.base import arguments, fail, finish, sentence  # noqa: E402
+from export.base import arguments, dimension_of, fail, finish, sentence  # noqa: E402
 from export.keras_file import read_h5  # noqa: E402
 
 FILES = {"extractor_0": "celeb1m", "extractor_2": "fawkes-extractor-2", "low_extract": "webface", "high_extract": "fawkes-high-extract"}
@@ -43,10 +42,7 @@ def build(path, layer):
     except (KeyError, IndexError, TypeError, ValueError) as error:
         fail(f"{path} describes no network that can be read: {type(error).__name__}: {sentence(str(error))}")
     height, width, _ = keras_reader.input_shape(described)
-    with torch.no_grad():
-        shape = module(torch.zeros(2, 3, height, width)).shape
-    if len(shape) != 2:
-        fail(f"{path} is no recogniser: of two pictures it makes {' x '.join(map(str, shape))} numbers, expected 2 x DIMENSION")
+    dimension_of(module, height, width, path)
     return module, height, width
 
 

@@ -3,7 +3,7 @@ import json
 
 import h5py
 from convert.keras_reader import MODELS, layers_of
-from export.base import fail, sentence
+from export.base import check_file, fail, sentence
 
 
 def attribute(group, name):
@@ -20,11 +20,7 @@ def attribute(group, name):
 
 def read_h5(path):
     """The model's description (None where only weights were saved) and the weights: arrays by "layer/kind", in the network's order."""
-    if not path.is_file():
-        fail(f"no such file: {path}")
-    with open(path, "rb") as file:
-        if file.read(512).lstrip().startswith(b"<"):
-            fail(f"{path} is an HTML page, not a Keras file: the download went wrong")
+    check_file(path, "Keras file")
     try:
         with h5py.File(path, "r") as file:
             described = file.attrs.get("model_config")

@@ -12,34 +12,19 @@ Read by scripts/convert/onnx_reader.py, which runs nothing of the file's.
 """
 import json
 import sys
-import tempfile
 from pathlib import Path
 
 if __name__ == "__main__":  # a program's folder comes first, where this file would be taken for the package onnx
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 import onnx  # noqa: E402
-import torch  # noqa: E402
 from convert import onnx_reader  # noqa: E402
-from export.base import ROOT, arguments, fail, finish, sentence, write_json  # noqa: E402
-from onnx import numpy_helper  # noqa: E402
-
-# Beside what the networks of fetch_models.py consist of: a tensor under a second name, what only training does, MXNet's scaling.
-onnx_reader.READERS |= {
-    "Identity": lambda builder, inputs, _: inputs[0],
-    "Dropout": lambda builder, inputs, _: inputs[0],
-    "Constant": lambda builder, inputs, attributes: numpy_helper.to_array(attributes["value"]),
-    "Sub": lambda builder, inputs, _: builder.sub(*inputs),
-}
+from export.base import ROOT, arguments, check_file, dimension_of, fail, finish, sentence  # noqa: E402
 
 
 def load(path):
-    if not path.is_file():
-        fail(f"no such file: {path}")
-    data = path.read_bytes()
-    if data[:512].lstrip().startswith(b"<"):
-        fail(f"{path} is an HTML page, not a network: the download went wrong")
+    check_file(path, "network")
     try:
-        model = onnx.load_from_string(data)
+        model = onnx.load_from_string(path.read_bytes())
     except Exception:  # half a file can break its reader anywhere
         model = None
     if model is None or not model.graph.node:
@@ -79,15 +64,11 @@ def build(model, side, path):
     """The module and its dimension."""
     try:
         module = onnx_reader.read_onnx(model.SerializeToString())
-        with torch.no_grad():
-            shape = module(torch.zeros(2, 3, side, side)).shape
+        return module, dimension_of(module, side, side, path)
     except NotImplementedError as error:
         fail(f"{path} has what scripts/convert/onnx_reader.py cannot read: {error}")
     except Exception as error:
         fail(f"{path} is no network that can be read: {type(error).__name__}: {sentence(str(error))}")
-    if len(shape) != 2 or shape[0] != 2:
-        fail(f"{path} is no recogniser: of two pictures it makes {' x '.join(map(str, shape))} numbers, expected 2 x DIMENSION")
-    return module, shape[1]
 
 
 def three(numbers):
@@ -118,13 +99,6 @@ def new_card(options, side, dimension, scaled):
         "dimension": dimension,
         "notes": "Made of an ONNX file. Whether it wants its pictures so, facepoison check CARD --image PHOTO --reference X.npy tells.",
     }
-
-
-def finish_with(card, module, options, network):
-    """finish() completes a card that is a file: here this one."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_json(card, Path(folder) / "card.json")
-        finish(module, str(Path(folder) / "card"), options, network)
 
 
 def parsed(given):
@@ -163,7 +137,7 @@ def main(given=None):
     module, dimension = build(model, side, path)
     convolutions = sum(node.op_type == "Conv" for node in model.graph.node)
     network = f"ONNX, {convolutions} convolutions, {side} x {side}{', scales pixels itself' if scaled else ''}"
-    finish_with(card or new_card(options, side, dimension, scaled), module, options, network)
+    finish(module, card or new_card(options, side, dimension, scaled), options, network)
 
 
 if __name__ == "__main__":

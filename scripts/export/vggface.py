@@ -46,7 +46,8 @@ def load(weights, module, complaint):
     """The file's layers in their order; their names depend on the Keras that saved them."""
     kernels = {name: array for name, array in weights.items() if array.ndim == 4}
     biases = {name: array for name, array in weights.items() if array.ndim == 1}
-    convolutions = [layer for layer in VggFace(2622).layers if isinstance(layer, nn.Conv2d)]
+    with torch.device("meta"):  # the file has all layers, whichever of them are wanted
+        convolutions = [layer for layer in VggFace(2622).layers if isinstance(layer, nn.Conv2d)]
     numbered = {f"layer {k + 1}, {kind}": array for kind, arrays in (("kernel", kernels), ("bias", biases)) for k, array in enumerate(arrays.values())}
     wanted = {f"layer {k + 1}, kernel": conv.weight.permute(2, 3, 1, 0).shape for k, conv in enumerate(convolutions)}
     wanted |= {f"layer {k + 1}, bias": conv.bias.shape for k, conv in enumerate(convolutions)}

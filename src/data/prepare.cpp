@@ -183,7 +183,6 @@ PhotoFolder only_chosen(PhotoFolder folder, const PrepareOptions& options) {
 
 }  // namespace
 
-// On bytes, LibTorch rounds between the two passes as PIL does; in float it would be up to 6 grey levels off.
 Image squash(const Image& image, int side) { return resample_image(image, side, side, "bicubic", true); }
 
 AlignedFace align_face(const Image& image, const Landmarks& landmarks, int side) {

@@ -1,3 +1,4 @@
+// Resizing as other people's pipelines do it, on bytes.
 #include <torch/torch.h>
 
 #include <opencv2/imgproc.hpp>
@@ -8,7 +9,7 @@
 namespace facepoison {
 namespace {
 
-// PyTorch's kernel for bytes is PIL's: whole-number weights, rounded between the two passes too.
+// PyTorch's kernel for bytes is PIL's: whole-number weights, rounded between the two passes too. In float it would be up to 6 grey levels off.
 Image antialiased(const Image& image, int width, int height, bool bicubic) {
   const auto bytes = torch::from_blob(const_cast<std::uint8_t*>(image.rgb.data()), {1, image.height, image.width, 3}, torch::kUInt8).permute({0, 3, 1, 2});
   const auto resized = bicubic ? at::_upsample_bicubic2d_aa(bytes, {height, width}, false) : at::_upsample_bilinear2d_aa(bytes, {height, width}, false);
