@@ -14,6 +14,7 @@ struct AttackSettings {
   std::string name;                // the preset's, or the user's label
   Json parameters;                 // everything that was read, defaults included
   Surrogates surrogates;           // the extractors it optimises against; empty for attacks that need none
+  Surrogates exact;                // the same in float32: themselves, unless the precision is bf16
   std::shared_ptr<const Lpips> lpips;  // for attacks that look at it, where its weights are there
   std::vector<Photo> targets;      // photos of the people whom it may aim at; empty: the data set's other people
   std::vector<std::string> notes;  // deviations and caveats, printed under every table

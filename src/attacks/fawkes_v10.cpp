@@ -12,6 +12,9 @@
 // - 8 bits by truncation. ("rounding")
 // - v1.0.2 starts from random numbers, which its code does not seed; here a photo's own stream gives them. ("start")
 //
+// In bf16 the first steps see the networks in float32 all the same ("exact_steps"): the start moves an embedding by less than bf16 rounds, and
+// whatever the first step takes for the way out, the later ones follow.
+//
 // Deviations from that code:
 // - Where nothing feasible was found the code writes a black picture. Here the photo keeps its clean pixels and is counted.
 // - Pixels are the aligned canvas, which surrogates see through their own warp, where the code has one crop of 112 pixels.
@@ -27,7 +30,7 @@ namespace {
 
 struct Parameters {
   double threshold, rate, penalty, epsilon, start, clip, sign_step, slack, rescue_below, rescue_distance;
-  std::int64_t steps, patience;
+  std::int64_t steps, patience, exact_steps;
   bool random_start, balance, normalise, rescue, truncate;
 };
 
@@ -43,20 +46,20 @@ class FawkesV10 final : public Attack {
     return p_.normalise ? raw / raw.norm(2, 1, true) : raw;
   }
 
-  std::vector<torch::Tensor> features(const Faces& faces, const torch::Tensor& pixels) const {
+  std::vector<torch::Tensor> features(const Surrogates& surrogates, const Faces& faces, const torch::Tensor& pixels) const {
     const torch::NoGradGuard no_grad;
     std::vector<torch::Tensor> own;
     Faces seen = faces;
     seen.pixels = pixels;
-    for (const auto& surrogate : settings().surrogates) own.push_back(feature(*surrogate, seen));
+    for (const auto& surrogate : surrogates) own.push_back(feature(*surrogate, seen));
     return own;
   }
 
   // Σ over surrogates of ‖F(x′) − F(x)‖² / ‖F(x)‖: N, larger is farther.
-  torch::Tensor distance_from(const std::vector<torch::Tensor>& own, const Faces& faces) const {
+  torch::Tensor distance_from(const std::vector<torch::Tensor>& own, const Surrogates& surrogates, const Faces& faces) const {
     torch::Tensor sum;
     for (std::size_t s = 0; s < own.size(); ++s) {
-      const auto distance = (feature(*settings().surrogates[s], faces) - own[s]).square().sum(1) / own[s].norm(2, 1);
+      const auto distance = (feature(*surrogates[s], faces) - own[s]).square().sum(1) / own[s].norm(2, 1);
       sum = sum.defined() ? sum + distance : distance;
     }
     return sum;
@@ -66,7 +69,8 @@ class FawkesV10 final : public Attack {
     const torch::NoGradGuard no_grad;
     Faces seen = faces;
     seen.pixels = pixels;
-    return distance_from(features(faces, faces.pixels), seen);
+    const auto& surrogates = settings().surrogates;
+    return distance_from(features(surrogates, faces, faces.pixels), surrogates, seen);
   }
 
   // The saw-tooth. `side` is 1 after a step under budget, −1 after one over it, 0 after any other.
@@ -81,16 +85,21 @@ class FawkesV10 final : public Attack {
   Found run(const Faces& faces, const Faces&, Seed seed) const override {
     Faces moved = faces;
     auto base = to_tanh(faces.pixels), clean = from_tanh(base);
-    auto own = features(faces, clean);
+    const Surrogates* surrogates = &settings().exact;
+    auto own = features(*surrogates, faces, clean);
     auto m = p_.random_start ? uniform_noise(faces, seed, "fawkes-v1.0", -p_.start, p_.start) : torch::full_like(base, p_.start);
     Adadelta adadelta(m);
     auto weight = torch::ones({faces.size()}, base.options()), side = torch::ones_like(weight);
     Search search(faces.pixels, p_.patience);
     Last last{torch::full_like(search.best, 0), torch::full_like(search.best, 1), torch::full_like(search.pictures, 0)};
     for (std::int64_t i = 0; i < p_.steps; ++i) {
+      if (i == p_.exact_steps && *surrogates != settings().surrogates) {
+        surrogates = &settings().surrogates;
+        own = features(*surrogates, moved, clean);
+      }
       m = m.detach().requires_grad_(true);
       moved.pixels = clean + (from_tanh(base + m) - clean).clamp(-p_.clip, p_.clip);
-      const auto away = distance_from(own, moved), distance = dssim(moved.pixels, clean);
+      const auto away = distance_from(own, *surrogates, moved), distance = dssim(moved.pixels, clean);
       const auto loss = over_budget(distance, p_.threshold, p_.penalty) - weight * away;
       search.note(loss, distance, away);
       search.offer(i, moved.pixels, away, (distance <= p_.slack * p_.threshold).logical_and(away > 0));
@@ -155,6 +164,7 @@ std::shared_ptr<Attack> make_fawkes_v10(Spec& spec, AttackSettings settings) {
   p.rescue_below = spec.number("rescue_below", 0, 1e6, 0.3);
   p.rescue_distance = spec.number("rescue_distance", 0, 1, 0.015);
   p.patience = spec.integer("patience", 0, 100000, 0);
+  p.exact_steps = spec.integer("exact_steps", 0, 100000, 8);
   p.truncate = spec.choice("rounding", {"truncate", "nearest"}, "truncate") == "truncate";
   return std::make_shared<FawkesV10>(std::move(settings), p);
 }

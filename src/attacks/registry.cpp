@@ -81,7 +81,12 @@ std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& 
       settings.notes.push_back(concat(name, ": none of its preset's surrogates is on this machine (scripts/fetch_models.py); ", stand_in, " stands in"));
       names = {stand_in};
     }
-    for (const auto& surrogate : names) settings.surrogates.push_back(make_extractor(surrogate, options));
+    RunOptions exact = options;
+    exact.precision = torch::kFloat32;
+    for (const auto& surrogate : names) {
+      settings.surrogates.push_back(make_extractor(surrogate, options));
+      settings.exact.push_back(make_extractor(surrogate, exact));
+    }
   }
   if (row.aims)
     if (const auto folder = spec.text("targets", ""); !folder.empty()) settings.targets = read_dataset(folder).photos;

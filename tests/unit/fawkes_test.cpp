@@ -141,6 +141,22 @@ TEST(FawkesV10, KeepsTheCleanPhotoWhereNothingIsFeasible) {
   unsetenv("FACEPOISON_HOME");
 }
 
+TEST(FawkesV10, SetsOutInFloat32) {
+  setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1);
+  const TempFolder folder;
+  const Faces faces = drawn_faces(2, 48, false);
+  const auto card = write_tiny_extractor(folder.path).string();
+  const auto after_one_step = [&](const std::string& precision, int exact_steps) {
+    const Json request = {{"preset", "fawkes-v1.0-high"}, {"surrogates", {card}}, {"steps", 2}, {"exact_steps", exact_steps}};
+    return make_attack(request, run_options("cpu", precision, false))->perturb(faces, 0).pixels;
+  };
+  const auto expected = after_one_step("fp32", 0);
+  const auto agreement = [&](int exact_steps) { return (after_one_step("bf16", exact_steps) == expected).to(torch::kFloat32).mean().item<double>(); };
+  EXPECT_GT(agreement(1), 0.99);
+  EXPECT_LT(agreement(0), 0.9) << "bf16 alone sees where to go, so that exact_steps is not needed";
+  unsetenv("FACEPOISON_HOME");
+}
+
 TEST(FawkesV10, KeepsItsPromiseInTheWrittenPixels) {
   setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1);
   const TempFolder folder;
