@@ -54,7 +54,7 @@ double accuracy(const Dataset& dataset, const torch::Tensor& features, const cha
 void add_row(Table& table, const std::string& path, const Dataset& dataset, const std::string& name, const std::string& released, const torch::Tensor& features) {
   std::size_t probes = 0;
   const double cosine = accuracy(dataset, features, "nearest-cosine", probes), euclidean = accuracy(dataset, features, "nearest", probes);
-  const auto interval = wilson(euclidean, static_cast<double>(probes));
+  const auto interval = clopper_pearson(euclidean, static_cast<double>(probes));
   table.add({fs::path(path).filename().string(), static_cast<std::int64_t>(dataset.people().size()), static_cast<std::int64_t>(dataset.photos.size()), static_cast<std::int64_t>(probes),
              name, released, euclidean, interval.low, interval.high, cosine});
 }

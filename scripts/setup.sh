@@ -15,7 +15,7 @@ for tool in g++ cmake git ccache pkg-config python3 npm; do # a tool that came f
 done
 command -v ninja >/dev/null || missing+=(ninja-build)
 python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
-for package in libopencv-dev libcli11-dev libspdlog-dev nlohmann-json3-dev libgtest-dev libbenchmark-dev libturbojpeg0-dev libssl-dev; do
+for package in libopencv-dev libcli11-dev libspdlog-dev nlohmann-json3-dev libboost-dev libgtest-dev libbenchmark-dev libturbojpeg0-dev libssl-dev; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
 if ((${#missing[@]})); then

@@ -1,4 +1,4 @@
-// Intervals for misclassification rates. All fractions are in [0, 1].
+// Intervals and tests for misclassification rates. All fractions are in [0, 1], all intervals are of 95 %.
 #pragma once
 #include <span>
 
@@ -8,18 +8,24 @@ namespace facepoison {
 
 struct Interval {
   double low = 0, high = 1;
-  double width() const { return high - low; }
 };
 
 double mean(std::span<const double> values);  // 0 for no values
 
-// Wilson's 95 % score interval of a fraction seen in `n` independent trials (Wilson 1927).
-Interval wilson(double fraction, double n);
+// The exact interval of a fraction seen in `n` independent trials (Clopper and Pearson 1934). `n` need not be whole.
+Interval clopper_pearson(double fraction, double n);
 
-// The 95 % percentile interval of the mean when whole people are drawn with replacement.
-Interval bootstrap(std::span<const double> per_person, std::size_t draws = 10000, Seed seed = 0);
-
-// The wider of the two: people differ (bootstrap), and few probes are few probes (Wilson).
+// The interval of the mean of people's rates (Korn and Graubard 1998, Survey Methodology 24): people are the sample, their probes are
+// clustered in them. `probes`: all of theirs together. {0, 1} for fewer than two people, who say nothing of others.
 Interval protection_interval(std::span<const double> per_person, double probes);
+
+// What the same people's rates are higher by in one row than in another.
+struct Difference {
+  double mean = 0;
+  Interval interval{-1, 1};  // Student's t over the people's differences, cut to [−1, 1]
+  double p = 1;              // sign-flip test, two-sided: the share of sign patterns whose sum is at least as far from 0
+};
+// All patterns of up to 16 people who differ, else 100,000 drawn ones, the observed one among them.
+Difference paired_difference(std::span<const double> per_person, Seed seed = 0);
 
 }  // namespace facepoison

@@ -4,12 +4,24 @@
 namespace facepoison {
 
 Action table_command(CLI::App& app) {
-  const auto run = std::make_shared<std::string>(), by = std::make_shared<std::string>();
-  app.add_option("RUN", *run, "a run folder of eval")->required();
-  app.add_option("--by", *by, "person: a row for each protected person")->check(CLI::IsMember({"person"}));
+  struct Options {
+    std::string run, by, against;
+  };
+  const auto o = std::make_shared<Options>();
+  app.add_option("RUN", o->run, "a run folder of eval")->required();
+  auto* by = app.add_option("--by", o->by, "person: a row for each protected person")->check(CLI::IsMember({"person"}));
+  app.add_option("--against", o->against, "KEY=VALUE, KEY one of extractor, attack, classifier: differences to the rows with that one, over the same people")->excludes(by);
   const auto output = std::make_shared<OutputOptions>(app, "markdown");
-  return [run, by, output] {
-    output->write(table_of_run(*run, *by == "person"));
+  return [o, output] {
+    if (o->against.empty()) {
+      output->write(table_of_run(o->run, o->by == "person"));
+      return Exit::ok;
+    }
+    const auto equals = o->against.find('=');
+    const auto key = o->against.substr(0, equals);
+    if (equals == std::string::npos || (key != "extractor" && key != "attack" && key != "classifier"))
+      throw Error(Exit::usage, concat("--against ", o->against, ": expected extractor=, attack= or classifier= and a name"));
+    output->write(differences_of_run(o->run, key, o->against.substr(equals + 1)));
     return Exit::ok;
   };
 }

@@ -1,9 +1,58 @@
 #include "facepoison/stats.hpp"
 
 #include <algorithm>
+#include <boost/math/distributions/students_t.hpp>
+#include <boost/math/special_functions/beta.hpp>
 #include <cmath>
 
 namespace facepoison {
+namespace {
+
+constexpr double tail = 0.025;
+constexpr double z = 1.959963984540054;  // the normal distribution's 97.5 % point
+
+double students_t(double degrees) { return boost::math::quantile(boost::math::students_t(degrees), 1 - tail); }
+
+// Of the mean of the values, s²/K.
+double variance_of_mean(std::span<const double> values) {
+  const double centre = mean(values), count = static_cast<double>(values.size());
+  double sum = 0;
+  for (const double value : values) sum += (value - centre) * (value - centre);
+  return sum / (count - 1) / count;
+}
+
+// Of the sign patterns in `draw`'s hands, how many put the sum at least as far from 0 as it is.
+template <class Draw>
+double share_as_far(std::span<const double> values, std::size_t patterns, Draw&& draw) {
+  double seen = 0;
+  for (const double value : values) seen += value;
+  const double least = std::abs(seen) - 1e-12;  // sums in another order differ by rounding
+  std::size_t as_far = 0;
+  for (std::size_t k = 0; k < patterns; ++k) {
+    double sum = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) sum += draw(k, i) ? -values[i] : values[i];
+    as_far += std::abs(sum) >= least;
+  }
+  return static_cast<double>(as_far);
+}
+
+double sign_flip_p(std::vector<double> values, Seed seed) {
+  constexpr std::size_t most_exact = 16, draws = 100000;
+  std::erase(values, 0.0);  // their sign changes nothing
+  if (values.size() <= most_exact) {
+    const auto patterns = std::size_t{1} << values.size();
+    return share_as_far(values, patterns, [](std::size_t k, std::size_t i) { return k >> i & 1; }) / static_cast<double>(patterns);
+  }
+  Stream stream(seed, "sign-flip");
+  std::uint64_t bits = 0;
+  const auto flip = [&](std::size_t, std::size_t i) {
+    if (i % 64 == 0) bits = stream.bits();
+    return bits >> (i % 64) & 1;
+  };
+  return (1 + share_as_far(values, draws - 1, flip)) / static_cast<double>(draws);
+}
+
+}  // namespace
 
 double mean(std::span<const double> values) {
   double sum = 0;
@@ -11,31 +60,27 @@ double mean(std::span<const double> values) {
   return values.empty() ? 0 : sum / static_cast<double>(values.size());
 }
 
-Interval wilson(double fraction, double n) {
+Interval clopper_pearson(double fraction, double n) {
   if (n <= 0) return {};
-  const double z = 1.959963984540054;  // the normal distribution's 97.5 % point
-  const double centre = (fraction + z * z / (2 * n)) / (1 + z * z / n);
-  const double half = z / (1 + z * z / n) * std::sqrt(fraction * (1 - fraction) / n + z * z / (4 * n * n));
-  return {std::max(0.0, std::min(fraction, centre - half)), std::min(1.0, std::max(fraction, centre + half))};
-}
-
-Interval bootstrap(std::span<const double> per_person, std::size_t draws, Seed seed) {
-  if (per_person.empty()) return {};
-  Stream stream(seed, "bootstrap");
-  std::vector<double> means(draws);
-  for (auto& value : means) {
-    double sum = 0;
-    for (std::size_t i = 0; i < per_person.size(); ++i) sum += per_person[stream.below(per_person.size())];
-    value = sum / static_cast<double>(per_person.size());
-  }
-  std::sort(means.begin(), means.end());
-  const auto at = [&](double share) { return means[static_cast<std::size_t>(share * static_cast<double>(draws - 1) + 0.5)]; };
-  return {at(0.025), at(0.975)};
+  const double hits = fraction * n, misses = n - hits;
+  return {hits <= 0 ? 0 : boost::math::ibeta_inv(hits, misses + 1, tail), misses <= 0 ? 1 : boost::math::ibeta_inv(hits + 1, misses, 1 - tail)};
 }
 
 Interval protection_interval(std::span<const double> per_person, double probes) {
-  const Interval people = bootstrap(per_person), trials = wilson(mean(per_person), probes);
-  return people.width() > trials.width() ? people : trials;
+  const auto people = static_cast<double>(per_person.size());
+  if (people < 2) return {};
+  const double p = mean(per_person), variance = variance_of_mean(per_person), t = students_t(people - 1);
+  const bool agree = p <= 0 || p >= 1;  // then nothing is known of how people differ
+  const double effective = agree ? people : variance > 0 ? std::min(probes, p * (1 - p) / variance) : probes;
+  return clopper_pearson(p, effective * (z / t) * (z / t));
+}
+
+Difference paired_difference(std::span<const double> per_person, Seed seed) {
+  Difference out{mean(per_person), {-1, 1}, sign_flip_p({per_person.begin(), per_person.end()}, seed)};
+  if (per_person.size() < 2) return out;
+  const double half = students_t(static_cast<double>(per_person.size()) - 1) * std::sqrt(variance_of_mean(per_person));
+  out.interval = {std::max(-1.0, out.mean - half), std::min(1.0, out.mean + half)};
+  return out;
 }
 
 }  // namespace facepoison
