@@ -2,6 +2,7 @@
 // perturbed ones, and that person's clean test photos are identified against everybody.
 #pragma once
 #include "facepoison/attack.hpp"
+#include "facepoison/expect.hpp"
 #include "facepoison/prepare.hpp"
 
 namespace facepoison {
@@ -24,8 +25,9 @@ struct Experiment {
 // Config keys: dataset (a data set, or a folder of photos, which is prepared into the store first), protected ("all" | K | [names]), extractors, attacks, classifiers, seed, device, precision,
 // absent ("refuse", or "skip" extractors whose weights are not here), prepare (an object of PrepareOptions' keys, for a folder of photos). `overrides` are KEY=VALUE; KEY may be dotted;
 // VALUE is JSON where it parses, else a text. Paths in the config are from its folder, in overrides from the working
-// folder. Throws Error(usage | input | model).
-Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model, ArtifactStore& store);
+// folder. `expectations` must mean rows of what will be run: that is checked before any photo is prepared. Throws Error(usage | input | model).
+Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model, ArtifactStore& store,
+                           const std::vector<Expectation>& expectations = {});
 
 // runs/<name>/<short hash of what was resolved>, below the working folder.
 fs::path default_run_folder(const Experiment& experiment);

@@ -1,4 +1,5 @@
 #include "commands/commands.hpp"
+#include "facepoison/expect.hpp"
 #include "facepoison/experiment.hpp"
 #include "facepoison/log.hpp"
 #include "facepoison/report.hpp"
@@ -19,7 +20,8 @@ void link_latest(const fs::path& folder) {
 Action eval_command(CLI::App& app) {
   struct Options {
     std::string config, run_folder;
-    std::vector<std::string> overrides;
+    std::vector<std::string> overrides, expected;
+    std::string expect_file;
     bool dry_run = false, strict = false, trust_model = false;
   };
   const auto o = std::make_shared<Options>();
@@ -28,14 +30,18 @@ Action eval_command(CLI::App& app) {
   app.add_flag("--dry-run", o->dry_run, "check everything and print what would be run");
   app.add_flag("--strict", o->strict, "an extractor whose weights are missing is an error, where the config would skip it");
   app.add_option("--run-dir", o->run_folder, "default: runs/<config's name>/<hash>/, with a link latest beside it");
-  app.add_flag("--trust-model", o->trust_model, "run a model file whose sha256 nobody pinned (it is code)");
+  app.add_option("--expect", o->expected, "COLUMN[key=value,…] OP NUMBER: what the table's rows must say, or exit 5 (repeatable)")->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--expect-file", o->expect_file, "a file of such lines");
+  app.add_flag("--trust-model", o->trust_model, "run the model files that the config names though nobody pinned their sha256 (they are code)");
   const auto output = std::make_shared<OutputOptions>(app, "markdown");
   const auto store = std::make_shared<StoreOption>(app);
   return [o, output, store] {
     parse_format(output->format);
+    auto expectations = o->expect_file.empty() ? std::vector<Expectation>{} : read_expectations(o->expect_file);
+    for (const auto& text : o->expected) expectations.push_back(parse_expectation(text));
     auto artifacts = store->open();
     if (o->strict) o->overrides.push_back("absent=refuse");
-    const Experiment experiment = read_experiment(o->config, o->overrides, o->trust_model, artifacts);
+    const Experiment experiment = read_experiment(o->config, o->overrides, o->trust_model, artifacts, expectations);
     if (o->dry_run) {
       output->write(plan(experiment));
       return Exit::ok;
@@ -44,8 +50,11 @@ Action eval_command(CLI::App& app) {
     run_experiment(experiment, folder, artifacts);
     if (o->run_folder.empty()) link_latest(folder);
     log_info(concat("run folder: ", folder.string(), " (", artifacts.hits(), " blocks from the store, ", artifacts.misses(), " made)"));
-    output->write(table_of_run(folder, false));
-    return Exit::ok;
+    const Table table = table_of_run(folder, false);
+    output->write(table);
+    const auto failed = unmet(expectations, table);
+    for (const auto& line : failed) log_error(line);
+    return failed.empty() ? Exit::ok : Exit::gate;
   };
 }
 

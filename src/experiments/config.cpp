@@ -88,6 +88,22 @@ std::vector<std::string> choose_protected(const Spec& spec, const Json& wanted, 
   return named;
 }
 
+// By the weights, whatever their cards are called.
+bool optimises_against(const Attack& attack, const FeatureExtractor& extractor) {
+  const auto& surrogates = attack.settings().surrogates;
+  return std::any_of(surrogates.begin(), surrogates.end(), [&](const auto& surrogate) { return same_weights(*surrogate, extractor); });
+}
+
+// The table's rows, as far as they are known without the data.
+Table cells(const Experiment& e) {
+  Table table{{"extractor", "released", "attack", "classifier", "surrogate"}, {}, {}};
+  for (const auto& extractor : e.extractors)
+    for (const auto& attack : e.attacks)
+      for (const auto& classifier : e.classifiers)
+        table.add({extractor->card().name, extractor->card().release(), attack->settings().name, classifier_name(classifier), optimises_against(*attack, *extractor) ? "yes" : "no"});
+  return table;
+}
+
 Json resolve(const Experiment& e, const std::string& dataset) {
   Json extractors = Json::array(), attacks = Json::array();
   for (const auto& extractor : e.extractors)
@@ -95,7 +111,10 @@ Json resolve(const Experiment& e, const std::string& dataset) {
   for (const auto& attack : e.attacks) {
     Json surrogates = Json::array();
     for (const auto& surrogate : attack->settings().surrogates) surrogates.push_back(surrogate->card().name);
-    attacks.push_back({{"name", attack->settings().name}, {"surrogates", surrogates}, {"identity", attack->identity()}});
+    Json attacked = Json::array();
+    for (const auto& extractor : e.extractors)
+      if (optimises_against(*attack, *extractor)) attacked.push_back(extractor->card().name);
+    attacks.push_back({{"name", attack->settings().name}, {"surrogates", surrogates}, {"attacked", attacked}, {"identity", attack->identity()}});
   }
   return {{"dataset", dataset}, {"manifest_sha256", e.dataset.manifest_sha256}, {"protected", e.protected_people}, {"seed", e.seed},
           {"extractors", extractors}, {"attacks", attacks}, {"classifiers", e.classifiers},
@@ -104,7 +123,7 @@ Json resolve(const Experiment& e, const std::string& dataset) {
 
 }  // namespace
 
-Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model, ArtifactStore& store) {
+Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model, ArtifactStore& store, const std::vector<Expectation>& expectations) {
   const Json json = read_config(config, overrides, anchor_paths);
 
   Experiment e;
@@ -146,6 +165,7 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   refuse_repeats(spec, "attacks", e.attacks, [](const auto& attack) { return attack->settings().name; });
   for (const auto& card : cards) e.extractors.push_back(make_extractor(card, e.options));
 
+  require_planned(expectations, cells(e));
   e.dataset = dataset_of(dataset, prepare_options, store);
   find_eligible(e);
   e.protected_people = choose_protected(spec, wanted, e);
@@ -154,14 +174,12 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
 }
 
 Table plan(const Experiment& e) {
-  Table table{{"extractor", "released", "attack", "classifier", "people", "n"}, {}, {}};
   std::int64_t probes = 0;
   const std::set<std::string> people(e.protected_people.begin(), e.protected_people.end());
   for (const auto row : e.test) probes += people.count(e.dataset.photos[row].person);
-  for (const auto& extractor : e.extractors)
-    for (const auto& attack : e.attacks)
-      for (const auto& classifier : e.classifiers)
-        table.add({extractor->card().name, extractor->card().release(), attack->settings().name, classifier_name(classifier), static_cast<std::int64_t>(people.size()), probes});
+  Table table = cells(e);
+  table.columns.insert(table.columns.end(), {"people", "n"});
+  for (auto& row : table.rows) row.insert(row.end(), {Cell(static_cast<std::int64_t>(people.size())), Cell(probes)});
   table.notes.push_back(concat("run folder: ", default_run_folder(e).string()));
   return table;
 }

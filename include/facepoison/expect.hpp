@@ -1,0 +1,29 @@
+// Gates: what a run's table must say, for regression runs.
+#pragma once
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "facepoison/table.hpp"
+
+namespace facepoison {
+
+// COLUMN[key=value,…] OP NUMBER: COLUMN is a numeric column of table.csv; keys are the columns that are known before a run (extractor,
+// released, attack, classifier, surrogate); without keys every row is meant. OP is one of <= >= < > == !=.
+struct Expectation {
+  std::string text, column;
+  std::vector<std::pair<std::string, std::string>> where;
+  std::string op;
+  double number = 0;
+};
+// Throws Error(usage) that says what is wrong with it.
+Expectation parse_expectation(const std::string& text);
+// One a line; empty lines and lines that start with # are passed over. Throws Error(usage) with the line.
+std::vector<Expectation> read_expectations(const fs::path& file);
+
+// Throws Error(usage) for an expectation that means no row of `plan`, a table with those columns.
+void require_planned(const std::vector<Expectation>& expectations, const Table& plan);
+// The rows that do not hold, a line each: what was expected, where, what was found. Empty: all hold.
+std::vector<std::string> unmet(const std::vector<Expectation>& expectations, const Table& table);
+
+}  // namespace facepoison
