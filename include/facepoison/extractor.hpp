@@ -14,6 +14,9 @@ torch::Tensor view_under(const Card& card, const Faces& faces);
 // The same of a picture's file, on the CPU: resized plainly, in bytes, as PIL or OpenCV hand it to other pipelines.
 torch::Tensor view_under(const Card& card, const Image& picture);
 
+// Which pixels of the canvas a recogniser of such a card looks at: N×1×H×W float32, 1 inside its crop and 0 outside.
+torch::Tensor seen_under(const Card& card, const Faces& faces);
+
 class FeatureExtractor {
  public:
   explicit FeatureExtractor(Card card) : card_(std::move(card)) {}
@@ -32,7 +35,7 @@ class FeatureExtractor {
   torch::Tensor embed_view_as(const Card& contract, const torch::Tensor& view) const;
 
   const Card& card() const { return card_; }
-  // What decides an embedding, for cache keys: contract, weights, precision, kind of device.
+  // What decides an embedding, for cache keys: contract, weights (their file's sha256), precision, kind of device.
   virtual Json identity() const = 0;
 
  private:
@@ -40,10 +43,13 @@ class FeatureExtractor {
   Card card_;
 };
 
+// Are these the same weights, whatever their cards are called and however they were converted?
+bool same_weights(const FeatureExtractor& a, const FeatureExtractor& b);
+
 struct RunOptions {
   torch::Device device = torch::kCPU;
   torch::ScalarType precision = torch::kFloat32;  // or kBFloat16: of the network only
-  bool trust_model = false;
+  bool trust_model = false;  // models that the user named run though nobody pinned their hash
   bool tf32 = false;  // CUDA's products of float32 in 10 bits of mantissa
 };
 // Of a device (parse_device) and a precision: "fp32", "tf32" (CUDA only) or "bf16". On CUDA it also sets the process's arithmetic: TF32 off

@@ -1,25 +1,29 @@
-// LPIPS (Zhang et al., CVPR 2018): how far apart two pictures look to AlexNet. No registry ships AlexNet's weights as we may
-// fetch them: scripts/export/lpips.py turns the published files into models/lpips.pt.
+// How far apart two pictures look to a network that learnt from photographs of anything. "lpips" (Zhang et al., CVPR 2018): AlexNet with
+// heads that learnt from people's judgements; no registry ships AlexNet's weights as we may fetch them, so scripts/export/lpips.py makes
+// it of the published files. "lite0": the same idea without learnt heads on EfficientNet-Lite0, which scripts/fetch_models.py fetches.
 #pragma once
 #include <memory>
 
 #include "facepoison/extractor.hpp"
+#include "facepoison/model.hpp"
 
 namespace facepoison {
 
-class Lpips {
+class Perceptual {
  public:
-  Lpips(std::string sha256, torch::jit::Module module) : sha256_(std::move(sha256)), module_(std::move(module)) {}
-  // Two N×3×H×W tensors in [0,1] → N, 0 for equal pictures; differentiable. H and W of at least 64 pixels.
+  Perceptual(std::string name, std::string method, const ModelFile& file, torch::Device device);
+  // Two N×3×H×W tensors in [0,1] → N, 0 for equal pictures; differentiable. H and W of at least 64 pixels. Throws Error(model).
   torch::Tensor operator()(const torch::Tensor& a, const torch::Tensor& b) const;
   const std::string& sha256() const { return sha256_; }
 
  private:
-  std::string sha256_;
+  std::string name_, method_, sha256_;
   mutable torch::jit::Module module_;
 };
 
-// nullptr where models/lpips.pt is not there. Throws Error(model) for one that is there and altered.
-std::shared_ptr<const Lpips> find_lpips(const RunOptions& options);
+// By the name of a card in configs/metrics. find_: nullptr where its weights are not there; need_: Error(model) with the command that makes
+// them. Both throw Error(model) for weights that were altered.
+std::shared_ptr<const Perceptual> find_perceptual(const std::string& name, const RunOptions& options);
+std::shared_ptr<const Perceptual> need_perceptual(const std::string& name, const RunOptions& options);
 
 }  // namespace facepoison

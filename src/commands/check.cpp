@@ -5,6 +5,7 @@
 
 #include "commands/commands.hpp"
 #include "facepoison/log.hpp"
+#include "facepoison/model.hpp"
 #include "facepoison/mistakes.hpp"
 #include "facepoison/npy.hpp"
 #include "facepoison/prepare.hpp"
@@ -16,25 +17,31 @@ namespace {
 constexpr double least_cosine = 0.99999;
 constexpr std::size_t most_mistakes = 5;
 
+// The hash that was found and who pinned it, and the golden embedding, where there is one.
 Exit check_golden(const FeatureExtractor& extractor, const std::string& precision, const RunOptions& options, const OutputOptions& output) {
   const Card& card = extractor.card();
-  Table table{{"extractor", "sha256", "golden", "cosine", "max_difference"}, {}, {}};
-  if (card.golden.empty()) {
-    log_warning(concat(card.name, ": its card names no golden embedding; only the hash was checked"));
-    table.add({card.name, "ok", "none", std::nan(""), std::nan("")});
+  const auto file = verify_model(card.file, card.path.parent_path(), card.sha256, options.trust_model);
+  Table table{{"extractor", "file", "sha256", "pinned_by", "golden", "cosine", "max_difference"}, {}, {}};
+  const auto add = [&](const std::string& golden, double cosine, double difference) {
+    table.add({card.name, file.path.filename().string(), file.sha256, file.pinned_by == "nobody" ? "nobody; trusted this once" : file.pinned_by, golden, cosine, difference});
     output.write(table);
-    return Exit::ok;
-  }
+  };
+  // Without a golden embedding too: a network that cannot be run, or that answers differently each time, is not in order.
   const c10::InferenceMode inference;
   Faces faces;
   faces.pixels = golden_picture(card.side).to(options.device);
-  const auto found = extractor.embed(faces).to(torch::kCPU).flatten(), expected = read_npy(card.golden).flatten();
+  const auto found = extractor.embed(faces).to(torch::kCPU).flatten();
+  if (card.golden.empty()) {
+    log_warning(concat(card.name, ": its card names no golden embedding; only the hash was ", file.pinned_by == "nobody" ? "taken, which nobody pinned" : "checked"));
+    add("none", std::nan(""), std::nan(""));
+    return Exit::ok;
+  }
+  const auto expected = read_npy(card.golden).flatten();
   if (found.numel() != expected.numel()) throw Error(Exit::model, concat(card.golden.string(), " has ", expected.numel(), " numbers; ", card.name, " gives ", found.numel()));
   const double cosine = at::cosine_similarity(found.to(torch::kFloat64), expected.to(torch::kFloat64), 0).item<double>();
   const bool ok = cosine >= least_cosine;
-  table.add({card.name, "ok", ok ? "ok" : "differs", cosine, (found - expected).abs().max().item<double>()});
   table.notes.push_back(concat("cosine to the original runtime's embedding of the golden picture; at least ", least_cosine, " is asked for; precision ", precision));
-  output.write(table);
+  add(ok ? "ok" : "differs", cosine, (found - expected).abs().max().item<double>());
   if (!ok) log_error(concat(card.name, ": the golden embedding differs (cosine ", cosine, "): the card or the weights are not what they were"));
   return ok ? Exit::ok : Exit::model;
 }

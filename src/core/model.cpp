@@ -3,6 +3,7 @@
 #include <torch/cuda.h>
 
 #include <fstream>
+#include <sstream>
 
 #include "facepoison/error.hpp"
 #include "facepoison/home.hpp"
@@ -29,6 +30,13 @@ std::string first_bytes(const fs::path& path) {
 
 // The first line, without LibTorch's C++ stack trace.
 std::string brief(const std::string& what) { return what.substr(0, what.find('\n')); }
+
+// What was verified may have been replaced since; what is loaded is what was hashed.
+std::string read_verified(const ModelFile& file) {
+  std::string bytes = read_file(file.path);
+  if (sha256(bytes) != file.sha256) throw Error(Exit::model, concat(file.path.string(), " was replaced after its hash was checked"));
+  return bytes;
+}
 
 }  // namespace
 
@@ -57,9 +65,10 @@ ModelFile verify_model(const std::string& file, const fs::path& card_folder, con
     throw Error(Exit::model, concat(model.path.string(), " is an HTML page, not a model: the download went wrong"));
   model.sha256 = sha256_of_file(model.path);
   const std::string known = expected.empty() ? converted_hash(model.path) : expected;
+  model.pinned_by = !expected.empty() ? "card" : !known.empty() ? fs::path(model.path.filename()).replace_extension(".json").string() : "nobody";
   if (known.empty() && !trust)
     throw Error(Exit::model, concat(model.path.string(), ": its card names no sha256 and no conversion left one beside it; a model is code: --trust-model runs it all the same"));
-  if (!known.empty() && known != model.sha256 && !trust)
+  if (!known.empty() && known != model.sha256)
     throw Error(Exit::model, concat(model.path.string(), " has the sha256 ", model.sha256, ", expected ", known, ": altered or half fetched; fetch it again"));
   return model;
 }
@@ -67,7 +76,10 @@ ModelFile verify_model(const std::string& file, const fs::path& card_folder, con
 torch::jit::Module load_model(const ModelFile& file, torch::Device device, torch::ScalarType precision) {
   torch::jit::Module module;
   try {
-    module = torch::jit::load(file.path.string(), torch::kCPU);
+    std::istringstream bytes(read_verified(file));
+    module = torch::jit::load(bytes, torch::kCPU);
+  } catch (const Error&) {
+    throw;
   } catch (const std::exception& error) {  // c10::Error, or what the archive's reader lets through
     throw Error(Exit::model, concat(file.path.string(), " is no TorchScript file, or a truncated one: ", brief(error.what())));
   }

@@ -8,17 +8,27 @@
 namespace facepoison {
 namespace {
 
-// For each photo, where in the canvas each pixel of the template's square lies: N×side×side×2 in grid_sample's units.
-torch::Tensor sampling_grid(const Faces& faces, const Landmarks& target, int side) {
+// For each photo, the way from its canvas to the template's square.
+std::vector<Similarity> ways_to(const Landmarks& target, const Faces& faces) {
   const auto landmarks = faces.landmarks.to(torch::kCPU).contiguous();
   const auto points = landmarks.accessor<double, 3>();
+  std::vector<Similarity> ways;
+  for (std::int64_t n = 0; n < faces.size(); ++n) {
+    Landmarks from;
+    for (std::int64_t i = 0; i < 5; ++i) from[static_cast<std::size_t>(i)] = {points[n][i][0], points[n][i][1]};
+    ways.push_back(fit_similarity(from, target));
+  }
+  return ways;
+}
+
+// For each photo, where in the canvas each pixel of the template's square lies: N×side×side×2 in grid_sample's units.
+torch::Tensor sampling_grid(const Faces& faces, const Landmarks& target, int side) {
+  const auto ways = ways_to(target, faces);
   auto maps = torch::empty({faces.size(), 2, 3}, torch::kFloat64);
   auto map = maps.accessor<double, 3>();
   const double w = static_cast<double>(faces.pixels.size(3) - 1), h = static_cast<double>(faces.pixels.size(2) - 1);
   for (std::int64_t n = 0; n < faces.size(); ++n) {
-    Landmarks from;
-    for (std::int64_t i = 0; i < 5; ++i) from[static_cast<std::size_t>(i)] = {points[n][i][0], points[n][i][1]};
-    const Similarity s = fit_similarity(from, target).inverse();
+    const Similarity s = ways[static_cast<std::size_t>(n)].inverse();
     // align_corners: −1 and 1 are the centres of the first and the last pixel.
     map[n][0][0] = 2 * s.a / w, map[n][0][1] = -2 * s.b / w, map[n][0][2] = 2 * s.tx / w - 1;
     map[n][1][0] = 2 * s.b / h, map[n][1][1] = 2 * s.a / h, map[n][1][2] = 2 * s.ty / h - 1;
@@ -75,6 +85,20 @@ torch::Tensor view_under(const Card& card, const Faces& faces) {
   return at::grid_sampler(faces.pixels, sampling_grid(faces, *target, card.side), mode, /*zeros outside*/ 0, /*align_corners*/ true);
 }
 
+// Without a template the whole canvas, a square, is resized.
+torch::Tensor seen_under(const Card& card, const Faces& faces) {
+  const auto options = torch::TensorOptions(torch::kFloat32).device(faces.pixels.device());
+  const auto height = faces.pixels.size(2), width = faces.pixels.size(3);
+  const auto target = template_landmarks(card.template_name, card.side);
+  if (!faces.landmarks.defined() || !target) return torch::ones({faces.size(), 1, height, width}, options);
+  const auto x = torch::arange(width, options).view({1, -1}), y = torch::arange(height, options).view({-1, 1});
+  const auto inside = [&](const torch::Tensor& place) { return (place > -0.5).logical_and(place < card.side - 0.5); };
+  std::vector<torch::Tensor> seen;
+  for (const Similarity& way : ways_to(*target, faces))
+    seen.push_back(inside(way.a * x - way.b * y + way.tx).logical_and(inside(way.b * x + way.a * y + way.ty)));
+  return torch::stack(seen).unsqueeze(1).to(options);
+}
+
 torch::Tensor view_under(const Card& card, const Image& picture) {
   const auto size = plain_size(card, {picture.height, picture.width});
   const auto resized = resample_image(picture, static_cast<int>(size.width), static_cast<int>(size.height), card.interpolation, card.antialias);
@@ -91,6 +115,11 @@ torch::Tensor FeatureExtractor::embed_view(const torch::Tensor& view) const {
   if (embedding.dim() != 2 || embedding.size(0) != view.size(0) || embedding.size(1) != card_.dimension)
     throw Error(Exit::model, concat(card_.name, ": the network gave the shape ", embedding.sizes(), " for ", view.size(0), " faces; its card says ", view.size(0), "×", card_.dimension));
   return embedding;
+}
+
+bool same_weights(const FeatureExtractor& a, const FeatureExtractor& b) {
+  const auto& origin = a.card().origin;
+  return a.identity().at("weights") == b.identity().at("weights") || (!origin.empty() && origin == b.card().origin);
 }
 
 RunOptions run_options(const std::string& device, const std::string& precision, bool trust_model) {

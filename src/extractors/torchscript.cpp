@@ -13,6 +13,9 @@
 namespace facepoison {
 namespace {
 
+// Rounding alone leaves 1e-5 between batches.
+constexpr double largest_waver = 1e-3;
+
 class TorchScriptExtractor final : public FeatureExtractor {
  public:
   TorchScriptExtractor(Card card, const RunOptions& options)
@@ -25,11 +28,12 @@ class TorchScriptExtractor final : public FeatureExtractor {
 
  private:
   torch::Tensor forward(const torch::Tensor& prepared) const override {
-    std::call_once(loaded_, [this] {
+    std::call_once(loaded_, [&] {
       log_debug(concat("loading ", file_.path.string()));
       const c10::InferenceMode normal(false);  // whoever comes first: an attack may want gradients through the same weights later
       module_ = load_model(file_, options_.device);
       if (!module_.find_method(card().method)) throw Error(Exit::model, concat(file_.path.string(), " has no method ", card().method));
+      refuse_wavering(prepared.narrow(0, 0, 1));
       try {
         module_ = fold(module_, card().method, options_.precision);
       } catch (const std::exception& error) {  // an unusual module; it runs as it is
@@ -49,6 +53,28 @@ class TorchScriptExtractor final : public FeatureExtractor {
     }
     if (!output.isTensor()) throw Error(Exit::model, concat(card().name, ": the network returns ", output.tagKind(), ", not a tensor"));
     return output.toTensor().to(torch::kFloat32);
+  }
+
+  // A network that was traced in training mode has dropout and the batch's own statistics in its graph, and eval() does not reach them: what
+  // it says of a photo changes from run to run and with the photos beside it. `picture` is one row of its input.
+  void refuse_wavering(const torch::Tensor& picture) const {
+    const torch::NoGradGuard no_grad;
+    const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
+    const auto first_of = [&](const torch::Tensor& beside) {
+      const auto output = module_.get_method(card().method)({torch::cat({picture, beside, picture.flip(2)})});
+      return output.isTensor() && output.toTensor().dim() > 0 ? output.toTensor()[0].to(torch::kFloat64) : torch::Tensor();
+    };
+    torch::Tensor once, again, elsewhere;
+    try {
+      once = first_of(picture.flip(3)), again = first_of(picture.flip(3)), elsewhere = first_of(-picture);
+    } catch (const std::exception&) {
+      return;  // the call that follows fails likewise, and says how
+    }
+    if (!once.defined() || once.sizes() != again.sizes() || once.sizes() != elsewhere.sizes()) return;
+    const double most = std::max((again - once).abs().max().item<double>(), (elsewhere - once).abs().max().item<double>());
+    if (const double size = once.abs().max().item<double>(); most > largest_waver * size)
+      throw Error(Exit::model, concat(file_.path.string(), " gives a photo another embedding each time or beside other photos (by ", 100 * most / size,
+                                      " % of the largest number): it still trains; put it into evaluation mode (.eval()) before it is traced or scripted, and export it again"));
   }
 
   RunOptions options_;
