@@ -1,7 +1,7 @@
 // Attacks: people's photos in, perturbed photos out. A new attack is one .cpp and one row in registry.cpp.
 #pragma once
 #include "facepoison/extractor.hpp"
-#include "facepoison/lpips.hpp"
+#include "facepoison/perceptual.hpp"
 #include "facepoison/random.hpp"
 #include "facepoison/store.hpp"
 
@@ -15,7 +15,7 @@ struct AttackSettings {
   Json parameters;                 // everything that was read, defaults included
   Surrogates surrogates;           // the extractors it optimises against; empty for attacks that need none
   Surrogates exact;                // the same in float32: themselves, unless the precision is bf16
-  std::shared_ptr<const Lpips> lpips;  // for attacks that look at it, where its weights are there
+  std::shared_ptr<const Perceptual> perceptual;  // for attacks that look at one, where the preset names one
   std::vector<Photo> targets;      // photos of the people whom it may aim at; empty: the data set's other people
   std::vector<std::string> notes;  // deviations and caveats, printed under every table
 };
@@ -67,14 +67,17 @@ class Attack {
 };
 
 // `preset` is the name of a file in configs/attacks or the path of one; or a JSON object {"preset": …, "name": …, other keys override
-// the preset}. `surrogates`, where not empty, override too. Where none of a preset's own surrogates is on this machine,
-// small-surrogate, which ships, stands in, and a note says so. Nothing is loaded yet, but surrogates' hashes are checked.
-// Throws Error(usage) for unknown names, keys and values, Error(model) for a surrogate's file.
+// the preset}, which a preset's file may be too. `surrogates`, where not empty, override too. Where none of a preset's own surrogates is
+// on this machine its "stand_ins" are taken, and where none of those is, small-surrogate, which ships; a note says so. No surrogate is
+// loaded yet, but their hashes are checked. Throws Error(usage) for unknown names, keys and values, Error(model) for the file of a
+// surrogate or of a perceptual distance.
 std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& options, const std::vector<std::string>& surrogates = {});
+
+Json read_preset(const std::string& name);  // what it builds on included
 
 struct AttackRow {
   std::string name, help;
-  bool needs_surrogates, aims, sees_lpips;
+  bool needs_surrogates, aims, sees_perceptual;
   std::vector<std::string> notes;
   std::shared_ptr<Attack> (*make)(Spec&, AttackSettings);
 };
@@ -82,6 +85,13 @@ const std::vector<AttackRow>& attack_registry();
 
 // For attacks: N×3×H×W uniform numbers in [low, high), each photo from its own stream.
 torch::Tensor uniform_noise(const Faces& faces, Seed seed, const std::string& purpose, double low, double high);
+
+// Where DSSIM's windows lie wholly inside the part of the canvas that one of the surrogates looks at: N×1×(H−10)×(W−10), 1 there and 0
+// elsewhere. Undefined where that is everywhere, or where there are no surrogates.
+torch::Tensor seen_windows(const Faces& faces, const Surrogates& surrogates);
+
+// The key dssim_over, "seen" (the default) or "canvas": is a budget of DSSIM spent over those windows alone?
+bool seen_from(Spec& spec);
 
 // d objective / d pixels; the graph is freed.
 torch::Tensor gradient(const torch::Tensor& objective, const torch::Tensor& pixels);

@@ -21,6 +21,7 @@ struct Audit {
   double l2 = 0;                   // Euclidean length of the difference, pixels in [0,1]
   double psnr = 0;                 // dB; infinite for equal pictures
   double dssim = 0;                // over the whole canvas, 0 … 1
+  double dssim_seen = 0;           // over what the attack's surrogates see of it; NaN where it has none
   double similarity = 0;           // the attack's own measure; NaN where it has none
   double lpips = 0;                // NaN where models/lpips.pt is missing
 };

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "facepoison/error.hpp"
+#include "facepoison/similarity.hpp"
 
 namespace facepoison {
 
@@ -30,7 +31,7 @@ Json Attack::identity() const {
   Json surrogates = Json::array();
   for (const auto& extractor : settings_.surrogates) surrogates.push_back(extractor->identity());
   Json identity = {{"parameters", settings_.parameters}, {"surrogates", surrogates}};
-  if (settings_.lpips) identity["lpips"] = settings_.lpips->sha256();
+  if (settings_.perceptual) identity["perceptual"] = settings_.perceptual->sha256();
   return identity;
 }
 
@@ -44,6 +45,17 @@ torch::Tensor uniform_noise(const Faces& faces, Seed seed, const std::string& pu
   }
   return noise.to(faces.pixels.device());
 }
+
+torch::Tensor seen_windows(const Faces& faces, const Surrogates& surrogates) {
+  torch::Tensor seen;
+  for (const auto& surrogate : surrogates) {
+    const auto area = seen_under(surrogate->card(), faces);
+    seen = seen.defined() ? torch::max(seen, area) : area;
+  }
+  return seen.defined() && seen.lt(1).any().item<bool>() ? windows_inside(seen) : torch::Tensor();
+}
+
+bool seen_from(Spec& spec) { return spec.choice("dssim_over", {"seen", "canvas"}, "seen") == "seen"; }
 
 torch::Tensor gradient(const torch::Tensor& objective, const torch::Tensor& pixels) { return torch::autograd::grad({objective}, {pixels})[0]; }
 

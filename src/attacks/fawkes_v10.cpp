@@ -1,7 +1,7 @@
 // Fawkes v1.0 (the code that its authors released in spring 2021, differentiator.py): away from the photo's own embedding, by Adadelta in
 // tanh space, where a weight that saw-tooths holds DSSIM near a threshold, and no pixel moves by more than 15 grey levels. The
-// presets fawkes-v1.0-… have the numbers of 21 April 2021, which the paper's files most likely came from; fawkes-v1.0.2-… those of
-// the last release.
+// presets fawkes-v1.0-… have the numbers of 21 April 2021, when the code called itself 1.0.1 and which the paper's files most likely came from;
+// fawkes-v1.0.2-… those of the last release.
 //
 // Quirks of that code that are kept, each under its key:
 // - The weight of the embedding's term doubles while DSSIM is under budget and halves while it is over; a change of side, or
@@ -17,8 +17,9 @@
 //
 // Deviations from that code:
 // - Where nothing feasible was found the code writes a black picture. Here the photo keeps its clean pixels and is counted.
-// - Pixels are the aligned canvas, which surrogates see through their own warp, where the code has one crop of 112 pixels.
-// - tanh and atanh are float32's. The clean picture of the first step is the one that went through tanh, as in later steps.
+// - Pixels are the aligned canvas, which surrogates see through their own warp, where the code has one crop of 112 pixels. DSSIM is over
+//   what the surrogates see of it ("dssim_over": "seen"), as the code's is over its crop.
+// - The clean picture of the first step is the one that went through tanh, as in later steps.
 // - Surrogates are the user's cards, where the code has its two extractors, whose architecture is not documented.
 // - Of the code's resizing, which stretches contrast, nothing is kept.
 #include "attacks/fawkes.hpp"
@@ -31,7 +32,7 @@ namespace {
 struct Parameters {
   double threshold, rate, penalty, epsilon, start, clip, sign_step, slack, rescue_below, rescue_distance;
   std::int64_t steps, patience, exact_steps;
-  bool random_start, balance, normalise, rescue, truncate;
+  bool random_start, balance, normalise, rescue, truncate, seen;
 };
 
 constexpr double widest = 129;  // the weight stays within twice this and its inverse
@@ -84,6 +85,7 @@ class FawkesV10 final : public Attack {
 
   Found run(const Faces& faces, const Faces&, Seed seed) const override {
     Faces moved = faces;
+    auto windows = p_.seen ? seen_windows(faces, settings().surrogates) : torch::Tensor();
     auto base = to_tanh(faces.pixels), clean = from_tanh(base);
     const Surrogates* surrogates = &settings().exact;
     auto own = features(*surrogates, faces, clean);
@@ -99,7 +101,7 @@ class FawkesV10 final : public Attack {
       }
       m = m.detach().requires_grad_(true);
       moved.pixels = clean + (from_tanh(base + m) - clean).clamp(-p_.clip, p_.clip);
-      const auto away = distance_from(own, *surrogates, moved), distance = dssim(moved.pixels, clean);
+      const auto away = distance_from(own, *surrogates, moved), distance = dssim(moved.pixels, clean, windows);
       const auto loss = over_budget(distance, p_.threshold, p_.penalty) - weight * away;
       search.note(loss, distance, away);
       search.offer(i, moved.pixels, away, (distance <= p_.slack * p_.threshold).logical_and(away > 0));
@@ -111,7 +113,7 @@ class FawkesV10 final : public Attack {
         adadelta = Adadelta(m);
       }
       if (p_.balance) rebalance(weight, side, distance.detach());
-      std::vector<torch::Tensor*> states = {&base, &clean, &m, &adadelta.squares, &adadelta.moves, &weight, &side, &moved.landmarks};
+      std::vector<torch::Tensor*> states = {&base, &clean, &windows, &m, &adadelta.squares, &adadelta.moves, &weight, &side, &moved.landmarks};
       for (auto& feature : own) states.push_back(&feature);
       if (!search.go_on(i + 1, states)) break;
     }
@@ -165,6 +167,7 @@ std::shared_ptr<Attack> make_fawkes_v10(Spec& spec, AttackSettings settings) {
   p.rescue_distance = spec.number("rescue_distance", 0, 1, 0.015);
   p.patience = spec.integer("patience", 0, 100000, 0);
   p.exact_steps = spec.integer("exact_steps", 0, 100000, 8);
+  p.seen = seen_from(spec);
   p.truncate = spec.choice("rounding", {"truncate", "nearest"}, "truncate") == "truncate";
   return std::make_shared<FawkesV10>(std::move(settings), p);
 }

@@ -3,11 +3,22 @@
 // a blurred and at a plain view, each averaged with its mirror image and normalised. The code keeps the best of its starts, and
 // has one start: the last iterate is what its users posted ("keep": "last"). "best" takes each photo's best iterate instead.
 //
+// The paper names four surrogates; the code attacks two. It makes one network for each architecture's name and loads two files into it one
+// after the other, so that the list IR-152, IR-152, ResNet-152, ResNet-152 holds the CosFace-trained network of each kind twice. Preset
+// `lowkey` is what the code ran, those two; `lowkey-paper` has all four.
+//
+// The preset's name says which perceptual distance holds it back. `lowkey` and `lowkey-paper` need LPIPS. Two stand-ins have names of their
+// own: `lowkey-lite0` (another network's features, without learnt heads, its weight calibrated on pictures that LowKey's authors' code made)
+// and `lowkey-dssim` (LPIPS's weight of 0.05, not calibrated).
+//
+// Kept: the mean runs over 512 features whatever the network ("features"), so that the perceptual term counts as much beside a surrogate of
+// another dimension. 0 gives each surrogate's own mean.
+//
 // Deviations from that code:
-// - Where models/lpips.pt is missing, DSSIM stands in for LPIPS. It has another scale, and the weight 0.05 was not calibrated for it.
-// - The similarity is over the whole canvas, where the code takes a crop of 112 pixels (as the paper ran it).
-// - Surrogates are the user's cards, where the original has four face.evoLVe networks.
-// - The mean over feature dimensions is taken for each surrogate, then over surrogates, as their dimensions may differ.
+// - The perceptual distance is over the whole canvas, as FaceCure ran it on a whole picture of 112 pixels; the original averages that of the
+//   aligned crop and of the whole picture. DSSIM in its place is over what the surrogates see ("dssim_over": "seen").
+// - The blurred view is blurred after the warp to a surrogate's crop; the original blurs, then warps. FaceCure's pictures are not warped.
+// - Surrogates are the user's cards. Where LowKey's own were not exported, the preset's stand_ins are attacked, and a note says so.
 #include "attacks/search.hpp"
 #include "facepoison/similarity.hpp"
 
@@ -16,8 +27,8 @@ namespace {
 
 struct Parameters {
   double step, start, similarity_weight, blur_sigma;
-  std::int64_t steps, blur_size;
-  bool blurred_view, plain_view, mirror, truncate, keep_best;
+  std::int64_t steps, blur_size, features;
+  bool blurred_view, plain_view, mirror, truncate, keep_best, seen;
 };
 
 torch::Tensor unit(const torch::Tensor& features) { return features / features.norm(2, 1, true); }
@@ -38,13 +49,16 @@ class LowKey final : public Attack {
     return clean;
   }
 
-  // Mean over surrogates, views and dimensions of (f − v)²/‖v‖: N.
+  // Mean over surrogates, views and `features` dimensions of (f − v)²/‖v‖: N.
   torch::Tensor distance(const Faces& faces, const std::vector<torch::Tensor>& clean) const {
     torch::Tensor sum = torch::zeros({faces.size()}, faces.pixels.options().requires_grad(false));
     for (std::size_t s = 0; s < clean.size(); ++s) {
       const auto& surrogate = *settings().surrogates[s];
       const auto view = surrogate.view(faces);
-      const auto add = [&](const torch::Tensor& seen) { sum = sum + ((feature(surrogate, seen) - clean[s]).square() / clean[s].norm(2, 1, true)).mean(1); };
+      const auto dimensions = static_cast<double>(p_.features > 0 ? p_.features : clean[s].size(1));
+      const auto add = [&](const torch::Tensor& seen) {
+        sum = sum + ((feature(surrogate, seen) - clean[s]).square() / clean[s].norm(2, 1, true)).sum(1) / dimensions;
+      };
       if (p_.blurred_view) add(gaussian_blur(view, static_cast<int>(p_.blur_size), p_.blur_sigma, true));
       if (p_.plain_view) add(view);
     }
@@ -60,6 +74,8 @@ class LowKey final : public Attack {
 
   Found run(const Faces& faces, const Faces&, Seed seed) const override {
     const auto clean = features(faces);
+    const auto windows = p_.seen ? seen_windows(faces, settings().surrogates) : torch::Tensor();
+    const auto& perceptual = settings().perceptual;
     Faces moved = faces;
     auto pixels = faces.pixels + uniform_noise(faces, seed, "lowkey", -p_.start, p_.start);
     Search search(faces.pixels, 0);
@@ -69,8 +85,8 @@ class LowKey final : public Attack {
       const torch::AutoGradMode gradients(!last);
       // Clamped once, at the end, as the original.
       moved.pixels = (last ? pixels.detach().clamp(0, 1) : pixels.detach()).requires_grad_(!last);
-      const auto gained = distance(moved, clean), dissimilarity = dssim(faces.pixels, moved.pixels);
-      const auto objective = gained - p_.similarity_weight * (settings().lpips ? (*settings().lpips)(faces.pixels, moved.pixels) : dissimilarity);
+      const auto gained = distance(moved, clean), dissimilarity = dssim(faces.pixels, moved.pixels, windows);
+      const auto objective = gained - p_.similarity_weight * (perceptual ? (*perceptual)(faces.pixels, moved.pixels) : dissimilarity);
       search.note(-objective, dissimilarity, gained);
       if (last || (p_.keep_best && i > 0)) search.offer(i, moved.pixels, gained, all);
       if (last) break;
@@ -97,8 +113,10 @@ std::shared_ptr<Attack> make_lowkey(Spec& spec, AttackSettings settings) {
   p.mirror = spec.flag("mirror", true);
   p.keep_best = spec.choice("keep", {"last", "best"}, "last") == "best";
   p.truncate = spec.choice("rounding", {"truncate", "nearest"}, "truncate") == "truncate";
-  if (spec.choice("distance", {"lpips", "dssim"}, "lpips") == "dssim") settings.lpips = nullptr;
-  if (!settings.lpips) settings.notes.push_back(settings.name + ": DSSIM in the place of LPIPS, uncalibrated; scripts/export/lpips.py makes models/lpips.pt of AlexNet's and LPIPS's published files");
+  p.features = spec.integer("features", 0, 65536, 512);
+  p.seen = seen_from(spec);
+  const auto distance = spec.choice("distance", {"lpips", "lite0", "dssim"});
+  if (distance != "lpips") settings.notes.push_back(concat(settings.name, ": ", distance == "dssim" ? "DSSIM, uncalibrated," : distance, " in the place of LPIPS"));
   if (!p.blurred_view && !p.plain_view) spec.fail("plain_view", "false, with blurred_view false too: nothing is left to look at");
   if (p.blur_size % 2 == 0) spec.fail("blur_size", concat("found ", p.blur_size, ", expected an odd number"));
   return std::make_shared<LowKey>(std::move(settings), p);

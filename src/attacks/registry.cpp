@@ -10,24 +10,62 @@ namespace {
 
 const fs::path folder = "configs/attacks";
 
-Json read_preset(const std::string& name) {
-  const fs::path path = resolve_card(name, folder);
-  if (fs::exists(path)) return read_json(path);
-  const auto near = nearest_name(name, names_in(folder));
-  throw Error(Exit::usage, concat("no attack \"", name, "\" (", path.string(), ")", near.empty() ? "" : "; did you mean " + near + "?"));
-}
-
 // "fawkes-v1.0-high" is a name, not a file with the extension ".0-high".
 std::string preset_name(const std::string& file) {
   const auto last = fs::path(file).filename().string();
   return last.ends_with(".json") ? last.substr(0, last.size() - 5) : last;
 }
 
-const std::string stand_in = "small-surrogate";  // ships with the program
+Json read_preset(const std::string& name, int depth);
+
+// {"preset": …, keys that override that preset's}
+Json merged(const Json& request, int depth = 0) {
+  Json all = read_preset(request.at("preset").get<std::string>(), depth);
+  for (const auto& [key, value] : request.items())
+    if (key != "preset" && key != "name") all[key] = value;
+  return all;
+}
+
+Json read_preset(const std::string& name, int depth) {
+  const fs::path path = resolve_card(name, folder);
+  if (!fs::exists(path)) {
+    const auto near = nearest_name(name, names_in(folder));
+    throw Error(Exit::usage, concat("no attack \"", name, "\" (", path.string(), ")", near.empty() ? "" : "; did you mean " + near + "?"));
+  }
+  if (depth > 8) throw Error(Exit::usage, concat(path.string(), ": this preset builds on presets that build on it"));
+  const Json own = read_json(path);
+  return own.is_object() && own.contains("preset") && own["preset"].is_string() ? merged(own, depth + 1) : own;
+}
+
+const std::string last_resort = "small-surrogate";  // ships with the program
 
 bool is_here(const std::string& extractor) {
   const Card card = read_card(extractor);
   return fs::exists(model_path(card.file, card.path.parent_path()));
+}
+
+using Names = std::vector<std::string>;
+
+std::string listed(const Names& names) {
+  std::string list;
+  for (const auto& name : names) list += (list.empty() ? "" : ", ") + name;
+  return list;
+}
+
+// Takes "stand_ins" out of a request and leaves the surrogates to attack: the preset's own, unless none of them is on this machine; then its
+// stand-ins, likewise; then the one that ships. What the user named is never replaced.
+void choose_surrogates(Json& wanted, bool named_by_user, AttackSettings& settings) {
+  if (!wanted.contains("surrogates")) return;
+  Spec spec({{"surrogates", wanted["surrogates"]}, {"stand_ins", wanted.value("stand_ins", Json::array())}}, "attack " + settings.name);
+  const auto own = spec.texts("surrogates");
+  auto instead = spec.texts("stand_ins");
+  wanted.erase("stand_ins");
+  const auto none_of = [](const Names& names) { return std::none_of(names.begin(), names.end(), is_here); };
+  if (named_by_user || own.empty() || !none_of(own)) return;
+  if (none_of(instead)) instead = {last_resort};
+  wanted["surrogates"] = instead;
+  settings.notes.push_back(concat(settings.name, ": none of its surrogates (", listed(own), ") is on this machine (facepoison list extractors says how to get them); ",
+                                  listed(instead), instead.size() > 1 ? " stand in" : " stands in"));
 }
 
 }  // namespace
@@ -39,58 +77,55 @@ const std::vector<AttackRow>& attack_registry() {
       {"pgd", "sign-gradient ascent away from the own embedding, capped in L∞", true, false, false, {}, make_pgd},
       {"fawkes-v0.3", "towards and past another person, under a penalty on DSSIM", true, true, false,
        {"each photo's goal is its own, as for a batch of 1; targets are of its own pool, among the farthest 20 people or a tenth of a smaller pool",
-        "the aligned canvas instead of a crop of 224 pixels; tanh in float32; Adadelta's epsilon 1e-8; 8 bits by truncation, which is assumed"},
+        "the aligned canvas instead of a crop of 224 pixels; Adadelta's epsilon 1e-8; 8 bits by truncation, as its code"},
        make_fawkes_v03},
       {"fawkes-v1.0", "away from the own embedding, under a threshold of DSSIM and 15 grey levels", true, false, false,
        {"where nothing is feasible the clean photo is kept, not a black one; the aligned canvas instead of a crop of 112 pixels, with no stretch of contrast",
-        "tanh in float32; Adadelta's epsilon 1e-7; 8 bits by truncation, as its code"},
+        "Adadelta's epsilon 1e-7; 8 bits by truncation, as its code"},
        make_fawkes_v10},
-      {"lowkey", "LowKey: sign ascent on blurred and plain views, held by LPIPS", true, false, true, {"the similarity is over the whole canvas, not a crop of 112 pixels"}, make_lowkey},
+      {"lowkey", "LowKey: sign ascent on blurred and plain views, held by LPIPS or a stand-in", true, false, true, {"the perceptual distance is over the whole canvas, as FaceCure ran it"}, make_lowkey},
       {"files", "perturbed photos from any other tool, paired by their names", false, false, false, {}, make_files},
   };
   return rows;
 }
+
+Json read_preset(const std::string& name) { return read_preset(name, 0); }
 
 std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& options, const std::vector<std::string>& surrogates) {
   const bool is_object = preset.is_object() && preset.contains("preset") && preset["preset"].is_string();
   if (!preset.is_string() && !is_object) throw Error(Exit::usage, concat("attacks: found ", preset.dump(), ", expected a preset's name or an object {\"preset\": …}"));
   const std::string file = is_object ? preset["preset"].get<std::string>() : preset.get<std::string>();
   std::string name = preset_name(file);
-  Json merged = read_preset(file);
-  if (is_object) {
-    name = preset.value("name", name);
-    for (const auto& [key, value] : preset.items())
-      if (key != "preset" && key != "name") merged[key] = value;
-  }
-  if (!surrogates.empty()) merged["surrogates"] = surrogates;
+  Json wanted = is_object ? merged(preset) : read_preset(file);
+  if (is_object) name = preset.value("name", name);
+  if (!surrogates.empty()) wanted["surrogates"] = surrogates;
   const bool named_by_user = !surrogates.empty() || fs::path(file).has_parent_path() || (preset.is_object() && preset.contains("surrogates"));
 
-  Spec spec(merged, "attack " + name);
+  AttackSettings settings;
+  settings.name = name;
+  choose_surrogates(wanted, named_by_user, settings);
+  Spec spec(wanted, "attack " + name);
   const auto& rows = attack_registry();
   std::vector<std::string> known;
   for (const auto& row : rows) known.push_back(row.name);
   const auto kind = spec.choice("attack", known);
   const auto& row = *std::find_if(rows.begin(), rows.end(), [&](const AttackRow& r) { return r.name == kind; });
-  AttackSettings settings;
-  settings.name = name;
   for (const auto& note : row.notes) settings.notes.push_back(name + ": " + note);
   if (row.needs_surrogates) {
-    auto names = spec.texts("surrogates");
+    const auto names = spec.texts("surrogates");
     if (names.empty()) spec.fail("surrogates", "an empty list; this attack optimises against at least one extractor");
-    if (!named_by_user && std::none_of(names.begin(), names.end(), is_here)) {
-      settings.notes.push_back(concat(name, ": none of its preset's surrogates is on this machine (scripts/fetch_models.py); ", stand_in, " stands in"));
-      names = {stand_in};
-    }
-    RunOptions exact = options;
+    RunOptions plain = options, exact = options;
+    plain.trust_model = exact.trust_model = options.trust_model && named_by_user;
     exact.precision = torch::kFloat32;
     for (const auto& surrogate : names) {
-      settings.surrogates.push_back(make_extractor(surrogate, options));
+      settings.surrogates.push_back(make_extractor(surrogate, plain));
       settings.exact.push_back(make_extractor(surrogate, exact));
     }
   }
   if (row.aims)
     if (const auto folder = spec.text("targets", ""); !folder.empty()) settings.targets = read_dataset(folder).photos;
-  if (row.sees_lpips) settings.lpips = find_lpips(options);
+  if (row.sees_perceptual)
+    if (const auto distance = spec.text("distance"); distance != "dssim") settings.perceptual = need_perceptual(distance, options);
   const auto attack = row.make(spec, std::move(settings));
   spec.finish();
   attack->set_parameters(spec.record());

@@ -29,7 +29,7 @@ Table list_extractors() {
 Table list_attacks() {
   Table table{{"preset", "attack", "help"}, {}, {}};
   for (const auto& name : names_in("configs/attacks")) {
-    const auto kind = Spec(read_json(resolve_card(name, "configs/attacks")), name).text("attack");
+    const auto kind = Spec(read_preset(name), name).text("attack");
     for (const auto& row : attack_registry())
       if (row.name == kind) table.add({name, kind, row.help});
   }

@@ -24,6 +24,16 @@ void write_perturbed(const Dataset& dataset, const Album& album, const fs::path&
   write_dataset(output, photos, dataset.side, fs::exists(rejected) ? read_csv(rejected) : Table{{"id", "person", "reason"}, {}, {}});
 }
 
+// How many photos the attack changed, and how many stayed clean, by status.
+std::string what_became(const Album& album) {
+  std::map<std::string, std::size_t> counts;
+  for (const auto& row : album.budget) ++counts[row.status];
+  std::string list;
+  for (const auto& [status, count] : counts)
+    list += concat(list.empty() ? "" : ", ", count, " ", status, status == "infeasible" || status == "missing" ? ", kept clean" : "");
+  return list;
+}
+
 Json with_overrides(const std::string& preset, const std::vector<std::string>& overrides) {
   Json attack = {{"preset", preset}};
   for (const auto& assignment : overrides) set_key(attack, assignment);
@@ -65,9 +75,8 @@ Action perturb_command(CLI::App& app) {
     const Album album = perturb(photos, dataset.photos, *attack, o->seed, options, artifacts);
     write_perturbed(dataset, album, output);
     if (!o->trace.empty()) write_file(o->trace, print(album.trace, Format::csv));
-    const auto infeasible = std::count_if(album.budget.begin(), album.budget.end(), [](const Audit& row) { return row.status != "ok"; });
-    log_info(concat(album.photos.size(), " photos of ", people.size(), " people perturbed (", infeasible, " infeasible, kept clean), ", dataset.photos.size() - album.photos.size(),
-                    " left as they were, in ", output.string()));
+    log_info(concat(album.photos.size(), " photos of ", people.size(), " people went through ", o->attack, " (", what_became(album), "), ", dataset.photos.size() - album.photos.size(),
+                    " others are as they were; in ", output.string()));
     return Exit::ok;
   };
 }

@@ -22,6 +22,14 @@ inline Faces pad(Faces faces, std::size_t size) {
   return faces;
 }
 
+// The n-th of some faces, alone.
+inline Faces only(const Faces& faces, std::size_t n) {
+  const auto row = static_cast<std::int64_t>(n);
+  Faces one{faces.pixels.narrow(0, row, 1), {}, {faces.ids[n]}, {faces.people[n]}};
+  if (faces.landmarks.defined()) one.landmarks = faces.landmarks.narrow(0, row, 1);
+  return one;
+}
+
 // What of a photo decides its embedding.
 inline Json content_key(const Photo& photo) {
   Json key = {photo.sha256};

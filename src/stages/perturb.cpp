@@ -20,26 +20,29 @@ struct Job {
   const Attack& attack;
   Seed seed;
   const RunOptions& options;
-  std::shared_ptr<const Lpips> lpips;  // or none
+  std::shared_ptr<const Perceptual> lpips;  // or none
 };
 
 Json key_of(std::span<const Photo> photos, std::span<const Photo> companions, const Job& job) {
   Json seen = Json::array(), beside = Json::array();
   for (const auto& photo : photos) seen.push_back({photo.id, photo.person, content_key(photo)});  // the id and the person seed the stream
   for (const auto& companion : companions) beside.push_back({companion.id, content_key(companion)});
-  return {{"format", 2}, {"libtorch", libtorch_version()}, {"attack", job.attack.identity()}, {"seed", job.seed}, {"device", job.options.device.is_cuda() ? "cuda" : "cpu"},
+  return {{"format", 3}, {"libtorch", libtorch_version()}, {"attack", job.attack.identity()}, {"seed", job.seed}, {"device", job.options.device.is_cuda() ? "cuda" : "cpu"},
           {"batch", block_size}, {"photos", seen}, {"companions", beside}, {"lpips", job.lpips ? job.lpips->sha256() : ""}};
 }
 
-Audit audit(const torch::Tensor& clean, const Image& written, const Job& job) {
+Audit audit(const Faces& face, const Image& written, const Job& job) {
   const torch::NoGradGuard no_grad;
-  const auto found = to_tensor(written);
+  const auto found = to_tensor(written), &clean = face.pixels;
   const auto difference = (found - clean).to(torch::kFloat64);
   Audit row;
   row.linf = std::round(difference.abs().max().item<double>() * 255);
   row.l2 = difference.norm().item<double>();
   row.psnr = -10 * std::log10(difference.square().mean().item<double>());
-  row.dssim = row.linf == 0 ? 0 : dssim(clean.to(torch::kFloat64), found.to(torch::kFloat64)).item<double>();
+  const auto dssim_over = [&](const torch::Tensor& windows) { return row.linf == 0 ? 0 : dssim(clean.to(torch::kFloat64), found.to(torch::kFloat64), windows).item<double>(); };
+  row.dssim = dssim_over({});
+  const auto& surrogates = job.attack.settings().surrogates;
+  row.dssim_seen = surrogates.empty() ? std::nan("") : dssim_over(seen_windows(face, surrogates));
   row.lpips = job.lpips ? (*job.lpips)(clean.to(job.options.device), found.to(job.options.device)).item<double>() : std::nan("");
   return row;
 }
@@ -65,7 +68,7 @@ void fill_block(std::span<const Photo> photos, std::span<const Photo> companions
     write_file(path, encode_png(to_image(perturbed.pixels[static_cast<std::int64_t>(n)])));
     const std::string bytes = read_file(path);
     hashes.push_back(sha256(bytes));
-    rows.push_back(audit(faces.pixels.narrow(0, static_cast<std::int64_t>(n), 1), decode_image(bytes, Exif::ignore), job));
+    rows.push_back(audit(only(faces, n), decode_image(bytes, Exif::ignore), job));
     rows.back().id = photos[n].id, rows.back().status = perturbed.status[n];
     rows.back().iterations = perturbed.iterations[n], rows.back().similarity = perturbed.similarity[n];
   }
@@ -82,7 +85,7 @@ std::vector<Audit> read_budget(const fs::path& path, const std::string& attack) 
     const auto number = [&](const char* name) { return word(name).empty() ? std::nan("") : as_number(row[column(table, name, path.string())], path.string()); };
     const bool has_lpips = std::find(table.columns.begin(), table.columns.end(), "lpips") != table.columns.end();
     rows.push_back({word("id"), attack, word("status"), static_cast<std::int64_t>(number("iterations")), number("linf"), number("l2"), number("psnr"), number("dssim"),
-                    number("similarity"), has_lpips ? number("lpips") : std::nan("")});
+                    number("dssim_seen"), number("similarity"), has_lpips ? number("lpips") : std::nan("")});
   }
   return rows;
 }
@@ -92,11 +95,11 @@ Cell known(double number) { return std::isnan(number) ? Cell("") : Cell(number);
 }  // namespace
 
 Table budget_table(const std::vector<Audit>& budget) {
-  Table table{{"id", "attack", "status", "iterations", "linf", "l2", "psnr", "dssim", "similarity"}, {}, {}};
+  Table table{{"id", "attack", "status", "iterations", "linf", "l2", "psnr", "dssim", "dssim_seen", "similarity"}, {}, {}};
   const bool has_lpips = std::any_of(budget.begin(), budget.end(), [](const Audit& row) { return !std::isnan(row.lpips); });
   if (has_lpips) table.columns.push_back("lpips");
   for (const auto& row : budget) {
-    std::vector<Cell> cells = {row.id, row.attack, row.status, row.iterations, row.linf, row.l2, row.psnr, row.dssim, known(row.similarity)};
+    std::vector<Cell> cells = {row.id, row.attack, row.status, row.iterations, row.linf, row.l2, row.psnr, row.dssim, known(row.dssim_seen), known(row.similarity)};
     if (has_lpips) cells.push_back(known(row.lpips));
     table.add(std::move(cells));
   }
@@ -108,10 +111,10 @@ Album perturb(std::span<const Photo> photos, std::span<const Photo> everybody, c
   const std::string& name = attack.settings().name;
   if (!attack.changes_photos()) {
     album.photos.assign(photos.begin(), photos.end());
-    for (const auto& photo : photos) album.budget.push_back({photo.id, name, "ok", 0, 0, 0, std::numeric_limits<double>::infinity(), 0, std::nan(""), std::nan("")});
+    for (const auto& photo : photos) album.budget.push_back({photo.id, name, "ok", 0, 0, 0, std::numeric_limits<double>::infinity(), 0, std::nan(""), std::nan(""), std::nan("")});
     return album;
   }
-  const Job job{attack, seed, options, find_lpips(options)};
+  const Job job{attack, seed, options, find_perceptual("lpips", options)};
   const auto companions = attack.companions(photos, everybody, seed, [&](std::span<const Photo> some, const FeatureExtractor& extractor) { return embed(some, extractor, options, store); }, store);
   Progress progress(concat("perturb, ", name), photos.size());
   std::size_t start = 0;

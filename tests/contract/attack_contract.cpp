@@ -21,13 +21,19 @@ class AttackContract : public ::testing::TestWithParam<std::string> {
   void SetUp() override { setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1); }
   void TearDown() override { unsetenv("FACEPOISON_HOME"); }
 
-  Json preset() const { return read_json(fs::path(FACEPOISON_ROOT) / "configs/attacks" / (GetParam() + ".json")); }
+  // What the preset's file says, and what it builds on; without whom it stands in for.
+  Json preset() const {
+    Json own = read_preset(GetParam());
+    own.erase("stand_ins");
+    return own;
+  }
 
   std::shared_ptr<const Attack> make(const std::string& template_name = "none", Json extra = Json::object()) {
     Json request = {{"preset", GetParam()}};
     const Json own = preset();
     if (own.contains("surrogates")) request["surrogates"] = {write_tiny_extractor(folder_.path, 1, "tiny-" + template_name, template_name).string()};
     if (own.contains("steps")) request["steps"] = 4;
+    if (own.contains("distance")) request["distance"] = "dssim";  // the others' weights may not be here
     if (own.contains("folder")) request["folder"] = folder_.path.string();
     request.update(extra);
     return make_attack(request, {});
@@ -104,9 +110,11 @@ INSTANTIATE_TEST_SUITE_P(Presets, AttackContract, ::testing::ValuesIn(preset_nam
 });
 
 TEST(AttackRegistry, HasAPresetForEveryRow) {
+  setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1);
   std::set<std::string> used;
-  for (const auto& name : preset_names()) used.insert(read_json(fs::path(FACEPOISON_ROOT) / "configs/attacks" / (name + ".json")).at("attack").get<std::string>());
+  for (const auto& name : preset_names()) used.insert(read_preset(name).at("attack").get<std::string>());
   for (const auto& row : attack_registry()) EXPECT_TRUE(used.count(row.name)) << row.name;
+  unsetenv("FACEPOISON_HOME");
 }
 
 TEST(AttackRegistry, TakesTheSurrogateThatShipsWhereNoneOfAPresetWasFetched) {
@@ -118,6 +126,36 @@ TEST(AttackRegistry, TakesTheSurrogateThatShipsWhereNoneOfAPresetWasFetched) {
   EXPECT_EQ(attack->settings().surrogates.front()->card().name, "small-surrogate");
   EXPECT_TRUE(contains(attack->settings().notes.back(), "small-surrogate stands in"));
   EXPECT_EQ(caught([] { make_attack({{"preset", "pgd"}, {"surrogates", {"dlib"}}}, {}); }).code, Exit::model) << "what a user names is never replaced";
+  unsetenv("FACEPOISON_HOME");
+}
+
+TEST(AttackRegistry, TakesAPresetsStandInsBeforeTheSurrogateThatShips) {
+  setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1);
+  const TempFolder folder;
+  const auto there = write_tiny_extractor(folder.path, 1, "there").string(), gone = write_tiny_extractor(folder.path, 2, "gone").string();
+  fs::remove(folder / "gone.pt");
+  Json preset = read_preset("lowkey-dssim");
+  preset["surrogates"] = Json::array({gone}), preset["stand_ins"] = Json::array({there});
+  // By name in a project of its own, since what a user's own file names is never replaced.
+  const TempFolder home;
+  fs::copy(fs::path(FACEPOISON_ROOT) / "configs", home / "configs", fs::copy_options::recursive);
+  write_file(home / "configs/attacks/mine.json", preset.dump());
+  setenv("FACEPOISON_HOME", home.path.c_str(), 1);
+  ASSERT_TRUE(fs::exists(there));
+  const auto attack = make_attack("mine", {});
+  ASSERT_EQ(attack->settings().surrogates.size(), 1u);
+  EXPECT_EQ(attack->settings().surrogates.front()->card().name, "there");
+  EXPECT_EQ(attack->settings().parameters["surrogates"], Json::array({there})) << "the record names who was attacked";
+  EXPECT_TRUE(std::any_of(attack->settings().notes.begin(), attack->settings().notes.end(), [](const auto& note) { return contains(note, "there.json stands in"); }));
+  unsetenv("FACEPOISON_HOME");
+}
+
+TEST(AttackRegistry, RefusesPresetsThatBuildOnEachOther) {
+  setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1);
+  const TempFolder folder;
+  write_file(folder / "a.json", Json{{"preset", (folder / "b.json").string()}}.dump());
+  write_file(folder / "b.json", Json{{"preset", (folder / "a.json").string()}}.dump());
+  EXPECT_EQ(caught([&] { make_attack((folder / "a.json").string(), {}); }).code, Exit::usage);
   unsetenv("FACEPOISON_HOME");
 }
 

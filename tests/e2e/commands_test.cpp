@@ -115,7 +115,7 @@ TEST_F(E2eCommands, PerturbGivesAWholeDataSetAgain) {
     changed += chosen;
   }
   const Table budget = read_csv(folder_ / "noisy/budget.csv");
-  EXPECT_EQ(budget.columns, (std::vector<std::string>{"id", "attack", "status", "iterations", "linf", "l2", "psnr", "dssim", "similarity"}));
+  EXPECT_EQ(budget.columns, (std::vector<std::string>{"id", "attack", "status", "iterations", "linf", "l2", "psnr", "dssim", "dssim_seen", "similarity"}));
   EXPECT_EQ(budget.rows.size(), changed);
   for (const auto& row : budget.rows) {
     EXPECT_EQ(text(row[4]), "8");
@@ -200,6 +200,30 @@ TEST_F(E2eCommands, CheckNamesTheMistakeThatExplainsAnotherPipelinesEmbedding) {
   EXPECT_EQ(other.code, 4);
   EXPECT_TRUE(contains(other.out, "explained by: channels ")) << other.out;
   EXPECT_EQ(run_binary("check ./tiny.json --image one/p00/v0.png", folder_.path).code, 2) << "an image alone has nothing to be compared with";
+}
+
+TEST_F(E2eCommands, CheckPrintsWhatItChecked) {
+  const auto pinned = run_binary("check ./tiny.json --format csv", folder_.path);
+  ASSERT_EQ(pinned.code, 0) << pinned.err;
+  Table table = parse_csv(pinned.out, "stdout");
+  EXPECT_EQ(text(table.rows[0][column(table, "sha256", "stdout")]), sha256_of_file(folder_ / "tiny.pt"));
+  EXPECT_EQ(text(table.rows[0][column(table, "pinned_by", "stdout")]), "card");
+  Json card = read_json(folder_ / "tiny.json");
+  card.erase("sha256");
+  write_file(folder_ / "tiny.json", card.dump());
+  const auto trusted = run_binary("check ./tiny.json --trust-model --format csv", folder_.path);
+  table = parse_csv(trusted.out, "stdout");
+  EXPECT_TRUE(contains(text(table.rows[0][column(table, "pinned_by", "stdout")]), "nobody")) << trusted.out;
+}
+
+TEST_F(E2eCommands, PerturbCountsWhatBecameOfThePhotos) {
+  const std::string attack = "perturb dataset --attack fawkes-v1.0-low --surrogates ./tiny.json --people p00 --set steps=1 ";
+  // One step is scored before it is taken: the start, which is out of budget where it is large.
+  const auto clean = run(attack + "--set rescue=false --set start_size=0.5 --set clip=255 -o one");
+  EXPECT_TRUE(contains(clean.err, "infeasible, kept clean)")) << clean.err;
+  const auto rescued = run(attack + "--set slack=1 --set threshold=0 -o two");
+  EXPECT_TRUE(contains(rescued.err, " last-iterate")) << rescued.err;
+  EXPECT_FALSE(contains(rescued.err, "kept clean")) << rescued.err;
 }
 
 }  // namespace

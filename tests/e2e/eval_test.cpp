@@ -120,6 +120,70 @@ TEST_F(E2eEval, AnEditedConfigOverwritesNobodysResults) {
   EXPECT_TRUE(contains(refused.err, "another config's run")) << refused.err;
 }
 
+TEST_F(E2eEval, TheDifferenceOfTwoRowsIsOverTheSamePeople) {
+  ASSERT_EQ(eval("--run-dir run --set protected=4").code, 0);
+  const auto run = run_binary("table run --against attack=none --format csv", folder_.path);
+  ASSERT_EQ(run.code, 0) << run.err;
+  const Table found = parse_csv(run.out, "stdout"), table = read_csv(folder_ / "run/table.csv");
+  EXPECT_EQ(found.rows.size(), 2u * 2 * 2) << "none has no difference to itself";
+  const auto protection = [&](const std::string& attack) {
+    for (const auto& row : table.rows)
+      if (text(row[0]) == text(found.rows[0][0]) && text(row[2]) == attack && text(row[3]) == text(found.rows[0][3])) return as_number(row[6], "table");
+    return -1.0;
+  };
+  EXPECT_NEAR(as_number(found.rows[0][7], "found"), protection(text(found.rows[0][2])) - protection("none"), 1e-12);
+  const double low = as_number(found.rows[0][8], "found"), high = as_number(found.rows[0][9], "found");
+  EXPECT_EQ(text(found.rows[0][11]), low > 0 ? "above 0" : high < 0 ? "below 0" : "the interval includes 0");
+  EXPECT_EQ(run_binary("table run --against attack=nobody", folder_.path).code, 2);
+  EXPECT_EQ(run_binary("table run --against n=8", folder_.path).code, 2);
+}
+
+TEST_F(E2eEval, AGateThatDoesNotHoldIsExit5AfterTheResultsAreWritten) {
+  EXPECT_EQ(eval("--run-dir run --expect 'protection[attack=none] >= 0' --expect 'people == 2'").code, 0);
+  const auto failed = eval("--run-dir run --format csv --expect 'protection[attack=none,extractor=tiny-a] > 1'");
+  EXPECT_EQ(failed.code, 5) << failed.err;
+  EXPECT_TRUE(contains(failed.err, "found ")) << failed.err;
+  EXPECT_EQ(failed.out, read_file(folder_ / "run/table.csv"));
+  write_file(folder_ / "gates", "people == 3\n");
+  EXPECT_EQ(eval("--run-dir run --expect-file gates").code, 5);
+}
+
+TEST_F(E2eEval, AGateThatMeansNothingIsExit2BeforeAnyWork) {
+  const auto run = eval("--run-dir run --expect 'protection[attack=lowkey] > .5'");
+  EXPECT_EQ(run.code, 2) << run.err;
+  EXPECT_FALSE(fs::exists(folder_ / "run"));
+  EXPECT_EQ(eval("--run-dir run --expect 'protecton > .5'").code, 2);
+  EXPECT_FALSE(fs::exists(folder_ / "run"));
+}
+
+TEST_F(E2eEval, ASurrogateUnderAnotherNameIsASurrogate) {
+  fs::copy(folder_ / "tiny-a.pt", folder_ / "copy.pt");
+  Json card = read_json(folder_ / "tiny-a.json");
+  card["file"] = "./copy.pt", card["title"] = "the same weights";
+  write_file(folder_ / "copy.json", card.dump());
+  write_config({{"extractors", {"./tiny-a.json", "./tiny-b.json", "./copy.json"}}});
+  const auto run = eval("--format csv --run-dir run");
+  ASSERT_EQ(run.code, 0) << run.err;
+  for (const auto& row : parse_csv(run.out, "stdout").rows)
+    EXPECT_EQ(text(row[11]), text(row[2]) == "pgd-a" && text(row[0]) != "tiny-b" ? "yes" : "no") << text(row[0]) << ", " << text(row[2]);
+}
+
+TEST_F(E2eEval, TrustIsForTheModelsThatTheConfigNames) {
+  // A preset's own surrogate, which the config does not name, has no hash: no flag lets it run.
+  Json card = read_json(folder_ / "tiny-b.json");
+  card.erase("sha256");
+  write_file(folder_ / "tiny-b.json", card.dump());
+  const TempFolder home;
+  for (const auto* folder : {"configs", "data"}) fs::copy(fs::path(FACEPOISON_ROOT) / folder, home / folder, fs::copy_options::recursive);
+  write_file(home / "configs/attacks/mine.json", Json{{"preset", "pgd"}, {"surrogates", {(folder_ / "tiny-b.json").string()}}}.dump());
+  const std::string in_home = concat("FACEPOISON_HOME='", home.path.string(), "'");
+  write_config({{"extractors", {"./tiny-a.json"}}, {"attacks", {"mine"}}});
+  const auto refused = eval("--trust-model", in_home);
+  EXPECT_EQ(refused.code, 4) << refused.err;
+  write_config({{"extractors", {"./tiny-a.json"}}, {"attacks", {{{"preset", "mine"}, {"surrogates", {"./tiny-b.json"}}}}}});
+  EXPECT_EQ(eval("--trust-model", in_home).code, 0);
+}
+
 TEST_F(E2eEval, ADryRunWritesNoRun) {
   const auto run = eval("--dry-run --format csv");
   ASSERT_EQ(run.code, 0) << run.err;
@@ -219,6 +283,11 @@ TEST_F(E2eEval, AWrongOutputShapeAndATruncatedFileAreExit4) {
   EXPECT_TRUE(contains(shape.err, "17")) << shape.err;
   const std::string bytes = read_file(folder_ / "tiny-a.pt");
   write_file(folder_ / "tiny-a.pt", bytes.substr(0, bytes.size() / 2));
+  const auto differs = eval("--trust-model --set 'attacks=[\"none\"]'");
+  EXPECT_EQ(differs.code, 4);
+  EXPECT_TRUE(contains(differs.err, "sha256")) << "trust never overrides a pinned hash: " << differs.err;
+  card.erase("sha256");
+  write_file(folder_ / "tiny-a.json", card.dump());
   const auto truncated = eval("--trust-model --set 'attacks=[\"none\"]'");
   EXPECT_EQ(truncated.code, 4);
   EXPECT_TRUE(contains(truncated.err, "truncated")) << truncated.err;

@@ -121,6 +121,20 @@ TEST_F(FawkesTargets, AreDrawnAgainForEachPhotoWhereAsked) {
   EXPECT_GT(seen.size(), 1u);
 }
 
+TEST_F(FawkesTargets, ArePhotosOwnNotTheirPlacesInTheAlbum) {
+  for (const auto* per : {"photo", "album"}) {
+    Crowd crowd, shorter;
+    shorter.album.erase(shorter.album.begin());
+    bool varied = false;
+    for (Seed seed = 0; seed < 8; ++seed) {
+      const auto all = choose(seed, {{"target_per", per}}, crowd), rest = choose(seed, {{"target_per", per}}, shorter);
+      for (std::size_t i = 0; i < rest.size(); ++i) EXPECT_EQ(rest[i].id, all[i + 1].id) << per;
+      varied = varied || all[1].id != all[2].id;
+    }
+    EXPECT_TRUE(varied) << per;
+  }
+}
+
 TEST_F(FawkesTargets, NeedSomebodyElse) {
   Crowd alone;
   alone.everybody = alone.album;

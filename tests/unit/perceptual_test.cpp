@@ -1,5 +1,5 @@
-// What happens where models/lpips.pt is there: LowKey looks at it, and every budget has its column.
-#include "facepoison/lpips.hpp"
+// Which perceptual distance LowKey looks at, and what the audit shows where models/lpips.pt is there.
+#include "facepoison/perceptual.hpp"
 
 #include "facepoison/stages.hpp"
 #include "support/support.hpp"
@@ -7,8 +7,8 @@
 namespace facepoison::testing {
 namespace {
 
-// A project folder with the committed cards, and a "LPIPS" that is the mean square.
-class LpipsTest : public ::testing::Test {
+// A project folder with the committed cards, and an "LPIPS" that is the mean square.
+class PerceptualTest : public ::testing::Test {
  protected:
   void SetUp() override {
     for (const auto* folder : {"configs", "data"}) fs::create_directory_symlink(fs::path(FACEPOISON_ROOT) / folder, home_ / folder);
@@ -23,37 +23,43 @@ class LpipsTest : public ::testing::Test {
     module.save((home_ / "models/lpips.pt").string());
     write_file(home_ / "models/lpips.json", Json{{"sha256", sha256_of_file(home_ / "models/lpips.pt")}}.dump());
   }
-  std::shared_ptr<const Attack> lowkey(Json extra = Json::object()) {
-    Json request = {{"preset", "lowkey"}, {"surrogates", {card_}}, {"steps", 3}};
+  std::shared_ptr<const Attack> make(const std::string& preset, Json extra = Json::object()) {
+    Json request = {{"preset", preset}, {"surrogates", {card_}}, {"steps", 3}};
     request.update(extra);
     return make_attack(request, {});
   }
-  static bool says_dssim(const Attack& attack) {
-    for (const auto& note : attack.settings().notes)
-      if (contains(note, "DSSIM in the place of LPIPS")) return true;
-    return false;
+  static bool says(const Attack& attack, const std::string& part) {
+    const auto& notes = attack.settings().notes;
+    return std::any_of(notes.begin(), notes.end(), [&](const auto& note) { return contains(note, part); });
   }
   TempFolder home_;
   std::string card_;
 };
 
-TEST_F(LpipsTest, IsAbsentWithoutItsFileAndTheTableSaysWhatStandsIn) {
-  EXPECT_EQ(find_lpips({}), nullptr);
-  EXPECT_TRUE(says_dssim(*lowkey()));
+TEST_F(PerceptualTest, LowKeyIsRefusedWithoutItsOwnAndSaysHowToGetIt) {
+  EXPECT_EQ(find_perceptual("lpips", {}), nullptr);
+  for (const auto* preset : {"lowkey", "lowkey-paper"}) {
+    const auto error = caught([&] { make(preset); });
+    EXPECT_EQ(error.code, Exit::model) << preset;
+    EXPECT_TRUE(contains(error.message, "scripts/export/lpips.py")) << error.message;
+  }
+  const auto lite = caught([&] { make("lowkey-lite0"); });
+  EXPECT_EQ(lite.code, Exit::model);
+  EXPECT_TRUE(contains(lite.message, "fetch_models.py lite0")) << lite.message;
+  EXPECT_TRUE(says(*make("lowkey-dssim"), "DSSIM, uncalibrated, in the place of LPIPS"));
 }
 
-TEST_F(LpipsTest, IsSeenByLowKeyAndIsPartOfWhatItIs) {
-  const auto without = lowkey()->identity();
+TEST_F(PerceptualTest, LowKeysNameSaysWhichOneRan) {
   put_lpips();
-  const auto with = lowkey(), refused = lowkey({{"distance", "dssim"}});
-  EXPECT_FALSE(says_dssim(*with));
-  EXPECT_NE(with->identity(), without);
-  EXPECT_TRUE(says_dssim(*refused));
+  const auto with = make("lowkey"), without = make("lowkey-dssim");
+  EXPECT_FALSE(says(*with, "in the place of LPIPS"));
+  EXPECT_NE(with->identity(), without->identity());
   const Faces faces = drawn_faces(2, 64, false);
-  EXPECT_FALSE(torch::equal(lowkey({{"similarity_weight", 1000}})->perturb(faces, 1).pixels, lowkey({{"similarity_weight", 1000}, {"distance", "dssim"}})->perturb(faces, 1).pixels));
+  const Json heavy = {{"similarity_weight", 1000}};
+  EXPECT_FALSE(torch::equal(make("lowkey", heavy)->perturb(faces, 1).pixels, make("lowkey-dssim", heavy)->perturb(faces, 1).pixels));
 }
 
-TEST_F(LpipsTest, IsAColumnOfTheBudget) {
+TEST_F(PerceptualTest, LpipsIsAColumnOfTheBudget) {
   const Dataset dataset = prepare_drawn(home_.path, 2, 2);
   ArtifactStore store(home_ / "store");
   const auto attack = make_attack("noise", {});
@@ -64,10 +70,10 @@ TEST_F(LpipsTest, IsAColumnOfTheBudget) {
   for (const auto& row : budget) EXPECT_NEAR(row.lpips, std::pow(10, -row.psnr / 10), 1e-5);
 }
 
-TEST_F(LpipsTest, IsRefusedWhereItWasAltered) {
+TEST_F(PerceptualTest, IsRefusedWhereItWasAltered) {
   put_lpips();
   write_file(home_ / "models/lpips.json", Json{{"sha256", "0"}}.dump());
-  EXPECT_EQ(caught([] { find_lpips({}); }).code, Exit::model);
+  EXPECT_EQ(caught([] { find_perceptual("lpips", {}); }).code, Exit::model);
 }
 
 }  // namespace

@@ -107,5 +107,14 @@ TEST(GaussianBlur, SpreadsAPointAsItsWeights) {
   EXPECT_EQ(at(0, 4), 0);
 }
 
+TEST_F(Dssim, OverSomeWindowsIsThatOfThePartTheyCover) {
+  const auto a = torch::rand({2, 3, 40, 40}), b = (a + 0.1 * torch::rand({2, 3, 40, 40})).clamp(0, 1);
+  auto area = torch::zeros({2, 1, 40, 40});
+  area.slice(2, 4, 30).slice(3, 10, 36).fill_(1);
+  const auto part = [](const torch::Tensor& t) { return t.slice(2, 4, 30).slice(3, 10, 36); };
+  EXPECT_TRUE(at::allclose(dssim(a, b, windows_inside(area)), dssim(part(a), part(b)), 1e-5, 1e-6));
+  EXPECT_TRUE(at::allclose(dssim(a, b, windows_inside(torch::ones({2, 1, 40, 40}))), dssim(a, b), 1e-5, 1e-6));
+}
+
 }  // namespace
 }  // namespace facepoison
