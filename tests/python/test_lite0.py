@@ -1,5 +1,6 @@
-"""EfficientNet-Lite0 with random weights: each BatchNorm's part in the folded weights, pictures of any size, and what its
-distance promises. The published weights, where models/ has them, give the golden logits and know a temple and a flower."""
+"""EfficientNet-Lite0 with random weights: each BatchNorm's part in the folded weights, pictures of any size, and what
+its distance promises. The published weights, where models/ has them, give the golden logits and know a temple and a
+flower."""
 import io
 import json
 import sys

@@ -176,7 +176,18 @@ class Attacks(unittest.TestCase):
         network = self.networks[0]
         start = attacks.lowkey(self.photo, [network], torch.zeros_like(self.photo), steps=0).trace[0].similarity
         plain, blurred = (attacks.flip_feature(network, view) for view in (self.photo, attacks.blur(self.photo)))
-        self.assertAlmostEqual(start, ((plain - blurred) ** 2).mean().item() / 2, places=6)
+        self.assertAlmostEqual(start, ((plain - blurred) ** 2).sum().item() / 512 / 2, places=7)
+
+    def test_lowkey_weighs_networks_of_all_dimensions_alike(self):
+        def doubled(pixels):  # the same direction in twice as many numbers
+            return self.networks[0](pixels).repeat(1, 2)
+
+        noise = torch.full_like(self.photo, 0.001)
+        narrow, wide = (
+            attacks.lowkey(self.photo, [network], noise, steps=3).trace[-1].similarity for network in (self.networks[0], doubled)
+        )
+        self.assertGreater(narrow, 0)
+        self.assertAlmostEqual(wide / narrow, 1, delta=1e-3)
 
 
 class CommandLine(unittest.TestCase):

@@ -213,6 +213,9 @@ def v10_choice(photo, best, best_picture, last_picture, trace, similarity_of):
 
 # ---- LowKey
 
+FEATURES = 512  # what LowKey's mean over dimensions divides by: its own networks' number, whatever a network here has
+
+
 def blur(pixels):
     """LowKey's 7x7 Gaussian of sigma 3; the border is mirrored without repeating its outermost pixel."""
     padded = functional.pad(pixels, (3, 3, 3, 3), mode="reflect")
@@ -225,15 +228,17 @@ def flip_feature(network, pixels):
 
 
 def lowkey_similarity(photo, networks):
-    """The mean over networks, over {blurred, plain} and over dimensions of (f - v)^2 / |v|. Both views of a network are held
-    against v, the feature of the photo as it is, not blurred."""
+    """The mean over networks and over {blurred, plain} of the sum over dimensions of (f - v)^2 / |v|, divided by 512: the
+    original's mean over its features, so that networks of other dimensions weigh as much beside the perceptual distance.
+    Both views of a network are held against v, the feature of the photo as it is, not blurred."""
     with torch.no_grad():
         sources = [flip_feature(network, photo) for network in networks]
 
     def similarity(picture):
         views = [blur(picture), picture]
         pairs = [(flip_feature(network, view), source) for network, source in zip(networks, sources) for view in views]
-        return sum(((feature - source) ** 2).mean() / source.norm() for feature, source in pairs) / len(pairs)
+        terms = [((feature - source) ** 2).sum() / FEATURES / source.norm() for feature, source in pairs]
+        return sum(terms) / len(pairs)
 
     return similarity
 
