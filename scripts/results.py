@@ -137,9 +137,10 @@ def markdown(rows, down, across):
         if row[across] in line:
             raise Refused(f"two rows for one cell, {', '.join(row[name] for name in [*down, across])}: choose among them")
         line[row[across]] = cell(row)
-    table = [[*down, *columns], ["---"] * (len(down) + len(columns))]
-    table += [[*key, *(line.get(name, "") for name in columns)] for key, line in lines.items()]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in table)
+    table = [[*down, *columns]] + [[*key, *(line.get(name, "") for name in columns)] for key, line in lines.items()]
+    widths = [max(len(cells[i]) for cells in table) for i in range(len(table[0]))]
+    table.insert(1, ["-" * width for width in widths])
+    return "".join(f"| {' | '.join(map(str.ljust, cells, widths))} |\n" for cells in table)
 
 
 def made(root, page, study, words):
@@ -163,7 +164,7 @@ def rewritten(root, page):
 
     def table(match):
         study, words, _ = match.groups()
-        return f"<!-- results {study}{words} -->\n{made(root, page, study, words)}<!-- end -->"
+        return f"<!-- results {study}{words} -->\n\n{made(root, page, study, words)}\n<!-- end -->"
 
     return MARKER.sub(table, text)
 
