@@ -1,8 +1,14 @@
 #!/usr/bin/env bash
 # Builds build/<preset>/facepoison. Usage: scripts/build.sh [release|debug|asan]; needs scripts/setup.sh once.
+# What CMake and the compiler print is in build/<preset>/build.log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/quiet.sh
 preset=${1:-release}
-cmake --preset "$preset" >&2
-cmake --build --preset "$preset" >&2
-echo "build: build/$preset/facepoison" >&2
+log=build/$preset/build.log
+mkdir -p "build/$preset"
+: >"$log"
+say "building build/$preset/facepoison (log: $log)"
+quietly "$log" cmake --preset "$preset"
+quietly "$log" cmake --build --preset "$preset"
+say "ready"

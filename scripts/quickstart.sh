@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From nothing to the table: sets up, builds, fetches the recognisers, and runs the main job on the rendered people that
-# ship with the project, or on a folder of photos.
+# ship with the project, or on a folder of photos. Then three sentences that say what the table says, and a sheet of pictures.
 # Usage: scripts/quickstart.sh [PHOTOS] [eval options]; PHOTOS is <person>/<photo>.jpg, at least two photos a person.
 set -euo pipefail
 photos=
@@ -14,15 +14,33 @@ if [[ $# -gt 0 && $1 != -* ]]; then
   photos=$(realpath "$photos")
 fi
 cd "$(dirname "$0")/.."
+. scripts/quiet.sh
 scripts/setup.sh
 scripts/build.sh
 config=configs/experiments/quickstart.json
 facepoison=build/release/facepoison
-.venv/bin/python scripts/fetch_models.py >&2 || echo "quickstart: going on with the recognisers that are there" >&2
+fetch_recognisers || say "going on with the recognisers that are there"
 
 # A recogniser that could not be fetched is left out, as a row and as a surrogate.
 changes=$("$facepoison" list extractors --format json | .venv/bin/python scripts/without_missing.py "$config")
 settings=()
 [[ -z $changes ]] || while IFS= read -r change; do settings+=(--set "$change"); done <<<"$changes"
+# Networks run in bf16 where the processor multiplies in it: half the time. Elsewhere it would take longer than fp32.
+! grep -qwE 'avx512_bf16|amx_bf16|bf16' /proc/cpuinfo || settings+=(--set precision=bf16)
 [[ -z $photos ]] || settings+=(--set "dataset=$photos")
 "$facepoison" eval --config "$config" "${settings[@]}" "$@"
+
+# What was asked for by name went elsewhere, or was not run.
+case " $* " in *" --run-dir"* | *" --dry-run "* | *" --help "* | *" -h "*) exit 0 ;; esac
+run=runs/quickstart/latest
+echo >&2
+.venv/bin/python scripts/sentences.py "$run" >&2
+shared=()
+for ((i = 1; i <= $#; ++i)); do
+  case ${!i} in
+    --set | --store) shared+=("${@:i:2}") ;;
+    --set=* | --store=* | --trust-model) shared+=("${!i}") ;;
+  esac
+done
+"$facepoison" --quiet show --config "$config" "${settings[@]}" "${shared[@]}" -o "$run/sheet.png"
+say "the pictures, original | perturbed | difference: $run/sheet.png"

@@ -3,11 +3,12 @@
 # FACEPOISON_REAL_PHOTOS=FOLDER (<person>/*.jpg) lets the tests labelled `real` run; without it they skip and say so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/quiet.sh
 scripts/setup.sh
 preset=${1:-release}
 scripts/build.sh "$preset"
 if [[ $preset != asan ]]; then
-  .venv/bin/python scripts/fetch_models.py || echo "test: some recognisers are missing; the tests that need them will skip" >&2
+  fetch_recognisers || say "some recognisers are missing; the tests that need them will skip"
 fi
 # Most tests are a process that starts; two at a time, each on one core, for two threads that wait for each other are slower.
 OMP_NUM_THREADS=1 ctest --preset "$preset" --no-tests=error -j 2

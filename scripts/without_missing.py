@@ -10,11 +10,16 @@ SURROGATE = "small-surrogate"
 PRESETS = Path(__file__).resolve().parent.parent / "configs" / "attacks"
 
 
-def with_surrogates(preset, present, fallback):
-    wanted = json.loads((PRESETS / f"{preset}.json").read_text()).get("surrogates")
-    if wanted is None or present.issuperset(wanted):
-        return preset
-    return {"preset": preset, "surrogates": [name for name in wanted if name in present] or [fallback]}
+def with_surrogates(attack, present, fallback):
+    """The attack as it is where its surrogates are there, else an object that names those that are, or the fallback."""
+    given = attack if isinstance(attack, dict) else {"preset": attack}
+    wanted = given.get("surrogates") or json.loads((PRESETS / f"{given['preset']}.json").read_text()).get("surrogates")
+    if not wanted:
+        return attack
+    choices = wanted if isinstance(wanted[0], list) else [wanted]  # of several lists the first that is there is taken
+    if any(present.issuperset(choice) for choice in choices):
+        return attack
+    return {**given, "surrogates": [name for name in choices[-1] if name in present] or [fallback]}
 
 
 def settings(config, present):
@@ -29,7 +34,7 @@ def settings(config, present):
             raise SystemExit("quickstart: no recogniser is here, so there is nothing to measure")
         print("quickstart: the small recognisers that ship stand in:", *there, file=sys.stderr)
     fallback = SURROGATE if SURROGATE in present else there[0]
-    attacks = [with_surrogates(preset, present, fallback) for preset in config["attacks"]]
+    attacks = [with_surrogates(attack, present, fallback) for attack in config["attacks"]]
     return [f"extractors={json.dumps(there)}", f"attacks={json.dumps(attacks)}"]
 
 

@@ -1,4 +1,4 @@
-# The layer list of README.md, checked: which folders may name which headers and libraries.
+# The layer list of docs/design.md, checked: which folders may name which headers and libraries.
 function(forbid folder pattern why)
   file(GLOB_RECURSE files ${ROOT}/src/${folder}/*.cpp ${ROOT}/src/${folder}/*.hpp)
   foreach(file ${files})

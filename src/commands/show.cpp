@@ -1,6 +1,7 @@
 #include <cstdio>
 
 #include "commands/commands.hpp"
+#include "facepoison/experiment.hpp"
 #include "facepoison/log.hpp"
 #include "facepoison/prepare.hpp"
 #include "facepoison/sheet.hpp"
@@ -54,45 +55,113 @@ std::vector<std::vector<Tile>> strips(std::span<const Photo> photos, const std::
   return rows;
 }
 
+// What a sheet shows: photos, and with attacks the same photos perturbed.
+struct Shown {
+  std::vector<Photo> photos;
+  std::vector<std::string> attacks;
+  std::vector<Album> albums;  // one for each attack
+  int side = 0;               // of a canvas
+};
+
+struct Choice {
+  std::vector<std::string> people;
+  std::size_t photos = 0;
+  // The people as named or, where none are, the first few of all.
+  std::set<std::string> among(const std::vector<std::string>& all, bool attacked) const {
+    if (!people.empty()) return match_people(all, people);
+    return {all.begin(), attacked && all.size() > 4 ? all.begin() + 4 : all.end()};
+  }
+  std::size_t photos_each(bool attacked) const { return photos ? photos : attacked ? 1 : 10; }
+};
+
+Shown of_data_set(const Dataset& dataset, const std::vector<std::shared_ptr<const Attack>>& attacks, const Choice& choice,
+                  Seed seed, const RunOptions& options, ArtifactStore& store) {
+  const bool attacked = !attacks.empty();
+  const auto people = choice.among(dataset.people(), attacked);
+  Shown shown{first_photos(dataset, people, choice.photos_each(attacked), attacked), {}, {}, dataset.side};
+  for (const auto& attack : attacks) {
+    shown.attacks.push_back(attack->settings().name);
+    shown.albums.push_back(perturb(shown.photos, dataset.photos, *attack, seed, options, store));
+  }
+  return shown;
+}
+
+// The pictures that eval measured, from the store where eval has run: an album's other photos decide how it is cut into
+// blocks, so the whole album is asked for and a few pictures of it are shown.
+Shown of_experiment(const Experiment& e, const Choice& choice, ArtifactStore& store) {
+  Shown shown{{}, {}, {}, e.dataset.side};
+  std::vector<Photo> album;
+  for (const auto row : album_rows(e)) album.push_back(e.dataset.photos[row]);
+  const auto people = choice.among(e.protected_people, true);
+  std::map<std::string, std::size_t> taken;
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < album.size(); ++i)
+    if (people.count(album[i].person) && taken[album[i].person]++ < choice.photos_each(true)) places.push_back(i);
+  for (const auto i : places) shown.photos.push_back(album[i]);
+  for (const auto& attack : e.attacks) {
+    if (!attack->changes_photos()) continue;
+    const Album all = perturb(album, e.dataset.photos, *attack, e.seed, e.options, store);
+    shown.attacks.push_back(attack->settings().name);
+    auto& few = shown.albums.emplace_back();
+    for (const auto i : places) few.photos.push_back(all.photos[i]), few.budget.push_back(all.budget[i]);
+  }
+  return shown;
+}
+
 }  // namespace
 
 Action show_command(CLI::App& app) {
   struct Options {
-    std::string dataset, output;
-    std::vector<std::string> attacks, surrogates, people;
-    std::size_t photos = 0;
+    std::string dataset, config, output;
+    std::vector<std::string> overrides, attacks, surrogates;
+    Choice choice;
     int side = 0;
     Seed seed = 0;
   };
   const auto o = std::make_shared<Options>();
-  app.add_option("DATASET", o->dataset, "a data set of prepare, or a folder of photos")->required();
-  app.add_option("--attack", o->attacks, "presets: strips original | perturbed | difference × 8 around grey, of each person's first train photos")->delimiter(',');
-  app.add_option("--surrogates", o->surrogates, "extractors to optimise against, in the place of the presets'")->delimiter(',');
-  app.add_option("--people", o->people, "all, or names or patterns (ann-*), separated by commas (default: all; with --attack the first four)")->delimiter(',');
-  app.add_option("--photos", o->photos, "photos a person (default: 10; with --attack 1)")->check(CLI::PositiveNumber);
-  app.add_option("--side", o->side, "of a picture in the sheet, pixels (default: 96; with --attack the canvas's)")->check(CLI::Range(16, 1024));
-  app.add_option("--seed", o->seed, "of the attacks' random numbers")->capture_default_str();
+  std::vector<CLI::Option*> replaced;  // by a config
+  const auto of_the_data_set = [&](CLI::Option* option) { replaced.push_back(option); };
+  of_the_data_set(app.add_option("DATASET", o->dataset, "a data set of prepare, or a folder of photos"));
+  of_the_data_set(app.add_option("--attack", o->attacks, "presets: strips original | perturbed | difference × 8 around grey, "
+                                                         "of each person's first train photos")->delimiter(','));
+  of_the_data_set(app.add_option("--surrogates", o->surrogates, "extractors to optimise against, in the place of the presets'")
+                      ->delimiter(','));
+  of_the_data_set(app.add_option("--seed", o->seed, "of the attacks' random numbers")->capture_default_str());
+  auto* config = app.add_option("-c,--config", o->config, "an experiment's, in the place of DATASET: strips of the pictures "
+                                                          "that eval measures, from the store where it has run");
+  app.add_option("--set", o->overrides, "KEY=VALUE over the config's, as eval's")
+      ->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->needs(config);
+  app.add_option("--people", o->choice.people, "all, or names or patterns (ann-*), separated by commas "
+                                               "(default: all; with attacks the first four)")->delimiter(',');
+  app.add_option("--photos", o->choice.photos, "photos a person (default: 10; with attacks 1)")->check(CLI::PositiveNumber);
+  app.add_option("--side", o->side, "of a picture in the sheet, pixels (default: 96; with attacks the canvas's)")
+      ->check(CLI::Range(16, 1024));
   app.add_option("-o,--output", o->output, "the sheet, .png or .jpg")->required();
   const auto device = std::make_shared<DeviceOptions>(app);
   const auto store = std::make_shared<StoreOption>(app);
+  of_the_data_set(app.get_option("--device"));
+  of_the_data_set(app.get_option("--precision"));
+  for (auto* option : replaced) config->excludes(option);
   return [o, device, store] {
     encode_image({1, 1, {0, 0, 0}}, o->output);  // a name that cannot be written is refused before the work
-    const auto options = device->resolve();
-    const bool attacked = !o->attacks.empty();
-    std::vector<std::shared_ptr<const Attack>> attacks;
-    for (const auto& name : o->attacks) attacks.push_back(make_attack(name, options, o->surrogates));
+    if (o->dataset.empty() && o->config.empty()) throw Error(Exit::usage, "show needs a DATASET or --config");
     auto artifacts = store->open();
-    const Dataset dataset = dataset_of(o->dataset, {}, artifacts);
-    auto names = o->people;
-    if (names.empty()) names = attacked ? dataset.people() : std::vector<std::string>{"all"};
-    if (o->people.empty() && attacked && names.size() > 4) names.resize(4);
-    const auto photos = first_photos(dataset, chosen_people(dataset, names), o->photos ? o->photos : attacked ? 1 : 10, attacked);
-    std::vector<Album> albums;
-    for (const auto& attack : attacks) albums.push_back(perturb(photos, dataset.photos, *attack, o->seed, options, artifacts));
-    const auto rows = attacked ? strips(photos, o->attacks, albums) : rows_of_people(photos);
-    const Image sheet = contact_sheet(rows, o->side ? o->side : attacked ? dataset.side : 96);
+    Shown shown;
+    if (!o->config.empty()) {
+      shown = of_experiment(read_experiment(o->config, o->overrides, device->trust_model, artifacts), o->choice, artifacts);
+    } else {
+      const auto options = device->resolve();
+      std::vector<std::shared_ptr<const Attack>> attacks;
+      for (const auto& name : o->attacks) attacks.push_back(make_attack(name, options, o->surrogates));
+      shown = of_data_set(dataset_of(o->dataset, {}, artifacts), attacks, o->choice, o->seed, options, artifacts);
+    }
+    const bool attacked = !shown.attacks.empty();
+    const auto rows = attacked ? strips(shown.photos, shown.attacks, shown.albums) : rows_of_people(shown.photos);
+    const Image sheet = contact_sheet(rows, o->side ? o->side : attacked ? shown.side : 96);
     write_file(o->output, encode_image(sheet, o->output));
-    log_info(concat(photos.size(), " photos of ", chosen_people(dataset, names).size(), " people, ", sheet.width, "×", sheet.height, " pixels, in ", o->output));
+    std::set<std::string> people;
+    for (const auto& photo : shown.photos) people.insert(photo.person);
+    log_info(concat(shown.photos.size(), " photos of ", people.size(), " people, ", sheet.width, "×", sheet.height, " pixels, in ", o->output));
     return Exit::ok;
   };
 }

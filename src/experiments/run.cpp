@@ -34,6 +34,9 @@ Layout lay_out(const Experiment& e) {
   for (std::size_t i = 0; i < out.people.size(); ++i) labels[out.people[i]] = static_cast<std::int64_t>(i);
   for (const auto row : e.train) out.train_labels.push_back(labels[e.dataset.photos[row].person]);
   for (const auto row : e.test) out.test_labels.push_back(labels[e.dataset.photos[row].person]);
+  out.album_dataset_rows = album_rows(e);
+  for (const auto row : out.album_dataset_rows) out.album.push_back(e.dataset.photos[row]);
+  std::int64_t in_album = 0;
   for (const auto& person : e.protected_people) {
     out.protected_labels.push_back(labels[person]);
     out.album_rows.emplace_back();
@@ -41,9 +44,7 @@ Layout lay_out(const Experiment& e) {
     for (std::size_t g = 0; g < e.train.size(); ++g) {
       if (out.train_labels[g] != labels[person]) continue;
       out.gallery_rows.back().push_back(static_cast<std::int64_t>(g));
-      out.album_rows.back().push_back(static_cast<std::int64_t>(out.album.size()));
-      out.album_dataset_rows.push_back(e.train[g]);
-      out.album.push_back(e.dataset.photos[e.train[g]]);
+      out.album_rows.back().push_back(in_album++);
     }
   }
   return out;
@@ -95,7 +96,7 @@ Json facts(const Experiment& e) {
     for (const auto& surrogate : attack->settings().surrogates) surrogates += (surrogates.empty() ? "" : ", ") + surrogate->card().name;
     if (!surrogates.empty()) notes.push_back(concat("attack ", attack->settings().name, " optimises against ", surrogates));
   }
-  return {{"notes", notes}};
+  return {{"notes", notes}, {"date", utc_time()}, {"commit", commit()}, {"machine", machine(e.options.device.is_cuda())}};
 }
 
 // The data set's place on this machine is no part of what was run: its manifest's hash is.
@@ -113,6 +114,14 @@ void claim(const Experiment& e, const fs::path& folder) {
 }
 
 }  // namespace
+
+std::vector<std::size_t> album_rows(const Experiment& e) {
+  std::vector<std::size_t> rows;
+  for (const auto& person : e.protected_people)
+    for (const auto row : e.train)
+      if (e.dataset.photos[row].person == person) rows.push_back(row);
+  return rows;
+}
 
 fs::path default_run_folder(const Experiment& e) { return fs::absolute(fs::path("runs") / e.name / config_hash(e.resolved).substr(0, 12)); }
 

@@ -1,6 +1,7 @@
 // The binary on a small drawn data set and tiny networks, as a user runs it.
 #include <algorithm>
 #include <map>
+#include <regex>
 
 #include "support/support.hpp"
 
@@ -99,6 +100,32 @@ TEST_F(E2eEval, TablePrintsARunAgain) {
   EXPECT_EQ(by_person.rows.size(), 2u * 3 * 2 * 2);
   EXPECT_EQ(by_person.columns[4], "protected");
   EXPECT_EQ(run_binary("table nowhere", folder_.path).code, 3);
+}
+
+TEST_F(E2eEval, RunJsonSaysWhenOfWhichCommitAndWhere) {
+  ASSERT_EQ(eval("--run-dir run").code, 0);
+  const Json run = read_json(folder_ / "run/run.json");
+  const auto date = run.at("date").get<std::string>(), machine = run.at("machine").get<std::string>();
+  EXPECT_TRUE(std::regex_match(date, std::regex("20\\d\\d-[01]\\d-[0-3]\\dT[0-2]\\d:[0-5]\\d:[0-5]\\dZ"))) << date;
+  EXPECT_TRUE(std::regex_match(machine, std::regex(".*\\w, \\d+ threads"))) << machine;
+  const auto version = run_binary("--version", folder_.path).out;
+  EXPECT_TRUE(contains(version, concat("commit ", run.at("commit").get<std::string>(), "\n"))) << version;
+}
+
+TEST_F(E2eEval, ShowDrawsThePicturesThatWereMeasured) {
+  const std::string show = "show --config x.json --store store2 --side 48 -o strip.png ";
+  ASSERT_EQ(eval("--run-dir run").code, 0);
+  const auto shown = run_binary(show + "-v", folder_.path);
+  ASSERT_EQ(shown.code, 0) << shown.err;
+  EXPECT_FALSE(contains(shown.err, "loading ")) << "not from the store: " << shown.err;
+  const Image strip = decode_image(read_file(folder_ / "strip.png"), Exif::ignore);
+  EXPECT_EQ(strip.width, 4 + 5 * 52) << "original, and two pictures each for noise and pgd-a; none has none to show";
+  EXPECT_EQ(strip.height, 4 + 2 * (16 + 52)) << "a photo of each protected person";
+  ASSERT_EQ(run_binary(show + "--set protected=3 --photos 2", folder_.path).code, 0);
+  EXPECT_EQ(decode_image(read_file(folder_ / "strip.png"), Exif::ignore).height, 4 + 6 * (16 + 52));
+  for (const auto* refused : {"dataset", "--attack noise", "--seed 1", "--precision bf16"})
+    EXPECT_EQ(run_binary(show + refused, folder_.path).code, 2) << refused;
+  EXPECT_EQ(run_binary("show -o strip.png", folder_.path).code, 2);
 }
 
 TEST_F(E2eEval, ThePeopleOfASmallerDrawAreInALargerOne) {

@@ -39,6 +39,20 @@ class WithoutMissing(unittest.TestCase):
         changes, _ = self.changes({"mobilefacenet", "small-surrogate"})
         self.assertEqual(changes["attacks"][3], {"preset": "lowkey", "surrogates": ["small-surrogate"]})
 
+    def test_an_object_keeps_its_other_keys_and_its_own_surrogates(self):
+        mine = {"preset": "pgd", "name": "pgd-16", "steps": 9}
+        self.assertEqual(without_missing.with_surrogates(mine, ALL, "x"), mine)
+        self.assertEqual(without_missing.with_surrogates(mine, ALL - {"dlib"}, "x"), {**mine, "surrogates": ["faceplugin"]})
+        own = {**mine, "surrogates": ["mobilefacenet"]}
+        self.assertEqual(without_missing.with_surrogates(own, {"mobilefacenet"}, "x"), own)
+        self.assertEqual(without_missing.with_surrogates(own, {"dlib"}, "x"), {**mine, "surrogates": ["x"]})
+
+    def test_of_several_lists_of_surrogates_one_that_is_there_is_enough(self):
+        either = {"preset": "pgd", "surrogates": [["large", "larger"], ["dlib", "faceplugin"]]}
+        for present in ({"large", "larger"}, {"dlib", "faceplugin"}):
+            self.assertEqual(without_missing.with_surrogates(either, present, "x"), either)
+        self.assertEqual(without_missing.with_surrogates(either, {"large", "dlib"}, "x"), {"preset": "pgd", "surrogates": ["dlib"]})
+
     def test_with_nothing_fetched_the_small_ones_stand_in(self):
         changes, said = self.changes({"small-arcface", "small-surrogate", "another"})
         self.assertEqual(changes["extractors"], ["small-arcface", "small-surrogate"])

@@ -1,0 +1,145 @@
+"""The pages' tables: made from a run's files, of one run each, and the pages that ship agree with the files that ship."""
+import json
+import sys
+import tempfile
+import unittest
+from contextlib import redirect_stderr
+from io import StringIO
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+import results  # noqa: E402
+
+TABLE = """extractor,released,attack,classifier,people,n,protection,low,high,others_error,others_n,surrogate
+old,2015,none,nearest,8,48,0.0625,0.01,0.2,0.1,100,no
+old,2015,pgd,nearest,8,48,1,0.51,1,0.1,100,yes
+new,2021,none,nearest,8,48,0,0,0.49,0.1,100,no
+new,2021,pgd,nearest,8,48,0.5,0.25,0.75,0.1,100,no
+new,2021,none,linear,8,48,0,0,0.49,0.1,100,no
+new,2021,pgd,linear,8,48,0.25,0.1,0.75,0.1,100,no
+"""
+MARKER = "<!-- results first rows=extractor,released across=attack classifier=nearest -->\n"
+
+
+class Results(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name).resolve()
+        (self.root / "docs").mkdir()
+        (self.root / "README.md").write_text("no table here\n")
+        self.page = self.root / "docs/page.md"
+        self.run_folder = self.root / "runs/x"
+        self.run_folder.mkdir(parents=True)
+        (self.run_folder / "table.csv").write_text(TABLE)
+        self.write_run({})
+        self.write_config({})
+
+    def write_run(self, changes):
+        run = {"date": "2026-11-25T10:14:00Z", "commit": "abcdef123456", "machine": "CPU of ours, 2 threads", "notes": []}
+        (self.run_folder / "run.json").write_text(json.dumps({**run, **changes}))
+
+    def write_config(self, changes):
+        config = {"dataset": f"{self.root}/data/rendered", "precision": "bf16", **changes}
+        (self.run_folder / "config.resolved.json").write_text(json.dumps(config))
+
+    def call(self, *arguments):
+        with redirect_stderr(StringIO()) as said:
+            code = results.main([str(word) for word in arguments], self.root)
+        return code, said.getvalue()
+
+    def test_a_table_is_written_between_the_marks_with_what_it_was_made_of(self):
+        self.assertEqual(self.call("add", self.run_folder, "first"), (0, ""))
+        self.page.write_text(f"before\n\n{MARKER}old text\n<!-- end -->\nafter\n")
+        self.assertEqual(self.call("check")[0], 1)
+        self.assertEqual(self.call("write")[0], 0)
+        text = self.page.read_text()
+        self.assertIn("| extractor | released | none              | pgd                 |\n| --------- | -------- | ---", text)
+        self.assertIn("| old       | 2015     | 0.06 [0.01, 0.20] | 1.00 [0.51, 1.00]\\* |\n", text)
+        self.assertIn("| new       | 2021     | 0.00 [0.00, 0.49] | 0.50 [0.25, 0.75]   |\n", text)
+        words = " ".join(text.split())
+        for fact in ("2026-11-25, commit abcdef123456, CPU of ours, 2 threads, bf16", "8 people protected, 48 probes", "(results/first)"):
+            self.assertIn(fact, words)
+        self.assertTrue(text.startswith(f"before\n\n{MARKER}") and text.endswith("<!-- end -->\nafter\n") and "old text" not in text)
+        self.assertEqual(self.call("check"), (0, ""))
+        self.page.write_text(text.replace("0.50", "0.60"))
+        self.assertEqual(self.call("check"), (1, "results: docs/page.md: differs\n"))
+
+    def test_other_columns_can_stand_across(self):
+        self.call("add", self.run_folder, "first")
+        self.page.write_text("<!-- results first rows=extractor,attack across=classifier extractor=new -->\n<!-- end -->\n")
+        self.call("write")
+        self.assertIn("| new       | pgd    | 0.50 [0.25, 0.75] | 0.25 [0.10, 0.75] |\n", self.page.read_text())
+
+    def test_no_folder_of_this_machine_is_copied(self):
+        self.write_config({"dataset": f"{self.root}/data/rendered", "attacks": [{"identity": {"folder": "/home/ann b/cloaks"}}]})
+        self.write_run({"notes": ["read /srv/ann/mine.json, L∞ ≤ 34/255", "scripts/export/lpips.py, https://a.org/b/c"]})
+        self.call("add", self.run_folder, "first")
+        config = json.loads((self.root / "docs/results/first/config.resolved.json").read_text())
+        run = json.loads((self.root / "docs/results/first/run.json").read_text())
+        self.assertEqual(config["dataset"], "data/rendered")
+        self.assertEqual(config["attacks"][0]["identity"]["folder"], "elsewhere/cloaks")
+        self.assertEqual(run["notes"], ["read elsewhere/mine.json, L∞ ≤ 34/255", "scripts/export/lpips.py, https://a.org/b/c"])
+        self.assertEqual((self.root / "docs/results/first/table.csv").read_text(), TABLE)
+
+    def test_a_run_that_nobody_can_make_again_is_not_added(self):
+        for changes, why in (({"commit": "abcdef123456-dirty"}, "nobody can build again"), ({"commit": "unknown"}, "nobody can build again")):
+            self.write_run(changes)
+            code, said = self.call("add", self.run_folder, "first")
+            self.assertEqual(code, 1)
+            self.assertIn(why, said)
+        (self.run_folder / "run.json").write_text('{"notes": []}')
+        self.assertIn("no date, commit, machine", self.call("add", self.run_folder, "first")[1])
+        (self.run_folder / "table.csv").unlink()
+        self.assertIn("no table.csv", self.call("add", self.run_folder, "first")[1])
+        self.assertFalse((self.root / "docs/results/first").exists())
+
+    def test_rows_of_two_runs_never_share_a_table(self):
+        self.call("add", self.run_folder, "first")
+        table = self.root / "docs/results/first/table.csv"
+        table.write_text(TABLE + "newer,2022,none,nearest,8,48,0,0,0.49,0.1,100,no\n")
+        self.page.write_text(f"{MARKER}<!-- end -->\n")
+        code, said = self.call("write")
+        self.assertEqual(code, 1)
+        self.assertIn("not the table that was added with its run.json", said)
+
+    def test_marks_that_say_nothing_clear_are_refused(self):
+        self.call("add", self.run_folder, "first")
+        for text, why in (
+            ("<!-- results second -->\n<!-- end -->\n", "add RUN second"),
+            ("<!-- results first -->\n<!-- end -->\n", "two rows for one cell, new, none"),
+            ("<!-- results first classifier=neraest -->\n<!-- end -->\n", "classifier=neraest"),
+            ("<!-- results first across=attak -->\n<!-- end -->\n", "no column attak"),
+            ("<!-- results first second -->\n<!-- end -->\n", "'second' is no KEY=VALUE"),
+            (f"{MARKER}\ntext\n", "without its <!-- end -->"),
+            (f"{MARKER}\n{MARKER}<!-- end -->\n", "without its <!-- end -->"),
+        ):
+            self.page.write_text(text)
+            for command in ("check", "write"):
+                code, said = self.call(command)
+                self.assertEqual(code, 1, text)
+                self.assertIn(why, said)
+                self.assertIn("docs/page.md", said)
+            self.assertEqual(self.page.read_text(), text)
+
+    def test_people_of_two_draws_never_share_a_table(self):
+        (self.run_folder / "table.csv").write_text(TABLE.replace("new,2021,pgd,nearest,8", "new,2021,pgd,nearest,9"))
+        self.call("add", self.run_folder, "first")
+        self.page.write_text(f"{MARKER}<!-- end -->\n")
+        self.assertIn("rows of different people", self.call("write")[1])
+
+
+class Pages(unittest.TestCase):
+    def test_the_pages_that_ship_agree_with_the_results_that_ship(self):
+        with redirect_stderr(StringIO()) as said:
+            code = results.main(["check"])
+        self.assertEqual((code, said.getvalue()), (0, ""), "scripts/results.py write makes the pages' tables again")
+
+    def test_every_study_that_ships_can_be_read(self):
+        for folder in sorted(results.results(ROOT).iterdir()):
+            results.read_study(ROOT, folder.name)
+
+
+if __name__ == "__main__":
+    unittest.main()
