@@ -22,7 +22,7 @@ struct Photo {
   std::optional<Landmarks> source_landmarks;  // pixels of the source, after EXIF rotation; absent in data sets of before they were kept
   int source_width = 0, source_height = 0;    // likewise; 0: not known
   std::string split;         // "train", "test" or ""
-  std::string duplicate_of;  // the first photo with the same bytes, or ""
+  std::string duplicate_of;  // the first photo of the same picture and the same face in it, exactly or nearly, or ""
   bool train() const { return split == "train"; }
   bool test() const { return split == "test"; }
 };
@@ -38,9 +38,23 @@ struct Dataset {
 };
 
 // `path` may be the folder or its manifest.jsonl. Refuses ids out of order or twice, paths that leave the folder,
-// missing pictures. Throws Error(input) with the line.
+// missing pictures, with the line, and canvases that are not what the manifest's hash says, with the photo: Error(input).
+// A digest is taken once: verified.txt, beside the manifest, has what each canvas's file looked like then (size, times of
+// change, inode), and a canvas is read again only where that differs. In a folder that cannot be written all are read
+// each time.
 Dataset read_dataset(const fs::path& path);
 bool is_dataset(const fs::path& path);
+
+// Were the two made from the same bytes, and is it the same face in them?
+bool is_exact_duplicate(const Photo& a, const Photo& b);
+
+// Reasons in rejected.csv, followed by the id of the photo that stayed, or alone.
+inline const std::string exact_duplicate_of = "duplicate of ", near_duplicate_of = "near duplicate of ",
+                         of_a_tool = "left by a tool beside its original";
+
+// Sentences on what was left out as a duplicate or as a tool's file, and on duplicates that were kept; none where there
+// is nothing to say.
+std::vector<std::string> duplicate_notes(const Dataset& dataset);
 
 // Writes manifest.jsonl (paths relative to `folder`) and rejected.csv. The canvas pictures must be there already.
 void write_dataset(const fs::path& folder, const std::vector<Photo>& photos, int side, const Table& rejected);

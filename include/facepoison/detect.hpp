@@ -10,6 +10,7 @@ namespace facepoison {
 struct Box {
   double x1 = 0, y1 = 0, x2 = 0, y2 = 0;  // pixels
   double area() const { return (x2 - x1) * (y2 - y1); }
+  bool operator==(const Box&) const = default;
 };
 double overlap(const Box& a, const Box& b);  // intersection over union, 0 … 1
 

@@ -9,6 +9,7 @@ namespace facepoison {
 
 struct Point {
   double x = 0, y = 0;
+  bool operator==(const Point&) const = default;
 };
 // In the picture's left-to-right order: eye, eye, nose tip, mouth corner, mouth corner.
 using Landmarks = std::array<Point, 5>;

@@ -13,16 +13,17 @@ struct PrepareOptions {
   std::string split_rule = "seeded";  // or "facecure"
   double train_share = 0.7;           // of the seeded rule
   Seed seed = 0;                      // of the seeded rule
-  bool drop_duplicates = false;
+  bool drop_duplicates = true;        // else they are kept and flagged
   std::vector<std::string> people{"all"};  // whom of the folder; see match_people
 
   static PrepareOptions from(Spec& spec);  // keys of the same names, "split" for train_share; throws Error(usage)
   Json record() const;
 };
 
-// Decodes, finds the face (landmarks.csv before the detector), aligns to the canvas, marks duplicates, splits, and
-// writes the data set to `output`. A photo that cannot be used is a row of rejected.csv. Blocks of photos are cached in
-// the store, so that a killed run goes on. Throws Error(input) when there are no photos or no usable ones.
+// Decodes, finds the face (landmarks.csv before the detector), aligns to the canvas, drops or marks duplicates, of
+// whichever person (the lowest id stays), splits, and writes the data set to `output`. A photo that cannot be used is a
+// row of rejected.csv. Blocks of photos are cached in the store, so that a killed run goes on. Throws Error(input) when
+// there are no photos or no usable ones.
 Dataset prepare(const PhotoFolder& folder, const fs::path& output, const PrepareOptions& options, ArtifactStore& store);
 
 // As PIL's default resize, which the reference code uses: bicubic, antialiased, the aspect ratio given up.

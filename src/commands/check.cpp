@@ -79,7 +79,7 @@ Exit check_reference(const FeatureExtractor& extractor, const Image& image, bool
 Action check_command(CLI::App& app) {
   struct Options {
     std::string card, image, reference;
-    bool crop = false;
+    bool crop = false, ignore_exif = false;
   };
   const auto o = std::make_shared<Options>();
   app.add_option("CARD", o->card, "an extractor's name or the path of its card")->required();
@@ -87,6 +87,7 @@ Action check_command(CLI::App& app) {
   app.add_option("--reference", o->reference, "that embedding, .npy")->needs(image);
   image->needs(app.get_option("--reference"));
   app.add_flag("--crop", o->crop, "the picture is a crop: resize it plainly, look for no face")->needs(image);
+  app.add_flag("--ignore-exif", o->ignore_exif, "leave the picture as its pixels lie (default: turned as EXIF says)")->needs(image);
   const auto device = std::make_shared<DeviceOptions>(app);
   const auto output = std::make_shared<OutputOptions>(app, "markdown");
   return [o, device, output] {
@@ -95,7 +96,7 @@ Action check_command(CLI::App& app) {
     if (o->image.empty()) return check_golden(*extractor, device->precision, options, *output);
     const auto reference = read_npy(o->reference);
     const bool crop = o->crop || extractor->card().template_name == "none";
-    const Image image = decode_image(read_file(o->image), crop ? Exif::ignore : Exif::rotate);
+    const Image image = decode_image(read_file(o->image), o->ignore_exif ? Exif::ignore : Exif::rotate);
     return check_reference(*extractor, image, crop, reference, options, *output);
   };
 }

@@ -8,7 +8,7 @@ Action prepare_command(CLI::App& app) {
   struct Options {
     std::string photos, output;
     PrepareOptions prepare;
-    bool no_detect = false;
+    bool no_detect = false, keep_duplicates = false, drop_duplicates = false;
   };
   const auto o = std::make_shared<Options>();
   app.add_option("PHOTOS", o->photos, "a folder of photos: <person>/<photo>.jpg or <person>/face/<photo>.jpg")->required();
@@ -18,11 +18,13 @@ Action prepare_command(CLI::App& app) {
   app.add_option("--split-rule", o->prepare.split_rule, "seeded, or facecure (the paper's code)")->check(CLI::IsMember({"seeded", "facecure"}))->capture_default_str();
   app.add_option("--split", o->prepare.train_share, "share of a person's photos that the trainer has (seeded)")->check(CLI::Range(0.0, 1.0))->capture_default_str();
   app.add_option("--seed", o->prepare.seed, "of the seeded split")->capture_default_str();
-  app.add_flag("--drop-duplicates", o->prepare.drop_duplicates, "drop photos whose bytes an earlier photo has");
+  auto* keep = app.add_flag("--keep-duplicates", o->keep_duplicates, "keep and flag photos that repeat an earlier one, exactly or nearly");
+  app.add_flag("--drop-duplicates", o->drop_duplicates, "drop them, the lowest id stays (default)")->excludes(keep);
   app.add_option("--people", o->prepare.people, "all, or names or patterns (ann-*), separated by commas")->delimiter(',');
   const auto store = std::make_shared<StoreOption>(app);
   return [o, store] {
     o->prepare.detect = !o->no_detect;
+    o->prepare.drop_duplicates = !o->keep_duplicates;
     const auto folder = scan_photos(o->photos);
     auto artifacts = store->open();
     const Dataset dataset = prepare(folder, fs::absolute(o->output).lexically_normal(), o->prepare, artifacts);

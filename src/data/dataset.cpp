@@ -1,9 +1,14 @@
 #include "facepoison/dataset.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <set>
 
 #include "facepoison/error.hpp"
+#include "facepoison/log.hpp"
 
 namespace facepoison {
 namespace {
@@ -66,7 +71,108 @@ Photo from_json(const Json& json, const fs::path& folder, const std::string& whe
   return photo;
 }
 
+Table rejected_of(const fs::path& folder) {
+  const fs::path path = folder / "rejected.csv";
+  return fs::exists(path) ? read_csv(path) : Table{{"id", "person", "reason"}, {}, {}};
+}
+
+// What a file looks like from outside: an edit changes one of these.
+std::string appearance(const fs::path& path) {
+  struct stat found {};
+  if (stat(path.c_str(), &found) != 0) return "";
+  const auto time = [](const timespec& t) { return concat(t.tv_sec, ".", t.tv_nsec); };
+  return concat(found.st_size, " ", time(found.st_mtim), " ", time(found.st_ctim), " ", found.st_ino);
+}
+
+void check_digest(const Photo& photo) {
+  if (sha256_of_file(photo.path) == photo.sha256) return;
+  throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(), "): changed since the data set was made; make it again"));
+}
+
+// verified.txt: the manifest's hash, then a line for each photo, in order. Whoever writes it last, writes what is so.
+void check_digests(const Dataset& dataset) {
+  const fs::path record = dataset.folder / "verified.txt";
+  std::istringstream lines(fs::exists(record) ? read_file(record) : "");
+  std::string line, now = dataset.manifest_sha256 + "\n";
+  bool known = std::getline(lines, line) && line == dataset.manifest_sha256, all_known = known;
+  for (const auto& photo : dataset.photos) {
+    const std::string found = appearance(photo.path);  // before the digest is taken: a later change shows next time
+    known = known && std::getline(lines, line);
+    if (!known || line != found) {
+      check_digest(photo);
+      all_known = false;
+    }
+    now += found + "\n";
+  }
+  if (all_known) return;
+  try {
+    write_file(record, now);
+  } catch (const Error& error) {
+    log_debug(concat("the canvases are read again next time: ", error.what()));
+  }
+}
+
+// How many duplicates there are of one kind, and whose.
+struct Tally {
+  std::size_t within = 0, across = 0;
+  void add(bool same_person) { ++(same_person ? within : across); }
+  std::string text(const char* kind) const {
+    return concat(within + across, " ", kind, " (", within, " within and ", across, " across people)");
+  }
+};
+
+std::string tallied(const Tally& exact, const Tally& near) {
+  std::string list;
+  for (const auto& [tally, kind] : {std::pair{exact, "exact"}, std::pair{near, "near"}})
+    if (tally.within + tally.across > 0) list += (list.empty() ? "" : ", ") + tally.text(kind);
+  return list;
+}
+
+// Test photos that repeat a train photo, or that one repeats.
+std::size_t twins_in_gallery(const Dataset& dataset) {
+  std::set<std::string> of_train;  // ids of the originals
+  const auto original = [](const Photo& photo) { return photo.duplicate_of.empty() ? photo.id : photo.duplicate_of; };
+  for (const auto& photo : dataset.photos)
+    if (photo.train()) of_train.insert(original(photo));
+  return static_cast<std::size_t>(std::count_if(dataset.photos.begin(), dataset.photos.end(),
+                                                [&](const Photo& photo) { return photo.test() && of_train.count(original(photo)); }));
+}
+
 }  // namespace
+
+bool is_exact_duplicate(const Photo& a, const Photo& b) {
+  return a.source_sha256 == b.source_sha256 && a.source_landmarks == b.source_landmarks;
+}
+
+std::vector<std::string> duplicate_notes(const Dataset& dataset) {
+  std::map<std::string, const Photo*> by_id;
+  for (const auto& photo : dataset.photos) by_id[photo.id] = &photo;
+  const auto is_of = [&](const std::string& person, const std::string& original) {
+    const auto found = by_id.find(original);
+    return found != by_id.end() && found->second->person == person;
+  };
+  Tally exact, near, kept_exact, kept_near;
+  std::size_t of_tools = 0, tests = 0;
+  for (const auto& row : rejected_of(dataset.folder).rows) {
+    const std::string person = text(row.at(1)), reason = text(row.at(2));
+    for (const auto& [start, tally] : {std::pair{exact_duplicate_of, &exact}, std::pair{near_duplicate_of, &near}})
+      if (reason.starts_with(start)) tally->add(is_of(person, reason.substr(start.size())));
+    of_tools += reason == of_a_tool;
+  }
+  for (const auto& photo : dataset.photos) {
+    tests += photo.test();
+    if (photo.duplicate_of.empty()) continue;
+    const auto original = by_id.find(photo.duplicate_of);
+    const bool is_exact = original != by_id.end() && is_exact_duplicate(photo, *original->second);
+    (is_exact ? kept_exact : kept_near).add(is_of(photo.person, photo.duplicate_of));
+  }
+  std::vector<std::string> notes;
+  if (const auto list = tallied(exact, near); !list.empty()) notes.push_back("duplicates dropped: " + list);
+  if (const auto list = tallied(kept_exact, kept_near); !list.empty())
+    notes.push_back(concat("duplicates kept: ", list, "; ", twins_in_gallery(dataset), " of ", tests, " test photos have a twin in the gallery"));
+  if (of_tools > 0) notes.push_back(concat("left out: ", of_tools, " files that tools left beside their originals"));
+  return notes;
+}
 
 std::vector<std::string> Dataset::people() const {
   std::vector<std::string> names;
@@ -98,7 +204,8 @@ Dataset read_dataset(const fs::path& path) {
     throw Error(Exit::input, error.what());  // a manifest is data, whatever is wrong with it
   }
   if (dataset.photos.empty()) throw Error(Exit::input, concat(manifest.string(), ": no photos"));
-  if (const auto path_of_rejected = dataset.folder / "rejected.csv"; fs::exists(path_of_rejected)) dataset.rejected = read_csv(path_of_rejected).rows.size();
+  dataset.rejected = rejected_of(dataset.folder).rows.size();
+  check_digests(dataset);
   return dataset;
 }
 

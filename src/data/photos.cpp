@@ -20,7 +20,24 @@ bool is_photo(const fs::path& path) {
   return known.count(extension) && !path.filename().string().starts_with(".");
 }
 
-std::vector<fs::path> photos_in(const fs::path& folder, const fs::path& root) {
+struct Found {
+  std::vector<fs::path> photos, of_tools;
+};
+
+// A tool's file is known by its original beside it: without one it is a photo of its own.
+Found without_tools_files(const std::vector<fs::path>& files) {
+  std::set<std::string> stems;
+  for (const auto& file : files) stems.insert(file.stem().string());
+  Found found;
+  for (const auto& file : files) {
+    const auto originals = made_from(file.stem().string());
+    const bool of_tool = std::any_of(originals.begin(), originals.end(), [&](const auto& one) { return stems.count(one.first); });
+    (of_tool ? found.of_tools : found.photos).push_back(file);
+  }
+  return found;
+}
+
+Found photos_in(const fs::path& folder, const fs::path& root) {
   std::vector<fs::path> found;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
@@ -29,7 +46,7 @@ std::vector<fs::path> photos_in(const fs::path& folder, const fs::path& root) {
     if (is_below(entry.path(), root)) found.push_back(entry.path());
     else log_warning(concat(entry.path().string(), " is a link that leaves the photo folder or leads nowhere: passed over"));
   }
-  return found;
+  return without_tools_files(found);
 }
 
 Box parse_box(const std::string& text, const std::string& where) {
@@ -37,6 +54,12 @@ Box parse_box(const std::string& text, const std::string& where) {
   if (numbers.rows.empty()) throw Error(Exit::input, concat(where, ": no box x1,y1,x2,y2 in \"", text, "\""));
   const auto at = [&](std::size_t i) { return as_number(numbers.rows[0][i], where); };
   return {at(0), at(1), at(2), at(3)};
+}
+
+// FaceScrub's lists write names with blanks, its folders with underscores.
+std::string underscored(std::string name) {
+  std::replace(name.begin(), name.end(), ' ', '_');
+  return name;
 }
 
 void read_landmarks(PhotoFolder& folder) {
@@ -66,18 +89,27 @@ void read_facescrub(PhotoFolder& folder, const fs::path& path) {
     for (std::string cell; std::getline(stream, cell, '\t');) cells.push_back(cell);
     if (cells.size() < 6) continue;
     const Box box = parse_box(cells[4], concat(path.string(), ", line ", number));
-    std::string name = cells[0];
-    std::replace(name.begin(), name.end(), ' ', '_');
-    folder.boxes[name + "/" + sha1(cells[3])] = box;
-    folder.boxes[cells[5].substr(0, 64)] = box;
+    const std::string person = underscored(cells[0]), hash = cells[5].substr(0, 64);
+    folder.boxes.emplace(person + "/" + sha1(cells[3]), box);
+    folder.boxes.emplace(person + "/" + hash, box);
+    const auto [any, is_new] = folder.boxes.emplace(hash, box);
+    if (!is_new && any->second != box) any->second.reset();  // a picture of two people
   }
 }
 
 }  // namespace
 
+std::vector<std::pair<std::string, std::string>> made_from(const std::string& stem) {
+  std::vector<std::pair<std::string, std::string>> originals;
+  for (const auto& suffix : tool_suffixes)
+    if (stem.ends_with(suffix) && stem.size() > suffix.size()) originals.emplace_back(stem.substr(0, stem.size() - suffix.size()), suffix);
+  return originals;
+}
+
 std::optional<Box> PhotoFolder::box_of(const PhotoFile& photo, const std::string& sha256) const {
   if (photo.path.parent_path().filename() == "face" && photo.person != "face") return std::nullopt;
-  for (const auto& key : {sha256, photo.person + "/" + photo.path.stem().string()})
+  const std::string person = underscored(photo.person) + "/";
+  for (const auto& key : {person + sha256, person + photo.path.stem().string(), sha256})
     if (const auto found = boxes.find(key); found != boxes.end()) return found->second;
   return std::nullopt;
 }
@@ -100,23 +132,27 @@ PhotoFolder scan_photos(const fs::path& root) {
   if (!fs::is_directory(root)) throw Error(Exit::input, concat(root.string(), ": ", fs::exists(root) ? "not a folder" : "no such folder"));
   PhotoFolder folder;
   folder.root = fs::canonical(root);
+  std::set<fs::path> lists;  // sorted: of one person's boxes in one picture the first stays
   for (const auto& entry : fs::directory_iterator(folder.root)) {
     const auto name = entry.path().filename().string();
-    if (name.starts_with("facescrub_") && entry.path().extension() == ".txt") read_facescrub(folder, entry.path());
+    if (name.starts_with("facescrub_") && entry.path().extension() == ".txt") lists.insert(entry.path());
     if (!entry.is_directory() || name.starts_with(".")) {
       if (!entry.is_directory() && is_photo(entry.path()))
         log_warning(concat(entry.path().string(), " is in no person's folder: passed over"));
       continue;
     }
     auto files = photos_in(entry.path() / "face", folder.root);
-    if (files.empty()) files = photos_in(entry.path(), folder.root);
-    if (files.empty() && is_utf8(name)) folder.empty_people.push_back(name);
-    for (const auto& path : files) {
-      const PhotoFile photo{path.lexically_relative(folder.root).generic_string(), name, path};
-      (is_utf8(photo.id) ? folder.photos : folder.unnameable).push_back(photo);
-    }
+    if (files.photos.empty()) files = photos_in(entry.path(), folder.root);
+    if (files.photos.empty() && is_utf8(name)) folder.empty_people.push_back(name);
+    for (auto [paths, list] : {std::pair{&files.photos, &folder.photos}, std::pair{&files.of_tools, &folder.of_tools}})
+      for (const auto& path : *paths) {
+        const PhotoFile photo{path.lexically_relative(folder.root).generic_string(), name, path};
+        (is_utf8(photo.id) ? *list : folder.unnameable).push_back(photo);
+      }
   }
-  std::sort(folder.photos.begin(), folder.photos.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  for (const auto& list : lists) read_facescrub(folder, list);
+  for (auto* list : {&folder.photos, &folder.of_tools})
+    std::sort(list->begin(), list->end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   std::sort(folder.empty_people.begin(), folder.empty_people.end());
   read_landmarks(folder);
   return folder;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/duplicates.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
@@ -51,7 +52,8 @@ Landmarks find_landmarks(const Context& context, const PhotoFile& photo, const I
 
 // One photo's row of a block: its canvas picture's place, or why it was refused.
 Json prepare_photo(const Context& context, const PhotoFile& photo, const std::string& source_sha256, const fs::path& canvas_path) {
-  Json row = {{"refused", nullptr}, {"sha256", nullptr}, {"size", nullptr}, {"landmarks", nullptr}, {"source_landmarks", nullptr}};
+  Json row = {{"refused", nullptr}, {"sha256", nullptr}, {"size", nullptr}, {"landmarks", nullptr}, {"source_landmarks", nullptr},
+              {"thumbnail", nullptr}};
   try {
     const Image image = decode_image(read_file(photo.path), Exif::rotate);
     row["size"] = {image.width, image.height};
@@ -68,6 +70,7 @@ Json prepare_photo(const Context& context, const PhotoFile& photo, const std::st
     const std::string png = encode_png(canvas);
     write_file(canvas_path, png);
     row["sha256"] = sha256(png);
+    row["thumbnail"] = thumbnail_of(image);
   } catch (const Error& error) {
     if (error.code() != Exit::input) throw;
     row["refused"] = error.what();
@@ -104,7 +107,7 @@ Json key_of(const Context& context, const Block& block) {
       for (const auto& p : found->second) photo.push_back({p.x, p.y});
     photos.push_back(photo);
   }
-  return {{"format", 3}, {"source", static_cast<int>(context.source)}, {"side", context.options.canvas},
+  return {{"format", 4}, {"source", static_cast<int>(context.source)}, {"side", context.options.canvas},
           {"detector", context.detector ? context.detector->sha256() : ""}, {"photos", photos}};
 }
 
@@ -115,6 +118,20 @@ void fill_block(const Context& context, const Block& block, const fs::path& fold
     rows.push_back(prepare_photo(context, block.photos[i], block.hashes[i], folder / concat(i, ".png")));
   }
   write_file(folder / "rows.json", rows.dump());
+}
+
+// A canvas of a data set is the same file as the store's, so that who edits one edits both: then the block is made again.
+fs::path prepared_block(const Context& context, const Block& block, ArtifactStore& store) {
+  const Json key = key_of(context, block);
+  const auto fill = [&](const fs::path& at) { fill_block(context, block, at); };
+  const auto made = store.get_or_make("prepared", key, fill);
+  const Json rows = read_json(made / "rows.json");
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!rows[i]["refused"].is_null() || sha256_of_file(made / concat(i, ".png")) == rows[i]["sha256"]) continue;
+    fs::remove_all(made);
+    return store.get_or_make("prepared", key, fill);
+  }
+  return made;
 }
 
 std::optional<Landmarks> landmarks_of(const Json& points) {
@@ -135,24 +152,17 @@ Photo photo_of(const PhotoFile& file, const std::string& source_sha256, const Js
   return photo;
 }
 
-// Marks every photo whose bytes an earlier one has, of whichever person, and drops it where asked.
-void mark_duplicates(std::vector<Photo>& photos, bool drop, Table& rejected) {
-  std::map<std::string, const Photo*> first;
-  std::vector<Photo> kept;
-  kept.reserve(photos.size());
-  std::size_t within = 0, across = 0;
-  for (auto& photo : photos) {
-    const auto [found, is_new] = first.emplace(photo.source_sha256, &photo);
-    if (!is_new) {
-      photo.duplicate_of = found->second->id;
-      ++(found->second->person == photo.person ? within : across);
-      if (drop) rejected.add({photo.id, photo.person, "duplicate of " + photo.duplicate_of});
-    }
-    if (is_new || !drop) kept.push_back(photo);
+// Marks every photo that repeats an earlier one, of whichever person, and drops it where asked.
+void mark_duplicates(std::vector<Photo>& photos, const std::vector<Thumbnail>& thumbnails, bool drop, Table& rejected) {
+  const auto originals = find_originals(photos, thumbnails);
+  for (std::size_t i = 0; i < photos.size(); ++i) {
+    if (originals[i] == i) continue;
+    Photo &photo = photos[i], &original = photos[originals[i]];
+    photo.duplicate_of = original.id;
+    const auto& reason = is_exact_duplicate(photo, original) ? exact_duplicate_of : near_duplicate_of;
+    if (drop) rejected.add({photo.id, photo.person, reason + original.id});
   }
-  if (within + across > 0)
-    log_warning(concat("exact duplicates: ", within, " within and ", across, " across people, ", drop ? "dropped" : "kept and flagged (--drop-duplicates drops them)"));
-  photos = std::move(kept);
+  if (drop) std::erase_if(photos, [](const Photo& photo) { return !photo.duplicate_of.empty(); });
 }
 
 void split(std::vector<Photo>& photos, const PrepareOptions& options) {
@@ -176,7 +186,7 @@ PhotoFolder only_chosen(PhotoFolder folder, const PrepareOptions& options) {
   std::set<std::string> people;
   for (const auto& photo : folder.photos) people.insert(photo.person);
   const auto chosen = match_people({people.begin(), people.end()}, options.people);
-  std::erase_if(folder.photos, [&](const PhotoFile& photo) { return !chosen.count(photo.person); });
+  for (auto* list : {&folder.photos, &folder.of_tools}) std::erase_if(*list, [&](const PhotoFile& photo) { return !chosen.count(photo.person); });
   folder.empty_people.clear();
   return folder;
 }
@@ -220,16 +230,19 @@ Dataset prepare(const PhotoFolder& everybody, const fs::path& output, const Prep
   const Context context = make_context(folder, options);
   Table rejected{{"id", "person", "reason"}, {}, {}};
   std::vector<Photo> photos;
+  std::vector<Thumbnail> thumbnails;
+  std::map<std::string, fs::path> made_canvas;  // in the store, by id
   for (const auto& person : folder.empty_people) {
     log_warning(concat("person ", person, " has no photos"));
     rejected.add({person + "/", person, "no photos in this folder"});
   }
   for (const auto& photo : folder.unnameable) rejected.add({photo.id, photo.person, "its name is not UTF-8"});
+  for (const auto& photo : folder.of_tools) rejected.add({photo.id, photo.person, of_a_tool});
   Progress progress("prepare", folder.photos.size());
   for (const auto& block : cut_into_blocks(folder.photos)) {
     stop_if_interrupted();
     const auto misses = store.misses();
-    const auto made = store.get_or_make("prepared", key_of(context, block), [&](const fs::path& at) { fill_block(context, block, at); });
+    const auto made = prepared_block(context, block, store);
     const Json rows = read_json(made / "rows.json");
     for (std::size_t i = 0; i < block.photos.size(); ++i) {
       const auto& file = block.photos[i];
@@ -238,18 +251,22 @@ Dataset prepare(const PhotoFolder& everybody, const fs::path& output, const Prep
         continue;
       }
       photos.push_back(photo_of(file, block.hashes[i], rows[i], output));
-      link_or_copy(made / concat(i, ".png"), photos.back().path);
+      thumbnails.push_back(rows[i]["thumbnail"].get<Thumbnail>());
+      made_canvas[file.id] = made / concat(i, ".png");
     }
     progress.advance(block.photos.size(), store.misses() == misses);
   }
-  mark_duplicates(photos, options.drop_duplicates, rejected);
+  mark_duplicates(photos, thumbnails, options.drop_duplicates, rejected);
   if (photos.empty()) throw Error(Exit::input, concat(folder.root.string(), ": every photo was refused; the first: ", text(rejected.rows.at(0).at(2))));
   split(photos, options);
+  for (const auto& photo : photos) link_or_copy(made_canvas[photo.id], photo.path);
   std::sort(rejected.rows.begin(), rejected.rows.end());
   write_dataset(output, photos, options.canvas, rejected);
   Json record = {{"photos", folder.root.string()}, {"options", options.record()}, {"detector", context.detector ? context.detector->sha256() : ""}};
   write_file(output / "prepare.json", record.dump(1) + "\n");
-  return read_dataset(output);
+  const Dataset dataset = read_dataset(output);
+  for (const auto& note : duplicate_notes(dataset)) log_warning(note);
+  return dataset;
 }
 
 Dataset dataset_of(const fs::path& path, const PrepareOptions& options, ArtifactStore& store) {
@@ -262,7 +279,10 @@ Dataset dataset_of(const fs::path& path, const PrepareOptions& options, Artifact
     for (const auto& photo : block.photos) key["ids"].push_back(photo.id);
     blocks.push_back(sha256(key.dump()));
   }
-  const Json key = {{"format", 2}, {"options", options.record()}, {"empty", folder.empty_people}, {"unnameable", folder.unnameable.size()}, {"blocks", blocks}};
+  Json of_tools = Json::array();
+  for (const auto& photo : folder.of_tools) of_tools.push_back(photo.id);
+  const Json key = {{"format", 3}, {"options", options.record()}, {"empty", folder.empty_people},
+                    {"unnameable", folder.unnameable.size()}, {"of_tools", of_tools}, {"blocks", blocks}};
   return read_dataset(store.get_or_make("dataset", key, [&](const fs::path& at) { prepare(folder, at, options, store); }));
 }
 

@@ -77,6 +77,7 @@ Json facts(const Experiment& e) {
   const auto everybody = e.dataset.people().size();
   notes.push_back(concat("data: ", everybody, " people, ", e.dataset.photos.size(), " photos (", e.train.size(), " train, ", e.test.size(), " test), ", e.dataset.rejected,
                          " rejected; manifest sha256 ", e.dataset.manifest_sha256.substr(0, 16)));
+  for (const auto& note : duplicate_notes(e.dataset)) notes.push_back(note);
   notes.push_back(concat("protected: ", e.protected_people.size(), " of ", e.eligible.size(), " people with train and test photos (", everybody - e.eligible.size(),
                          " others stay in the gallery), one at a time, all their training photos replaced; seed ", e.seed));
   notes.push_back(concat("precision ", precision_name(e.options), ", device ", e.options.device.is_cuda() ? "cuda" : "cpu", ", facepoison ", version(), " ", commit(),

@@ -68,7 +68,8 @@ torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extra
   return rows.empty() ? torch::empty({0, extractor.card().dimension}) : torch::cat(rows);
 }
 
-torch::Tensor embed_crops(const PhotoFolder& folder, const FeatureExtractor& extractor, const RunOptions& options, std::vector<PhotoFile>& kept, Table& rejected) {
+torch::Tensor embed_crops(const PhotoFolder& folder, Exif exif, const FeatureExtractor& extractor, const RunOptions& options,
+                          std::vector<PhotoFile>& kept, Table& rejected) {
   const c10::InferenceMode inference;
   Progress progress(concat("embed, ", extractor.card().name), folder.photos.size());
   std::vector<torch::Tensor> rows, views;
@@ -83,7 +84,7 @@ torch::Tensor embed_crops(const PhotoFolder& folder, const FeatureExtractor& ext
   for (const auto& photo : folder.photos) {
     stop_if_interrupted();
     try {
-      views.push_back(view_under(extractor.card(), decode_image(read_file(photo.path), Exif::ignore)).to(options.device));
+      views.push_back(view_under(extractor.card(), decode_image(read_file(photo.path), exif)).to(options.device));
       ids.push_back(photo.id);
       kept.push_back(photo);
     } catch (const Error& error) {
