@@ -239,7 +239,7 @@ std::shared_ptr<Attack> make_files(Spec& spec, AttackSettings settings) {
   p.keep_missing = spec.choice("missing", {"refuse", "keep"}, "refuse") == "keep";
   p.redetect = spec.flag("redetect", false);
   p.of_canvas = spec.choice("of", {"photo", "canvas"}, "photo") == "canvas";
-  p.least_psnr = spec.number("least_psnr", 0, 100, 18);
+  p.least_psnr = spec.number("least_psnr", 0, 100, 22);
   if (p.folder.empty()) spec.fail("folder", "expected the folder of perturbed photos");
   if (!fs::is_directory(p.folder)) spec.fail("folder", concat("no such folder: ", p.folder.string()));
   if (!p.suffix.empty() && std::find(tool_suffixes.begin(), tool_suffixes.end(), p.suffix) == tool_suffixes.end())

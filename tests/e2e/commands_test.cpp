@@ -226,5 +226,31 @@ TEST_F(E2eCommands, PerturbCountsWhatBecameOfThePhotos) {
   EXPECT_FALSE(contains(rescued.err, "kept clean")) << rescued.err;
 }
 
+// The same pixels lying, with a tag that says how to turn them (orientation 6: a quarter clockwise).
+std::string lying_jpeg(const Image& upright) {
+  Image lying{upright.height, upright.width, upright.rgb};
+  for (int y = 0; y < upright.height; ++y)
+    for (int x = 0; x < upright.width; ++x)
+      for (int c = 0; c < 3; ++c)
+        lying.rgb[static_cast<std::size_t>(((upright.width - 1 - x) * lying.width + y) * 3 + c)] = upright.rgb[static_cast<std::size_t>((y * upright.width + x) * 3 + c)];
+  const std::string tiff("MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0", 26);
+  const std::string segment = std::string("\xff\xe1\0\x22", 4) + std::string("Exif\0\0", 6) + tiff;
+  return encode_jpeg(lying, 95).insert(2, segment);
+}
+
+TEST_F(E2eCommands, CropsTurnByExifUnlessAskedNotTo) {
+  const Image upright = draw_photo(1, 1, 48);
+  write_file(folder_ / "up/ann/0.jpg", encode_jpeg(upright, 95)), write_file(folder_ / "lying/ann/0.jpg", lying_jpeg(upright));
+  for (const std::string name : {"up", "lying"}) ASSERT_EQ(run(concat("embed ", name, " -e ./tiny.json -o ", name, ".npy")).code, 0);
+  ASSERT_EQ(run("embed lying --ignore-exif -e ./tiny.json -o old.npy").code, 0);
+  const std::string check = "check ./tiny.json --image lying/ann/0.jpg --crop --format json --reference ";
+  EXPECT_EQ(run_binary(check + "lying.npy", folder_.path).code, 0);
+  EXPECT_EQ(run_binary(check + "old.npy --ignore-exif", folder_.path).code, 0);
+  EXPECT_EQ(run_binary(check + "old.npy", folder_.path).code, 4);
+  const auto up = read_npy(folder_ / "up.npy"), lying = read_npy(folder_ / "lying.npy"), old = read_npy(folder_ / "old.npy");
+  EXPECT_GT(at::cosine_similarity(up, lying, 1).item<float>(), 0.999);
+  EXPECT_FALSE(at::allclose(up, old, 1e-2, 1e-2));
+}
+
 }  // namespace
 }  // namespace facepoison::testing

@@ -86,6 +86,48 @@ TEST_F(FilesAttack, RefusesAPictureThatIsNone) {
   EXPECT_TRUE(contains(error.message, "v2_cloaked.png")) << error.message;
 }
 
+TEST_F(FilesAttack, RefusesAPictureOfSomethingElse) {
+  put_all("_cloaked");
+  put("p01/v1.png", "p00/face/v1_cloaked.png");  // somebody else
+  const auto error = caught([&] { run(); });
+  EXPECT_EQ(error.code, Exit::input);
+  for (const auto* part : {"1 of 6", "v1_cloaked.png for p00/v1.png", "dB"}) EXPECT_TRUE(contains(error.message, part)) << error.message;
+  EXPECT_NO_THROW(run({{"least_psnr", 0}}));
+}
+
+TEST_F(FilesAttack, RefusesAPictureOnItsSideButNoPerturbedOne) {
+  put_all("_cloaked");
+  const Image upright = decode_image(read_file(folder_ / "photos/p00/v0.png"), Exif::ignore);
+  Image lying = upright, noisy = upright;
+  for (int y = 0; y < 96; ++y)
+    for (int x = 0; x < 96; ++x)
+      for (int c = 0; c < 3; ++c) {
+        const auto at = [&](int column, int row) { return static_cast<std::size_t>((row * 96 + column) * 3 + c); };
+        lying.rgb[at(95 - y, x)] = upright.rgb[at(x, y)];
+        noisy.rgb[at(x, y)] = static_cast<std::uint8_t>(std::clamp(upright.rgb[at(x, y)] + ((x * 7 + y * 13) % 2 ? 33 : -33), 0, 255));
+      }
+  const auto name = folder_ / "cloaks/p00/face/v0_cloaked.png";
+  write_file(name, encode_png(noisy));
+  EXPECT_EQ(run().budget[0].status, "ok") << "33 grey levels, as much as LowKey";
+  write_file(name, encode_png(lying));
+  EXPECT_EQ(caught([&] { run(); }).code, Exit::input);
+}
+
+TEST_F(FilesAttack, RefusesOneFileForTwoPhotos) {
+  put_all("_cloaked");
+  dataset_.photos[1].source = "p00/v0.jpg";  // beside p00/v0.png
+  const auto error = caught([&] { run(); });
+  EXPECT_EQ(error.code, Exit::input);
+  for (const auto* part : {"v0_cloaked.png", "fits two photos", "p00/v0.png", "p00/v1.png"}) EXPECT_TRUE(contains(error.message, part)) << error.message;
+}
+
+TEST_F(FilesAttack, PairsAPhotoWhoseOwnNameEndsLikeASuffix) {
+  put_all("_cloaked");
+  dataset_.photos[1].source = "p00/me_small.png";
+  fs::rename(folder_ / "cloaks/p00/face/v1_cloaked.png", folder_ / "cloaks/p00/face/me_small_cloaked.png");
+  EXPECT_EQ(run().budget[1].linf, 0);
+}
+
 TEST_F(FilesAttack, TakesPerturbedCanvasesAsTheyAre) {
   for (const auto& photo : dataset_.photos) {
     const auto name = photo.path.stem().string() + "_cloaked.png";  // v0.png_cloaked.png

@@ -133,6 +133,20 @@ TEST_F(ScanPhotosTest, FindsFacescrubsBoxes) {
   EXPECT_FALSE(folder.box_of(crop, hash));  // the box is of the full picture
 }
 
+TEST_F(ScanPhotosTest, GivesEachOfACoupleTheOwnBox) {
+  const std::string hash(64, 'a'), address = "http://example.org/couple.jpg", name = sha1(address) + ".jpg", header = "name\timage_id\tface_id\turl\tbbox\tsha256\n";
+  put("Ann_Two/" + name), put("Ben_One/" + name), put("Cy/" + name);
+  put("facescrub_actors.txt", header + "Ben One\t1\t1\t" + address + "\t60,40,200,220\t" + hash + "\n");
+  put("facescrub_actresses.txt", header + "Ann Two\t2\t2\t" + address + "\t316,40,456,220\t" + hash + "\n");
+  const auto folder = scan_photos(root_.path);
+  ASSERT_EQ(folder.photos.size(), 3u);
+  for (const std::string digest : {hash, std::string(64, 'b')}) {
+    EXPECT_EQ(folder.box_of(folder.photos[0], digest)->x1, 316);
+    EXPECT_EQ(folder.box_of(folder.photos[1], digest)->x1, 60);
+  }
+  EXPECT_FALSE(folder.box_of(folder.photos[2], hash)) << "the hash alone means two faces";
+}
+
 TEST_F(ScanPhotosTest, NamesTheLineOfAWrongBox) {
   put("A/1.jpg");
   for (const char* box : {"", "1,2,3", "1,2,3,x", "1,2,3,4,5"}) {

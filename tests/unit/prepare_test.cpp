@@ -137,6 +137,7 @@ TEST_F(PrepareTest, NamesAPhotoWhoseNameIsNoText) {  // Latin-1, from an old arc
 TEST_F(PrepareTest, FlagsDuplicatesWithinAndAcrossPeople) {
   draw_people(photos(), 2, 3);
   put("p00/v9.png", encode_png(draw_photo(0, 1))), put("p01/v9.png", encode_png(draw_photo(0, 1)));
+  options_.drop_duplicates = false;
   const Dataset dataset = run();
   std::map<std::string, std::string> flagged;
   for (const auto& photo : dataset.photos)
@@ -157,6 +158,72 @@ TEST_F(PrepareTest, DropsDuplicatesBeforeItSplits) {
   const auto reasons = rejected();
   EXPECT_EQ(reasons.at("p01/v9.png"), "duplicate of p00/v2.png");
   EXPECT_EQ(reasons.size(), 2u);
+}
+
+TEST_F(PrepareTest, DropsNearDuplicatesByDefaultAndSaysSo) {
+  draw_people(photos(), 2, 3, 96);
+  const Image original = draw_photo(0, 1, 96);
+  Image brighter = original;
+  for (auto& value : brighter.rgb) value = static_cast<std::uint8_t>(std::min(255, value * 11 / 10));
+  put("p00/w-half.png", encode_png(resize_image(original, 48, 48)));
+  put("p00/w-jpeg.jpg", encode_jpeg(original, 75));
+  put("p01/w-bright.png", encode_png(brighter));
+  const Dataset dataset = run();
+  EXPECT_EQ(dataset.photos.size(), 6u) << "what was drawn apart stays";
+  const auto reasons = rejected();
+  for (const auto* id : {"p00/w-half.png", "p00/w-jpeg.jpg", "p01/w-bright.png"}) EXPECT_EQ(reasons.at(id), "near duplicate of p00/v1.png") << id;
+  const auto notes = duplicate_notes(dataset);
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_TRUE(contains(notes[0], "dropped: 3 near (2 within and 1 across people)")) << notes[0];
+}
+
+TEST_F(PrepareTest, CountsTheTwinsInTheGalleryOfWhatWasKept) {
+  draw_people(photos(), 1, 2);
+  put("p00/v9.png", encode_png(draw_photo(0, 0)));
+  options_.drop_duplicates = false;
+  const auto notes = duplicate_notes(run());
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_TRUE(contains(notes[0], "kept: 1 exact (1 within and 0 across people)")) << notes[0];
+  EXPECT_TRUE(contains(notes[0], "have a twin in the gallery")) << notes[0];
+}
+
+TEST_F(PrepareTest, TwoFacesInOnePictureAreNoDuplicates) {
+  draw_people(photos(), 2, 2, 96);
+  const auto couple = encode_png(draw_photo(5, 0, 96));
+  put("p00/both.png", couple), put("p01/both.png", couple);
+  std::string landmarks = "id,a,b,c,d,e,f,g,h,i,j\n";
+  for (const auto* photo : {"p00/v0", "p00/v1", "p01/v0", "p01/v1"}) landmarks += concat(photo, ".png,30,36,64,38,47,55,33,70,61,72\n");
+  landmarks += "p00/both.png,10,36,34,38,22,50,12,66,32,68\np01/both.png,60,36,84,38,72,50,62,66,82,68\n";
+  put("landmarks.csv", landmarks);
+  options_.detect = true;
+  options_.canvas = canvas_side;
+  EXPECT_EQ(run().photos.size(), 6u);
+}
+
+TEST_F(PrepareTest, ToolsFilesBesideTheirOriginalsAreNoPhotos) {
+  draw_people(photos(), 1, 3);
+  for (const auto* name : {"p00/v0_attacked.png", "p00/v0_small.png", "p00/v1_high_cloaked.png", "p00/alone_cloaked.png"}) put(name, encode_png(draw_photo(3, name[6])));
+  const Dataset dataset = run();
+  ASSERT_EQ(dataset.photos.size(), 4u);
+  EXPECT_EQ(dataset.photos[0].id, "p00/alone_cloaked.png") << "without an original it is a photo";
+  EXPECT_EQ(duplicate_notes(dataset), std::vector<std::string>{"left out: 3 files that tools left beside their originals"});
+}
+
+TEST_F(PrepareTest, ACanvasThatWasEditedIsNoticed) {
+  draw_people(photos(), 2, 3);
+  const Dataset dataset = run();
+  EXPECT_NO_THROW(read_dataset(dataset.folder));
+  EXPECT_TRUE(fs::exists(dataset.folder / "verified.txt"));
+  const auto& edited = dataset.photos[2];
+  const auto time = fs::last_write_time(edited.path);
+  std::string bytes = read_file(edited.path);
+  bytes[bytes.size() / 2] ^= 1;
+  fs::remove(edited.path);  // not the store's file
+  write_file(edited.path, bytes);
+  fs::last_write_time(edited.path, time);  // size and mtime as they were: the inode and ctime tell
+  const auto error = caught([&] { read_dataset(dataset.folder); });
+  EXPECT_EQ(error.code, Exit::input);
+  EXPECT_TRUE(contains(error.message, edited.id)) << error.message;
 }
 
 TEST_F(PrepareTest, GivesTheSameBytesAgainFromTheStore) {
