@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From nothing to the table: sets up, builds, fetches the recognisers, and runs the main job on the rendered people that
-# ship with the project, or on a folder of photos. Then three sentences that say what the table says, and a sheet of pictures.
+# ship with the project, or on a folder of photos. Then come three sentences that say what the table says, and a sheet of
+# pictures.
 # Usage: scripts/quickstart.sh [PHOTOS] [eval options]; PHOTOS is <person>/<photo>.jpg, at least two photos a person.
 set -euo pipefail
 photos=
@@ -34,7 +35,8 @@ settings=()
 case " $* " in *" --run-dir"* | *" --dry-run "* | *" --help "* | *" -h "*) exit 0 ;; esac
 run=runs/quickstart/latest
 echo >&2
-.venv/bin/python scripts/sentences.py "$run" >&2
+differences=$("$facepoison" --quiet table "$run" --against attack=none --format csv 2>/dev/null) || differences=
+.venv/bin/python scripts/sentences.py "$run" <<<"$differences" >&2
 shared=()
 for ((i = 1; i <= $#; ++i)); do
   case ${!i} in

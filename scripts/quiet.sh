@@ -1,5 +1,5 @@
-# Sourced by the scripts that call package managers and compilers. What those print goes to a log; on a terminal its last
-# line is shown in place, and where one fails, the log's end.
+# Sourced by the scripts that call package managers and compilers. What those print goes to a log; on a terminal its
+# last line is shown in place, and where one fails, the log's end.
 
 say() { echo "$(basename "$0" .sh): $*" >&2; }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The tables in the pages, made from the runs that they report.
 
-    scripts/results.py add RUN STUDY   copies a run folder's table.csv, run.json and config.resolved.json to docs/results/STUDY/
+    scripts/results.py add RUN STUDY   copies a run's table.csv, run.json, config.resolved.json to docs/results/STUDY/
     scripts/results.py write           makes the tables in README.md and docs/*.md again
     scripts/results.py check           exits 1 where a page is not what `write` would make of it
 
@@ -10,9 +10,10 @@ A table stands in a page between two lines:
     <!-- results STUDY rows=extractor,released across=attack classifier=nearest -->
     <!-- end -->
 
-`rows` and `across` name columns of table.csv; a cell is a protection with its interval. Every other word chooses among the
-rows: COLUMN=VALUE,VALUE. One table is one study, and so one commit on one machine: there is no way to name two.
+`rows` and `across` name columns of table.csv; a cell is a protection with its interval. Every other word chooses among
+the rows: COLUMN=VALUE,VALUE. One table is one study, and so one commit on one machine: there is no way to name two.
 """
+
 import argparse
 import csv
 import hashlib
@@ -62,7 +63,7 @@ def sha256(text):
 
 
 def add(root, run, study):
-    """Copies what a page needs of a run. run.json then holds the table's hash, so that no row comes from another run."""
+    """Copies what a page needs of a run. run.json gets the table's hash, so that no row comes from another run."""
     missing = [name for name in ("table.csv", "run.json", "config.resolved.json") if not (run / name).exists()]
     if missing:
         raise Refused(f"{run} holds no finished run: no {', '.join(missing)}")
@@ -72,7 +73,9 @@ def add(root, run, study):
     if absent := [key for key in ("date", "commit", "machine") if key not in facts]:
         raise Refused(f"{run}/run.json has no {', '.join(absent)}: run it again with today's facepoison")
     if facts["commit"].endswith("-dirty") or facts["commit"] == "unknown":
-        raise Refused(f"{run} was made by the commit {facts['commit']}, which nobody can build again: commit, build, run")
+        raise Refused(
+            f"{run} was made by the commit {facts['commit']}, which nobody can build again: commit, build, run"
+        )
     table = (run / "table.csv").read_text()
     config = json.loads((run / "config.resolved.json").read_text())
     folder = results(root) / study
@@ -135,7 +138,9 @@ def markdown(rows, down, across):
     for row in rows:
         line = lines.setdefault(tuple(row[name] for name in down), {})
         if row[across] in line:
-            raise Refused(f"two rows for one cell, {', '.join(row[name] for name in [*down, across])}: choose among them")
+            raise Refused(
+                f"two rows for one cell, {', '.join(row[name] for name in [*down, across])}: choose among them"
+            )
         line[row[across]] = cell(row)
     table = [[*down, *columns]] + [[*key, *(line.get(name, "") for name in columns)] for key, line in lines.items()]
     widths = [max(len(cells[i]) for cells in table) for i in range(len(table[0]))]
@@ -147,12 +152,17 @@ def made(root, page, study, words):
     rows, run, config = read_study(root, study)
     down, across, rows = chosen(rows, words.split())
     people, probes = the_same(rows, "people"), the_same(rows, "n")
-    facts = f"{run['date'][:10]}, commit {run['commit']}, {run['machine']}, {config['precision']}; {people} people protected, "
-    facts += f"{probes} probes; protection [95 % interval]"
+    made_by = f"{run['date'][:10]}, commit {run['commit']}, {run['machine']}, {config['precision']}"
+    facts = f"{made_by}; {people} people protected, {probes} probes; protection [95 % interval]"
     if any(row["surrogate"] == "yes" for row in rows):
         facts += "; \\* the attack optimised against this recogniser"
     facts += f"; [its files]({os.path.relpath(results(root) / study, page.parent)})."
-    return markdown(rows, down, across) + "\n" + textwrap.fill(facts, 120, break_long_words=False, break_on_hyphens=False) + "\n"
+    return (
+        markdown(rows, down, across)
+        + "\n"
+        + textwrap.fill(facts, 120, break_long_words=False, break_on_hyphens=False)
+        + "\n"
+    )
 
 
 def rewritten(root, page):
@@ -199,7 +209,10 @@ def main(arguments=None, root=ROOT):
     for page, text in different:
         if options.command == "write":
             page.write_text(text)
-        print(f"results: {page.relative_to(root)}: {'written' if options.command == 'write' else 'differs'}", file=sys.stderr)
+        print(
+            f"results: {page.relative_to(root)}: {'written' if options.command == 'write' else 'differs'}",
+            file=sys.stderr,
+        )
     return 1 if different and options.command == "check" else 0
 
 

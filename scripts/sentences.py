@@ -1,4 +1,9 @@
-"""Says in three sentences what the table of a run folder says: scripts/sentences.py RUN."""
+"""Says in three sentences what the table of a run folder says.
+
+    facepoison table RUN --against attack=none --format csv | scripts/sentences.py RUN
+
+Without rows on stdin the third says nothing of differences."""
+
 import csv
 import json
 import sys
@@ -10,8 +15,8 @@ def number(row):
     return float(row["protection"])
 
 
-def with_interval(row):
-    return f"{number(row):.2f} [{float(row['low']):.2f}, {float(row['high']):.2f}]"
+def with_interval(row, column="protection"):
+    return f"{float(row[column]):.2f} [{float(row['low']):.2f}, {float(row['high']):.2f}]"
 
 
 def listed(words):
@@ -26,7 +31,9 @@ def on_clean_photos(clean):
     worst, best = at_most_and_least(list(clean.values()))
     people, probes = worst["people"], worst["n"]
     known = [f"{100 * (1 - number(row)):.0f} %" for row in (worst, best)]
-    share = known[0] if known[0] == known[1] else f"{known[0]} ({worst['extractor']}) to {known[1]} ({best['extractor']})"
+    share = (
+        known[0] if known[0] == known[1] else f"{known[0]} ({worst['extractor']}) to {known[1]} ({best['extractor']})"
+    )
     return f"Of clean photos the recognisers know {share}: {people} protected people, {probes} probes."
 
 
@@ -36,7 +43,11 @@ def of_attack(name, rows, clean):
     unseen = [row for row in rows if row["surrogate"] == "no"]
     parts = []
     if seen:
-        parts.append("gives " + listed([f"{number(row):.2f} against {row['extractor']}" for row in seen]) + ", which it optimises against")
+        parts.append(
+            "gives "
+            + listed([f"{number(row):.2f} against {row['extractor']}" for row in seen])
+            + ", which it optimises against"
+        )
     if unseen:
         most, least = at_most_and_least(unseen)
 
@@ -58,31 +69,38 @@ def of_attacks(attacks, clean):
     return "; ".join(of_attack(name, rows, clean) for name, rows in attacks.items()) + "."
 
 
-def of_noise(rows, noise, clean):
+def of_noise(rows, differences):
     """What random signs do, and what so few people can say of it."""
     wide = max(float(row["high"]) - float(row["low"]) for row in rows)
     few = f"with {rows[0]['people']} people an interval is up to {wide:.2f} wide"
-    both = [(row, clean[row["extractor"]]) for row in noise if row["extractor"] in clean]
-    if not both:
-        return f"What the intervals let one say: {few}."
-    around = [row["extractor"] for row, plain in both if float(row["low"]) <= number(plain) <= float(row["high"])]
-    most, least = at_most_and_least(noise)
-    does = f"noise gives {number(least):.2f} ({least['extractor']}) to {number(most):.2f} ({most['extractor']})"
-    holds = f"its interval includes what clean photos give against {len(around)} of {len(both)} recognisers"
-    return f"{does[0].upper()}{does[1:]}; {holds}, and {few}."
-
-
-def sentences(rows, optimising):
-    """Of table.csv's rows; `optimising` names the attacks that have surrogates, whether or not those are rows."""
-    rows = [row for row in rows if row["classifier"] == rows[0]["classifier"]]
-    clean = {row["extractor"]: row for row in rows if row["attack"] == "none"}
     noise = [row for row in rows if row["attack"] == "noise"]
+    if not noise:
+        return f"What the intervals let one say: {few}."
+    most, least = at_most_and_least(noise)
+    does = f"Noise gives {number(least):.2f} ({least['extractor']}) to {number(most):.2f} ({most['extractor']})"
+    off = [row for row in differences if not float(row["low"]) <= 0 <= float(row["high"])]
+    if not differences:
+        return f"{does}; {few}."
+    count = f"{len(differences) - len(off)} of {len(differences)} recognisers"
+    holds = f"of its difference from clean photos the interval includes 0 against {count}"
+    if off:
+        holds += " (not " + listed([f"{row['extractor']}: {with_interval(row, 'difference')}" for row in off]) + ")"
+    return f"{does}; {holds}; {few}."
+
+
+def sentences(rows, optimising, differences):
+    """Of table.csv's rows. `optimising` names the attacks that have surrogates, whether or not those are rows;
+    `differences` are the rows of `table --against attack=none`, or none."""
+    classifier = rows[0]["classifier"]
+    rows = [row for row in rows if row["classifier"] == classifier]
+    differences = [row for row in differences if row["classifier"] == classifier and row["attack"] == "noise"]
+    clean = {row["extractor"]: row for row in rows if row["attack"] == "none"}
     attacks = {}
     for row in rows:
         if row["attack"] in optimising:
             attacks.setdefault(row["attack"], []).append(row)
-    first = on_clean_photos(clean) if clean else "No clean photos were measured: the list of attacks has no \"none\"."
-    return [first, of_attacks(attacks, clean), of_noise(rows, noise, clean)]
+    first = on_clean_photos(clean) if clean else 'No clean photos were measured: the list of attacks has no "none".'
+    return [first, of_attacks(attacks, clean), of_noise(rows, differences)]
 
 
 def main():
@@ -90,7 +108,8 @@ def main():
     with open(run / "table.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     config = json.loads((run / "config.resolved.json").read_text())
-    for sentence in sentences(rows, [attack["name"] for attack in config["attacks"] if attack["surrogates"]]):
+    optimising = [attack["name"] for attack in config["attacks"] if attack["surrogates"]]
+    for sentence in sentences(rows, optimising, list(csv.DictReader(sys.stdin))):
         print(textwrap.fill(sentence, 120, break_long_words=False, break_on_hyphens=False))
 
 

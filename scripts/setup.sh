@@ -26,7 +26,8 @@ if ((${#missing[@]})); then
   sudo=()
   [[ $(id -u) == 0 ]] || sudo=(sudo)
   quietly "$log" "${sudo[@]}" apt-get update
-  quietly "$log" "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
+  install=(apt-get install -y --no-install-recommends)
+  quietly "$log" "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}" "${missing[@]}"
 else
   say "system packages: all there"
 fi

@@ -10,16 +10,22 @@ SURROGATE = "small-surrogate"
 PRESETS = Path(__file__).resolve().parent.parent / "configs" / "attacks"
 
 
+def read_preset(name):
+    """The preset's keys, those of the preset that it builds on included."""
+    own = json.loads((PRESETS / f"{name}.json").read_text())
+    return {**read_preset(own["preset"]), **own} if "preset" in own else own
+
+
 def with_surrogates(attack, present, fallback):
     """The attack as it is where its surrogates are there, else an object that names those that are, or the fallback."""
     given = attack if isinstance(attack, dict) else {"preset": attack}
-    wanted = given.get("surrogates") or json.loads((PRESETS / f"{given['preset']}.json").read_text()).get("surrogates")
-    if not wanted:
+    keys = {**read_preset(given["preset"]), **given}
+    wanted = keys.get("surrogates", [])
+    if "surrogates" not in given and not present.intersection(wanted):  # as the program does
+        wanted = keys.get("stand_ins", wanted)
+    if present.issuperset(wanted):
         return attack
-    choices = wanted if isinstance(wanted[0], list) else [wanted]  # of several lists the first that is there is taken
-    if any(present.issuperset(choice) for choice in choices):
-        return attack
-    return {**given, "surrogates": [name for name in choices[-1] if name in present] or [fallback]}
+    return {**given, "surrogates": [name for name in wanted if name in present] or [fallback]}
 
 
 def settings(config, present):

@@ -35,8 +35,8 @@ std::vector<std::size_t> album_rows(const Experiment& experiment);
 // runs/<name>/<short hash of what was resolved>, below the working folder.
 fs::path default_run_folder(const Experiment& experiment);
 
-// Runs it and writes config.resolved.json, run.json (facts about the data and the program; date, commit, machine), trials.csv,
-// others.csv, budget.csv, rejected.csv and table.csv to `folder`.
+// Runs it and writes config.resolved.json, run.json (facts about the data and the program; date, commit, machine),
+// trials.csv, others.csv, budget.csv, rejected.csv and table.csv to `folder`.
 // Refuses a folder that holds another config's run: Error(usage).
 void run_experiment(const Experiment& experiment, const fs::path& folder, ArtifactStore& store);
 

@@ -74,8 +74,8 @@ struct Choice {
   std::size_t photos_each(bool attacked) const { return photos ? photos : attacked ? 1 : 10; }
 };
 
-Shown of_data_set(const Dataset& dataset, const std::vector<std::shared_ptr<const Attack>>& attacks, const Choice& choice,
-                  Seed seed, const RunOptions& options, ArtifactStore& store) {
+Shown of_data_set(const Dataset& dataset, const std::vector<std::shared_ptr<const Attack>>& attacks,
+                  const Choice& choice, Seed seed, const RunOptions& options, ArtifactStore& store) {
   const bool attacked = !attacks.empty();
   const auto people = choice.among(dataset.people(), attacked);
   Shown shown{first_photos(dataset, people, choice.photos_each(attacked), attacked), {}, {}, dataset.side};
@@ -122,18 +122,21 @@ Action show_command(CLI::App& app) {
   std::vector<CLI::Option*> replaced;  // by a config
   const auto of_the_data_set = [&](CLI::Option* option) { replaced.push_back(option); };
   of_the_data_set(app.add_option("DATASET", o->dataset, "a data set of prepare, or a folder of photos"));
-  of_the_data_set(app.add_option("--attack", o->attacks, "presets: strips original | perturbed | difference × 8 around grey, "
-                                                         "of each person's first train photos")->delimiter(','));
-  of_the_data_set(app.add_option("--surrogates", o->surrogates, "extractors to optimise against, in the place of the presets'")
-                      ->delimiter(','));
+  of_the_data_set(app.add_option("--attack", o->attacks,
+                                 "presets: strips original | perturbed | difference × 8 around grey, of each person's "
+                                 "first train photos")->delimiter(','));
+  of_the_data_set(app.add_option("--surrogates", o->surrogates,
+                                 "extractors to optimise against, in the place of the presets'")->delimiter(','));
   of_the_data_set(app.add_option("--seed", o->seed, "of the attacks' random numbers")->capture_default_str());
-  auto* config = app.add_option("-c,--config", o->config, "an experiment's, in the place of DATASET: strips of the pictures "
-                                                          "that eval measures, from the store where it has run");
+  auto* config = app.add_option("-c,--config", o->config,
+                                "an experiment's, in the place of DATASET: strips of the pictures that eval measures, "
+                                "from the store where it has run");
   app.add_option("--set", o->overrides, "KEY=VALUE over the config's, as eval's")
       ->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->needs(config);
   app.add_option("--people", o->choice.people, "all, or names or patterns (ann-*), separated by commas "
                                                "(default: all; with attacks the first four)")->delimiter(',');
-  app.add_option("--photos", o->choice.photos, "photos a person (default: 10; with attacks 1)")->check(CLI::PositiveNumber);
+  app.add_option("--photos", o->choice.photos, "photos a person (default: 10; with attacks 1)")
+      ->check(CLI::PositiveNumber);
   app.add_option("--side", o->side, "of a picture in the sheet, pixels (default: 96; with attacks the canvas's)")
       ->check(CLI::Range(16, 1024));
   app.add_option("-o,--output", o->output, "the sheet, .png or .jpg")->required();
@@ -148,7 +151,8 @@ Action show_command(CLI::App& app) {
     auto artifacts = store->open();
     Shown shown;
     if (!o->config.empty()) {
-      shown = of_experiment(read_experiment(o->config, o->overrides, device->trust_model, artifacts), o->choice, artifacts);
+      const Experiment e = read_experiment(o->config, o->overrides, device->trust_model, artifacts);
+      shown = of_experiment(e, o->choice, artifacts);
     } else {
       const auto options = device->resolve();
       std::vector<std::shared_ptr<const Attack>> attacks;
@@ -161,7 +165,8 @@ Action show_command(CLI::App& app) {
     write_file(o->output, encode_image(sheet, o->output));
     std::set<std::string> people;
     for (const auto& photo : shown.photos) people.insert(photo.person);
-    log_info(concat(shown.photos.size(), " photos of ", people.size(), " people, ", sheet.width, "×", sheet.height, " pixels, in ", o->output));
+    log_info(concat(shown.photos.size(), " photos of ", people.size(), " people, ", sheet.width, "×", sheet.height,
+                    " pixels, in ", o->output));
     return Exit::ok;
   };
 }

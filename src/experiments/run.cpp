@@ -97,7 +97,8 @@ Json facts(const Experiment& e) {
     for (const auto& surrogate : attack->settings().surrogates) surrogates += (surrogates.empty() ? "" : ", ") + surrogate->card().name;
     if (!surrogates.empty()) notes.push_back(concat("attack ", attack->settings().name, " optimises against ", surrogates));
   }
-  return {{"notes", notes}, {"date", utc_time()}, {"commit", commit()}, {"machine", machine(e.options.device.is_cuda())}};
+  const auto where = machine(e.options.device.is_cuda());
+  return {{"notes", notes}, {"date", utc_time()}, {"commit", commit()}, {"machine", where}};
 }
 
 // The data set's place on this machine is no part of what was run: its manifest's hash is.

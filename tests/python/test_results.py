@@ -1,4 +1,5 @@
-"""The pages' tables: made from a run's files, of one run each, and the pages that ship agree with the files that ship."""
+"""The pages' tables: made from a run's files, of one run each; the pages that ship agree with their files."""
+
 import json
 import sys
 import tempfile
@@ -37,7 +38,12 @@ class Results(unittest.TestCase):
         self.write_config({})
 
     def write_run(self, changes):
-        run = {"date": "2026-11-25T10:14:00Z", "commit": "abcdef123456", "machine": "CPU of ours, 2 threads", "notes": []}
+        run = {
+            "date": "2026-11-25T10:14:00Z",
+            "commit": "abcdef123456",
+            "machine": "CPU of ours, 2 threads",
+            "notes": [],
+        }
         (self.run_folder / "run.json").write_text(json.dumps({**run, **changes}))
 
     def write_config(self, changes):
@@ -55,36 +61,55 @@ class Results(unittest.TestCase):
         self.assertEqual(self.call("check")[0], 1)
         self.assertEqual(self.call("write")[0], 0)
         text = self.page.read_text()
-        self.assertIn("| extractor | released | none              | pgd                 |\n| --------- | -------- | ---", text)
+        self.assertIn(
+            "| extractor | released | none              | pgd                 |\n| --------- | -------- | ---", text
+        )
         self.assertIn("| old       | 2015     | 0.06 [0.01, 0.20] | 1.00 [0.51, 1.00]\\* |\n", text)
         self.assertIn("| new       | 2021     | 0.00 [0.00, 0.49] | 0.50 [0.25, 0.75]   |\n", text)
         words = " ".join(text.split())
-        for fact in ("2026-11-25, commit abcdef123456, CPU of ours, 2 threads, bf16", "8 people protected, 48 probes", "(results/first)"):
+        for fact in (
+            "2026-11-25, commit abcdef123456, CPU of ours, 2 threads, bf16",
+            "8 people protected, 48 probes",
+            "(results/first)",
+        ):
             self.assertIn(fact, words)
-        self.assertTrue(text.startswith(f"before\n\n{MARKER}") and text.endswith("<!-- end -->\nafter\n") and "old text" not in text)
+        self.assertTrue(
+            text.startswith(f"before\n\n{MARKER}") and text.endswith("<!-- end -->\nafter\n") and "old text" not in text
+        )
         self.assertEqual(self.call("check"), (0, ""))
         self.page.write_text(text.replace("0.50", "0.60"))
         self.assertEqual(self.call("check"), (1, "results: docs/page.md: differs\n"))
 
     def test_other_columns_can_stand_across(self):
         self.call("add", self.run_folder, "first")
-        self.page.write_text("<!-- results first rows=extractor,attack across=classifier extractor=new -->\n<!-- end -->\n")
+        self.page.write_text(
+            "<!-- results first rows=extractor,attack across=classifier extractor=new -->\n<!-- end -->\n"
+        )
         self.call("write")
         self.assertIn("| new       | pgd    | 0.50 [0.25, 0.75] | 0.25 [0.10, 0.75] |\n", self.page.read_text())
 
     def test_no_folder_of_this_machine_is_copied(self):
-        self.write_config({"dataset": f"{self.root}/data/rendered", "attacks": [{"identity": {"folder": "/home/ann b/cloaks"}}]})
-        self.write_run({"notes": ["read /srv/ann/mine.json, L∞ ≤ 34/255", "scripts/export/lpips.py, https://a.org/b/c"]})
+        self.write_config(
+            {"dataset": f"{self.root}/data/rendered", "attacks": [{"identity": {"folder": "/home/ann b/cloaks"}}]}
+        )
+        self.write_run(
+            {"notes": ["read /srv/ann/mine.json, L∞ ≤ 34/255", "scripts/export/lpips.py, https://a.org/b/c"]}
+        )
         self.call("add", self.run_folder, "first")
         config = json.loads((self.root / "docs/results/first/config.resolved.json").read_text())
         run = json.loads((self.root / "docs/results/first/run.json").read_text())
         self.assertEqual(config["dataset"], "data/rendered")
         self.assertEqual(config["attacks"][0]["identity"]["folder"], "elsewhere/cloaks")
-        self.assertEqual(run["notes"], ["read elsewhere/mine.json, L∞ ≤ 34/255", "scripts/export/lpips.py, https://a.org/b/c"])
+        self.assertEqual(
+            run["notes"], ["read elsewhere/mine.json, L∞ ≤ 34/255", "scripts/export/lpips.py, https://a.org/b/c"]
+        )
         self.assertEqual((self.root / "docs/results/first/table.csv").read_text(), TABLE)
 
     def test_a_run_that_nobody_can_make_again_is_not_added(self):
-        for changes, why in (({"commit": "abcdef123456-dirty"}, "nobody can build again"), ({"commit": "unknown"}, "nobody can build again")):
+        for changes, why in (
+            ({"commit": "abcdef123456-dirty"}, "nobody can build again"),
+            ({"commit": "unknown"}, "nobody can build again"),
+        ):
             self.write_run(changes)
             code, said = self.call("add", self.run_folder, "first")
             self.assertEqual(code, 1)

@@ -1,4 +1,5 @@
 """What the shell scripts print, with package managers, builds and runs played by a line of shell."""
+
 import shutil
 import subprocess
 import tempfile
@@ -12,6 +13,7 @@ FACEPOISON = """#!/bin/bash
 echo "facepoison $*" >>calls
 case $1 in
   list) echo '{"rows": []}' ;;
+  --quiet) [[ $2 != table ]] || echo "differences" ;;
   eval) mkdir -p runs/quickstart/latest; echo "the table" ;;
 esac
 """
@@ -33,7 +35,9 @@ class Quiet(unittest.TestCase):
     def test_what_goes_well_is_in_the_log_only(self):
         done = self.quietly("bash -c 'seq 100; echo to stderr >&2; printf end'")
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "went on\n", ""))
-        self.assertEqual(self.folder.joinpath("log").read_text(), "".join(f"{i}\n" for i in range(1, 101)) + "to stderr\nend\n")
+        self.assertEqual(
+            self.folder.joinpath("log").read_text(), "".join(f"{i}\n" for i in range(1, 101)) + "to stderr\nend\n"
+        )
 
     def test_what_fails_shows_the_end_of_the_log_and_keeps_its_exit_code(self):
         done = self.quietly("bash -c 'seq 100; exit 7'")
@@ -52,10 +56,10 @@ class Quickstart(unittest.TestCase):
             self.write(f"scripts/{name}", "#!/bin/bash\n")
         self.write("scripts/fetch_models.py", "print('mtcnn: ok')\n")
         self.write("scripts/without_missing.py", "print('seed=7')\n")
-        self.write("scripts/sentences.py", "import sys\nprint('sentences of', sys.argv[1])\n")
+        self.write("scripts/sentences.py", "import sys\nprint('sentences of', sys.argv[1], sys.stdin.read())\n")
         self.write("build/release/facepoison", FACEPOISON)
         (self.root / ".venv/bin").mkdir(parents=True)
-        self.write(".venv/bin/python", "#!/bin/bash\nexec python3 \"$@\"\n")
+        self.write(".venv/bin/python", '#!/bin/bash\nexec python3 "$@"\n')
 
     def write(self, name, text):
         path = self.root / name
@@ -72,7 +76,7 @@ class Quickstart(unittest.TestCase):
     def test_the_table_is_all_of_stdout_and_sentences_and_pictures_follow(self):
         done = self.quickstart()
         self.assertEqual((done.returncode, done.stdout), (0, "the table\n"), done.stderr)
-        self.assertIn("sentences of runs/quickstart/latest\n", done.stderr)
+        self.assertIn("sentences of runs/quickstart/latest differences\n", done.stderr)
         self.assertIn("runs/quickstart/latest/sheet.png\n", done.stderr)
         self.assertNotIn("mtcnn", done.stderr)
         self.assertEqual(self.root.joinpath("build/models.log").read_text(), "mtcnn: ok\n")
@@ -80,8 +84,13 @@ class Quickstart(unittest.TestCase):
     def test_the_sheet_is_of_what_was_run(self):
         (self.root / "my photos").mkdir()
         self.quickstart("'my photos' --set protected=3 --format csv --store=s --strict")
-        evaluated, shown = self.calls()[-2:]
-        for words in ("--set seed=7", f"--set dataset={self.root.resolve()}/my photos", "--set protected=3", "--store=s"):
+        _, evaluated, _, shown = self.calls()
+        for words in (
+            "--set seed=7",
+            f"--set dataset={self.root.resolve()}/my photos",
+            "--set protected=3",
+            "--store=s",
+        ):
             self.assertIn(words, evaluated)
             self.assertIn(words, shown)
         self.assertTrue(shown.startswith("facepoison --quiet show "), shown)
@@ -96,7 +105,9 @@ class Quickstart(unittest.TestCase):
             self.assertNotIn("sentences", done.stderr)
 
     def test_recognisers_that_could_not_be_fetched_are_named(self):
-        self.write("scripts/fetch_models.py", "print('dlib:')\nprint('missing: dlib (no network)')\nraise SystemExit(1)\n")
+        self.write(
+            "scripts/fetch_models.py", "print('dlib:')\nprint('missing: dlib (no network)')\nraise SystemExit(1)\n"
+        )
         done = self.quickstart()
         self.assertEqual(done.returncode, 0)
         self.assertIn("missing: dlib (no network)\nquickstart: going on", done.stderr)

@@ -35,9 +35,9 @@ class WithoutMissing(unittest.TestCase):
 
     def test_with_no_surrogate_left_the_first_recogniser_stands_in(self):
         changes, _ = self.changes({"mobilefacenet", "hse-faceres"})
-        self.assertEqual(changes["attacks"][3], {"preset": "lowkey", "surrogates": ["mobilefacenet"]})
+        self.assertEqual(changes["attacks"][3], {"preset": "lowkey-dssim", "surrogates": ["mobilefacenet"]})
         changes, _ = self.changes({"mobilefacenet", "small-surrogate"})
-        self.assertEqual(changes["attacks"][3], {"preset": "lowkey", "surrogates": ["small-surrogate"]})
+        self.assertEqual(changes["attacks"][3], {"preset": "lowkey-dssim", "surrogates": ["small-surrogate"]})
 
     def test_an_object_keeps_its_other_keys_and_its_own_surrogates(self):
         mine = {"preset": "pgd", "name": "pgd-16", "steps": 9}
@@ -47,11 +47,13 @@ class WithoutMissing(unittest.TestCase):
         self.assertEqual(without_missing.with_surrogates(own, {"mobilefacenet"}, "x"), own)
         self.assertEqual(without_missing.with_surrogates(own, {"dlib"}, "x"), {**mine, "surrogates": ["x"]})
 
-    def test_of_several_lists_of_surrogates_one_that_is_there_is_enough(self):
-        either = {"preset": "pgd", "surrogates": [["large", "larger"], ["dlib", "faceplugin"]]}
-        for present in ({"large", "larger"}, {"dlib", "faceplugin"}):
-            self.assertEqual(without_missing.with_surrogates(either, present, "x"), either)
-        self.assertEqual(without_missing.with_surrogates(either, {"large", "dlib"}, "x"), {"preset": "pgd", "surrogates": ["dlib"]})
+    def test_stand_ins_are_taken_where_none_of_a_presets_own_is_there(self):
+        own = {"lowkey-ir152-cosface", "lowkey-resnet152-cosface"}  # of lowkey, on which lowkey-dssim builds
+        for present in (own, ALL):
+            self.assertEqual(without_missing.with_surrogates("lowkey-dssim", present, "x"), "lowkey-dssim")
+        for present, left in ((ALL - {"dlib"}, "faceplugin"), ({"lowkey-ir152-cosface", "dlib"}, "lowkey-ir152-cosface"), (set(), "x")):
+            changed = without_missing.with_surrogates("lowkey-dssim", present, "x")
+            self.assertEqual(changed, {"preset": "lowkey-dssim", "surrogates": [left]})
 
     def test_with_nothing_fetched_the_small_ones_stand_in(self):
         changes, said = self.changes({"small-arcface", "small-surrogate", "another"})
