@@ -52,6 +52,8 @@ bool is_exact_duplicate(const Photo& a, const Photo& b);
 inline const std::string exact_duplicate_of = "duplicate of ", near_duplicate_of = "near duplicate of ",
                          of_a_tool = "left by a tool beside its original";
 
+std::string tools_note(std::size_t files);  // how many were left out for that reason
+
 // Sentences on what was left out as a duplicate or as a tool's file, and on duplicates that were kept; none where there
 // is nothing to say.
 std::vector<std::string> duplicate_notes(const Dataset& dataset);

@@ -32,7 +32,7 @@ Action embed_command(CLI::App& app) {
       std::vector<PhotoFile> kept;
       Table rejected{{"id", "person", "reason"}, {}, {}};
       const auto folder = scan_photos(o->path);
-      if (!folder.of_tools.empty()) log_warning(concat("left out: ", folder.of_tools.size(), " files that tools left beside their originals"));
+      if (!folder.of_tools.empty()) log_warning(tools_note(folder.of_tools.size()));
       matrix = embed_crops(folder, o->ignore_exif ? Exif::ignore : Exif::rotate, *extractor, options, kept, rejected);
       if (kept.empty()) throw Error(Exit::input, concat(o->path, ": no photo could be embedded", rejected.rows.empty() ? "; expected <person>/<photo>.jpg" : "; the first: " + text(rejected.rows[0][2])));
       for (const auto& photo : kept) names.add({photo.id, photo.person, ""});

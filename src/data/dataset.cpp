@@ -92,7 +92,7 @@ void check_digest(const Photo& photo) {
 // verified.txt: the manifest's hash, then a line for each photo, in order. Whoever writes it last, writes what is so.
 void check_digests(const Dataset& dataset) {
   const fs::path record = dataset.folder / "verified.txt";
-  std::istringstream lines(fs::exists(record) ? read_file(record) : "");
+  std::istringstream lines(fs::is_regular_file(record) ? read_file(record) : "");
   std::string line, now = dataset.manifest_sha256 + "\n";
   bool known = std::getline(lines, line) && line == dataset.manifest_sha256, all_known = known;
   for (const auto& photo : dataset.photos) {
@@ -144,6 +144,8 @@ bool is_exact_duplicate(const Photo& a, const Photo& b) {
   return a.source_sha256 == b.source_sha256 && a.source_landmarks == b.source_landmarks;
 }
 
+std::string tools_note(std::size_t files) { return concat("files that tools left beside their originals, left out: ", files); }
+
 std::vector<std::string> duplicate_notes(const Dataset& dataset) {
   std::map<std::string, const Photo*> by_id;
   for (const auto& photo : dataset.photos) by_id[photo.id] = &photo;
@@ -170,7 +172,7 @@ std::vector<std::string> duplicate_notes(const Dataset& dataset) {
   if (const auto list = tallied(exact, near); !list.empty()) notes.push_back("duplicates dropped: " + list);
   if (const auto list = tallied(kept_exact, kept_near); !list.empty())
     notes.push_back(concat("duplicates kept: ", list, "; ", twins_in_gallery(dataset), " of ", tests, " test photos have a twin in the gallery"));
-  if (of_tools > 0) notes.push_back(concat("left out: ", of_tools, " files that tools left beside their originals"));
+  if (of_tools > 0) notes.push_back(tools_note(of_tools));
   return notes;
 }
 
