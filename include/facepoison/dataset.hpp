@@ -38,10 +38,10 @@ struct Dataset {
 };
 
 // `path` may be the folder or its manifest.jsonl. Refuses ids out of order or twice, paths that leave the folder,
-// missing pictures, with the line, and canvases that are not what the manifest's hash says, with the photo: Error(input).
-// A digest is taken once: verified.txt, beside the manifest, has what each canvas's file looked like then (size, times of
-// change, inode), and a canvas is read again only where that differs. In a folder that cannot be written all are read
-// each time.
+// missing pictures, with the line, and canvases that are not what the manifest's hash says, with the photo:
+// Error(input). A digest is taken once: verified.txt, beside the manifest, has what each canvas's file looked like then
+// (size, times of change, inode), and a canvas is read again only where that differs. In a folder that cannot be
+// written all are read each time.
 Dataset read_dataset(const fs::path& path);
 bool is_dataset(const fs::path& path);
 

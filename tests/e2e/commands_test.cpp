@@ -71,8 +71,10 @@ TEST_F(E2eCommands, PrepareDropsDuplicatesUnlessTheyAreToBeKept) {
 
 // A canvas is replaced after its embedding was cached: nobody may answer for the picture that is no longer there.
 TEST_F(E2eCommands, EveryCommandNoticesAnEditedCanvas) {
-  write_file(folder_ / "x.json", R"({"dataset": "dataset", "protected": 2, "extractors": ["./tiny.json"], "attacks": ["none"]})");
-  const std::vector<std::string> commands = {"embed dataset -e ./tiny.json -o a.npy", "identify dataset dataset -e ./tiny.json", "eval -c x.json --run-dir run",
+  const Json config = {{"dataset", "dataset"}, {"extractors", {"./tiny.json"}}, {"attacks", {"none"}}};
+  write_file(folder_ / "x.json", config.dump());
+  const std::vector<std::string> commands = {"embed dataset -e ./tiny.json -o a.npy",
+                                             "identify dataset dataset -e ./tiny.json", "eval -c x.json --run-dir run",
                                              "perturb dataset --attack noise -o noisy", "show dataset -o sheet.png"};
   for (const auto& command : commands) ASSERT_EQ(run(command).code, 0) << command;
   fs::copy_file(folder_ / "dataset/canvas/p01/v1.png.png", folder_ / "other.png");
@@ -80,7 +82,8 @@ TEST_F(E2eCommands, EveryCommandNoticesAnEditedCanvas) {
   for (const auto& command : commands) {
     const auto outcome = run(command);
     EXPECT_EQ(outcome.code, 3) << command;
-    EXPECT_TRUE(contains(outcome.err, "photo p00/v2.png") && contains(outcome.err, "changed since the data set was made")) << command << ": " << outcome.err;
+    for (const auto* part : {"photo p00/v2.png", "changed since the data set was made"})
+      EXPECT_TRUE(contains(outcome.err, part)) << command << ": " << outcome.err;
   }
 }
 
@@ -255,17 +258,19 @@ TEST_F(E2eCommands, PerturbCountsWhatBecameOfThePhotos) {
 
 TEST_F(E2eCommands, CropsTurnByExifUnlessAskedNotTo) {
   const Image upright = draw_photo(1, 1, 48);
-  write_file(folder_ / "up/ann/0.jpg", encode_jpeg(upright, 95)), write_file(folder_ / "lying/ann/0.jpg", with_exif_turn(encode_jpeg(lying(upright), 95)));
+  write_file(folder_ / "up/ann/0.jpg", encode_jpeg(upright, 95));
+  write_file(folder_ / "lying/ann/0.jpg", with_exif_turn(encode_jpeg(lying(upright), 95)));
   for (const std::string name : {"up", "lying"}) ASSERT_EQ(run(concat("embed ", name, " -e ./tiny.json -o ", name, ".npy")).code, 0);
   ASSERT_EQ(run("embed lying --ignore-exif -e ./tiny.json -o old.npy").code, 0);
   const std::string check = "check ./tiny.json --image lying/ann/0.jpg --crop --format json --reference ";
   EXPECT_EQ(run_binary(check + "lying.npy", folder_.path).code, 0);
   EXPECT_EQ(run_binary(check + "old.npy --ignore-exif", folder_.path).code, 0);
   EXPECT_EQ(run_binary(check + "old.npy", folder_.path).code, 4);
-  const auto up = read_npy(folder_ / "up.npy"), turned = read_npy(folder_ / "lying.npy"), old = read_npy(folder_ / "old.npy");
+  const auto up = read_npy(folder_ / "up.npy"), turned = read_npy(folder_ / "lying.npy");
+  const auto old = read_npy(folder_ / "old.npy");
   EXPECT_GT(at::cosine_similarity(up, turned, 1).item<float>(), 0.999);
   EXPECT_FALSE(at::allclose(up, old, 1e-2, 1e-2));
-  EXPECT_EQ(run("embed dataset --ignore-exif -e ./tiny.json -o x.npy").code, 2) << "a data set's photos were turned when it was made";
+  EXPECT_EQ(run("embed dataset --ignore-exif -e ./tiny.json -o x.npy").code, 2) << "its photos were turned long ago";
 }
 
 }  // namespace

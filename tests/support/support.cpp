@@ -44,9 +44,11 @@ void draw_people(const fs::path& folder, int people, int photos, int side) {
 Image lying(const Image& image) {
   Image out{image.height, image.width, std::vector<std::uint8_t>(image.rgb.size())};
   for (int y = 0; y < image.height; ++y)
-    for (int x = 0; x < image.width; ++x)
-      for (int c = 0; c < 3; ++c)
-        out.rgb[static_cast<std::size_t>(((image.width - 1 - x) * out.width + y) * 3 + c)] = image.rgb[static_cast<std::size_t>((y * image.width + x) * 3 + c)];
+    for (int x = 0; x < image.width; ++x) {
+      const auto from = static_cast<std::size_t>(y * image.width + x);
+      const auto to = static_cast<std::size_t>((image.width - 1 - x) * out.width + y);
+      for (std::size_t c = 0; c < 3; ++c) out.rgb[to * 3 + c] = image.rgb[from * 3 + c];
+    }
   return out;
 }
 

@@ -163,7 +163,9 @@ TEST_F(PrepareTest, TakesTwoFacesInOnePictureForTwo) {
   face_at("A/1.png", 0, 1), face_at("A/3.png", 0, 1), face_at("B/1.png", 200, 1), face_at("B/2.png", 203, 0.5);
   put("landmarks.csv", csv);
   EXPECT_EQ(ids(run()), (std::vector<std::string>{"A/1.png", "B/1.png"}));
-  EXPECT_EQ(rejected(), (std::map<std::string, std::string>{{"A/3.png", "duplicate of A/1.png"}, {"B/2.png", "near duplicate of B/1.png"}}));
+  const std::map<std::string, std::string> expected = {{"A/3.png", "duplicate of A/1.png"},
+                                                       {"B/2.png", "near duplicate of B/1.png"}};
+  EXPECT_EQ(rejected(), expected);
 }
 
 TEST_F(PrepareTest, KeepsTheLowestIdOfManyCopiesAndNoPictureOfItsOwnIsLost) {
@@ -297,7 +299,8 @@ TEST_F(PrepareTest, SplitsByTheRuleAskedFor) {
 }
 
 TEST(PrepareOptions, ReadTheirOwnRecord) {
-  const Json json = {{"detect", false}, {"canvas", 64}, {"split_rule", "facecure"}, {"split", 0.5}, {"seed", 9}, {"drop_duplicates", false}, {"people", {"ann", "b*"}}};
+  const Json json = {{"detect", false}, {"canvas", 64}, {"split_rule", "facecure"}, {"split", 0.5}, {"seed", 9},
+                     {"drop_duplicates", false}, {"people", {"ann", "b*"}}};
   Spec spec(json, "x.json"), defaults(Json::object(), "x.json"), wrong({{"split", 1.5}}, "x.json"), small({{"canvas", 15}}, "x.json");
   EXPECT_EQ(PrepareOptions::from(spec).record(), json);
   EXPECT_NO_THROW(spec.finish());
