@@ -38,10 +38,10 @@ struct Dataset {
 };
 
 // `path` may be the folder or its manifest.jsonl. Refuses ids out of order or twice, paths that leave the folder,
-// missing pictures, with the line, and canvases that are not what the manifest's hash says, with the photo: Error(input).
-// A digest is taken once: verified.txt, beside the manifest, has what each canvas's file looked like then (size, times of
-// change, inode), and a canvas is read again only where that differs. In a folder that cannot be written all are read
-// each time.
+// missing pictures, with the line, and canvases that are not what the manifest's hash says, with the photo:
+// Error(input). A digest is taken once: verified.txt, beside the manifest, has what each canvas's file looked like then
+// (size, times of change, inode), and a canvas is read again only where that differs. In a folder that cannot be
+// written all are read each time.
 Dataset read_dataset(const fs::path& path);
 bool is_dataset(const fs::path& path);
 
@@ -51,6 +51,8 @@ bool is_exact_duplicate(const Photo& a, const Photo& b);
 // Reasons in rejected.csv, followed by the id of the photo that stayed, or alone.
 inline const std::string exact_duplicate_of = "duplicate of ", near_duplicate_of = "near duplicate of ",
                          of_a_tool = "left by a tool beside its original";
+
+std::string tools_note(std::size_t files);  // how many were left out for that reason
 
 // Sentences on what was left out as a duplicate or as a tool's file, and on duplicates that were kept; none where there
 // is nothing to say.

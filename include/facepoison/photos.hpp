@@ -30,9 +30,10 @@ struct PhotoFolder {
   std::optional<Box> box_of(const PhotoFile& photo, const std::string& sha256) const;
 };
 
-// What tools append to the stem of a photo that they perturbed: Fawkes in its versions, LowKey, and the small clean copy
-// that LowKey's script leaves.
-inline const std::vector<std::string> tool_suffixes = {"_low_cloaked", "_mid_cloaked", "_high_cloaked", "_cloaked", "_attacked", "_small"};
+// What tools append to the stem of a photo that they perturbed: Fawkes in its versions, LowKey, and the small clean
+// copy that LowKey's script leaves.
+inline const std::vector<std::string> tool_suffixes = {"_low_cloaked", "_mid_cloaked", "_high_cloaked",
+                                                       "_cloaked",     "_attacked",    "_small"};
 
 // The stems of the photos that a file of this stem may have been made from, each with its suffix; empty for most.
 std::vector<std::pair<std::string, std::string>> made_from(const std::string& stem);

@@ -9,10 +9,10 @@ namespace facepoison {
 // Rows in the photos' order: N×D float32 on the CPU. Throws Error(model) that names the photo of a non-finite embedding.
 torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extractor, const RunOptions& options, ArtifactStore& store);
 
-// A plain folder of crops of any sizes: plain resize, nothing cached. A crop that cannot be decoded is a row (id, person,
-// reason) of `rejected` and is missing from `kept`, whose order the rows have.
-torch::Tensor embed_crops(const PhotoFolder& folder, Exif exif, const FeatureExtractor& extractor, const RunOptions& options,
-                          std::vector<PhotoFile>& kept, Table& rejected);
+// A plain folder of crops of any sizes: plain resize, nothing cached. A crop that cannot be decoded is a row (id,
+// person, reason) of `rejected` and is missing from `kept`, whose order the rows have.
+torch::Tensor embed_crops(const PhotoFolder& folder, Exif exif, const FeatureExtractor& extractor,
+                          const RunOptions& options, std::vector<PhotoFile>& kept, Table& rejected);
 
 // What a perturbed photo's file holds, compared with the clean canvas's.
 struct Audit {

@@ -87,7 +87,8 @@ Action check_command(CLI::App& app) {
   app.add_option("--reference", o->reference, "that embedding, .npy")->needs(image);
   image->needs(app.get_option("--reference"));
   app.add_flag("--crop", o->crop, "the picture is a crop: resize it plainly, look for no face")->needs(image);
-  app.add_flag("--ignore-exif", o->ignore_exif, "leave the picture as its pixels lie (default: turned as EXIF says)")->needs(image);
+  app.add_flag("--ignore-exif", o->ignore_exif, "leave the picture as its pixels lie (default: turned as EXIF says)")
+      ->needs(image);
   const auto device = std::make_shared<DeviceOptions>(app);
   const auto output = std::make_shared<OutputOptions>(app, "markdown");
   return [o, device, output] {

@@ -13,7 +13,8 @@ Action embed_command(CLI::App& app) {
   app.add_option("PATH", o->path, "a data set, or a plain folder of crops (person = subfolder)")->required();
   app.add_option("-e,--extractor", o->extractor, "an extractor's name or the path of its card")->required();
   app.add_option("-o,--output", o->output, "X.npy; the rows' ids go to X.csv beside it")->required();
-  app.add_flag("--ignore-exif", o->ignore_exif, "leave a folder's crops as their pixels lie (default: turned as EXIF says)");
+  app.add_flag("--ignore-exif", o->ignore_exif, 
+               "leave a folder's crops as their pixels lie (default: turned as EXIF says)");
   const auto device = std::make_shared<DeviceOptions>(app);
   const auto store = std::make_shared<StoreOption>(app);
   return [o, device, store] {
@@ -23,7 +24,8 @@ Action embed_command(CLI::App& app) {
     Table names{{"id", "person", "split"}, {}, {}};
     torch::Tensor matrix;
     if (is_dataset(o->path)) {
-      if (o->ignore_exif) throw Error(Exit::usage, concat("--ignore-exif: ", o->path, " is a data set, whose photos were turned when it was made"));
+      if (o->ignore_exif)
+        throw Error(Exit::usage, concat("--ignore-exif: ", o->path, " is a data set, whose photos were turned then"));
       const Dataset dataset = read_dataset(o->path);
       auto artifacts = store->open();
       matrix = embed(dataset.photos, *extractor, options, artifacts);
@@ -32,7 +34,7 @@ Action embed_command(CLI::App& app) {
       std::vector<PhotoFile> kept;
       Table rejected{{"id", "person", "reason"}, {}, {}};
       const auto folder = scan_photos(o->path);
-      if (!folder.of_tools.empty()) log_warning(concat("left out: ", folder.of_tools.size(), " files that tools left beside their originals"));
+      if (!folder.of_tools.empty()) log_warning(tools_note(folder.of_tools.size()));
       matrix = embed_crops(folder, o->ignore_exif ? Exif::ignore : Exif::rotate, *extractor, options, kept, rejected);
       if (kept.empty()) throw Error(Exit::input, concat(o->path, ": no photo could be embedded", rejected.rows.empty() ? "; expected <person>/<photo>.jpg" : "; the first: " + text(rejected.rows[0][2])));
       for (const auto& photo : kept) names.add({photo.id, photo.person, ""});

@@ -86,13 +86,14 @@ std::string appearance(const fs::path& path) {
 
 void check_digest(const Photo& photo) {
   if (sha256_of_file(photo.path) == photo.sha256) return;
-  throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(), "): changed since the data set was made; make it again"));
+  throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(),
+                                  "): changed since the data set was made; make it again"));
 }
 
 // verified.txt: the manifest's hash, then a line for each photo, in order. Whoever writes it last, writes what is so.
 void check_digests(const Dataset& dataset) {
   const fs::path record = dataset.folder / "verified.txt";
-  std::istringstream lines(fs::exists(record) ? read_file(record) : "");
+  std::istringstream lines(fs::is_regular_file(record) ? read_file(record) : "");
   std::string line, now = dataset.manifest_sha256 + "\n";
   bool known = std::getline(lines, line) && line == dataset.manifest_sha256, all_known = known;
   for (const auto& photo : dataset.photos) {
@@ -134,14 +135,18 @@ std::size_t twins_in_gallery(const Dataset& dataset) {
   const auto original = [](const Photo& photo) { return photo.duplicate_of.empty() ? photo.id : photo.duplicate_of; };
   for (const auto& photo : dataset.photos)
     if (photo.train()) of_train.insert(original(photo));
-  return static_cast<std::size_t>(std::count_if(dataset.photos.begin(), dataset.photos.end(),
-                                                [&](const Photo& photo) { return photo.test() && of_train.count(original(photo)); }));
+  const auto is_twin = [&](const Photo& photo) { return photo.test() && of_train.count(original(photo)); };
+  return static_cast<std::size_t>(std::count_if(dataset.photos.begin(), dataset.photos.end(), is_twin));
 }
 
 }  // namespace
 
 bool is_exact_duplicate(const Photo& a, const Photo& b) {
   return a.source_sha256 == b.source_sha256 && a.source_landmarks == b.source_landmarks;
+}
+
+std::string tools_note(std::size_t files) {
+  return concat("files that tools left beside their originals, left out: ", files);
 }
 
 std::vector<std::string> duplicate_notes(const Dataset& dataset) {
@@ -169,8 +174,9 @@ std::vector<std::string> duplicate_notes(const Dataset& dataset) {
   std::vector<std::string> notes;
   if (const auto list = tallied(exact, near); !list.empty()) notes.push_back("duplicates dropped: " + list);
   if (const auto list = tallied(kept_exact, kept_near); !list.empty())
-    notes.push_back(concat("duplicates kept: ", list, "; ", twins_in_gallery(dataset), " of ", tests, " test photos have a twin in the gallery"));
-  if (of_tools > 0) notes.push_back(concat("left out: ", of_tools, " files that tools left beside their originals"));
+    notes.push_back(concat("duplicates kept: ", list, "; ", twins_in_gallery(dataset), " of ", tests,
+                           " test photos have a twin in the gallery"));
+  if (of_tools > 0) notes.push_back(tools_note(of_tools));
   return notes;
 }
 

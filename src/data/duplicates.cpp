@@ -3,10 +3,10 @@
 // than the face's own spread), so that two people in one picture are none.
 //
 // Measured on 720 photos of 12 people (FaceScrub) and on the 2,000 rendered ones, faces found by the detector in each
-// copy: copies at JPEG quality 75, of half the size and 1.1 times as bright correlate by .9992, .9988 and .992 at least,
-// and their landmarks lie within .4 of an eye distance; different photos by .953 at most (of one person; 2.3 million
-// pairs). The aligned canvas itself would be the poorer measure: a copy's landmarks are found a little elsewhere, so that
-// copies correlate by .3 to 1 there, and different photos of one person by up to .99.
+// copy: copies at JPEG quality 75, of half the size and 1.1 times as bright correlate by .9992, .9988 and .992 at
+// least, and their landmarks lie within .4 of an eye distance; different photos by .953 at most (of one person; 2.3
+// million pairs). The aligned canvas itself would be the poorer measure: a copy's landmarks are found a little
+// elsewhere, so that copies correlate by .3 to 1 there, and different photos of one person by up to .99.
 // Not found: a photo cropped otherwise, turned or mirrored. Taken for one: a burst in which nobody moved.
 #include "data/duplicates.hpp"
 
@@ -56,8 +56,10 @@ bool at_one_place(const Photo& a, const Photo& b) {
 Thumbnail thumbnail_of(const Image& image) {
   const Image small = resize_image(image, side, side);
   Thumbnail grey(side * side);
-  for (std::size_t i = 0; i < grey.size(); ++i)
-    grey[i] = static_cast<std::uint8_t>((299 * small.rgb[3 * i] + 587 * small.rgb[3 * i + 1] + 114 * small.rgb[3 * i + 2] + 500) / 1000);
+  for (std::size_t i = 0; i < grey.size(); ++i) {
+    const auto* rgb = &small.rgb[3 * i];
+    grey[i] = static_cast<std::uint8_t>((299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2] + 500) / 1000);
+  }
   return grey;
 }
 
@@ -77,14 +79,16 @@ std::vector<std::size_t> find_originals(const std::vector<Photo>& photos, const 
     const auto some = rows.narrow(0, start, std::min(block, rows.size(0) - start));
     const auto before = static_cast<std::int64_t>(kept.size());
     // The last bit of a product hangs on the machine: what comes near the bound is looked at again, in double.
-    const auto near = some.matmul(torch::cat({kept_rows.narrow(0, 0, before), some}).t()).ge(least_correlation - 1e-4).nonzero();
+    const auto with = torch::cat({kept_rows.narrow(0, 0, before), some});
+    const auto near = some.matmul(with.t()).ge(least_correlation - 1e-4).nonzero();
     const auto pairs = near.accessor<std::int64_t, 2>();
     for (std::int64_t row = 0, pair = 0; row < some.size(0); ++row) {
       const auto self = static_cast<std::size_t>(start + row);
       auto candidates = kept_by_bytes[photos[self].source_sha256];
       for (; pair < near.size(0) && pairs[pair][0] == row; ++pair) {
         const auto place = pairs[pair][1];
-        candidates.push_back(place < before ? kept[static_cast<std::size_t>(place)] : static_cast<std::size_t>(start + place - before));
+        candidates.push_back(place < before ? kept[static_cast<std::size_t>(place)]
+                                            : static_cast<std::size_t>(start + place - before));
       }
       const auto found = std::find_if(candidates.begin(), candidates.end(), [&](std::size_t other) {
         return other < self && originals[other] == other && repeats(self, other);

@@ -31,7 +31,8 @@ Found without_tools_files(const std::vector<fs::path>& files) {
   Found found;
   for (const auto& file : files) {
     const auto originals = made_from(file.stem().string());
-    const bool of_tool = std::any_of(originals.begin(), originals.end(), [&](const auto& one) { return stems.count(one.first); });
+    const auto is_here = [&](const auto& original) { return stems.count(original.first); };
+    const bool of_tool = std::any_of(originals.begin(), originals.end(), is_here);
     (of_tool ? found.of_tools : found.photos).push_back(file);
   }
   return found;
@@ -102,7 +103,8 @@ void read_facescrub(PhotoFolder& folder, const fs::path& path) {
 std::vector<std::pair<std::string, std::string>> made_from(const std::string& stem) {
   std::vector<std::pair<std::string, std::string>> originals;
   for (const auto& suffix : tool_suffixes)
-    if (stem.ends_with(suffix) && stem.size() > suffix.size()) originals.emplace_back(stem.substr(0, stem.size() - suffix.size()), suffix);
+    if (stem.ends_with(suffix) && stem.size() > suffix.size())
+      originals.emplace_back(stem.substr(0, stem.size() - suffix.size()), suffix);
   return originals;
 }
 

@@ -52,8 +52,9 @@ Landmarks find_landmarks(const Context& context, const PhotoFile& photo, const I
 
 // One photo's row of a block: its canvas picture's place, or why it was refused.
 Json prepare_photo(const Context& context, const PhotoFile& photo, const std::string& source_sha256, const fs::path& canvas_path) {
-  Json row = {{"refused", nullptr}, {"sha256", nullptr}, {"size", nullptr}, {"landmarks", nullptr}, {"source_landmarks", nullptr},
-              {"thumbnail", nullptr}};
+  Json row;
+  for (const auto* key : {"refused", "sha256", "size", "landmarks", "source_landmarks", "thumbnail"})
+    row[key] = nullptr;
   try {
     const Image image = decode_image(read_file(photo.path), Exif::rotate);
     row["size"] = {image.width, image.height};
@@ -120,7 +121,8 @@ void fill_block(const Context& context, const Block& block, const fs::path& fold
   write_file(folder / "rows.json", rows.dump());
 }
 
-// A canvas of a data set is the same file as the store's, so that who edits one edits both: then the block is made again.
+// A canvas of a data set is the same file as the store's, so that who edits one edits both: then the block is made
+// again.
 fs::path prepared_block(const Context& context, const Block& block, ArtifactStore& store) {
   const Json key = key_of(context, block);
   const auto fill = [&](const fs::path& at) { fill_block(context, block, at); };
@@ -186,7 +188,8 @@ PhotoFolder only_chosen(PhotoFolder folder, const PrepareOptions& options) {
   std::set<std::string> people;
   for (const auto& photo : folder.photos) people.insert(photo.person);
   const auto chosen = match_people({people.begin(), people.end()}, options.people);
-  for (auto* list : {&folder.photos, &folder.of_tools}) std::erase_if(*list, [&](const PhotoFile& photo) { return !chosen.count(photo.person); });
+  for (auto* list : {&folder.photos, &folder.of_tools})
+    std::erase_if(*list, [&](const PhotoFile& photo) { return !chosen.count(photo.person); });
   folder.empty_people.clear();
   return folder;
 }

@@ -68,8 +68,8 @@ torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extra
   return rows.empty() ? torch::empty({0, extractor.card().dimension}) : torch::cat(rows);
 }
 
-torch::Tensor embed_crops(const PhotoFolder& folder, Exif exif, const FeatureExtractor& extractor, const RunOptions& options,
-                          std::vector<PhotoFile>& kept, Table& rejected) {
+torch::Tensor embed_crops(const PhotoFolder& folder, Exif exif, const FeatureExtractor& extractor,
+                          const RunOptions& options, std::vector<PhotoFile>& kept, Table& rejected) {
   const c10::InferenceMode inference;
   Progress progress(concat("embed, ", extractor.card().name), folder.photos.size());
   std::vector<torch::Tensor> rows, views;

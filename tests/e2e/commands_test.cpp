@@ -57,6 +57,36 @@ TEST_F(E2eCommands, EmbedWritesRowsInIdOrderForADataSetAndForCrops) {
   EXPECT_EQ(run("embed dataset -e ./tiny.json -o a.txt").code, 2);
 }
 
+TEST_F(E2eCommands, PrepareDropsDuplicatesUnlessTheyAreToBeKept) {
+  fs::copy_file(folder_ / "photos/p00/v1.png", folder_ / "photos/p01/v9.png");
+  const auto dropped = run("prepare photos -o again --no-detect --canvas 48 --drop-duplicates");
+  EXPECT_EQ(dropped.code, 0);
+  EXPECT_TRUE(contains(dropped.err, "duplicates dropped: 1 exact (0 within and 1 across people)")) << dropped.err;
+  EXPECT_EQ(read_dataset(folder_ / "again").photos.size(), 24u);
+  EXPECT_FALSE(fs::exists(folder_ / "again/canvas/p01/v9.png.png"));
+  ASSERT_EQ(run("prepare photos -o kept --no-detect --canvas 48 --keep-duplicates").code, 0);
+  EXPECT_EQ(read_dataset(folder_ / "kept").photos[12].duplicate_of, "p00/v1.png");
+  EXPECT_EQ(run("prepare photos -o x --no-detect --canvas 48 --keep-duplicates --drop-duplicates").code, 2);
+}
+
+// A canvas is replaced after its embedding was cached: nobody may answer for the picture that is no longer there.
+TEST_F(E2eCommands, EveryCommandNoticesAnEditedCanvas) {
+  const Json config = {{"dataset", "dataset"}, {"extractors", {"./tiny.json"}}, {"attacks", {"none"}}};
+  write_file(folder_ / "x.json", config.dump());
+  const std::vector<std::string> commands = {"embed dataset -e ./tiny.json -o a.npy",
+                                             "identify dataset dataset -e ./tiny.json", "eval -c x.json --run-dir run",
+                                             "perturb dataset --attack noise -o noisy", "show dataset -o sheet.png"};
+  for (const auto& command : commands) ASSERT_EQ(run(command).code, 0) << command;
+  fs::copy_file(folder_ / "dataset/canvas/p01/v1.png.png", folder_ / "other.png");
+  fs::rename(folder_ / "other.png", folder_ / "dataset/canvas/p00/v2.png.png");
+  for (const auto& command : commands) {
+    const auto outcome = run(command);
+    EXPECT_EQ(outcome.code, 3) << command;
+    for (const auto* part : {"photo p00/v2.png", "changed since the data set was made"})
+      EXPECT_TRUE(contains(outcome.err, part)) << command << ": " << outcome.err;
+  }
+}
+
 TEST_F(E2eCommands, Bf16IsCloseButNotTheSame) {
   ASSERT_EQ(run("embed dataset -e ./tiny.json -o a.npy").code, 0);
   ASSERT_EQ(run("embed dataset -e ./tiny.json -o b.npy --precision bf16").code, 0);
@@ -226,30 +256,21 @@ TEST_F(E2eCommands, PerturbCountsWhatBecameOfThePhotos) {
   EXPECT_FALSE(contains(rescued.err, "kept clean")) << rescued.err;
 }
 
-// The same pixels lying, with a tag that says how to turn them (orientation 6: a quarter clockwise).
-std::string lying_jpeg(const Image& upright) {
-  Image lying{upright.height, upright.width, upright.rgb};
-  for (int y = 0; y < upright.height; ++y)
-    for (int x = 0; x < upright.width; ++x)
-      for (int c = 0; c < 3; ++c)
-        lying.rgb[static_cast<std::size_t>(((upright.width - 1 - x) * lying.width + y) * 3 + c)] = upright.rgb[static_cast<std::size_t>((y * upright.width + x) * 3 + c)];
-  const std::string tiff("MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0", 26);
-  const std::string segment = std::string("\xff\xe1\0\x22", 4) + std::string("Exif\0\0", 6) + tiff;
-  return encode_jpeg(lying, 95).insert(2, segment);
-}
-
 TEST_F(E2eCommands, CropsTurnByExifUnlessAskedNotTo) {
   const Image upright = draw_photo(1, 1, 48);
-  write_file(folder_ / "up/ann/0.jpg", encode_jpeg(upright, 95)), write_file(folder_ / "lying/ann/0.jpg", lying_jpeg(upright));
+  write_file(folder_ / "up/ann/0.jpg", encode_jpeg(upright, 95));
+  write_file(folder_ / "lying/ann/0.jpg", with_exif_turn(encode_jpeg(lying(upright), 95)));
   for (const std::string name : {"up", "lying"}) ASSERT_EQ(run(concat("embed ", name, " -e ./tiny.json -o ", name, ".npy")).code, 0);
   ASSERT_EQ(run("embed lying --ignore-exif -e ./tiny.json -o old.npy").code, 0);
   const std::string check = "check ./tiny.json --image lying/ann/0.jpg --crop --format json --reference ";
   EXPECT_EQ(run_binary(check + "lying.npy", folder_.path).code, 0);
   EXPECT_EQ(run_binary(check + "old.npy --ignore-exif", folder_.path).code, 0);
   EXPECT_EQ(run_binary(check + "old.npy", folder_.path).code, 4);
-  const auto up = read_npy(folder_ / "up.npy"), lying = read_npy(folder_ / "lying.npy"), old = read_npy(folder_ / "old.npy");
-  EXPECT_GT(at::cosine_similarity(up, lying, 1).item<float>(), 0.999);
+  const auto up = read_npy(folder_ / "up.npy"), turned = read_npy(folder_ / "lying.npy");
+  const auto old = read_npy(folder_ / "old.npy");
+  EXPECT_GT(at::cosine_similarity(up, turned, 1).item<float>(), 0.999);
   EXPECT_FALSE(at::allclose(up, old, 1e-2, 1e-2));
+  EXPECT_EQ(run("embed dataset --ignore-exif -e ./tiny.json -o x.npy").code, 2) << "its photos were turned long ago";
 }
 
 }  // namespace

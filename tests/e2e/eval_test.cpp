@@ -327,5 +327,30 @@ TEST_F(E2eEval, AFolderOfPhotosIsPreparedFirst) {
   EXPECT_EQ(read_file(folder_ / "run/trials.csv"), read_file(folder_ / "other/trials.csv"));
 }
 
+TEST_F(E2eEval, SaysUnderTheTableWhatHappenedToDuplicatesEachTime) {
+  for (int v = 0; v < 4; ++v)
+    fs::copy_file(folder_ / concat("photos/p00/v", v, ".png"), folder_ / concat("photos/p00/w", v, ".png"));
+  write_file(folder_ / "photos/p01/w0.jpg", encode_jpeg(draw_photo(0, 5), 75));
+  fs::copy_file(folder_ / "photos/p02/v0.png", folder_ / "photos/p02/v1_small.png");
+  const std::string command = "--format json --set attacks='[\"none\"]' --set dataset=photos "
+                              "--set 'prepare={\"detect\":false,\"canvas\":48";
+  const std::string counts = "4 exact (4 within and 0 across people), 1 near (0 within and 1 across people)";
+  const std::string dropped = "duplicates dropped: " + counts;
+  for (const auto* folder : {"one", "two"}) {  // made, and found in the store
+    const auto run = eval(concat(command, "}' --run-dir ", folder));
+    ASSERT_EQ(run.code, 0) << run.err;
+    const std::string notes = Json::parse(run.out)["notes"].dump();
+    EXPECT_TRUE(contains(notes, dropped)) << notes;
+    EXPECT_TRUE(contains(notes, "files that tools left beside their originals, left out: 1")) << notes;
+    EXPECT_TRUE(contains(run_binary(concat("table ", folder), folder_.path).out, dropped));
+  }
+  const auto kept = eval(command + ",\"drop_duplicates\":false}' --run-dir kept");
+  ASSERT_EQ(kept.code, 0) << kept.err;
+  const std::string notes = Json::parse(kept.out)["notes"].dump();
+  EXPECT_TRUE(contains(notes, "duplicates kept: " + counts + "; ")) << notes;
+  EXPECT_TRUE(contains(notes, " test photos have a twin in the gallery")) << notes;
+  EXPECT_FALSE(contains(Json::parse(eval("--format json").out)["notes"].dump(), "duplicates")) << "nothing to say";
+}
+
 }  // namespace
 }  // namespace facepoison::testing

@@ -41,6 +41,22 @@ void draw_people(const fs::path& folder, int people, int photos, int side) {
     for (int v = 0; v < photos; ++v) write_file(folder / concat("p", p / 10, p % 10) / concat("v", v, ".png"), encode_png(draw_photo(p, v, side)));
 }
 
+Image lying(const Image& image) {
+  Image out{image.height, image.width, std::vector<std::uint8_t>(image.rgb.size())};
+  for (int y = 0; y < image.height; ++y)
+    for (int x = 0; x < image.width; ++x) {
+      const auto from = static_cast<std::size_t>(y * image.width + x);
+      const auto to = static_cast<std::size_t>((image.width - 1 - x) * out.width + y);
+      for (std::size_t c = 0; c < 3; ++c) out.rgb[to * 3 + c] = image.rgb[from * 3 + c];
+    }
+  return out;
+}
+
+std::string with_exif_turn(std::string jpeg) {
+  const std::string tiff("II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0", 26);
+  return jpeg.insert(2, std::string("\xff\xe1\0\x22", 4) + std::string("Exif\0\0", 6) + tiff);
+}
+
 fs::path write_tiny_extractor(const fs::path& folder, int seed, const std::string& name, const std::string& template_name) {
   fs::create_directories(folder);
   torch::jit::Module module("tiny");

@@ -21,6 +21,12 @@ Image draw_photo(int person, int variant, int side = 48);
 // <folder>/<p>/<v>.png for people p00, p01, … with photos v0, v1, …
 void draw_people(const fs::path& folder, int people, int photos, int side = 48);
 
+// A quarter turn anticlockwise: how a camera held upright stores the picture.
+Image lying(const Image& image);
+
+// The same JPEG with the EXIF tag that says: turn me a quarter clockwise (orientation 6).
+std::string with_exif_turn(std::string jpeg);
+
 // Writes tiny.pt (average pool to 6×6, a linear layer, float32) and tiny.json, whose sha256 is right; gives the card's
 // path. Different seeds make different networks.
 fs::path write_tiny_extractor(const fs::path& folder, int seed = 1, const std::string& name = "tiny", const std::string& template_name = "none");

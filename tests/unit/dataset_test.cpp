@@ -1,6 +1,8 @@
 // Data sets: what is written reads back, and a manifest that somebody broke is refused with its line.
 #include "facepoison/dataset.hpp"
 
+#include <fstream>
+
 #include "support/support.hpp"
 
 namespace facepoison {
@@ -72,6 +74,93 @@ TEST(Dataset, CanBeMoved) {
   write_dataset(folder / "before", {photo(folder / "before", "a/1.jpg")}, side, no_rejects);
   fs::rename(folder / "before", folder / "after");
   EXPECT_EQ(load_faces(read_dataset(folder / "after").photos).size(), 1);
+}
+
+TEST(Dataset, NoticesACanvasThatWasReplacedOrEdited) {
+  for (const bool in_place : {false, true}) {
+    const TempFolder folder;
+    write_dataset(folder.path, {photo(folder.path, "a/1.jpg"), photo(folder.path, "b/1.jpg", 1)}, side, no_rejects);
+    read_dataset(folder.path);
+    const auto canvas = folder / "canvas/b/1.jpg.png";
+    const auto time = fs::last_write_time(canvas);
+    std::string other = encode_png(draw_photo(0, 2, side));
+    other.resize(fs::file_size(canvas));
+    if (in_place) std::ofstream(canvas, std::ios::binary) << other;
+    else write_file(canvas, other);
+    fs::last_write_time(canvas, time);  // the size and the time of the last change are what they were
+    const auto [code, message] = caught([&] { read_dataset(folder.path); });
+    EXPECT_EQ(code, Exit::input);
+    EXPECT_TRUE(contains(message, "photo b/1.jpg (") && contains(message, "changed since the data set")) << message;
+  }
+}
+
+TEST(Dataset, ReadsCanvasesAgainOnlyWhereTheirFilesLookOtherwise) {
+  const TempFolder folder;
+  write_dataset(folder.path, {photo(folder.path, "a/1.jpg"), photo(folder.path, "b/1.jpg", 1)}, side, no_rejects);
+  const auto manifest = read_dataset(folder.path).manifest_sha256;
+  const auto record = folder / "verified.txt";
+  const std::string first = read_file(record);
+  const auto time = fs::last_write_time(record) - std::chrono::hours(1);
+  fs::last_write_time(record, time);
+  read_dataset(folder.path);
+  EXPECT_EQ(fs::last_write_time(record), time) << "written again, though nothing had changed";
+  fs::create_hard_link(folder / "canvas/b/1.jpg.png", folder / "link.png");  // changes the file's ctime, not its bytes
+  EXPECT_EQ(read_dataset(folder.path).manifest_sha256, manifest);
+  EXPECT_NE(read_file(record), first);
+  EXPECT_EQ(read_file(record).substr(0, 65), manifest + "\n");
+}
+
+TEST(Dataset, IgnoresTheRecordOfAnotherManifest) {
+  const TempFolder folder;
+  write_dataset(folder.path, {photo(folder.path, "a/1.jpg")}, side, no_rejects);
+  read_dataset(folder.path);
+  Photo wrong = photo(folder.path, "a/1.jpg");
+  read_dataset(folder.path);
+  wrong.sha256 = sha256("another picture");
+  write_dataset(folder.path, {wrong}, side, no_rejects);
+  EXPECT_EQ(caught([&] { read_dataset(folder.path); }).code, Exit::input);
+}
+
+TEST(Dataset, NeedsNoRecord) {
+  const TempFolder folder;
+  write_dataset(folder.path, {photo(folder.path, "a/1.jpg")}, side, no_rejects);
+  fs::create_directories(folder / "verified.txt");  // stands for a folder that cannot be written
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(read_dataset(folder.path).photos.size(), 1u);
+  write_file(folder / "canvas/a/1.jpg.png", encode_png(draw_photo(0, 2, side)));
+  EXPECT_EQ(caught([&] { read_dataset(folder.path); }).code, Exit::input);
+}
+
+TEST(Dataset, SaysWhichDuplicatesWereDroppedOrKept) {
+  const TempFolder folder;
+  const auto make = [&](const char* id, const char* split, const char* bytes, const char* original) {
+    Photo one = photo(folder.path, id);
+    one.split = split, one.source_sha256 = bytes, one.duplicate_of = original;
+    return one;
+  };
+  std::vector<Photo> photos = {make("a/1", "train", "x", ""), make("a/2", "test", "y", "")};
+  photos.push_back(make("b/1", "test", "z", ""));
+  write_dataset(folder.path, photos, side, no_rejects);
+  EXPECT_TRUE(duplicate_notes(read_dataset(folder.path)).empty()) << "nothing to say";
+
+  Table rejected = no_rejects;
+  rejected.add({"a/7", "a", "duplicate of a/1"}), rejected.add({"b/7", "b", "duplicate of a/1"});
+  rejected.add({"b/8", "b", "near duplicate of b/1"}), rejected.add({"b/9", "b", "no face found"});
+  rejected.add({"b/1_cloaked.png", "b", of_a_tool});
+  write_dataset(folder.path, photos, side, rejected);
+  const std::vector<std::string> dropped = {
+      "duplicates dropped: 2 exact (1 within and 1 across people), 1 near (1 within and 0 across people)",
+      tools_note(1)};
+  EXPECT_EQ(duplicate_notes(read_dataset(folder.path)), dropped);
+
+  // a/3 and b/1, test photos, are a/1 of the gallery again; b/2 and b/3 are one picture, both in the gallery.
+  photos[2] = make("a/3", "test", "x", "a/1");
+  photos.push_back(make("b/1", "test", "x2", "a/1"));
+  photos.push_back(make("b/2", "train", "z", "")), photos.push_back(make("b/3", "train", "z", "b/2"));
+  write_dataset(folder.path, photos, side, no_rejects);
+  const std::vector<std::string> kept = {
+      "duplicates kept: 2 exact (2 within and 0 across people), 1 near (0 within and 1 across people); "
+      "2 of 3 test photos have a twin in the gallery"};
+  EXPECT_EQ(duplicate_notes(read_dataset(folder.path)), kept);
 }
 
 TEST(Dataset, RefusesIdsOutOfOrderOrTwice) {

@@ -113,21 +113,6 @@ TEST_F(FilesAttack, RefusesAPictureOnItsSideButNoPerturbedOne) {
   EXPECT_EQ(caught([&] { run(); }).code, Exit::input);
 }
 
-TEST_F(FilesAttack, RefusesOneFileForTwoPhotos) {
-  put_all("_cloaked");
-  dataset_.photos[1].source = "p00/v0.jpg";  // beside p00/v0.png
-  const auto error = caught([&] { run(); });
-  EXPECT_EQ(error.code, Exit::input);
-  for (const auto* part : {"v0_cloaked.png", "fits two photos", "p00/v0.png", "p00/v1.png"}) EXPECT_TRUE(contains(error.message, part)) << error.message;
-}
-
-TEST_F(FilesAttack, PairsAPhotoWhoseOwnNameEndsLikeASuffix) {
-  put_all("_cloaked");
-  dataset_.photos[1].source = "p00/me_small.png";
-  fs::rename(folder_ / "cloaks/p00/face/v1_cloaked.png", folder_ / "cloaks/p00/face/me_small_cloaked.png");
-  EXPECT_EQ(run().budget[1].linf, 0);
-}
-
 TEST_F(FilesAttack, TakesPerturbedCanvasesAsTheyAre) {
   for (const auto& photo : dataset_.photos) {
     const auto name = photo.path.stem().string() + "_cloaked.png";  // v0.png_cloaked.png
@@ -135,6 +120,91 @@ TEST_F(FilesAttack, TakesPerturbedCanvasesAsTheyAre) {
     fs::copy_file(photo.path, folder_ / "cloaks" / photo.person / name);
   }
   for (const auto& row : run({{"of", "canvas"}}).budget) EXPECT_EQ(row.linf, 0) << row.id;
+}
+
+// A wide photo, so that one on its side has another frame.
+class FilesAttackPicture : public FilesAttack, public ::testing::WithParamInterface<bool> {
+ protected:
+  void SetUp() override {
+    FilesAttack::SetUp();
+    PrepareOptions options;
+    options.detect = GetParam();
+    if (!options.detect) options.canvas = 112;
+    std::string landmarks = "id,a,b,c,d,e,f,g,h,i,j\n";
+    for (int i = 0; i < 2; ++i) {
+      write_file(folder_ / concat("wide/p00/v", i, ".png"), encode_png(photo(i)));
+      landmarks += concat("p00/v", i, ".png,60,36,94,38,77,55,63,70,91,72\n");
+    }
+    write_file(folder_ / "wide/landmarks.csv", landmarks);
+    ArtifactStore store(folder_ / "store");
+    dataset_ = prepare(scan_photos(folder_ / "wide"), folder_ / "wide-dataset", options, store);
+  }
+  static Image photo(int i) { return crop_image(draw_photo(i, i, 144), 0, 24, 144, 96); }
+  void put_both(const Image& first) {
+    write_file(folder_ / "cloaks/p00/v0_cloaked.png", encode_png(first));
+    write_file(folder_ / "cloaks/p00/v1_cloaked.png", encode_png(photo(1)));
+  }
+};
+
+TEST_P(FilesAttackPicture, RefusesAnotherOneThanThePhoto) {
+  const Image own = photo(0);
+  const std::vector<std::pair<std::string, Image>> wrong = {{"on its side", lying(own)},
+                                                            {"cropped", crop_image(own, 36, 8, 80, 80)},
+                                                            {"letterboxed", crop_image(own, 0, -40, 144, 176)},
+                                                            {"somebody else", photo(1)}};
+  for (const auto& [what, image] : wrong) {
+    put_both(image);
+    for (const char* missing : {"refuse", "keep"}) {
+      const auto [code, message] = caught([&] { run({{"missing", missing}}); });
+      EXPECT_EQ(code, Exit::input) << what;
+      for (const auto* part : {"1 of 2 files", "p00/v0_cloaked.png for p00/v0.png (", " dB)", "at least 22 dB"})
+        EXPECT_TRUE(contains(message, part)) << what << ": " << message;
+    }
+    EXPECT_EQ(run({{"least_psnr", 0}}).budget[0].status, "ok") << what;
+  }
+}
+
+TEST_P(FilesAttackPicture, TakesAStrongPerturbationAndASquashedFile) {
+  Image noisy = photo(0);
+  for (std::size_t i = 0; i < noisy.rgb.size(); ++i)
+    noisy.rgb[i] = static_cast<std::uint8_t>(std::clamp(noisy.rgb[i] + (i * 7919 % 13 < 6 ? -32 : 32), 0, 255));
+  const Image saved_again = decode_image(encode_jpeg(photo(0), 30), Exif::ignore);
+  for (const Image& image : {noisy, resize_image(photo(0), 72, 72), saved_again}) {
+    put_both(image);
+    EXPECT_EQ(run().budget[0].status, "ok");
+  }
+}
+
+TEST_P(FilesAttackPicture, StretchesASquashedFileToThePhotosFrame) {
+  put_both(resize_image(photo(0), 112, 112));
+  EXPECT_GT(run().budget[0].psnr, 28);
+}
+
+INSTANTIATE_TEST_SUITE_P(Aligned, FilesAttackPicture, ::testing::Bool(),
+                         [](const auto& info) { return info.param ? "yes" : "no"; });
+
+TEST_F(FilesAttack, RefusesOneFileForTwoPhotos) {
+  put_all("_cloaked");
+  dataset_.photos[1].source = "p00/v0.PNG";  // v0.png and v0.PNG, one of them the test photo
+  auto train = dataset_.photos;
+  train.erase(train.begin() + 1);
+  for (const auto& album : {dataset_.photos, train}) {
+    ArtifactStore store(folder_ / "store");
+    const auto attack = make_attack({{"preset", "files"}, {"folder", (folder_ / "cloaks").string()}}, {});
+    const auto [code, message] = caught([&] { perturb(album, dataset_.photos, *attack, 0, {}, store); });
+    EXPECT_EQ(code, Exit::input);
+    for (const auto* part : {"v0_cloaked.png fits two photos", "p00/v0.png", "p00/v1.png"})
+      EXPECT_TRUE(contains(message, part)) << message;
+  }
+}
+
+TEST_F(FilesAttack, PairsPhotosWhoseOwnNameEndsLikeAToolsSuffix) {
+  put_all("_attacked");
+  fs::remove_all(folder_ / "cloaks/p00");
+  dataset_.photos[0].source = "p00/v0_small.png", put("p00/v0.png", "p00/v0_small_cloaked.png");
+  dataset_.photos[1].source = "p00/v1_cloaked.png", put("p00/v1.png", "p00/v1_cloaked.png");
+  dataset_.photos[2].source = "p00/v2_low.png", put("p00/v2.png", "p00/v2_low_cloaked.png");
+  for (const auto& row : run().budget) EXPECT_EQ(row.linf, 0) << row.id;
 }
 
 }  // namespace

@@ -113,9 +113,7 @@ TEST(DecodeImage, TurnsEveryKindIntoRgb) {
 std::string turned_jpeg() {
   cv::Mat pixels(16, 32, CV_8UC3, cv::Scalar(0, 0, 255));
   pixels.colRange(16, 32) = cv::Scalar(255, 0, 0);
-  const std::string tiff("II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0", 26);
-  const std::string segment = std::string("\xff\xe1\0\x22", 4) + std::string("Exif\0\0", 6) + tiff;
-  return encoded(".jpg", pixels).insert(2, segment);
+  return with_exif_turn(encoded(".jpg", pixels));
 }
 
 TEST(DecodeImage, TurnsByExifWhereAsked) {

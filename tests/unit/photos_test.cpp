@@ -147,6 +147,20 @@ TEST_F(ScanPhotosTest, GivesEachOfACoupleTheOwnBox) {
   EXPECT_FALSE(folder.box_of(folder.photos[2], hash)) << "the hash alone means two faces";
 }
 
+TEST_F(ScanPhotosTest, LeavesOutWhatToolsLeftBesideTheOriginal) {
+  const Names of_tools = {"A/x_attacked.png",   "A/x_cloaked.png", "A/x_high_cloaked.png",  "A/x_low_cloaked.png",
+                          "A/x_mid_cloaked.jpg", "A/x_small.png",   "A/x_small_cloaked.png", "C/face/y_cloaked.png"};
+  const Names photos = {"A/_small.jpg", "A/alone_small.jpg", "A/x.jpg", "A/x_smaller.jpg",
+                        "B/x_cloaked.png", "C/face/y.jpg"};
+  for (const auto& names : {of_tools, photos})
+    for (const auto& name : names) put(name);
+  put("C/y_small.jpg");  // above face/, which wins
+  EXPECT_EQ(ids(), photos);
+  Names left_out;
+  for (const auto& file : scan_photos(root_.path).of_tools) left_out.push_back(file.id);
+  EXPECT_EQ(left_out, of_tools);
+}
+
 TEST_F(ScanPhotosTest, NamesTheLineOfAWrongBox) {
   put("A/1.jpg");
   for (const char* box : {"", "1,2,3", "1,2,3,x", "1,2,3,4,5"}) {

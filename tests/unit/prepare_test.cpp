@@ -2,6 +2,7 @@
 #include "facepoison/prepare.hpp"
 
 #include <cmath>
+#include <fstream>
 
 #include "support/support.hpp"
 
@@ -134,7 +135,7 @@ TEST_F(PrepareTest, NamesAPhotoWhoseNameIsNoText) {  // Latin-1, from an old arc
   }
 }
 
-TEST_F(PrepareTest, FlagsDuplicatesWithinAndAcrossPeople) {
+TEST_F(PrepareTest, FlagsDuplicatesWithinAndAcrossPeopleWhereTheyAreKept) {
   draw_people(photos(), 2, 3);
   put("p00/v9.png", encode_png(draw_photo(0, 1))), put("p01/v9.png", encode_png(draw_photo(0, 1)));
   options_.drop_duplicates = false;
@@ -147,11 +148,49 @@ TEST_F(PrepareTest, FlagsDuplicatesWithinAndAcrossPeople) {
   EXPECT_EQ(dataset.rejected, 0u);
 }
 
+// One picture in two people's folders, and a smaller copy of it; `csv` says where whose face is.
+TEST_F(PrepareTest, TakesTwoFacesInOnePictureForTwo) {
+  options_ = {};
+  const Image couple = draw_photo(0, 0, 400);
+  for (const char* id : {"A/1.png", "A/3.png", "B/1.png"}) put(id, encode_png(couple));
+  put("B/2.png", encode_png(resize_image(couple, 200, 200)));
+  std::string csv = "id,a,b,c,d,e,f,g,h,i,j\n";
+  const auto face_at = [&](const std::string& id, double x, double scale) {
+    csv += id;
+    for (const auto& p : canvas_landmarks()) csv += "," + text((p.x + x) * scale) + "," + text((p.y + 60) * scale);
+    csv += "\n";
+  };
+  face_at("A/1.png", 0, 1), face_at("A/3.png", 0, 1), face_at("B/1.png", 200, 1), face_at("B/2.png", 203, 0.5);
+  put("landmarks.csv", csv);
+  EXPECT_EQ(ids(run()), (std::vector<std::string>{"A/1.png", "B/1.png"}));
+  const std::map<std::string, std::string> expected = {{"A/3.png", "duplicate of A/1.png"},
+                                                       {"B/2.png", "near duplicate of B/1.png"}};
+  EXPECT_EQ(rejected(), expected);
+}
+
+TEST_F(PrepareTest, KeepsTheLowestIdOfManyCopiesAndNoPictureOfItsOwnIsLost) {
+  options_.canvas = 16;
+  for (int i = 0; i < 600; ++i)  // more than are compared at once
+    put(concat("p/", 1000 + i, ".png"), encode_png(draw_photo(i % 5 == 4 ? 0 : i, i % 5 == 4 ? 0 : i, 48)));
+  const Dataset dataset = run();
+  EXPECT_EQ(dataset.photos.front().id, "p/1000.png");
+  EXPECT_EQ(dataset.photos.size(), 480u);
+  for (const auto& [id, reason] : rejected()) EXPECT_EQ(reason, "duplicate of p/1000.png") << id;
+}
+
+TEST_F(PrepareTest, MakesACanvasAgainThatWasEditedInPlace) {
+  draw_people(photos(), 1, 2);
+  const fs::path canvas = run().photos[1].path;
+  const std::string before = read_file(canvas);
+  std::ofstream(canvas, std::ios::binary) << encode_png(draw_photo(5, 5));  // the same file as the store's
+  EXPECT_EQ(caught([&] { read_dataset(folder_ / "dataset"); }).code, Exit::input);
+  EXPECT_EQ(read_file(run().photos[1].path), before);
+}
+
 TEST_F(PrepareTest, DropsDuplicatesBeforeItSplits) {
   draw_people(photos(), 2, 5);
   const Dataset before = run("before");
   put("p00/v10.png", encode_png(draw_photo(0, 1))), put("p01/v9.png", encode_png(draw_photo(0, 2)));  // one before v0 … v4, one after
-  options_.drop_duplicates = true;
   const Dataset after = run();
   ASSERT_EQ(after.photos.size(), before.photos.size());
   for (std::size_t i = 0; i < after.photos.size(); ++i) EXPECT_EQ(after.photos[i].split, before.photos[i].split) << after.photos[i].id;
@@ -187,26 +226,13 @@ TEST_F(PrepareTest, CountsTheTwinsInTheGalleryOfWhatWasKept) {
   EXPECT_TRUE(contains(notes[0], "have a twin in the gallery")) << notes[0];
 }
 
-TEST_F(PrepareTest, TwoFacesInOnePictureAreNoDuplicates) {
-  draw_people(photos(), 2, 2, 96);
-  const auto couple = encode_png(draw_photo(5, 0, 96));
-  put("p00/both.png", couple), put("p01/both.png", couple);
-  std::string landmarks = "id,a,b,c,d,e,f,g,h,i,j\n";
-  for (const auto* photo : {"p00/v0", "p00/v1", "p01/v0", "p01/v1"}) landmarks += concat(photo, ".png,30,36,64,38,47,55,33,70,61,72\n");
-  landmarks += "p00/both.png,10,36,34,38,22,50,12,66,32,68\np01/both.png,60,36,84,38,72,50,62,66,82,68\n";
-  put("landmarks.csv", landmarks);
-  options_.detect = true;
-  options_.canvas = canvas_side;
-  EXPECT_EQ(run().photos.size(), 6u);
-}
-
 TEST_F(PrepareTest, ToolsFilesBesideTheirOriginalsAreNoPhotos) {
   draw_people(photos(), 1, 3);
   for (const auto* name : {"p00/v0_attacked.png", "p00/v0_small.png", "p00/v1_high_cloaked.png", "p00/alone_cloaked.png"}) put(name, encode_png(draw_photo(3, name[6])));
   const Dataset dataset = run();
   ASSERT_EQ(dataset.photos.size(), 4u);
   EXPECT_EQ(dataset.photos[0].id, "p00/alone_cloaked.png") << "without an original it is a photo";
-  EXPECT_EQ(duplicate_notes(dataset), std::vector<std::string>{"left out: 3 files that tools left beside their originals"});
+  EXPECT_EQ(duplicate_notes(dataset), std::vector<std::string>{tools_note(3)});
 }
 
 TEST_F(PrepareTest, ACanvasThatWasEditedIsNoticed) {
@@ -273,7 +299,8 @@ TEST_F(PrepareTest, SplitsByTheRuleAskedFor) {
 }
 
 TEST(PrepareOptions, ReadTheirOwnRecord) {
-  const Json json = {{"detect", false}, {"canvas", 64}, {"split_rule", "facecure"}, {"split", 0.5}, {"seed", 9}, {"drop_duplicates", true}, {"people", {"ann", "b*"}}};
+  const Json json = {{"detect", false}, {"canvas", 64}, {"split_rule", "facecure"}, {"split", 0.5}, {"seed", 9},
+                     {"drop_duplicates", false}, {"people", {"ann", "b*"}}};
   Spec spec(json, "x.json"), defaults(Json::object(), "x.json"), wrong({{"split", 1.5}}, "x.json"), small({{"canvas", 15}}, "x.json");
   EXPECT_EQ(PrepareOptions::from(spec).record(), json);
   EXPECT_NO_THROW(spec.finish());
