@@ -1,4 +1,5 @@
-"""What bench/published.py measures, on drawn pictures: periods, the stretch of grey levels, the box that a tool changed."""
+"""What bench/published.py measures, on drawn pictures: periods, the stretch of grey levels, the box that a tool
+changed; and what bench/surrogates.py counts."""
 import sys
 import tempfile
 import unittest
@@ -11,6 +12,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 import lowkey_weight  # noqa: E402
 import published  # noqa: E402
+import surrogates  # noqa: E402
 
 
 def waves(side, period, size=10):
@@ -23,7 +25,8 @@ class Published(unittest.TestCase):
     def test_periods(self):
         flat = np.full((112, 112, 3), 128.0)
         for period, wanted in ((28, (1, 0)), (8, (0, 0)), (3.5, (0, 1))):
-            np.testing.assert_allclose(published.periods(waves(112, period) - flat + 3), wanted, atol=1e-6)  # + 3: no period
+            difference = waves(112, period) - flat + 3  # three grey levels everywhere have no period
+            np.testing.assert_allclose(published.periods(difference), wanted, atol=1e-6)
 
     def test_measures(self):
         flat = np.full((24, 24, 3), 128, np.uint8)
@@ -73,6 +76,20 @@ class Published(unittest.TestCase):
         self.assertEqual(lowkey_weight.off(wanted, wanted), 0)
         further = [33, 30.0 - 20 * np.log10(2), 0.14, 0.1, 0.6]  # everything twice or half
         self.assertAlmostEqual(lowkey_weight.off(further, wanted), np.log(2), places=9)
+
+    def test_protection_is_of_one_person_at_a_time(self):
+        people, test = np.array(list("aabbcc")), np.array([False, True] * 3)
+        clean = np.array([[0, 0], [0, 1], [9, 0], [9, 1], [5, 9], [5, 8.0]])
+        self.assertEqual(surrogates.protection(people, test, clean, clean, ["a", "b", "c"]), 0)
+        moved = clean.copy()
+        moved[0], moved[2] = (99, 0), (-2, 0)  # a flees; b, perturbed too, would catch a's probe if it counted at once
+        self.assertEqual(surrogates.protection(people, test, clean, moved, ["a"]), 1)
+        self.assertEqual(surrogates.protection(people, test, clean, moved, ["a", "c"]), 0.5)
+        self.assertEqual(surrogates.protection(people, test, clean, np.where(test[:, None], 99, clean), ["a"]), 0)
+
+    def test_cosine_is_the_mean_over_photos(self):
+        clean, perturbed = np.array([[2.0, 0], [0, 1]]), np.array([[5.0, 0], [3, 0]])
+        self.assertEqual(surrogates.cosine(clean, perturbed), 0.5)
 
 
 if __name__ == "__main__":
