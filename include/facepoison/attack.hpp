@@ -66,11 +66,12 @@ class Attack {
   AttackSettings settings_;
 };
 
-// `preset` is the name of a file in configs/attacks or the path of one; or a JSON object {"preset": …, "name": …, other keys override
-// the preset}, which a preset's file may be too. `surrogates`, where not empty, override too. Where none of a preset's own surrogates is
-// on this machine its "stand_ins" are taken, and where none of those is, small-surrogate, which ships; a note says so. No surrogate is
-// loaded yet, but their hashes are checked. Throws Error(usage) for unknown names, keys and values, Error(model) for the file of a
-// surrogate or of a perceptual distance.
+// `preset` is the name of a file in configs/attacks or the path of one; or a JSON object {"preset": …, "name": …, other
+// keys override the preset}, which a preset's file may be too. `surrogates`, where not empty, override too. Where none
+// of a preset's own surrogates is on this machine its "stand_ins" are taken, and where none of those is,
+// small-surrogate, which ships; a note says so. No surrogate is loaded yet, but their hashes are checked. Throws
+// Error(usage) for unknown names, keys and values, Error(model) for the file of a surrogate or of a perceptual
+// distance.
 std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& options, const std::vector<std::string>& surrogates = {});
 
 Json read_preset(const std::string& name);  // what it builds on included
@@ -86,8 +87,8 @@ const std::vector<AttackRow>& attack_registry();
 // For attacks: N×3×H×W uniform numbers in [low, high), each photo from its own stream.
 torch::Tensor uniform_noise(const Faces& faces, Seed seed, const std::string& purpose, double low, double high);
 
-// Where DSSIM's windows lie wholly inside the part of the canvas that one of the surrogates looks at: N×1×(H−10)×(W−10), 1 there and 0
-// elsewhere. Undefined where that is everywhere, or where there are no surrogates.
+// Where DSSIM's windows lie wholly inside the part of the canvas that one of the surrogates looks at:
+// N×1×(H−10)×(W−10), 1 there and 0 elsewhere. Undefined where that is everywhere, or where there are no surrogates.
 torch::Tensor seen_windows(const Faces& faces, const Surrogates& surrogates);
 
 // The key dssim_over, "seen" (the default) or "canvas": is a budget of DSSIM spent over those windows alone?

@@ -13,7 +13,8 @@ struct Card {
   std::string style_name, style_year;  // "in_style_of": a small stand-in for a published method; empty otherwise
   std::string file, sha256;  // sha256 is empty where the conversion on this machine writes it
   Json source;             // where the published file is and its hash; for scripts/fetch_models.py
-  std::string origin;      // the sha256 of the published file that its weights were made of, or "" where nobody wrote it down
+  std::string
+      origin;  // the sha256 of the published file that its weights were made of, or "" where nobody wrote it down
 
   int side = 0;                 // network input, pixels
   std::string template_name;    // "arcface-112", "dlib-150" or "none"

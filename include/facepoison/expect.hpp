@@ -8,8 +8,9 @@
 
 namespace facepoison {
 
-// COLUMN[key=value,…] OP NUMBER: COLUMN is a numeric column of table.csv; keys are the columns that are known before a run (extractor,
-// released, attack, classifier, surrogate); without keys every row is meant. OP is one of <= >= < > == !=.
+// COLUMN[key=value,…] OP NUMBER: COLUMN is a numeric column of table.csv; keys are the columns that are known before a
+// run (extractor, released, attack, classifier, surrogate); without keys every row is meant. OP is one of <= >= < > ==
+// !=.
 struct Expectation {
   std::string text, column;
   std::vector<std::pair<std::string, std::string>> where;

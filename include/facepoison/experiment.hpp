@@ -22,12 +22,14 @@ struct Experiment {
   Json resolved;                    // all of the above, defaults, hashes and versions included
 };
 
-// Config keys: dataset (a data set, or a folder of photos, which is prepared into the store first), protected ("all" | K | [names]), extractors, attacks, classifiers, seed, device, precision,
-// absent ("refuse", or "skip" extractors whose weights are not here), prepare (an object of PrepareOptions' keys, for a folder of photos). `overrides` are KEY=VALUE; KEY may be dotted;
-// VALUE is JSON where it parses, else a text. Paths in the config are from its folder, in overrides from the working
-// folder. `expectations` must mean rows of what will be run: that is checked before any photo is prepared. Throws Error(usage | input | model).
-Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model, ArtifactStore& store,
-                           const std::vector<Expectation>& expectations = {});
+// Config keys: dataset (a data set, or a folder of photos, which is prepared into the store first), protected ("all" |
+// K | [names]), extractors, attacks, classifiers, seed, device, precision, absent ("refuse", or "skip" extractors whose
+// weights are not here), prepare (an object of PrepareOptions' keys, for a folder of photos). `overrides` are
+// KEY=VALUE; KEY may be dotted; VALUE is JSON where it parses, else a text. Paths in the config are from its folder, in
+// overrides from the working folder. `expectations` must mean rows of what will be run: that is checked before any
+// photo is prepared. Throws Error(usage | input | model).
+Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model,
+                           ArtifactStore& store, const std::vector<Expectation>& expectations = {});
 
 // Rows of the data set: the protected people's training photos, person after person, as each attack gets them.
 std::vector<std::size_t> album_rows(const Experiment& experiment);

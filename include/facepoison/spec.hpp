@@ -60,6 +60,9 @@ void set_key(Json& config, const std::string& assignment);  // one such override
 
 bool is_utf8(const std::string& text);
 
+// "a, b, c", or "a, b and 7 more" beyond `most` names.
+std::string listed(const std::vector<std::string>& names, std::size_t most = -1);
+
 // The nearest of `known` to `word` by edit distance, or "" when none is near.
 std::string nearest_name(const std::string& word, const std::vector<std::string>& known);
 

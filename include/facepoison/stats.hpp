@@ -15,15 +15,16 @@ double mean(std::span<const double> values);  // 0 for no values
 // The exact interval of a fraction seen in `n` independent trials (Clopper and Pearson 1934). `n` need not be whole.
 Interval clopper_pearson(double fraction, double n);
 
-// The interval of the mean of people's rates (Korn and Graubard 1998, Survey Methodology 24): people are the sample, their probes are
-// clustered in them. `probes`: all of theirs together. {0, 1} for fewer than two people, who say nothing of others.
+// The interval of the mean of people's rates (Korn and Graubard 1998, Survey Methodology 24): people are the sample,
+// their probes are clustered in them. `probes`: all of theirs together. {0, 1} for fewer than two people, who say
+// nothing of others.
 Interval protection_interval(std::span<const double> per_person, double probes);
 
 // What the same people's rates are higher by in one row than in another.
 struct Difference {
   double mean = 0;
   Interval interval{-1, 1};  // Student's t over the people's differences, cut to [−1, 1]
-  double p = 1;              // sign-flip test, two-sided: the share of sign patterns whose sum is at least as far from 0
+  double p = 1;  // sign-flip test, two-sided: the share of sign patterns whose sum is at least as far from 0
 };
 // All patterns of up to 16 people who differ, else 100,000 drawn ones, the observed one among them.
 Difference paired_difference(std::span<const double> per_person, Seed seed = 0);

@@ -3,8 +3,10 @@
 
     .venv/bin/python scripts/export/lowkey.py Backbone_IR_152_Arcface_Epoch_112.pth [--name lowkey-ir152-arcface] [-o FOLDER]
 
-LowKey's code attacks two of them only, the CosFace-trained ones: it loads the ArcFace file of an architecture and then the CosFace file into
-the same network (preset lowkey; all four: lowkey-paper). The other files: Backbone_IR_152_Cosface_Epoch_70.pth, Backbone_ResNet_152_Arcface_Epoch_65.pth, Backbone_ResNet_152_Cosface_Epoch_68.pth.
+LowKey's code attacks two of them only, the CosFace-trained ones: it loads the ArcFace file of an architecture and then
+the CosFace file into the same network (preset lowkey; all four: lowkey-paper). The other files:
+Backbone_IR_152_Cosface_Epoch_70.pth, Backbone_ResNet_152_Arcface_Epoch_65.pth,
+Backbone_ResNet_152_Cosface_Epoch_68.pth.
 The network is known by the tensors, the loss by the file's name only. No package of a registry has the networks; layer names and shapes
 are those of ZhaoJ9014/face.evoLVe, backbone/model_irse.py and model_resnet.py (read at a9897bd), which LowKey's code carries too.
 """

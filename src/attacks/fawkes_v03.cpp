@@ -1,18 +1,21 @@
-// Fawkes v0.3 (Shan et al., USENIX Security 2020; tag v0.3 of its code, protection.py and differentiator.py): one other person is the
-// target of an album, and each photo is moved until its embedding lies on the far side of that person's, by Adadelta in tanh
-// space, under a soft penalty on DSSIM beyond a threshold. Nothing caps L∞, and the iterate nearest the goal wins, budget or not.
+// Fawkes v0.3 (Shan et al., USENIX Security 2020; tag v0.3 of its code, protection.py and differentiator.py): one other
+// person is the target of an album, and each photo is moved until its embedding lies on the far side of that person's,
+// by Adadelta in tanh space, under a soft penalty on DSSIM beyond a threshold. Nothing caps L∞, and the iterate nearest
+// the goal wins, budget or not.
 //
-// Which command line made the paper's files is open, and with it the penalty: presets fawkes-v0.3-… have 1e9, of 1 August 2020, when the code
-// learnt --no-align, which FaceCure calls; presets fawkes-v0.3-tag-… have the tag's own 1e6, under which the attack is stronger.
+// Which command line made the paper's files is open, and with it the penalty: presets fawkes-v0.3-… have 1e9, of 1
+// August 2020, when the code learnt --no-align, which FaceCure calls; presets fawkes-v0.3-tag-… have the tag's own 1e6,
+// under which the attack is stronger.
 //
 // Deviations from that code:
-// - Photos are optimised side by side. The code's batch, where it is more than 1, shifts everybody's goal by the batch's mean,
-//   unused rows included; here a photo's goal is its own, as for a batch of 1.
-// - Targets come from `targets`, or from the data set's other people, not from 20,946 public ones; the draw is among the farthest 20
-//   people or, of fewer than 200, the farthest tenth. Each photo draws its picture of the target by itself, so that two may draw
-//   the same one; the code deals them out without putting back.
-// - Pixels are the aligned canvas, which surrogates see through their own warp, where the code has one crop of 224 pixels. DSSIM is over
-//   what the surrogates see of it ("dssim_over": "seen"), as the code's is over its crop; Adadelta's steps depend on the resolution.
+// - Photos are optimised side by side. The code's batch, where it is more than 1, shifts everybody's goal by the
+//   batch's mean, unused rows included; here a photo's goal is its own, as for a batch of 1.
+// - Targets come from `targets`, or from the data set's other people, not from 20,946 public ones; the draw is among
+//   the farthest 20 people or, of fewer than 200, the farthest tenth. Each photo draws its picture of the target by
+//   itself, so that two may draw the same one; the code deals them out without putting back.
+// - Pixels are the aligned canvas, which surrogates see through their own warp, where the code has one crop of 224
+//   pixels. DSSIM is over what the surrogates see of it ("dssim_over": "seen"), as the code's is over its crop;
+//   Adadelta's steps depend on the resolution.
 // - Surrogates are the user's cards; the code attacks high_extract, an adversarially trained DenseNet.
 #include <algorithm>
 #include <map>
@@ -45,11 +48,15 @@ class FawkesV03 final : public Attack {
       std::vector<Photo> own;
       for (const auto row : rows) own.push_back(album[row]);
       const auto features = embed_all(own, embed), pool_features = embed_all(pool, embed);
-      const auto shared = farthest(features, pool, pool_features, Stream(seed, "fawkes-v0.3", person));
+      Rows target;
+      if (!p_.target_per_photo) target = farthest(features, pool, pool_features, Stream(seed, "fawkes-v0.3", person));
       for (std::size_t i = 0; i < rows.size(); ++i) {
         const auto& id = own[i].id;
-        const auto target = !p_.target_per_photo ? shared : farthest(features.narrow(0, static_cast<std::int64_t>(i), 1), pool, pool_features, Stream(seed, "fawkes-v0.3", person, id));
-        chosen[rows[i]] = pool[target[Stream(seed, "fawkes-v0.3-photos", person, id).below(std::min<std::size_t>(target.size(), 10))]];
+        if (p_.target_per_photo)
+          target = farthest(features.narrow(0, static_cast<std::int64_t>(i), 1), pool, pool_features,
+                            Stream(seed, "fawkes-v0.3", person, id));
+        Stream stream(seed, "fawkes-v0.3-photos", person, id);
+        chosen[rows[i]] = pool[target[stream.below(std::min<std::size_t>(target.size(), 10))]];
       }
     }
     return chosen;
@@ -139,7 +146,8 @@ class FawkesV03 final : public Attack {
       if (last) break;
       m = m.detach() - rate * adadelta.step(gradient(loss.sum(), m), p_.epsilon);
       if (i > 0 && i % std::max<std::int64_t>(p_.steps / 3, 1) == 0) rate *= p_.decay;
-      std::vector<torch::Tensor*> states = {&base, &clean, &windows, &m, &adadelta.squares, &adadelta.moves, &moved.landmarks};
+      std::vector<torch::Tensor*> states = {&base,           &clean,          &windows, &m, &adadelta.squares,
+                                            &adadelta.moves, &moved.landmarks};
       for (auto& goal : goals_here) states.push_back(&goal);
       if (!search.go_on(i + 1, states)) break;
     }

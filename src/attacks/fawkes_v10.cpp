@@ -1,24 +1,27 @@
-// Fawkes v1.0 (the code that its authors released in spring 2021, differentiator.py): away from the photo's own embedding, by Adadelta in
-// tanh space, where a weight that saw-tooths holds DSSIM near a threshold, and no pixel moves by more than 15 grey levels. The
-// presets fawkes-v1.0-… have the numbers of 21 April 2021, when the code called itself 1.0.1 and which the paper's files most likely came from;
-// fawkes-v1.0.2-… those of the last release.
+// Fawkes v1.0 (the code that its authors released in spring 2021, differentiator.py): away from the photo's own
+// embedding, by Adadelta in tanh space, where a weight that saw-tooths holds DSSIM near a threshold, and no pixel moves
+// by more than 15 grey levels. The presets fawkes-v1.0-… have the numbers of 21 April 2021, when the code called
+// itself 1.0.1 and which the paper's files most likely came from; fawkes-v1.0.2-… those of the last release.
 //
 // Quirks of that code that are kept, each under its key:
-// - The weight of the embedding's term doubles while DSSIM is under budget and halves while it is over; a change of side, or
-//   the end of its range, throws it back to 1. ("balance")
-// - After the first step comes another, of 0.01 in the gradient's sign, and the optimiser forgets what it saw. ("sign_step")
+// - The weight of the embedding's term doubles while DSSIM is under budget and halves while it is over; a change of
+//   side, or the end of its range, throws it back to 1. ("balance")
+// - After the first step comes another, of 0.01 in the gradient's sign, and the optimiser forgets what it saw.
+//   ("sign_step")
 // - An iterate is scored before its step, so that the last step's picture is never looked at.
-// - Where the best is poor, the last iterate that was looked at is taken if it is better and its DSSIM under .015. ("rescue")
+// - Where the best is poor, the last iterate that was looked at is taken if it is better and its DSSIM under .015.
+//   ("rescue")
 // - 8 bits by truncation. ("rounding")
 // - v1.0.2 starts from random numbers, which its code does not seed; here a photo's own stream gives them. ("start")
 //
-// In bf16 the first steps see the networks in float32 all the same ("exact_steps"): the start moves an embedding by less than bf16 rounds, and
-// whatever the first step takes for the way out, the later ones follow.
+// In bf16 the first steps see the networks in float32 all the same ("exact_steps"): the start moves an embedding by
+// less than bf16 rounds, and whatever the first step takes for the way out, the later ones follow.
 //
 // Deviations from that code:
-// - Where nothing feasible was found the code writes a black picture. Here the photo keeps its clean pixels and is counted.
-// - Pixels are the aligned canvas, which surrogates see through their own warp, where the code has one crop of 112 pixels. DSSIM is over
-//   what the surrogates see of it ("dssim_over": "seen"), as the code's is over its crop.
+// - Where nothing feasible was found the code writes a black picture. Here the photo keeps its clean pixels and is
+//   counted.
+// - Pixels are the aligned canvas, which surrogates see through their own warp, where the code has one crop of 112
+//   pixels. DSSIM is over what the surrogates see of it ("dssim_over": "seen"), as the code's is over its crop.
 // - The clean picture of the first step is the one that went through tanh, as in later steps.
 // - Surrogates are the user's cards, where the code has its two extractors, whose architecture is not documented.
 // - Of the code's resizing, which stretches contrast, nothing is kept.
@@ -113,7 +116,8 @@ class FawkesV10 final : public Attack {
         adadelta = Adadelta(m);
       }
       if (p_.balance) rebalance(weight, side, distance.detach());
-      std::vector<torch::Tensor*> states = {&base, &clean, &windows, &m, &adadelta.squares, &adadelta.moves, &weight, &side, &moved.landmarks};
+      std::vector<torch::Tensor*> states = {&base,   &clean, &windows,        &m, &adadelta.squares, &adadelta.moves,
+                                            &weight, &side,  &moved.landmarks};
       for (auto& feature : own) states.push_back(&feature);
       if (!search.go_on(i + 1, states)) break;
     }

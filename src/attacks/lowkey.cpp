@@ -1,24 +1,29 @@
 // LowKey (Cherepanova et al., ICLR 2021), as its code does it (util/attack_utils.py, feature_extraction_utils.py):
-// sign ascent on mean (f(x′) − v)²/‖v‖ − w·LPIPS(x, x′), where v is the clean photo's feature and every surrogate looks at
-// a blurred and at a plain view, each averaged with its mirror image and normalised. The code keeps the best of its starts, and
-// has one start: the last iterate is what its users posted ("keep": "last"). "best" takes each photo's best iterate instead.
+// sign ascent on mean (f(x′) − v)²/‖v‖ − w·LPIPS(x, x′), where v is the clean photo's feature and every surrogate looks
+// at a blurred and at a plain view, each averaged with its mirror image and normalised. The code keeps the best of its
+// starts, and has one start: the last iterate is what its users posted ("keep": "last"). "best" takes each photo's best
+// iterate instead.
 //
-// The paper names four surrogates; the code attacks two. It makes one network for each architecture's name and loads two files into it one
-// after the other, so that the list IR-152, IR-152, ResNet-152, ResNet-152 holds the CosFace-trained network of each kind twice. Preset
-// `lowkey` is what the code ran, those two; `lowkey-paper` has all four.
+// The paper names four surrogates; the code attacks two. It makes one network for each architecture's name and loads
+// two files into it one after the other, so that the list IR-152, IR-152, ResNet-152, ResNet-152 holds the
+// CosFace-trained network of each kind twice. Preset `lowkey` is what the code ran, those two; `lowkey-paper` has all
+// four.
 //
-// The preset's name says which perceptual distance holds it back. `lowkey` and `lowkey-paper` need LPIPS. Two stand-ins have names of their
-// own: `lowkey-lite0` (another network's features, without learnt heads, its weight calibrated on pictures that LowKey's authors' code made)
-// and `lowkey-dssim` (LPIPS's weight of 0.05, not calibrated).
+// The preset's name says which perceptual distance holds it back. `lowkey` and `lowkey-paper` need LPIPS. Two stand-ins
+// have names of their own: `lowkey-lite0` (another network's features, without learnt heads, its weight calibrated on
+// pictures that LowKey's authors' code made) and `lowkey-dssim` (LPIPS's weight of 0.05, not calibrated).
 //
-// Kept: the mean runs over 512 features whatever the network ("features"), so that the perceptual term counts as much beside a surrogate of
-// another dimension. 0 gives each surrogate's own mean.
+// Kept: the mean runs over 512 features whatever the network ("features"), so that the perceptual term counts as much
+// beside a surrogate of another dimension. 0 gives each surrogate's own mean.
 //
 // Deviations from that code:
-// - The perceptual distance is over the whole canvas, as FaceCure ran it on a whole picture of 112 pixels; the original averages that of the
-//   aligned crop and of the whole picture. DSSIM in its place is over what the surrogates see ("dssim_over": "seen").
-// - The blurred view is blurred after the warp to a surrogate's crop; the original blurs, then warps. FaceCure's pictures are not warped.
-// - Surrogates are the user's cards. Where LowKey's own were not exported, the preset's stand_ins are attacked, and a note says so.
+// - The perceptual distance is over the whole canvas, as FaceCure ran it on a whole picture of 112 pixels; the original
+//   averages that of the aligned crop and of the whole picture. DSSIM in its place is over what the surrogates see
+//   ("dssim_over": "seen").
+// - The blurred view is blurred after the warp to a surrogate's crop; the original blurs, then warps. FaceCure's
+//   pictures are not warped.
+// - Surrogates are the user's cards. Where LowKey's own were not exported, the preset's stand_ins are attacked, and a
+//   note says so.
 #include "attacks/search.hpp"
 #include "facepoison/similarity.hpp"
 
@@ -86,7 +91,8 @@ class LowKey final : public Attack {
       // Clamped once, at the end, as the original.
       moved.pixels = (last ? pixels.detach().clamp(0, 1) : pixels.detach()).requires_grad_(!last);
       const auto gained = distance(moved, clean), dissimilarity = dssim(faces.pixels, moved.pixels, windows);
-      const auto objective = gained - p_.similarity_weight * (perceptual ? (*perceptual)(faces.pixels, moved.pixels) : dissimilarity);
+      const auto objective =
+          gained - p_.similarity_weight * (perceptual ? (*perceptual)(faces.pixels, moved.pixels) : dissimilarity);
       search.note(-objective, dissimilarity, gained);
       if (last || (p_.keep_best && i > 0)) search.offer(i, moved.pixels, gained, all);
       if (last) break;
@@ -116,7 +122,9 @@ std::shared_ptr<Attack> make_lowkey(Spec& spec, AttackSettings settings) {
   p.features = spec.integer("features", 0, 65536, 512);
   p.seen = seen_from(spec);
   const auto distance = spec.choice("distance", {"lpips", "lite0", "dssim"});
-  if (distance != "lpips") settings.notes.push_back(concat(settings.name, ": ", distance == "dssim" ? "DSSIM, uncalibrated," : distance, " in the place of LPIPS"));
+  if (distance != "lpips")
+    settings.notes.push_back(
+        concat(settings.name, ": ", distance == "dssim" ? "DSSIM, uncalibrated," : distance, " in the place of LPIPS"));
   if (!p.blurred_view && !p.plain_view) spec.fail("plain_view", "false, with blurred_view false too: nothing is left to look at");
   if (p.blur_size % 2 == 0) spec.fail("blur_size", concat("found ", p.blur_size, ", expected an odd number"));
   return std::make_shared<LowKey>(std::move(settings), p);

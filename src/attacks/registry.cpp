@@ -30,7 +30,8 @@ Json read_preset(const std::string& name, int depth) {
   const fs::path path = resolve_card(name, folder);
   if (!fs::exists(path)) {
     const auto near = nearest_name(name, names_in(folder));
-    throw Error(Exit::usage, concat("no attack \"", name, "\" (", path.string(), ")", near.empty() ? "" : "; did you mean " + near + "?"));
+    throw Error(Exit::usage, concat("no attack \"", name, "\" (", path.string(), ")",
+                                    near.empty() ? "" : "; did you mean " + near + "?"));
   }
   if (depth > 8) throw Error(Exit::usage, concat(path.string(), ": this preset builds on presets that build on it"));
   const Json own = read_json(path);
@@ -44,27 +45,23 @@ bool is_here(const std::string& extractor) {
   return fs::exists(model_path(card.file, card.path.parent_path()));
 }
 
-using Names = std::vector<std::string>;
-
-std::string listed(const Names& names) {
-  std::string list;
-  for (const auto& name : names) list += (list.empty() ? "" : ", ") + name;
-  return list;
-}
-
-// Takes "stand_ins" out of a request and leaves the surrogates to attack: the preset's own, unless none of them is on this machine; then its
-// stand-ins, likewise; then the one that ships. What the user named is never replaced.
+// Takes "stand_ins" out of a request and leaves the surrogates to attack: the preset's own, unless none of them is on
+// this machine; then its stand-ins, likewise; then the one that ships. What the user named is never replaced.
 void choose_surrogates(Json& wanted, bool named_by_user, AttackSettings& settings) {
   if (!wanted.contains("surrogates")) return;
-  Spec spec({{"surrogates", wanted["surrogates"]}, {"stand_ins", wanted.value("stand_ins", Json::array())}}, "attack " + settings.name);
+  Spec spec({{"surrogates", wanted["surrogates"]}, {"stand_ins", wanted.value("stand_ins", Json::array())}},
+            "attack " + settings.name);
   const auto own = spec.texts("surrogates");
   auto instead = spec.texts("stand_ins");
   wanted.erase("stand_ins");
-  const auto none_of = [](const Names& names) { return std::none_of(names.begin(), names.end(), is_here); };
+  const auto none_of = [](const std::vector<std::string>& names) {
+    return std::none_of(names.begin(), names.end(), is_here);
+  };
   if (named_by_user || own.empty() || !none_of(own)) return;
   if (none_of(instead)) instead = {last_resort};
   wanted["surrogates"] = instead;
-  settings.notes.push_back(concat(settings.name, ": none of its surrogates (", listed(own), ") is on this machine (facepoison list extractors says how to get them); ",
+  settings.notes.push_back(concat(settings.name, ": none of its surrogates (", listed(own),
+                                  ") is on this machine (facepoison list extractors says how to get them); ",
                                   listed(instead), instead.size() > 1 ? " stand in" : " stands in"));
 }
 
@@ -75,15 +72,32 @@ const std::vector<AttackRow>& attack_registry() {
       {"none", "photos as they are", false, false, false, {}, make_none},
       {"noise", "random signs of one size", false, false, false, {}, make_noise},
       {"pgd", "sign-gradient ascent away from the own embedding, capped in L∞", true, false, false, {}, make_pgd},
-      {"fawkes-v0.3", "towards and past another person, under a penalty on DSSIM", true, true, false,
-       {"each photo's goal is its own, as for a batch of 1; targets are of its own pool, among the farthest 20 people or a tenth of a smaller pool",
-        "the aligned canvas instead of a crop of 224 pixels; Adadelta's epsilon 1e-8; 8 bits by truncation, as its code"},
+      {"fawkes-v0.3",
+       "towards and past another person, under a penalty on DSSIM",
+       true,
+       true,
+       false,
+       {"each photo's goal is its own, as for a batch of 1; targets are of its own pool, among the farthest 20 people "
+        "or a tenth of a smaller pool",
+        "the aligned canvas instead of a crop of 224 pixels; Adadelta's epsilon 1e-8; 8 bits by truncation, as its "
+        "code"},
        make_fawkes_v03},
-      {"fawkes-v1.0", "away from the own embedding, under a threshold of DSSIM and 15 grey levels", true, false, false,
-       {"where nothing is feasible the clean photo is kept, not a black one; the aligned canvas instead of a crop of 112 pixels, with no stretch of contrast",
+      {"fawkes-v1.0",
+       "away from the own embedding, under a threshold of DSSIM and 15 grey levels",
+       true,
+       false,
+       false,
+       {"where nothing is feasible the clean photo is kept, not a black one; the aligned canvas instead of a crop of "
+        "112 pixels, with no stretch of contrast",
         "Adadelta's epsilon 1e-7; 8 bits by truncation, as its code"},
        make_fawkes_v10},
-      {"lowkey", "LowKey: sign ascent on blurred and plain views, held by LPIPS or a stand-in", true, false, true, {"the perceptual distance is over the whole canvas, as FaceCure ran it"}, make_lowkey},
+      {"lowkey",
+       "LowKey: sign ascent on blurred and plain views, held by LPIPS or a stand-in",
+       true,
+       false,
+       true,
+       {"the perceptual distance is over the whole canvas, as FaceCure ran it"},
+       make_lowkey},
       {"files", "perturbed photos from any other tool, paired by their names", false, false, false, {}, make_files},
   };
   return rows;
@@ -125,7 +139,8 @@ std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& 
   if (row.aims)
     if (const auto folder = spec.text("targets", ""); !folder.empty()) settings.targets = read_dataset(folder).photos;
   if (row.sees_perceptual)
-    if (const auto distance = spec.text("distance"); distance != "dssim") settings.perceptual = need_perceptual(distance, options);
+    if (const auto distance = spec.text("distance"); distance != "dssim")
+      settings.perceptual = need_perceptual(distance, options);
   const auto attack = row.make(spec, std::move(settings));
   spec.finish();
   attack->set_parameters(spec.record());

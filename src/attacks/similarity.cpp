@@ -31,7 +31,9 @@ torch::Tensor gaussian_blur(const torch::Tensor& pixels, int size, double sigma,
   return blur_valid(reflect ? at::reflection_pad2d(pixels, {half, half, half, half}) : pixels, size, sigma);
 }
 
-torch::Tensor windows_inside(const torch::Tensor& area) { return 1 - at::max_pool2d(1 - area, {window, window}, {1, 1}); }
+torch::Tensor windows_inside(const torch::Tensor& area) {
+  return 1 - at::max_pool2d(1 - area, {window, window}, {1, 1});
+}
 
 torch::Tensor dssim(const torch::Tensor& a, const torch::Tensor& b, const torch::Tensor& windows) {
   const double c1 = 0.01 * 0.01, c2 = 0.03 * 0.03;
@@ -41,7 +43,9 @@ torch::Tensor dssim(const torch::Tensor& a, const torch::Tensor& b, const torch:
   const auto luminance = (2 * product + c1) / (squares + c1);
   const auto contrast = (2 * (blur(a * b) - product) + c2) / (blur(a * a + b * b) - squares + c2);
   const auto ssim = (luminance * contrast).mean(1, true);
-  return (1 - (windows.defined() ? (ssim * windows).sum({1, 2, 3}) / windows.sum({1, 2, 3}).clamp_min(1) : ssim.mean({1, 2, 3}))) / 2;
+  return (1 - (windows.defined() ? (ssim * windows).sum({1, 2, 3}) / windows.sum({1, 2, 3}).clamp_min(1)
+                                 : ssim.mean({1, 2, 3}))) /
+         2;
 }
 
 }  // namespace facepoison

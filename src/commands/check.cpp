@@ -23,16 +23,19 @@ Exit check_golden(const FeatureExtractor& extractor, const std::string& precisio
   const auto file = verify_model(card.file, card.path.parent_path(), card.sha256, options.trust_model);
   Table table{{"extractor", "file", "sha256", "pinned_by", "golden", "cosine", "max_difference"}, {}, {}};
   const auto add = [&](const std::string& golden, double cosine, double difference) {
-    table.add({card.name, file.path.filename().string(), file.sha256, file.pinned_by == "nobody" ? "nobody; trusted this once" : file.pinned_by, golden, cosine, difference});
+    table.add({card.name, file.path.filename().string(), file.sha256,
+               file.pinned_by == "nobody" ? "nobody; trusted this once" : file.pinned_by, golden, cosine, difference});
     output.write(table);
   };
-  // Without a golden embedding too: a network that cannot be run, or that answers differently each time, is not in order.
+  // Without a golden embedding too: a network that cannot be run, or that answers differently each time, is not in
+  // order.
   const c10::InferenceMode inference;
   Faces faces;
   faces.pixels = golden_picture(card.side).to(options.device);
   const auto found = extractor.embed(faces).to(torch::kCPU).flatten();
   if (card.golden.empty()) {
-    log_warning(concat(card.name, ": its card names no golden embedding; only the hash was ", file.pinned_by == "nobody" ? "taken, which nobody pinned" : "checked"));
+    log_warning(concat(card.name, ": its card names no golden embedding; only the hash was ",
+                       file.pinned_by == "nobody" ? "taken, which nobody pinned" : "checked"));
     add("none", std::nan(""), std::nan(""));
     return Exit::ok;
   }

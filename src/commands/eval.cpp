@@ -30,9 +30,13 @@ Action eval_command(CLI::App& app) {
   app.add_flag("--dry-run", o->dry_run, "check everything and print what would be run");
   app.add_flag("--strict", o->strict, "an extractor whose weights are missing is an error, where the config would skip it");
   app.add_option("--run-dir", o->run_folder, "default: runs/<config's name>/<hash>/, with a link latest beside it");
-  app.add_option("--expect", o->expected, "COLUMN[key=value,…] OP NUMBER: what the table's rows must say, or exit 5 (repeatable)")->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--expect", o->expected,
+                 "COLUMN[key=value,…] OP NUMBER: what the table's rows must say, or exit 5 (repeatable)")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--expect-file", o->expect_file, "a file of such lines");
-  app.add_flag("--trust-model", o->trust_model, "run the model files that the config names though nobody pinned their sha256 (they are code)");
+  app.add_flag("--trust-model", o->trust_model,
+               "run the model files that the config names though nobody pinned their sha256 (they are code)");
   const auto output = std::make_shared<OutputOptions>(app, "markdown");
   const auto store = std::make_shared<StoreOption>(app);
   return [o, output, store] {

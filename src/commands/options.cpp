@@ -15,7 +15,8 @@ ArtifactStore StoreOption::open() const { return ArtifactStore(folder.empty() ? 
 DeviceOptions::DeviceOptions(CLI::App& app) {
   app.add_option("--device", device, "auto, cpu, cuda or cuda:N")->capture_default_str();
   app.add_option("--precision", precision, "of the network: fp32, tf32 (CUDA) or bf16")->capture_default_str();
-  app.add_flag("--trust-model", trust_model, "run the model files that this command names though nobody pinned their sha256 (they are code)");
+  app.add_flag("--trust-model", trust_model,
+               "run the model files that this command names though nobody pinned their sha256 (they are code)");
 }
 
 RunOptions DeviceOptions::resolve() const { return run_options(device, precision, trust_model); }

@@ -30,7 +30,8 @@ std::string what_became(const Album& album) {
   for (const auto& row : album.budget) ++counts[row.status];
   std::string list;
   for (const auto& [status, count] : counts)
-    list += concat(list.empty() ? "" : ", ", count, " ", status, status == "infeasible" || status == "missing" ? ", kept clean" : "");
+    list += concat(list.empty() ? "" : ", ", count, " ", status,
+                   status == "infeasible" || status == "missing" ? ", kept clean" : "");
   return list;
 }
 
@@ -75,7 +76,8 @@ Action perturb_command(CLI::App& app) {
     const Album album = perturb(photos, dataset.photos, *attack, o->seed, options, artifacts);
     write_perturbed(dataset, album, output);
     if (!o->trace.empty()) write_file(o->trace, print(album.trace, Format::csv));
-    log_info(concat(album.photos.size(), " photos of ", people.size(), " people went through ", o->attack, " (", what_became(album), "), ", dataset.photos.size() - album.photos.size(),
+    log_info(concat(album.photos.size(), " photos of ", people.size(), " people went through ", o->attack, " (",
+                    what_became(album), "), ", dataset.photos.size() - album.photos.size(),
                     " others are as they were; in ", output.string()));
     return Exit::ok;
   };

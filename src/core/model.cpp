@@ -34,7 +34,8 @@ std::string brief(const std::string& what) { return what.substr(0, what.find('\n
 // What was verified may have been replaced since; what is loaded is what was hashed.
 std::string read_verified(const ModelFile& file) {
   std::string bytes = read_file(file.path);
-  if (sha256(bytes) != file.sha256) throw Error(Exit::model, concat(file.path.string(), " was replaced after its hash was checked"));
+  if (sha256(bytes) != file.sha256)
+    throw Error(Exit::model, concat(file.path.string(), " was replaced after its hash was checked"));
   return bytes;
 }
 
@@ -65,7 +66,9 @@ ModelFile verify_model(const std::string& file, const fs::path& card_folder, con
     throw Error(Exit::model, concat(model.path.string(), " is an HTML page, not a model: the download went wrong"));
   model.sha256 = sha256_of_file(model.path);
   const std::string known = expected.empty() ? converted_hash(model.path) : expected;
-  model.pinned_by = !expected.empty() ? "card" : !known.empty() ? fs::path(model.path.filename()).replace_extension(".json").string() : "nobody";
+  model.pinned_by = !expected.empty() ? "card"
+                    : !known.empty()  ? fs::path(model.path.filename()).replace_extension(".json").string()
+                                      : "nobody";
   if (known.empty() && !trust)
     throw Error(Exit::model, concat(model.path.string(), ": its card names no sha256 and no conversion left one beside it; a model is code: --trust-model runs it all the same"));
   if (!known.empty() && known != model.sha256)

@@ -50,11 +50,8 @@ std::string Spec::text(const std::string& key, std::optional<std::string> fallba
 
 std::string Spec::choice(const std::string& key, const std::vector<std::string>& choices, std::optional<std::string> fallback) {
   const auto value = text(key, std::move(fallback));
-  if (std::find(choices.begin(), choices.end(), value) == choices.end()) {
-    std::string list;
-    for (const auto& one : choices) list += (list.empty() ? "" : ", ") + one;
-    fail(key, concat("found \"", value, "\", expected one of ", list));
-  }
+  if (std::find(choices.begin(), choices.end(), value) == choices.end())
+    fail(key, concat("found \"", value, "\", expected one of ", listed(choices)));
   return value;
 }
 
@@ -129,9 +126,8 @@ void Spec::finish() const {
   for (const auto& [key, value] : node_->value.items()) {
     if (node_->known.count(key)) continue;
     const auto near = nearest_name(key, known);
-    std::string list;
-    for (const auto& name : known) list += (list.empty() ? "" : ", ") + name;
-    fail(key, near.empty() ? concat("unknown key; known are ", list) : concat("unknown key; did you mean \"", near, "\"?"));
+    fail(key, near.empty() ? concat("unknown key; known are ", listed(known))
+                           : concat("unknown key; did you mean \"", near, "\"?"));
   }
   for (const auto& [key, child] : node_->children) Spec(child).finish();
 }
@@ -171,6 +167,12 @@ Json parse_json(const std::string& text, const std::string& where) {
 Json read_json(const fs::path& path) {
   if (!fs::exists(path)) throw Error(Exit::usage, concat("no such file: ", path.string()));
   return parse_json(read_file(path), path.string());
+}
+
+std::string listed(const std::vector<std::string>& names, std::size_t most) {
+  std::string list;
+  for (std::size_t i = 0; i < std::min(names.size(), most); ++i) list += (i ? ", " : "") + names[i];
+  return names.size() > most ? concat(list, " and ", names.size() - most, " more") : list;
 }
 
 bool is_utf8(const std::string& text) {

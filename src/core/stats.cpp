@@ -41,7 +41,8 @@ double sign_flip_p(std::vector<double> values, Seed seed) {
   std::erase(values, 0.0);  // their sign changes nothing
   if (values.size() <= most_exact) {
     const auto patterns = std::size_t{1} << values.size();
-    return share_as_far(values, patterns, [](std::size_t k, std::size_t i) { return k >> i & 1; }) / static_cast<double>(patterns);
+    return share_as_far(values, patterns, [](std::size_t k, std::size_t i) { return k >> i & 1; }) /
+           static_cast<double>(patterns);
   }
   Stream stream(seed, "sign-flip");
   std::uint64_t bits = 0;
@@ -63,7 +64,8 @@ double mean(std::span<const double> values) {
 Interval clopper_pearson(double fraction, double n) {
   if (n <= 0) return {};
   const double hits = fraction * n, misses = n - hits;
-  return {hits <= 0 ? 0 : boost::math::ibeta_inv(hits, misses + 1, tail), misses <= 0 ? 1 : boost::math::ibeta_inv(hits + 1, misses, 1 - tail)};
+  return {hits <= 0 ? 0 : boost::math::ibeta_inv(hits, misses + 1, tail),
+          misses <= 0 ? 1 : boost::math::ibeta_inv(hits + 1, misses, 1 - tail)};
 }
 
 Interval protection_interval(std::span<const double> per_person, double probes) {

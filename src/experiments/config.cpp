@@ -91,7 +91,8 @@ std::vector<std::string> choose_protected(const Spec& spec, const Json& wanted, 
 // By the weights, whatever their cards are called.
 bool optimises_against(const Attack& attack, const FeatureExtractor& extractor) {
   const auto& surrogates = attack.settings().surrogates;
-  return std::any_of(surrogates.begin(), surrogates.end(), [&](const auto& surrogate) { return same_weights(*surrogate, extractor); });
+  return std::any_of(surrogates.begin(), surrogates.end(),
+                     [&](const auto& surrogate) { return same_weights(*surrogate, extractor); });
 }
 
 // The table's rows, as far as they are known without the data.
@@ -100,7 +101,8 @@ Table cells(const Experiment& e) {
   for (const auto& extractor : e.extractors)
     for (const auto& attack : e.attacks)
       for (const auto& classifier : e.classifiers)
-        table.add({extractor->card().name, extractor->card().release(), attack->settings().name, classifier_name(classifier), optimises_against(*attack, *extractor) ? "yes" : "no"});
+        table.add({extractor->card().name, extractor->card().release(), attack->settings().name,
+                   classifier_name(classifier), optimises_against(*attack, *extractor) ? "yes" : "no"});
   return table;
 }
 
@@ -114,7 +116,10 @@ Json resolve(const Experiment& e, const std::string& dataset) {
     Json attacked = Json::array();
     for (const auto& extractor : e.extractors)
       if (optimises_against(*attack, *extractor)) attacked.push_back(extractor->card().name);
-    attacks.push_back({{"name", attack->settings().name}, {"surrogates", surrogates}, {"attacked", attacked}, {"identity", attack->identity()}});
+    attacks.push_back({{"name", attack->settings().name},
+                       {"surrogates", surrogates},
+                       {"attacked", attacked},
+                       {"identity", attack->identity()}});
   }
   return {{"dataset", dataset}, {"manifest_sha256", e.dataset.manifest_sha256}, {"protected", e.protected_people}, {"seed", e.seed},
           {"extractors", extractors}, {"attacks", attacks}, {"classifiers", e.classifiers},
@@ -123,7 +128,8 @@ Json resolve(const Experiment& e, const std::string& dataset) {
 
 }  // namespace
 
-Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model, ArtifactStore& store, const std::vector<Expectation>& expectations) {
+Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model,
+                           ArtifactStore& store, const std::vector<Expectation>& expectations) {
   const Json json = read_config(config, overrides, anchor_paths);
 
   Experiment e;

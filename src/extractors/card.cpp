@@ -18,15 +18,16 @@ fs::path card_path(const std::string& name_or_path) {
   return resolve_card(name_or_path, folders.front());
 }
 
-// What an exporter or a conversion left beside the weights: of what they were made, and a golden embedding and the dimension, where the card
-// has none.
+// What an exporter or a conversion left beside the weights: of what they were made, and a golden embedding and the
+// dimension, where the card has none.
 void complete(Card& card) {
   card.origin = card.source.value("exported_sha256", "");
   const fs::path record = model_path(card.file, card.path.parent_path()).replace_extension(".json");
   if (!fs::exists(record) || record == card.path) return;
   const Json found = read_json(record);
   if (!found.is_object()) return;
-  if (found.contains("source") && found["source"].is_object()) card.origin = found["source"].value("exported_sha256", card.origin);
+  if (found.contains("source") && found["source"].is_object())
+    card.origin = found["source"].value("exported_sha256", card.origin);
   card.origin = found.value("source_sha256", card.origin);
   if (card.golden.empty() && found.contains("golden") && found["golden"].is_object()) card.golden = record.parent_path() / found["golden"].value("file", "");
   if (card.dimension == 0 && found.contains("dimension") && found["dimension"].is_number_integer()) card.dimension = found["dimension"];
@@ -56,9 +57,8 @@ Card read_card(const std::string& name_or_path) {
   if (!fs::exists(card.path)) {
     const auto names = card_names();
     const auto near = nearest_name(name_or_path, names);
-    std::string list;
-    for (const auto& name : names) list += (list.empty() ? "" : ", ") + name;
-    throw Error(Exit::usage, concat("no extractor \"", name_or_path, "\" (", card.path.string(), "); ", near.empty() ? "there are " + list : "did you mean " + near + "?"));
+    throw Error(Exit::usage, concat("no extractor \"", name_or_path, "\" (", card.path.string(), "); ",
+                                    near.empty() ? "there are " + listed(names) : "did you mean " + near + "?"));
   }
   card.name = card.path.stem().string();
   Spec spec(read_json(card.path), card.path.string());

@@ -15,7 +15,8 @@ torch::Tensor Perceptual::operator()(const torch::Tensor& a, const torch::Tensor
   const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
   const auto distances = module_.get_method(method_)({a.to(torch::kFloat32), b.to(torch::kFloat32)}).toTensor();
   if (distances.sizes() != torch::IntArrayRef({a.size(0)}))
-    throw Error(Exit::model, concat(name_, " gave the shape ", distances.sizes(), " for ", a.size(0), " pairs of pictures"));
+    throw Error(Exit::model,
+                concat(name_, " gave the shape ", distances.sizes(), " for ", a.size(0), " pairs of pictures"));
   return distances;
 }
 

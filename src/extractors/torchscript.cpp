@@ -55,14 +55,16 @@ class TorchScriptExtractor final : public FeatureExtractor {
     return output.toTensor().to(torch::kFloat32);
   }
 
-  // A network that was traced in training mode has dropout and the batch's own statistics in its graph, and eval() does not reach them: what
-  // it says of a photo changes from run to run and with the photos beside it. `picture` is one row of its input.
+  // A network that was traced in training mode has dropout and the batch's own statistics in its graph, and eval() does
+  // not reach them: what it says of a photo changes from run to run and with the photos beside it. `picture` is one row
+  // of its input.
   void refuse_wavering(const torch::Tensor& picture) const {
     const torch::NoGradGuard no_grad;
     const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
     const auto first_of = [&](const torch::Tensor& beside) {
       const auto output = module_.get_method(card().method)({torch::cat({picture, beside, picture.flip(2)})});
-      return output.isTensor() && output.toTensor().dim() > 0 ? output.toTensor()[0].to(torch::kFloat64) : torch::Tensor();
+      return output.isTensor() && output.toTensor().dim() > 0 ? output.toTensor()[0].to(torch::kFloat64)
+                                                              : torch::Tensor();
     };
     torch::Tensor once, again, elsewhere;
     try {
@@ -71,10 +73,14 @@ class TorchScriptExtractor final : public FeatureExtractor {
       return;  // the call that follows fails likewise, and says how
     }
     if (!once.defined() || once.sizes() != again.sizes() || once.sizes() != elsewhere.sizes()) return;
-    const double most = std::max((again - once).abs().max().item<double>(), (elsewhere - once).abs().max().item<double>());
+    const double most =
+        std::max((again - once).abs().max().item<double>(), (elsewhere - once).abs().max().item<double>());
     if (const double size = once.abs().max().item<double>(); most > largest_waver * size)
-      throw Error(Exit::model, concat(file_.path.string(), " gives a photo another embedding each time or beside other photos (by ", 100 * most / size,
-                                      " % of the largest number): it still trains; put it into evaluation mode (.eval()) before it is traced or scripted, and export it again"));
+      throw Error(Exit::model,
+                  concat(file_.path.string(), " gives a photo another embedding each time or beside other photos (by ",
+                         100 * most / size,
+                         " % of the largest number): it still trains; put it into evaluation mode (.eval()) before it "
+                         "is traced or scripted, and export it again"));
   }
 
   RunOptions options_;

@@ -21,24 +21,43 @@ std::vector<Cell> row_of(const Group& group, const Group& other, const std::stri
   const auto found = paired_difference(differences);
   const auto [low, high] = found.interval;
   const std::string reading = low > 0 ? "above 0" : high < 0 ? "below 0" : "the interval includes 0";
-  return {group.extractor, released, group.attack, group.classifier, static_cast<std::int64_t>(rates.size()), mean(rates), mean(rates) - found.mean, found.mean, low, high, found.p, reading};
+  return {group.extractor,
+          released,
+          group.attack,
+          group.classifier,
+          static_cast<std::int64_t>(rates.size()),
+          mean(rates),
+          mean(rates) - found.mean,
+          found.mean,
+          low,
+          high,
+          found.p,
+          reading};
 }
 
 }  // namespace
 
 Table differences_of_run(const fs::path& folder, const std::string& key, const std::string& value) {
   const RunFolder run = read_run(folder);
-  Table table{{"extractor", "released", "attack", "classifier", "people", "protection", "against", "difference", "low", "high", "p", "reading"}, {}, {}};
+  Table table{{"extractor", "released", "attack", "classifier", "people", "protection", "against", "difference", "low",
+               "high", "p", "reading"},
+              {},
+              {}};
   for (const auto& group : run.groups) {
     auto place = place_of(group);
     place[static_cast<std::size_t>(std::find(keys.begin(), keys.end(), key) - keys.begin())] = value;
-    const auto found = std::find_if(run.groups.begin(), run.groups.end(), [&](const Group& other) { return place_of(other) == place; });
-    if (found == run.groups.end()) throw Error(Exit::usage, concat("--against ", key, "=", value, ": ", folder.string(), " has no row with this ", key));
+    const auto found = std::find_if(run.groups.begin(), run.groups.end(),
+                                    [&](const Group& other) { return place_of(other) == place; });
+    if (found == run.groups.end())
+      throw Error(Exit::usage,
+                  concat("--against ", key, "=", value, ": ", folder.string(), " has no row with this ", key));
     if (&*found != &group) table.add(row_of(group, *found, run.released.at(group.extractor)));
   }
   table.notes = run.notes;
-  table.notes.push_back(concat("against: the protection in the row with ", key, " ", value, " and all else alike; difference: of the two, over the same people; low, high: Student's t over people's "
-                               "differences, 95 %, which has no width where all differ alike; p: sign-flip test, two-sided"));
+  table.notes.push_back(
+      concat("against: the protection in the row with ", key, " ", value,
+             " and all else alike; difference: of the two, over the same people; low, high: Student's t over people's "
+             "differences, 95 %, which has no width where all differ alike; p: sign-flip test, two-sided"));
   return table;
 }
 

@@ -5,27 +5,33 @@
 #include <sstream>
 
 #include "facepoison/error.hpp"
+#include "facepoison/report.hpp"
 #include "facepoison/spec.hpp"
 
 namespace facepoison {
 namespace {
 
-const std::vector<std::string> results = {"people", "n", "protection", "low", "high", "others_error", "others_n"};
 const std::vector<std::string> keys = {"extractor", "released", "attack", "classifier", "surrogate"};
 
-std::string listed(const std::vector<std::string>& names) {
-  std::string list;
-  for (const auto& name : names) list += (list.empty() ? "" : ", ") + name;
-  return list;
+// The table's other columns, which are numbers.
+std::vector<std::string> results() {
+  auto columns = table_columns(false);
+  std::erase_if(columns, [](const auto& name) { return std::find(keys.begin(), keys.end(), name) != keys.end(); });
+  return columns;
 }
 
-[[noreturn]] void refuse(const std::string& text, const std::string& why) { throw Error(Exit::usage, concat("expectation \"", text, "\": ", why)); }
-
-void require_known(const std::string& name, const std::vector<std::string>& known, const std::string& text, const std::string& what) {
-  if (std::find(known.begin(), known.end(), name) == known.end()) refuse(text, concat("found \"", name, "\", expected ", what, ": ", listed(known)));
+[[noreturn]] void refuse(const std::string& text, const std::string& why) {
+  throw Error(Exit::usage, concat("expectation \"", text, "\": ", why));
 }
 
-// key=value,key=value; a value may hold commas ("k-nearest, k 3"): what follows one and has no key of its own belongs to it.
+void require_known(const std::string& name, const std::vector<std::string>& known, const std::string& text,
+                   const std::string& what) {
+  if (std::find(known.begin(), known.end(), name) == known.end())
+    refuse(text, concat("found \"", name, "\", expected ", what, ": ", listed(known)));
+}
+
+// key=value,key=value; a value may hold commas ("k-nearest, k 3"): what follows one and has no key of its own belongs
+// to it.
 std::vector<std::pair<std::string, std::string>> parse_where(const std::string& inside, const std::string& text) {
   std::vector<std::pair<std::string, std::string>> where;
   std::istringstream pieces(inside);
@@ -52,17 +58,21 @@ bool holds(double found, const std::string& op, double number) {
 }
 
 bool is_meant(const Expectation& expectation, const Table& table, const std::vector<Cell>& row) {
-  return std::all_of(expectation.where.begin(), expectation.where.end(), [&](const auto& pair) { return text(row[column(table, pair.first, "the table")]) == pair.second; });
+  return std::all_of(expectation.where.begin(), expectation.where.end(), [&](const auto& pair) {
+    return text(row[column(table, pair.first, "the table")]) == pair.second;
+  });
 }
 
 }  // namespace
 
 Expectation parse_expectation(const std::string& given) {
-  static const std::regex form(R"(\s*([a-z_]+)\s*(?:\[([^\]]*)\])?\s*(<=|>=|==|!=|<|>)\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*)");
+  static const std::regex form(
+      R"(\s*([a-z_]+)\s*(?:\[([^\]]*)\])?\s*(<=|>=|==|!=|<|>)\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*)");
   std::smatch parts;
-  if (!std::regex_match(given, parts, form)) refuse(given, "expected COLUMN[key=value,…] OP NUMBER, OP one of <= >= < > == !=");
+  if (!std::regex_match(given, parts, form))
+    refuse(given, "expected COLUMN[key=value,…] OP NUMBER, OP one of <= >= < > == !=");
   Expectation out{given, parts[1], {}, parts[3], as_number(Cell(parts[4].str()), "expectation \"" + given + "\"")};
-  require_known(out.column, results, given, "a numeric column");
+  require_known(out.column, results(), given, "a numeric column");
   out.where = parse_where(parts[2], given);
   return out;
 }
@@ -85,7 +95,8 @@ std::vector<Expectation> read_expectations(const fs::path& file) {
 
 void require_planned(const std::vector<Expectation>& expectations, const Table& plan) {
   for (const auto& expectation : expectations)
-    if (std::none_of(plan.rows.begin(), plan.rows.end(), [&](const auto& row) { return is_meant(expectation, plan, row); }))
+    if (std::none_of(plan.rows.begin(), plan.rows.end(),
+                     [&](const auto& row) { return is_meant(expectation, plan, row); }))
       refuse(expectation.text, "no row of what would be run is meant; --dry-run prints them");
 }
 
@@ -97,7 +108,8 @@ std::vector<std::string> unmet(const std::vector<Expectation>& expectations, con
       const auto& found = row[column(table, expectation.column, "the table")];
       if (holds(as_number(found, "the table"), expectation.op, expectation.number)) continue;
       const auto word = [&](const char* name) { return text(row[column(table, name, "the table")]); };
-      lines.push_back(concat("expected ", expectation.text, "; found ", text(found), " for ", word("extractor"), ", ", word("attack"), ", ", word("classifier")));
+      lines.push_back(concat("expected ", expectation.text, "; found ", text(found), " for ", word("extractor"), ", ",
+                             word("attack"), ", ", word("classifier")));
     }
   return lines;
 }

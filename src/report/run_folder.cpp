@@ -9,7 +9,8 @@ std::vector<Group> read_groups(const fs::path& folder) {
   std::vector<Group> groups;
   std::map<std::string, std::size_t> places;
   const auto group_of = [&](const Reader& in, const std::vector<Cell>& row) -> Group& {
-    const auto extractor = in.word(row, "extractor"), attack = in.word(row, "attack"), classifier = in.word(row, "classifier");
+    const auto extractor = in.word(row, "extractor"), attack = in.word(row, "attack"),
+               classifier = in.word(row, "classifier");
     const auto [place, is_new] = places.emplace(extractor + "\n" + attack + "\n" + classifier, groups.size());
     if (is_new) groups.push_back({extractor, attack, classifier});
     return groups[place->second];
@@ -23,7 +24,9 @@ std::vector<Group> read_groups(const fs::path& folder) {
     ++count->second.n;
     count->second.errors += trials.word(row, "correct") == "0";
   }
-  for (const auto& row : others.table.rows) group_of(others, row).others[others.word(row, "protected")] = {others.number(row, "n"), others.number(row, "errors")};
+  for (const auto& row : others.table.rows)
+    group_of(others, row).others[others.word(row, "protected")] = {others.number(row, "n"),
+                                                                   others.number(row, "errors")};
   return groups;
 }
 
@@ -40,12 +43,14 @@ const Cell& Reader::cell(const std::vector<Cell>& row, const std::string& name) 
 
 RunFolder read_run(const fs::path& folder) {
   for (const auto* name : {"config.resolved.json", "run.json", "trials.csv", "others.csv", "budget.csv"})
-    if (!fs::exists(folder / name)) throw Error(Exit::input, concat(folder.string(), " holds no finished run: no ", name));
+    if (!fs::exists(folder / name))
+      throw Error(Exit::input, concat(folder.string(), " holds no finished run: no ", name));
   const Json config = read_json(folder / "config.resolved.json"), facts = read_json(folder / "run.json");
   RunFolder run{read_groups(folder), {}, {}, facts.at("notes").get<std::vector<std::string>>()};
   for (const auto& extractor : config.at("extractors")) run.released[extractor.at("name")] = extractor.at("released");
   for (const auto& attack : config.at("attacks")) {
-    if (!attack.contains("attacked")) throw Error(Exit::input, concat(folder.string(), " was written by an older facepoison; run its config again"));
+    if (!attack.contains("attacked"))
+      throw Error(Exit::input, concat(folder.string(), " was written by an older facepoison; run its config again"));
     run.attacked[attack.at("name")] = attack.at("attacked").get<std::set<std::string>>();
   }
   return run;

@@ -29,13 +29,16 @@ struct Reader {
   explicit Reader(const fs::path& path);
   const Cell& cell(const std::vector<Cell>& row, const std::string& name) const;
   std::string word(const std::vector<Cell>& row, const std::string& name) const { return text(cell(row, name)); }
-  double number(const std::vector<Cell>& row, const std::string& name) const { return as_number(cell(row, name), where); }
+  double number(const std::vector<Cell>& row, const std::string& name) const {
+    return as_number(cell(row, name), where);
+  }
 };
 
 struct RunFolder {
   std::vector<Group> groups;                // in the order of trials.csv
   std::map<std::string, std::string> released;  // of each extractor
-  std::map<std::string, std::set<std::string>> attacked;  // by attack: the run's extractors whose weights it optimises against
+  std::map<std::string, std::set<std::string>>
+      attacked;                             // by attack: the run's extractors whose weights it optimises against
   std::vector<std::string> notes;           // facts about the data and the program
 };
 // Throws Error(input) when the folder holds no whole run.

@@ -38,11 +38,15 @@ std::vector<std::string> budget_notes(const fs::path& folder) {
   for (const auto& [attack, sum] : sums) {
     if (sum.changed == 0) continue;
     char numbers[128];
-    std::snprintf(numbers, sizeof numbers, "L∞ ≤ %.0f/255, mean PSNR %.1f dB, mean DSSIM ", sum.linf, sum.psnr / sum.changed);
-    const std::string seen = std::isnan(sum.seen) ? "" : concat(" over the canvas, ", rounded(sum.seen / sum.changed), " over what the surrogates see");
+    std::snprintf(numbers, sizeof numbers, "L∞ ≤ %.0f/255, mean PSNR %.1f dB, mean DSSIM ", sum.linf,
+                  sum.psnr / sum.changed);
+    const std::string seen = std::isnan(sum.seen) ? ""
+                                                  : concat(" over the canvas, ", rounded(sum.seen / sum.changed),
+                                                           " over what the surrogates see");
     std::string statuses;
     for (const auto& [status, count] : sum.statuses) statuses += concat(", ", count, " ", status);
-    notes.push_back(concat("attack ", attack, ": ", sum.photos, " photos", statuses, "; in the written files: ", numbers, rounded(sum.dssim / sum.changed), seen));
+    notes.push_back(concat("attack ", attack, ": ", sum.photos, " photos", statuses,
+                           "; in the written files: ", numbers, rounded(sum.dssim / sum.changed), seen));
   }
   return notes;
 }
@@ -72,20 +76,28 @@ std::vector<Cell> row_of_person(const Group& group, const std::string& person, c
 
 }  // namespace
 
+std::vector<std::string> table_columns(bool by_person) {
+  return {"extractor", "released", "attack", "classifier", by_person ? "protected" : "people", "n",
+          "protection", "low", "high", "others_error", "others_n", "surrogate"};
+}
+
 Table table_of_run(const fs::path& folder, bool by_person) {
   const RunFolder run = read_run(folder);
   Table table;
-  table.columns = {"extractor", "released", "attack", "classifier", by_person ? "protected" : "people", "n", "protection", "low", "high", "others_error", "others_n", "surrogate"};
+  table.columns = table_columns(by_person);
   for (const auto& group : run.groups) {
-    const Cell surrogate = run.attacked.at(group.attack).count(group.extractor) ? "yes" : "no", released = run.released.at(group.extractor);
+    const Cell surrogate = run.attacked.at(group.attack).count(group.extractor) ? "yes" : "no",
+               released = run.released.at(group.extractor);
     if (!by_person) table.add(row_of_group(group, released, surrogate));
     for (const auto& person : group.people)
       if (by_person) table.add(row_of_person(group, person, released, surrogate));
   }
   table.notes = run.notes;
   for (const auto& note : budget_notes(folder)) table.notes.push_back(note);
-  table.notes.push_back(by_person ? "protection: a person's share of misclassified clean probes; low, high: Clopper and Pearson over the probes, 95 %"
-                                  : "protection: mean over protected people of their share of misclassified clean probes; low, high: Korn and Graubard over people, 95 %");
+  table.notes.push_back(by_person ? "protection: a person's share of misclassified clean probes; low, high: Clopper "
+                                    "and Pearson over the probes, 95 %"
+                                  : "protection: mean over protected people of their share of misclassified clean "
+                                    "probes; low, high: Korn and Graubard over people, 95 %");
   return table;
 }
 

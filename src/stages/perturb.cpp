@@ -27,8 +27,15 @@ Json key_of(std::span<const Photo> photos, std::span<const Photo> companions, co
   Json seen = Json::array(), beside = Json::array();
   for (const auto& photo : photos) seen.push_back({photo.id, photo.person, content_key(photo)});  // the id and the person seed the stream
   for (const auto& companion : companions) beside.push_back({companion.id, content_key(companion)});
-  return {{"format", 3}, {"libtorch", libtorch_version()}, {"attack", job.attack.identity()}, {"seed", job.seed}, {"device", job.options.device.is_cuda() ? "cuda" : "cpu"},
-          {"batch", block_size}, {"photos", seen}, {"companions", beside}, {"lpips", job.lpips ? job.lpips->sha256() : ""}};
+  return {{"format", 3},
+          {"libtorch", libtorch_version()},
+          {"attack", job.attack.identity()},
+          {"seed", job.seed},
+          {"device", job.options.device.is_cuda() ? "cuda" : "cpu"},
+          {"batch", block_size},
+          {"photos", seen},
+          {"companions", beside},
+          {"lpips", job.lpips ? job.lpips->sha256() : ""}};
 }
 
 Audit audit(const Faces& face, const Image& written, const Job& job) {
@@ -39,7 +46,9 @@ Audit audit(const Faces& face, const Image& written, const Job& job) {
   row.linf = std::round(difference.abs().max().item<double>() * 255);
   row.l2 = difference.norm().item<double>();
   row.psnr = -10 * std::log10(difference.square().mean().item<double>());
-  const auto dssim_over = [&](const torch::Tensor& windows) { return row.linf == 0 ? 0 : dssim(clean.to(torch::kFloat64), found.to(torch::kFloat64), windows).item<double>(); };
+  const auto dssim_over = [&](const torch::Tensor& windows) {
+    return row.linf == 0 ? 0 : dssim(clean.to(torch::kFloat64), found.to(torch::kFloat64), windows).item<double>();
+  };
   row.dssim = dssim_over({});
   const auto& surrogates = job.attack.settings().surrogates;
   row.dssim_seen = surrogates.empty() ? std::nan("") : dssim_over(seen_windows(face, surrogates));
@@ -95,11 +104,13 @@ Cell known(double number) { return std::isnan(number) ? Cell("") : Cell(number);
 }  // namespace
 
 Table budget_table(const std::vector<Audit>& budget) {
-  Table table{{"id", "attack", "status", "iterations", "linf", "l2", "psnr", "dssim", "dssim_seen", "similarity"}, {}, {}};
+  Table table{
+      {"id", "attack", "status", "iterations", "linf", "l2", "psnr", "dssim", "dssim_seen", "similarity"}, {}, {}};
   const bool has_lpips = std::any_of(budget.begin(), budget.end(), [](const Audit& row) { return !std::isnan(row.lpips); });
   if (has_lpips) table.columns.push_back("lpips");
   for (const auto& row : budget) {
-    std::vector<Cell> cells = {row.id, row.attack, row.status, row.iterations, row.linf, row.l2, row.psnr, row.dssim, known(row.dssim_seen), known(row.similarity)};
+    std::vector<Cell> cells = {row.id, row.attack, row.status, row.iterations,        row.linf,
+                               row.l2, row.psnr,   row.dssim,  known(row.dssim_seen), known(row.similarity)};
     if (has_lpips) cells.push_back(known(row.lpips));
     table.add(std::move(cells));
   }
@@ -111,7 +122,9 @@ Album perturb(std::span<const Photo> photos, std::span<const Photo> everybody, c
   const std::string& name = attack.settings().name;
   if (!attack.changes_photos()) {
     album.photos.assign(photos.begin(), photos.end());
-    for (const auto& photo : photos) album.budget.push_back({photo.id, name, "ok", 0, 0, 0, std::numeric_limits<double>::infinity(), 0, std::nan(""), std::nan(""), std::nan("")});
+    for (const auto& photo : photos)
+      album.budget.push_back({photo.id, name, "ok", 0, 0, 0, std::numeric_limits<double>::infinity(), 0, std::nan(""),
+                              std::nan(""), std::nan("")});
     return album;
   }
   const Job job{attack, seed, options, find_perceptual("lpips", options)};

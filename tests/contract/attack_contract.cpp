@@ -132,7 +132,8 @@ TEST(AttackRegistry, TakesTheSurrogateThatShipsWhereNoneOfAPresetWasFetched) {
 TEST(AttackRegistry, TakesAPresetsStandInsBeforeTheSurrogateThatShips) {
   setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1);
   const TempFolder folder;
-  const auto there = write_tiny_extractor(folder.path, 1, "there").string(), gone = write_tiny_extractor(folder.path, 2, "gone").string();
+  const auto there = write_tiny_extractor(folder.path, 1, "there").string(),
+             gone = write_tiny_extractor(folder.path, 2, "gone").string();
   fs::remove(folder / "gone.pt");
   Json preset = read_preset("lowkey-dssim");
   preset["surrogates"] = Json::array({gone}), preset["stand_ins"] = Json::array({there});
@@ -146,7 +147,8 @@ TEST(AttackRegistry, TakesAPresetsStandInsBeforeTheSurrogateThatShips) {
   ASSERT_EQ(attack->settings().surrogates.size(), 1u);
   EXPECT_EQ(attack->settings().surrogates.front()->card().name, "there");
   EXPECT_EQ(attack->settings().parameters["surrogates"], Json::array({there})) << "the record names who was attacked";
-  EXPECT_TRUE(std::any_of(attack->settings().notes.begin(), attack->settings().notes.end(), [](const auto& note) { return contains(note, "there.json stands in"); }));
+  EXPECT_TRUE(std::any_of(attack->settings().notes.begin(), attack->settings().notes.end(),
+                          [](const auto& note) { return contains(note, "there.json stands in"); }));
   unsetenv("FACEPOISON_HOME");
 }
 

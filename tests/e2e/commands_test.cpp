@@ -145,7 +145,8 @@ TEST_F(E2eCommands, PerturbGivesAWholeDataSetAgain) {
     changed += chosen;
   }
   const Table budget = read_csv(folder_ / "noisy/budget.csv");
-  EXPECT_EQ(budget.columns, (std::vector<std::string>{"id", "attack", "status", "iterations", "linf", "l2", "psnr", "dssim", "dssim_seen", "similarity"}));
+  EXPECT_EQ(budget.columns, (std::vector<std::string>{"id", "attack", "status", "iterations", "linf", "l2", "psnr",
+                                                      "dssim", "dssim_seen", "similarity"}));
   EXPECT_EQ(budget.rows.size(), changed);
   for (const auto& row : budget.rows) {
     EXPECT_EQ(text(row[4]), "8");
@@ -247,7 +248,8 @@ TEST_F(E2eCommands, CheckPrintsWhatItChecked) {
 }
 
 TEST_F(E2eCommands, PerturbCountsWhatBecameOfThePhotos) {
-  const std::string attack = "perturb dataset --attack fawkes-v1.0-low --surrogates ./tiny.json --people p00 --set steps=1 ";
+  const std::string attack =
+      "perturb dataset --attack fawkes-v1.0-low --surrogates ./tiny.json --people p00 --set steps=1 ";
   // One step is scored before it is taken: the start, which is out of budget where it is large.
   const auto clean = run(attack + "--set rescue=false --set start_size=0.5 --set clip=255 -o one");
   EXPECT_TRUE(contains(clean.err, "infeasible, kept clean)")) << clean.err;
@@ -260,7 +262,8 @@ TEST_F(E2eCommands, CropsTurnByExifUnlessAskedNotTo) {
   const Image upright = draw_photo(1, 1, 48);
   write_file(folder_ / "up/ann/0.jpg", encode_jpeg(upright, 95));
   write_file(folder_ / "lying/ann/0.jpg", with_exif_turn(encode_jpeg(lying(upright), 95)));
-  for (const std::string name : {"up", "lying"}) ASSERT_EQ(run(concat("embed ", name, " -e ./tiny.json -o ", name, ".npy")).code, 0);
+  for (const std::string name : {"up", "lying"})
+    ASSERT_EQ(run(concat("embed ", name, " -e ./tiny.json -o ", name, ".npy")).code, 0);
   ASSERT_EQ(run("embed lying --ignore-exif -e ./tiny.json -o old.npy").code, 0);
   const std::string check = "check ./tiny.json --image lying/ann/0.jpg --crop --format json --reference ";
   EXPECT_EQ(run_binary(check + "lying.npy", folder_.path).code, 0);

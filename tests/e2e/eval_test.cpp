@@ -87,7 +87,7 @@ TEST_F(E2eEval, AKilledRunGoesOnToTheSameBytes) {
 
 TEST_F(E2eEval, CtrlCStopsBetweenBlocksWith130) {
   write_config({{"attacks", {{{"preset", "pgd"}, {"surrogates", {"./tiny-a.json"}}, {"steps", 1000}}}}, {"protected", "all"}});
-  const auto run = eval("--run-dir run", "timeout --preserve-status -s INT 1");
+  const auto run = eval("--run-dir run", "timeout --foreground --preserve-status -s INT 1");
   EXPECT_EQ(run.code, 130) << run.err;
   EXPECT_TRUE(contains(run.err, "goes on from here")) << run.err;
 }
@@ -155,7 +155,8 @@ TEST_F(E2eEval, TheDifferenceOfTwoRowsIsOverTheSamePeople) {
   EXPECT_EQ(found.rows.size(), 2u * 2 * 2) << "none has no difference to itself";
   const auto protection = [&](const std::string& attack) {
     for (const auto& row : table.rows)
-      if (text(row[0]) == text(found.rows[0][0]) && text(row[2]) == attack && text(row[3]) == text(found.rows[0][3])) return as_number(row[6], "table");
+      if (text(row[0]) == text(found.rows[0][0]) && text(row[2]) == attack && text(row[3]) == text(found.rows[0][3]))
+        return as_number(row[6], "table");
     return -1.0;
   };
   EXPECT_NEAR(as_number(found.rows[0][7], "found"), protection(text(found.rows[0][2])) - protection("none"), 1e-12);
@@ -192,7 +193,8 @@ TEST_F(E2eEval, ASurrogateUnderAnotherNameIsASurrogate) {
   const auto run = eval("--format csv --run-dir run");
   ASSERT_EQ(run.code, 0) << run.err;
   for (const auto& row : parse_csv(run.out, "stdout").rows)
-    EXPECT_EQ(text(row[11]), text(row[2]) == "pgd-a" && text(row[0]) != "tiny-b" ? "yes" : "no") << text(row[0]) << ", " << text(row[2]);
+    EXPECT_EQ(text(row[11]), text(row[2]) == "pgd-a" && text(row[0]) != "tiny-b" ? "yes" : "no")
+        << text(row[0]) << ", " << text(row[2]);
 }
 
 TEST_F(E2eEval, TrustIsForTheModelsThatTheConfigNames) {
@@ -201,13 +203,16 @@ TEST_F(E2eEval, TrustIsForTheModelsThatTheConfigNames) {
   card.erase("sha256");
   write_file(folder_ / "tiny-b.json", card.dump());
   const TempFolder home;
-  for (const auto* folder : {"configs", "data"}) fs::copy(fs::path(FACEPOISON_ROOT) / folder, home / folder, fs::copy_options::recursive);
-  write_file(home / "configs/attacks/mine.json", Json{{"preset", "pgd"}, {"surrogates", {(folder_ / "tiny-b.json").string()}}}.dump());
+  for (const auto* folder : {"configs", "data"})
+    fs::copy(fs::path(FACEPOISON_ROOT) / folder, home / folder, fs::copy_options::recursive);
+  write_file(home / "configs/attacks/mine.json",
+             Json{{"preset", "pgd"}, {"surrogates", {(folder_ / "tiny-b.json").string()}}}.dump());
   const std::string in_home = concat("FACEPOISON_HOME='", home.path.string(), "'");
   write_config({{"extractors", {"./tiny-a.json"}}, {"attacks", {"mine"}}});
   const auto refused = eval("--trust-model", in_home);
   EXPECT_EQ(refused.code, 4) << refused.err;
-  write_config({{"extractors", {"./tiny-a.json"}}, {"attacks", {{{"preset", "mine"}, {"surrogates", {"./tiny-b.json"}}}}}});
+  write_config(
+      {{"extractors", {"./tiny-a.json"}}, {"attacks", {{{"preset", "mine"}, {"surrogates", {"./tiny-b.json"}}}}}});
   EXPECT_EQ(eval("--trust-model", in_home).code, 0);
 }
 

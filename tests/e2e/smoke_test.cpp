@@ -6,7 +6,10 @@ namespace {
 
 TEST(E2eSmoke, GivesTheGoldenTableAndThenFindsItAllInTheStore) {
   const TempFolder folder;
-  const std::string command = concat("eval --config '", FACEPOISON_ROOT, "/configs/experiments/smoke.json' --set device=cpu --store store --format csv --expect-file '", FACEPOISON_ROOT, "/configs/experiments/smoke.expect' --run-dir run");
+  const std::string command =
+      concat("eval --config '", FACEPOISON_ROOT,
+             "/configs/experiments/smoke.json' --set device=cpu --store store --format csv --expect-file '",
+             FACEPOISON_ROOT, "/configs/experiments/smoke.expect' --run-dir run");
   const auto run = run_binary(command, folder.path);
   ASSERT_EQ(run.code, 0) << run.err;
   const Table found = parse_csv(run.out, "stdout"), golden = read_csv(fs::path(FACEPOISON_ROOT) / "tests/golden/smoke.csv");

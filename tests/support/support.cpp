@@ -31,7 +31,8 @@ Image draw_photo(int person, int variant, int side) {
         const double u = static_cast<double>(x) / side + shift, v = static_cast<double>(y) / side - shift;
         const double value = 0.5 + 0.4 * std::sin(6 * (wave[c][0] * u + wave[c][1] * v) + 6 * wave[c][2]) * std::cos(5 * wave[c][3] * v);
         const double weave = 0.16 * std::sin(6.28 * (across * x + down * y) / side + start);
-        image.rgb[static_cast<std::size_t>((y * side + x) * 3 + c)] = static_cast<std::uint8_t>(std::clamp(value * light + weave, 0.0, 1.0) * 255);
+        image.rgb[static_cast<std::size_t>((y * side + x) * 3 + c)] =
+            static_cast<std::uint8_t>(std::clamp(value * light + weave, 0.0, 1.0) * 255);
       }
   return image;
 }

@@ -7,14 +7,19 @@ namespace facepoison::testing {
 namespace {
 
 Table a_table() {
-  return {{"extractor", "released", "attack", "classifier", "people", "n", "protection", "low", "high", "others_error", "others_n", "surrogate"},
-          {{"dlib", "2017", "none", "nearest", std::int64_t{8}, std::int64_t{48}, .1, 0., .3, .02, std::int64_t{600}, "no"},
-           {"dlib", "2017", "pgd", "k-nearest, k 3", std::int64_t{8}, std::int64_t{48}, .9, .6, 1., .02, std::int64_t{600}, "yes"},
-           {"face", "2022", "pgd", "nearest", std::int64_t{8}, std::int64_t{48}, .5, .2, .8, .02, std::int64_t{600}, "no"}},
-          {}};
+  return {
+      {"extractor", "released", "attack", "classifier", "people", "n", "protection", "low", "high", "others_error",
+       "others_n", "surrogate"},
+      {{"dlib", "2017", "none", "nearest", std::int64_t{8}, std::int64_t{48}, .1, 0., .3, .02, std::int64_t{600}, "no"},
+       {"dlib", "2017", "pgd", "k-nearest, k 3", std::int64_t{8}, std::int64_t{48}, .9, .6, 1., .02, std::int64_t{600},
+        "yes"},
+       {"face", "2022", "pgd", "nearest", std::int64_t{8}, std::int64_t{48}, .5, .2, .8, .02, std::int64_t{600}, "no"}},
+      {}};
 }
 
-std::vector<std::string> unmet(const std::string& text) { return facepoison::unmet({parse_expectation(text)}, a_table()); }
+std::vector<std::string> unmet(const std::string& text) {
+  return facepoison::unmet({parse_expectation(text)}, a_table());
+}
 
 TEST(Expect, MeansTheRowsThatItsKeysName) {
   EXPECT_TRUE(unmet("protection[attack=none] <= .1").empty());
@@ -28,19 +33,28 @@ TEST(Expect, MeansTheRowsThatItsKeysName) {
 TEST(Expect, SaysWhatWasFoundWhere) {
   const auto lines = unmet("protection[attack=pgd] > 0.6");
   ASSERT_EQ(lines.size(), 1u);
-  for (const auto* part : {"protection[attack=pgd] > 0.6", "found 0.5", "face, pgd, nearest"}) EXPECT_TRUE(contains(lines[0], part)) << lines[0];
+  for (const auto* part : {"protection[attack=pgd] > 0.6", "found 0.5", "face, pgd, nearest"})
+    EXPECT_TRUE(contains(lines[0], part)) << lines[0];
 }
 
 TEST(Expect, HasEveryComparison) {
-  for (const auto& [op, number] : std::vector<std::pair<std::string, std::string>>{{"<=", "0.1"}, {">=", "0.1"}, {"<", "0.11"}, {">", "9e-2"}, {"==", "0.1"}, {"!=", "0.2"}}) {
+  for (const auto& [op, number] : std::vector<std::pair<std::string, std::string>>{
+           {"<=", "0.1"}, {">=", "0.1"}, {"<", "0.11"}, {">", "9e-2"}, {"==", "0.1"}, {"!=", "0.2"}}) {
     EXPECT_TRUE(unmet("protection[attack=none] " + op + number).empty()) << op;
-    EXPECT_EQ(unmet("protection[attack=none] " + op + (op == "<=" || op == "<" ? "-1" : op == "!=" ? "0.1" : "1")).size(), 1u) << op;
+    EXPECT_EQ(unmet("protection[attack=none] " + op +
+                    (op == "<=" || op == "<" ? "-1"
+                     : op == "!="            ? "0.1"
+                                             : "1"))
+                  .size(),
+              1u)
+        << op;
   }
 }
 
 TEST(Expect, RefusesWhatItCannotRead) {
-  for (const auto* text : {"protection", "protection = 1", "protection >= x", "protecton >= 1", "protection[protection=1] >= 1", "protection[atack=none] >= 1", "protection[none] >= 1", "extractor == 1",
-                           "protection >= 1.2.3"})
+  for (const auto* text :
+       {"protection", "protection = 1", "protection >= x", "protecton >= 1", "protection[protection=1] >= 1",
+        "protection[atack=none] >= 1", "protection[none] >= 1", "extractor == 1", "protection >= 1.2.3"})
     EXPECT_EQ(caught([&] { parse_expectation(text); }).code, Exit::usage) << text;
 }
 

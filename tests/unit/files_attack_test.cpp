@@ -91,7 +91,8 @@ TEST_F(FilesAttack, RefusesAPictureOfSomethingElse) {
   put("p01/v1.png", "p00/face/v1_cloaked.png");  // somebody else
   const auto error = caught([&] { run(); });
   EXPECT_EQ(error.code, Exit::input);
-  for (const auto* part : {"1 of 6", "v1_cloaked.png for p00/v1.png", "dB"}) EXPECT_TRUE(contains(error.message, part)) << error.message;
+  for (const auto* part : {"1 of 6", "v1_cloaked.png for p00/v1.png", "dB"})
+    EXPECT_TRUE(contains(error.message, part)) << error.message;
   EXPECT_NO_THROW(run({{"least_psnr", 0}}));
 }
 
@@ -104,7 +105,8 @@ TEST_F(FilesAttack, RefusesAPictureOnItsSideButNoPerturbedOne) {
       for (int c = 0; c < 3; ++c) {
         const auto at = [&](int column, int row) { return static_cast<std::size_t>((row * 96 + column) * 3 + c); };
         lying.rgb[at(95 - y, x)] = upright.rgb[at(x, y)];
-        noisy.rgb[at(x, y)] = static_cast<std::uint8_t>(std::clamp(upright.rgb[at(x, y)] + ((x * 7 + y * 13) % 2 ? 33 : -33), 0, 255));
+        noisy.rgb[at(x, y)] =
+            static_cast<std::uint8_t>(std::clamp(upright.rgb[at(x, y)] + ((x * 7 + y * 13) % 2 ? 33 : -33), 0, 255));
       }
   const auto name = folder_ / "cloaks/p00/face/v0_cloaked.png";
   write_file(name, encode_png(noisy));

@@ -11,7 +11,8 @@ namespace {
 class PerceptualTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    for (const auto* folder : {"configs", "data"}) fs::create_directory_symlink(fs::path(FACEPOISON_ROOT) / folder, home_ / folder);
+    for (const auto* folder : {"configs", "data"})
+      fs::create_directory_symlink(fs::path(FACEPOISON_ROOT) / folder, home_ / folder);
     setenv("FACEPOISON_HOME", home_.path.c_str(), 1);
     card_ = write_tiny_extractor(home_.path).string();
   }
@@ -56,14 +57,16 @@ TEST_F(PerceptualTest, LowKeysNameSaysWhichOneRan) {
   EXPECT_NE(with->identity(), without->identity());
   const Faces faces = drawn_faces(2, 64, false);
   const Json heavy = {{"similarity_weight", 1000}};
-  EXPECT_FALSE(torch::equal(make("lowkey", heavy)->perturb(faces, 1).pixels, make("lowkey-dssim", heavy)->perturb(faces, 1).pixels));
+  EXPECT_FALSE(torch::equal(make("lowkey", heavy)->perturb(faces, 1).pixels,
+                            make("lowkey-dssim", heavy)->perturb(faces, 1).pixels));
 }
 
 TEST_F(PerceptualTest, LpipsIsAColumnOfTheBudget) {
   const Dataset dataset = prepare_drawn(home_.path, 2, 2);
   ArtifactStore store(home_ / "store");
   const auto attack = make_attack("noise", {});
-  EXPECT_EQ(budget_table(perturb(dataset.photos, dataset.photos, *attack, 0, {}, store).budget).columns.back(), "similarity");
+  EXPECT_EQ(budget_table(perturb(dataset.photos, dataset.photos, *attack, 0, {}, store).budget).columns.back(),
+            "similarity");
   put_lpips();
   const auto budget = perturb(dataset.photos, dataset.photos, *attack, 0, {}, store).budget;
   EXPECT_EQ(budget_table(budget).columns.back(), "lpips");

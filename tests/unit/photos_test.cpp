@@ -134,7 +134,8 @@ TEST_F(ScanPhotosTest, FindsFacescrubsBoxes) {
 }
 
 TEST_F(ScanPhotosTest, GivesEachOfACoupleTheOwnBox) {
-  const std::string hash(64, 'a'), address = "http://example.org/couple.jpg", name = sha1(address) + ".jpg", header = "name\timage_id\tface_id\turl\tbbox\tsha256\n";
+  const std::string hash(64, 'a'), address = "http://example.org/couple.jpg", name = sha1(address) + ".jpg",
+                                   header = "name\timage_id\tface_id\turl\tbbox\tsha256\n";
   put("Ann_Two/" + name), put("Ben_One/" + name), put("Cy/" + name);
   put("facescrub_actors.txt", header + "Ben One\t1\t1\t" + address + "\t60,40,200,220\t" + hash + "\n");
   put("facescrub_actresses.txt", header + "Ann Two\t2\t2\t" + address + "\t316,40,456,220\t" + hash + "\n");

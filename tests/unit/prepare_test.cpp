@@ -210,7 +210,8 @@ TEST_F(PrepareTest, DropsNearDuplicatesByDefaultAndSaysSo) {
   const Dataset dataset = run();
   EXPECT_EQ(dataset.photos.size(), 6u) << "what was drawn apart stays";
   const auto reasons = rejected();
-  for (const auto* id : {"p00/w-half.png", "p00/w-jpeg.jpg", "p01/w-bright.png"}) EXPECT_EQ(reasons.at(id), "near duplicate of p00/v1.png") << id;
+  for (const auto* id : {"p00/w-half.png", "p00/w-jpeg.jpg", "p01/w-bright.png"})
+    EXPECT_EQ(reasons.at(id), "near duplicate of p00/v1.png") << id;
   const auto notes = duplicate_notes(dataset);
   ASSERT_EQ(notes.size(), 1u);
   EXPECT_TRUE(contains(notes[0], "dropped: 3 near (2 within and 1 across people)")) << notes[0];
@@ -228,7 +229,9 @@ TEST_F(PrepareTest, CountsTheTwinsInTheGalleryOfWhatWasKept) {
 
 TEST_F(PrepareTest, ToolsFilesBesideTheirOriginalsAreNoPhotos) {
   draw_people(photos(), 1, 3);
-  for (const auto* name : {"p00/v0_attacked.png", "p00/v0_small.png", "p00/v1_high_cloaked.png", "p00/alone_cloaked.png"}) put(name, encode_png(draw_photo(3, name[6])));
+  for (const auto* name :
+       {"p00/v0_attacked.png", "p00/v0_small.png", "p00/v1_high_cloaked.png", "p00/alone_cloaked.png"})
+    put(name, encode_png(draw_photo(3, name[6])));
   const Dataset dataset = run();
   ASSERT_EQ(dataset.photos.size(), 4u);
   EXPECT_EQ(dataset.photos[0].id, "p00/alone_cloaked.png") << "without an original it is a photo";

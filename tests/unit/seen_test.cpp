@@ -29,7 +29,8 @@ class Seen : public ::testing::Test {
   TempFolder folder_;
 };
 
-// The share of the canvas that a network sees, and whether its embedding agrees: what lies outside must not move it, what lies inside must.
+// The share of the canvas that a network sees, and whether its embedding agrees: what lies outside must not move it,
+// what lies inside must.
 TEST_F(Seen, IsWhatMovesTheEmbedding) {
   for (const std::string name : {"arcface-112", "dlib-150"}) {
     const auto extractor = tiny(name);
@@ -66,7 +67,8 @@ TEST_F(Seen, IsWhereTheBudgetIsSpentUnlessTheCanvasIsAskedFor) {
   const auto spent = [&](const std::string& over) {
     const Json request = {{"preset", "fawkes-v1.0-high"}, {"surrogates", {card}}, {"steps", 40}, {"dssim_over", over}};
     const auto pixels = make_attack(request, {})->perturb(faces, 0).pixels;
-    return std::pair(dssim(pixels, faces.pixels, windows).max().item<double>(), dssim(pixels, faces.pixels).max().item<double>());
+    return std::pair(dssim(pixels, faces.pixels, windows).max().item<double>(),
+                     dssim(pixels, faces.pixels).max().item<double>());
   };
   const auto [seen, canvas_of_seen] = spent("seen");
   const auto [seen_of_canvas, canvas] = spent("canvas");
@@ -79,22 +81,31 @@ TEST_F(Seen, IsAColumnOfTheBudgetBesideTheCanvas) {
   const Dataset dataset = prepare_drawn(folder_.path, 2, 2);
   ArtifactStore store(folder_ / "store");
   const auto card = write_tiny_extractor(folder_.path).string();
-  const auto pgd = make_attack({{"preset", "pgd"}, {"surrogates", {card}}, {"steps", 2}}, {}), noise = make_attack("noise", {});
-  for (const auto& row : perturb(dataset.photos, dataset.photos, *pgd, 0, {}, store).budget) EXPECT_NEAR(row.dssim_seen, row.dssim, 1e-12) << "squashed crops: both are the same";
-  for (const auto& row : perturb(dataset.photos, dataset.photos, *noise, 0, {}, store).budget) EXPECT_TRUE(std::isnan(row.dssim_seen)) << "nobody's crop";
+  const auto pgd = make_attack({{"preset", "pgd"}, {"surrogates", {card}}, {"steps", 2}}, {}),
+             noise = make_attack("noise", {});
+  for (const auto& row : perturb(dataset.photos, dataset.photos, *pgd, 0, {}, store).budget)
+    EXPECT_NEAR(row.dssim_seen, row.dssim, 1e-12) << "squashed crops: both are the same";
+  for (const auto& row : perturb(dataset.photos, dataset.photos, *noise, 0, {}, store).budget)
+    EXPECT_TRUE(std::isnan(row.dssim_seen)) << "nobody's crop";
 }
 
-// LowKey's mean runs over 512 features whatever the network: beside a surrogate of 16, the perceptual term weighs 32 times less without it.
+// LowKey's mean runs over 512 features whatever the network: beside a surrogate of 16, the perceptual term weighs 32
+// times less without it.
 TEST_F(Seen, LowKeysMeanRunsOver512Features) {
   const auto card = write_tiny_extractor(folder_.path).string();
   const Faces faces = drawn_faces(2, 48, false);
   const auto similarity = [&](int features) {
-    const Json request = {{"preset", "lowkey-dssim"}, {"surrogates", {card}}, {"steps", 3}, {"features", features}, {"similarity_weight", 0}};
+    const Json request = {{"preset", "lowkey-dssim"},
+                          {"surrogates", {card}},
+                          {"steps", 3},
+                          {"features", features},
+                          {"similarity_weight", 0}};
     return make_attack(request, {})->perturb(faces, 0).similarity;
   };
   const auto as_published = similarity(512), own = similarity(0);
   for (std::size_t n = 0; n < 2; ++n) EXPECT_NEAR(own[n] / as_published[n], 32, 1e-3);
-  EXPECT_EQ(make_attack({{"preset", "lowkey-dssim"}, {"surrogates", {card}}}, {})->settings().parameters["features"], 512);
+  EXPECT_EQ(make_attack({{"preset", "lowkey-dssim"}, {"surrogates", {card}}}, {})->settings().parameters["features"],
+            512);
 }
 
 }  // namespace

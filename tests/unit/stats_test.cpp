@@ -37,7 +37,8 @@ TEST(ClopperPearson, TakesPartsOfATrial) {
 // The lower bound of "all protected" is what so few people can say.
 TEST(ProtectionInterval, OfPeopleWhoAgreeDependsOnHowManyTheyAre) {
   for (const auto& [people, low] : std::vector<std::pair<std::size_t, double>>{{8, .51}, {12, .68}, {20, .81}}) {
-    const auto all = protection_interval(std::vector<double>(people, 1), 1e6), none = protection_interval(std::vector<double>(people, 0), 1e6);
+    const auto all = protection_interval(std::vector<double>(people, 1), 1e6),
+               none = protection_interval(std::vector<double>(people, 0), 1e6);
     EXPECT_NEAR(all.low, low, 0.005) << people;
     EXPECT_EQ(all.high, 1);
     EXPECT_NEAR(none.high, 1 - low, 0.005) << people;
@@ -51,8 +52,9 @@ TEST(ProtectionInterval, KnowsNothingOfOthersFromOnePerson) {
 }
 
 TEST(ProtectionInterval, IsKornAndGraubards) {
-  // p = .5, s²/K = .0342857/8 … by hand: rates .3, .7 four times each, s² = .32/7, s²/K = .0057143, n = .25/.0057143 = 43.75,
-  // t(7) = 2.364624, n* = 43.75·(1.959964/2.364624)² = 30.0573; then scipy.stats.beta.ppf of 15.0286 and 16.0286.
+  // p = .5, s²/K = .0342857/8 … by hand: rates .3, .7 four times each, s² = .32/7, s²/K = .0057143, n = .25/.0057143
+  // = 43.75, t(7) = 2.364624, n* = 43.75·(1.959964/2.364624)² = 30.0573; then scipy.stats.beta.ppf of 15.0286
+  // and 16.0286.
   const std::vector<double> people = {.3, .7, .3, .7, .3, .7, .3, .7};
   expect_near(protection_interval(people, 240), 0.3133, 0.6867, 5e-4);
   const auto few = protection_interval(people, 20);  // never more than the probes
@@ -115,17 +117,22 @@ double coverage(const Crowd& crowd, int studies) {
 TEST(ProtectionInterval, CoversWhatItPromises) {
   for (const auto& [a, b] : {std::pair(2., 2.), std::pair(.5, .5), std::pair(1., 9.)})
     for (const std::size_t people : {8u, 12u, 20u, 50u})
-      for (const bool equal : {true, false}) EXPECT_GE(coverage({a, b, people, equal}, 2000), .94) << a << ", " << b << ", " << people << (equal ? ", equal" : ", unequal");
+      for (const bool equal : {true, false})
+        EXPECT_GE(coverage({a, b, people, equal}, 2000), .94)
+            << a << ", " << b << ", " << people << (equal ? ", equal" : ", unequal");
 }
 
 // The documentation's table of what is reached elsewhere: FACEPOISON_SHOW=1 prints it.
 TEST(ProtectionInterval, IsShownWhereItPromisesLess) {
   if (!std::getenv("FACEPOISON_SHOW")) GTEST_SKIP() << "FACEPOISON_SHOW=1 prints the coverage";
-  std::printf("| rates of people | probes | K = 2 | 4 | 6 | 8 | 12 | 20 | 50 |\n|---|---|---|---|---|---|---|---|---|\n");
-  for (const auto& [a, b] : {std::pair(2., 2.), std::pair(.5, .5), std::pair(1., 9.), std::pair(.2, 5.), std::pair(.1, .9), std::pair(9., 1.)})
+  std::printf(
+      "| rates of people | probes | K = 2 | 4 | 6 | 8 | 12 | 20 | 50 |\n|---|---|---|---|---|---|---|---|---|\n");
+  for (const auto& [a, b] : {std::pair(2., 2.), std::pair(.5, .5), std::pair(1., 9.), std::pair(.2, 5.),
+                             std::pair(.1, .9), std::pair(9., 1.)})
     for (const bool equal : {true, false}) {
       std::printf("| Beta(%g, %g) | %s |", a, b, equal ? "30 each" : "5 to 60");
-      for (const std::size_t people : {2u, 4u, 6u, 8u, 12u, 20u, 50u}) std::printf(" %.1f %% |", 100 * coverage({a, b, people, equal}, 20000));
+      for (const std::size_t people : {2u, 4u, 6u, 8u, 12u, 20u, 50u})
+        std::printf(" %.1f %% |", 100 * coverage({a, b, people, equal}, 20000));
       std::printf("\n");
     }
 }

@@ -1,5 +1,5 @@
-// Networks that answer differently each time, or by the company a photo keeps, are refused when they are first loaded; and a model's file is
-// loaded from the bytes that were verified.
+// Networks that answer differently each time, or by the company a photo keeps, are refused when they are first loaded;
+// and a model's file is loaded from the bytes that were verified.
 #include "facepoison/model.hpp"
 #include "support/support.hpp"
 
@@ -15,7 +15,9 @@ class Steady : public ::testing::Test {
   std::shared_ptr<const FeatureExtractor> ending_in(const std::string& last) {
     const auto card_path = write_tiny_extractor(folder_.path);
     torch::jit::Module module("tiny");
-    module.define("def forward(self, x):\n  y = torch.flatten(torch.adaptive_avg_pool2d(x, [4, 4]), 1)[:, 0:16]\n  return " + last + "\n");
+    module.define(
+        "def forward(self, x):\n  y = torch.flatten(torch.adaptive_avg_pool2d(x, [4, 4]), 1)[:, 0:16]\n  return " +
+        last + "\n");
     module.save((folder_ / "tiny.pt").string());
     Json card = read_json(card_path);
     card["sha256"] = sha256_of_file(folder_ / "tiny.pt");
@@ -30,7 +32,8 @@ class Steady : public ::testing::Test {
 };
 
 TEST_F(Steady, RefusesWhatWasTracedInTrainingMode) {
-  for (const auto* last : {"torch.dropout(y, 0.5, True)", "y - torch.mean(y, 0, True)", "torch.batch_norm(y, None, None, None, None, True, 0.1, 1e-5, False)"}) {
+  for (const auto* last : {"torch.dropout(y, 0.5, True)", "y - torch.mean(y, 0, True)",
+                           "torch.batch_norm(y, None, None, None, None, True, 0.1, 1e-5, False)"}) {
     const auto error = embedding(last);
     EXPECT_EQ(error.code, Exit::model) << last;
     EXPECT_TRUE(contains(error.message, ".eval()")) << error.message;
@@ -58,23 +61,28 @@ TEST_F(Steady, TrustIsForWhatNobodyPinned) {
   fs::remove(folder_ / "tiny.json");  // beside the weights it would pin them, as a conversion's record does
   EXPECT_EQ(verify_model("./tiny.pt", folder_.path, "", true).pinned_by, "nobody");
   EXPECT_EQ(caught([&] { verify_model("./tiny.pt", folder_.path, "", false); }).code, Exit::model);
-  EXPECT_EQ(caught([&] { verify_model("./tiny.pt", folder_.path, "00", true); }).code, Exit::model) << "a pinned hash that differs is never overridden";
+  EXPECT_EQ(caught([&] { verify_model("./tiny.pt", folder_.path, "00", true); }).code, Exit::model)
+      << "a pinned hash that differs is never overridden";
 }
 
 TEST_F(Steady, SameWeightsAreKnownByFileOrOrigin) {
-  const auto a = make_extractor(write_tiny_extractor(folder_.path, 1, "a").string(), {}), b = make_extractor(write_tiny_extractor(folder_.path, 2, "b").string(), {});
+  const auto a = make_extractor(write_tiny_extractor(folder_.path, 1, "a").string(), {}),
+             b = make_extractor(write_tiny_extractor(folder_.path, 2, "b").string(), {});
   EXPECT_FALSE(same_weights(*a, *b));
   fs::copy(folder_ / "a.pt", folder_ / "copy.pt");
   Json copy = read_json(folder_ / "a.json");
   copy["file"] = "./copy.pt", copy["input"]["channels"] = "rgb";
   write_file(folder_ / "copy.json", copy.dump());
   EXPECT_TRUE(same_weights(*a, *make_extractor((folder_ / "copy.json").string(), {}))) << "whatever the card says";
-  for (const auto* name : {"a.json", "b.json"}) {  // exported twice of one published file: no two exports have the same bytes
+  for (const auto* name :
+       {"a.json", "b.json"}) {  // exported twice of one published file: no two exports have the same bytes
     Json card = read_json(folder_ / name);
     card["source"] = {{"exported_sha256", "1234"}};
     write_file(folder_ / name, card.dump());
   }
-  const auto again = [&](const char* card) { return make_extractor((folder_ / card).string(), run_options("cpu", "bf16", false)); };
+  const auto again = [&](const char* card) {
+    return make_extractor((folder_ / card).string(), run_options("cpu", "bf16", false));
+  };
   EXPECT_TRUE(same_weights(*again("a.json"), *again("b.json")));
 }
 
