@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace facepoison {
 
@@ -13,13 +14,15 @@ namespace fs = std::filesystem;
 std::string read_file(const fs::path& path, std::size_t max_bytes = std::size_t{1} << 32);
 
 // Writes through a temporary file in the same folder, fsync and rename, creating the folder where needed: readers
-// see the old bytes or the new ones, never a part. Throws Error(resource) when the disk is full, else Error(failure).
+// see the old bytes or the new ones, never a part. A link stays one, and its target is written; a device or a FIFO gets
+// the bytes. Throws Error(resource) when the disk is full, else Error(failure).
 void write_file(const fs::path& path, std::string_view bytes);
 
-// Makes `to` the same file as `from` by a hard link, or a copy where links are impossible. Replaces `to`.
-void link_or_copy(const fs::path& from, const fs::path& to);
+// Makes `to` a file of its own with the bytes of `from`, which share the disk's blocks until one is written where the
+// file system can do that. Replaces `to`, whole or not at all. Throws as write_file().
+void copy_to(const fs::path& from, const fs::path& to);
 
-// A name in `folder` that nobody else uses: `.tmp-<host>-<process>-<count>`.
+// A name in `folder` that nobody else uses: `.tmp-` and 16 random hexadecimal digits.
 fs::path temporary_name(const fs::path& folder);
 
 // Does `path` lie in `root`, links followed? A link that cannot be followed does not.
@@ -33,5 +36,16 @@ std::string sha256(std::string_view bytes);
 std::string sha256_of_file(const fs::path& path);
 // FaceScrub's downloader names a photo by the SHA-1 of its address.
 std::string sha1(std::string_view bytes);
+
+// A file, and the digest that it should have.
+struct Sealed {
+  fs::path path;
+  std::string sha256;
+};
+
+// The first of the files that is missing or has another digest, or none. `record` is a file in which it is noted how
+// each file looked from outside (size, times of change, inode) when its digest was taken: only what looks otherwise is
+// read again. `identity` says whose record it is. Where it cannot be written, all are read each time.
+const Sealed* first_altered(const std::vector<Sealed>& files, const std::string& identity, const fs::path& record);
 
 }  // namespace facepoison

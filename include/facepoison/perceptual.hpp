@@ -4,6 +4,7 @@
 // EfficientNet-Lite0, which scripts/fetch_models.py fetches.
 #pragma once
 #include <memory>
+#include <mutex>
 
 #include "facepoison/extractor.hpp"
 #include "facepoison/model.hpp"
@@ -12,14 +13,18 @@ namespace facepoison {
 
 class Perceptual {
  public:
-  Perceptual(std::string name, std::string method, const ModelFile& file, torch::Device device);
+  // The network is loaded at its first distance.
+  Perceptual(std::string name, std::string method, ModelFile file, torch::Device device);
   // Two N×3×H×W tensors in [0,1] → N, 0 for equal pictures; differentiable. H and W of at least 64 pixels. Throws
   // Error(model).
   torch::Tensor operator()(const torch::Tensor& a, const torch::Tensor& b) const;
-  const std::string& sha256() const { return sha256_; }
+  const std::string& sha256() const { return file_.sha256; }
 
  private:
-  std::string name_, method_, sha256_;
+  std::string name_, method_;
+  ModelFile file_;
+  torch::Device device_;
+  mutable std::once_flag loaded_;
   mutable torch::jit::Module module_;
 };
 

@@ -1,28 +1,63 @@
-// A content-addressed store: an artifact is a folder whose name is the SHA-256 of the JSON that says how it was
-// made. It is whole or absent, written once, and safe to share between processes without a lock.
+// A content-addressed store: an artefact is a folder whose name is the SHA-256 of the JSON that says how it was made.
+// It is whole, or made again, and safe to share between processes and machines.
 #pragma once
 #include <functional>
+#include <memory>
+#include <optional>
 
+#include "facepoison/files.hpp"
 #include "facepoison/spec.hpp"
 
 namespace facepoison {
 
+// The right to make an artefact: a file that its holder keeps locked and, every few seconds, young. Where the lock is
+// free (the kernel frees it when a process dies, whatever container it was in), or where it is another machine's and
+// has not been renewed for a minute, the holder is gone and the next one takes it over. Ends with the object.
+class Claim {
+ public:
+  Claim(fs::path path, int file) : path_(std::move(path)), file_(file) {}
+  Claim(const Claim&) = delete;
+  ~Claim();
+  void renew() const;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+  int file_;
+};
+
 class ArtifactStore {
  public:
-  explicit ArtifactStore(fs::path root);  // creates it; removes what killed processes of this machine left half-made
+  explicit ArtifactStore(fs::path root);  // creates it; removes what killed processes left half-made
+  ArtifactStore(ArtifactStore&&) noexcept;
+  ~ArtifactStore();
 
-  // The folder of the artifact, made by `fill` (which writes into the folder that it is given) unless it is there.
-  // When `fill` throws, nothing is left. When two processes make the same artifact, the first one stays.
-  fs::path get_or_make(const std::string& kind, const Json& key, const std::function<void(const fs::path&)>& fill);
-  bool has(const std::string& kind, const Json& key) const;
+  using Fill = std::function<void(const fs::path&)>;
+
+  // The folder of the artefact, where it is there, whole and unaltered (by its files' digests). Else nothing: with a
+  // warning for one that was damaged, which the next put() replaces.
+  std::optional<fs::path> find(const std::string& kind, const Json& key);
+
+  // None while another holds it.
+  std::shared_ptr<Claim> claim(const std::string& kind, const Json& key);
+
+  // Makes the artefact anew, under its claim: `fill` writes into the folder that it is given. When it throws, nothing
+  // is left.
+  fs::path put(const std::string& kind, const Json& key, const Fill& fill);
+
+  // Found, or made under a claim; waits while another process makes it.
+  fs::path get_or_make(const std::string& kind, const Json& key, const Fill& fill);
+
   fs::path path(const std::string& kind, const Json& key) const;
-
   std::size_t hits() const { return hits_; }
   std::size_t misses() const { return misses_; }
   const fs::path& root() const { return root_; }
 
  private:
+  class Heart;
+  void remove_left_over();
   fs::path root_;
+  std::unique_ptr<Heart> heart_;
   std::size_t hits_ = 0, misses_ = 0;
 };
 

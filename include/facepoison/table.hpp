@@ -26,6 +26,10 @@ std::size_t column(const Table& table, const std::string& name, const std::strin
 std::string text(const Cell& cell);      // numbers in the shortest form that reads back to the same value
 double as_number(const Cell& cell, const std::string& where);
 
+// What is not known (NaN) is an empty cell.
+Cell cell_of(double number);
+double number_of(const Cell& cell, const std::string& where);
+
 enum class Format { markdown, csv, json, latex };
 Format parse_format(const std::string& name);  // throws Error(usage)
 

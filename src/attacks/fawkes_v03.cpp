@@ -39,60 +39,74 @@ class FawkesV03 final : public Attack {
 
   bool wants_companions() const override { return true; }
 
-  std::vector<Photo> companions(std::span<const Photo> album, std::span<const Photo> everybody, Seed seed, const Embed& embed, ArtifactStore&) const override {
-    std::map<std::string, std::vector<std::size_t>> albums;
-    for (std::size_t i = 0; i < album.size(); ++i) albums[album[i].person].push_back(i);
+  std::vector<Photo> companions(std::span<const Photo> album, std::span<const Photo> everybody, Seed seed,
+                                const Embed& embed, ArtifactStore&) const override {
+    const Pool pool = make_pool(everybody, embed);
+    const auto features = embed_all(album, embed);
+    std::map<std::string, std::vector<std::int64_t>> albums;
+    for (std::size_t i = 0; i < album.size(); ++i) albums[album[i].person].push_back(static_cast<std::int64_t>(i));
     std::vector<Photo> chosen(album.size());
     for (const auto& [person, rows] : albums) {
-      const auto pool = pool_for(person, everybody);
-      std::vector<Photo> own;
-      for (const auto row : rows) own.push_back(album[row]);
-      const auto features = embed_all(own, embed), pool_features = embed_all(pool, embed);
-      Rows target;
-      if (!p_.target_per_photo) target = farthest(features, pool, pool_features, Stream(seed, "fawkes-v0.3", person));
+      const auto own = features.index_select(0, torch::tensor(rows));
+      const Rows* target = nullptr;
+      if (!p_.target_per_photo) target = &farthest(person, own, pool, Stream(seed, "fawkes-v0.3", person));
       for (std::size_t i = 0; i < rows.size(); ++i) {
-        const auto& id = own[i].id;
+        const auto& id = album[static_cast<std::size_t>(rows[i])].id;
         if (p_.target_per_photo)
-          target = farthest(features.narrow(0, static_cast<std::int64_t>(i), 1), pool, pool_features,
-                            Stream(seed, "fawkes-v0.3", person, id));
+          target = &farthest(person, own.narrow(0, static_cast<std::int64_t>(i), 1), pool,
+                             Stream(seed, "fawkes-v0.3", person, id));
         Stream stream(seed, "fawkes-v0.3-photos", person, id);
-        chosen[rows[i]] = pool[target[stream.below(std::min<std::size_t>(target.size(), 10))]];
+        const auto drawn = (*target)[stream.below(std::min<std::size_t>(target->size(), 10))];
+        chosen[static_cast<std::size_t>(rows[i])] = pool.photos[static_cast<std::size_t>(drawn)];
       }
     }
     return chosen;
   }
 
  private:
-  using Rows = std::vector<std::size_t>;
+  using Rows = std::vector<std::int64_t>;
 
-  // Whom a person may aim at: `targets`, or everybody else's training photos.
-  std::vector<Photo> pool_for(const std::string& person, std::span<const Photo> everybody) const {
-    const std::span<const Photo> from = settings().targets.empty() ? everybody : std::span<const Photo>(settings().targets);
-    std::vector<Photo> pool;
-    for (const auto& photo : from)
-      if (photo.person != person && !photo.test()) pool.push_back(photo);
-    if (pool.empty()) throw Error(Exit::input, concat(settings().name, ": nobody but ", person, " has photos to aim at; \"targets\" names a data set of other people"));
+  // Whom people may aim at: those of `targets`, or of the data set, by their training photos.
+  struct Pool {
+    std::vector<Photo> photos;
+    std::map<std::string, std::pair<Rows, torch::Tensor>> people;  // a person's photos, and their mean embedding
+  };
+
+  Pool make_pool(std::span<const Photo> everybody, const Embed& embed) const {
+    const std::span<const Photo> from =
+        settings().targets.empty() ? everybody : std::span<const Photo>(settings().targets);
+    Pool pool;
+    const auto features = embed_all(from, embed);
+    std::vector<std::int64_t> rows;  // of `from`
+    for (std::size_t i = 0; i < from.size(); ++i) {
+      if (from[i].test()) continue;
+      pool.people[from[i].person].first.push_back(static_cast<std::int64_t>(pool.photos.size()));
+      pool.photos.push_back(from[i]);
+      rows.push_back(static_cast<std::int64_t>(i));
+    }
+    const auto kept = features.index_select(0, torch::tensor(rows));
+    for (auto& [person, own] : pool.people) own.second = kept.index_select(0, torch::tensor(own.first)).mean(0);
     return pool;
   }
 
   torch::Tensor embed_all(std::span<const Photo> photos, const Embed& embed) const {
     std::vector<torch::Tensor> features;
-    for (const auto& surrogate : settings().surrogates) features.push_back(embed(photos, *surrogate).to(torch::kFloat64));
+    for (const auto& surrogate : settings().surrogates)
+      features.push_back(embed(photos, *surrogate).to(torch::kFloat64));
     return torch::cat(features, 1);
   }
 
-  // The rows of one of the people whose mean embedding is farthest from all the album's photos.
-  static Rows farthest(const torch::Tensor& album, const std::vector<Photo>& pool, const torch::Tensor& pool_features, Stream stream) {
-    std::map<std::string, std::vector<std::int64_t>> rows;
-    for (std::size_t i = 0; i < pool.size(); ++i) rows[pool[i].person].push_back(static_cast<std::int64_t>(i));
-    std::vector<std::pair<double, const std::vector<std::int64_t>*>> people;
-    for (const auto& [person, own] : rows) {
-      const auto mean = pool_features.index_select(0, torch::tensor(own)).mean(0);
-      people.emplace_back((album - mean).norm(2, 1).min().item<double>(), &own);
-    }
+  // The photos of one of the other people whose mean embedding is farthest from all the album's photos.
+  const Rows& farthest(const std::string& self, const torch::Tensor& album, const Pool& pool, Stream stream) const {
+    std::vector<std::pair<double, const Rows*>> people;
+    for (const auto& [person, own] : pool.people)
+      if (person != self)
+        people.emplace_back((album - own.second).norm(2, 1).min().item<double>(), &own.first);
+    if (people.empty())
+      throw Error(Exit::input, concat(settings().name, ": nobody but ", self,
+                                      " has photos to aim at; \"targets\" names a data set of other people"));
     std::stable_sort(people.begin(), people.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
-    const auto& target = *people[stream.below(std::clamp<std::size_t>(people.size() / 10, 1, 20))].second;
-    return {target.begin(), target.end()};
+    return *people[stream.below(std::clamp<std::size_t>(people.size() / 10, 1, 20))].second;
   }
 
   // Beyond the target as seen from the photo, for each surrogate: N×D.

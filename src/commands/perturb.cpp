@@ -17,7 +17,7 @@ void write_perturbed(const Dataset& dataset, const Album& album, const fs::path&
     const fs::path from = found == perturbed.end() ? photo.path : found->second->path;
     if (found != perturbed.end()) photo.sha256 = found->second->sha256;
     photo.path = output / "canvas" / (photo.id + ".png");
-    link_or_copy(from, photo.path);
+    copy_to(from, photo.path);
   }
   const auto rejected = dataset.folder / "rejected.csv";
   write_file(output / "budget.csv", print(budget_table(album.budget), Format::csv));
@@ -75,7 +75,7 @@ Action perturb_command(CLI::App& app) {
     auto artifacts = store->open();
     const Album album = perturb(photos, dataset.photos, *attack, o->seed, options, artifacts);
     write_perturbed(dataset, album, output);
-    if (!o->trace.empty()) write_file(o->trace, print(album.trace, Format::csv));
+    if (!o->trace.empty()) write_file(o->trace, print(read_traces(album), Format::csv));
     log_info(concat(album.photos.size(), " photos of ", people.size(), " people went through ", o->attack, " (",
                     what_became(album), "), ", dataset.photos.size() - album.photos.size(),
                     " others are as they were; in ", output.string()));

@@ -1,18 +1,22 @@
 #include "facepoison/files.hpp"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <openssl/evp.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <random>
+#include <sstream>
 
 #include "facepoison/error.hpp"
+#include "facepoison/log.hpp"
 
 namespace facepoison {
 namespace {
@@ -21,6 +25,63 @@ namespace {
   const int error = errno;
   const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
   throw Error(full ? Exit::resource : Exit::failure, concat("cannot write ", path.string(), ": ", std::strerror(error)));
+}
+
+struct Descriptor {
+  int number;
+  explicit Descriptor(int opened) : number(opened) {}
+  Descriptor(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (number >= 0) close(number);
+  }
+};
+
+bool write_all(int file, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = write(file, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return true;
+}
+
+fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
+
+// What a chain of links ends at, there or not.
+fs::path behind_links(fs::path path) {
+  std::error_code error;
+  for (int links = 0; links < 40 && fs::is_symlink(fs::symlink_status(path, error)); ++links) {
+    const auto next = fs::read_symlink(path, error);
+    path = next.is_absolute() ? next : path.parent_path() / next;
+  }
+  return path;
+}
+
+// `fill` writes a new file beside `path`, which then takes its place; it returns whether it could.
+void replace(const fs::path& path, const std::function<bool(int)>& fill) {
+  std::error_code ignored;
+  fs::create_directories(folder_of(path), ignored);
+  const fs::path temporary = temporary_name(folder_of(path));
+  bool done = false;
+  {
+    const Descriptor file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    if (file.number < 0) fail_write(path);
+    done = fill(file.number);
+  }
+  if (done && rename(temporary.c_str(), path.c_str()) == 0) return;
+  const int error = errno;
+  unlink(temporary.c_str());
+  errno = error;
+  fail_write(path);
+}
+
+// What a file looks like from outside: an edit changes one of these.
+std::string appearance(const fs::path& path) {
+  struct stat found {};
+  if (stat(path.c_str(), &found) != 0) return "";
+  const auto time = [](const timespec& t) { return concat(t.tv_sec, ".", t.tv_nsec); };
+  return concat(found.st_size, " ", time(found.st_mtim), " ", time(found.st_ctim), " ", found.st_ino);
 }
 
 std::string hex_digest(const EVP_MD* algorithm, const std::function<bool(EVP_MD_CTX*)>& feed) {
@@ -58,10 +119,10 @@ std::string read_file(const fs::path& path, std::size_t max_bytes) {
 }
 
 fs::path temporary_name(const fs::path& folder) {
-  static std::atomic<unsigned> count{0};
-  char host[64] = "host";
-  gethostname(host, sizeof host - 1);
-  return folder / concat(".tmp-", host, "-", getpid(), "-", count++);
+  static thread_local std::random_device source;
+  char name[32];
+  std::snprintf(name, sizeof name, ".tmp-%08x%08x", source(), source());
+  return folder / name;
 }
 
 bool is_below(const fs::path& path, const fs::path& root) {
@@ -83,48 +144,29 @@ void sync_to_disk(const fs::path& path) {
 }
 
 void write_file(const fs::path& path, std::string_view bytes) {
-  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   std::error_code error;
-  fs::create_directories(folder, error);
-  const fs::path temporary = temporary_name(folder);
-  const int file = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (file < 0) fail_write(path);
-  auto give_up = [&] {
-    const int saved = errno;
-    close(file);
-    unlink(temporary.c_str());
-    errno = saved;
-    fail_write(path);
-  };
-  for (std::size_t done = 0; done < bytes.size();) {
-    const ssize_t count = write(file, bytes.data() + done, bytes.size() - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) give_up();
-    done += static_cast<std::size_t>(count);
+  if (const auto status = fs::status(path, error);
+      fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status)) {
+    const Descriptor file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (file.number < 0 || !write_all(file.number, bytes)) fail_write(path);
+    return;
   }
-  if (fsync(file) != 0) give_up();
-  if (close(file) != 0 || rename(temporary.c_str(), path.c_str()) != 0) {
-    const int saved = errno;
-    unlink(temporary.c_str());
-    errno = saved;
-    fail_write(path);
-  }
-  sync_to_disk(folder);
+  const fs::path target = behind_links(path);
+  replace(target, [&](int file) { return write_all(file, bytes) && fsync(file) == 0; });
+  sync_to_disk(folder_of(target));
 }
 
-void link_or_copy(const fs::path& from, const fs::path& to) {
-  if (to.has_parent_path()) fs::create_directories(to.parent_path());
-  const fs::path temporary = temporary_name(to.has_parent_path() ? to.parent_path() : fs::path("."));
-  std::error_code error;
-  fs::create_hard_link(from, temporary, error);
-  if (error) fs::copy_file(from, temporary, error);
-  if (!error) fs::rename(temporary, to, error);
-  // rename() does nothing when both names are one file already, and leaves the temporary one.
-  fs::remove(temporary);
-  if (error) {
-    errno = error.value();
-    fail_write(to);
-  }
+void copy_to(const fs::path& from, const fs::path& to) {
+  const Descriptor source(open(from.c_str(), O_RDONLY | O_CLOEXEC));
+  if (source.number < 0) throw Error(Exit::input, concat("cannot read ", from.string(), ": ", std::strerror(errno)));
+  replace(to, [&](int file) {
+    if (ioctl(file, FICLONE, source.number) == 0) return true;
+    std::string buffer(1 << 18, '\0');
+    ssize_t count;
+    while ((count = read(source.number, buffer.data(), buffer.size())) > 0)
+      if (!write_all(file, {buffer.data(), static_cast<std::size_t>(count)})) return false;
+    return count == 0;
+  });
 }
 
 std::string sha256(std::string_view bytes) { return digest_of(EVP_sha256(), bytes); }
@@ -139,6 +181,28 @@ std::string sha256_of_file(const fs::path& path) {
       EVP_DigestUpdate(context, buffer.data(), static_cast<std::size_t>(in.gcount()));
     return true;
   });
+}
+
+const Sealed* first_altered(const std::vector<Sealed>& files, const std::string& identity, const fs::path& record) {
+  std::istringstream lines(fs::is_regular_file(record) ? read_file(record) : "");
+  std::string line, now = identity + "\n";
+  bool known = std::getline(lines, line) && line == identity, all_known = known;
+  for (const auto& file : files) {
+    const std::string found = appearance(file.path);  // before the digest is taken: a later change shows next time
+    known = known && std::getline(lines, line);
+    if (!known || line != found) {
+      if (found.empty() || sha256_of_file(file.path) != file.sha256) return &file;
+      all_known = false;
+    }
+    now += found + "\n";
+  }
+  if (all_known) return nullptr;
+  try {
+    write_file(record, now);
+  } catch (const Error& error) {
+    log_debug(concat("digests are taken again next time: ", error.what()));
+  }
+  return nullptr;
 }
 
 }  // namespace facepoison

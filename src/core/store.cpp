@@ -1,83 +1,256 @@
 #include "facepoison/store.hpp"
 
-#include <signal.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
+#include <chrono>
+#include <condition_variable>
+#include <ctime>
+#include <fstream>
+#include <thread>
 
 #include "facepoison/error.hpp"
+#include "facepoison/interrupt.hpp"
+#include "facepoison/log.hpp"
 
 namespace facepoison {
 namespace {
 
-// No such process, or one of ours that ended and that nobody has waited for: it has no program behind it any more.
-bool is_gone(int process) {
-  if (kill(process, 0) != 0) return errno == ESRCH;
-  std::error_code error;
-  (void)fs::read_symlink(fs::path("/proc") / std::to_string(process) / "exe", error);
-  return error == std::errc::no_such_file_or_directory;
+constexpr std::chrono::milliseconds heartbeat{10000}, pause{100};
+constexpr std::time_t gone_after = 60;  // seconds without a heartbeat
+constexpr auto record = "seal.txt";     // see first_altered()
+constexpr std::size_t name_length = 64;
+const std::string temporary_prefix = ".tmp-";
+
+// This machine since it started, the same in all of its containers.
+const std::string& this_boot() {
+  static const std::string id = [] {
+    std::string line = "unknown";
+    std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), line);
+    return line;
+  }();
+  return id;
 }
 
-// A temporary folder whose process on this machine is gone was left by a kill.
-void remove_left_over(const fs::path& root) {
-  const std::string mine = temporary_name("").filename().string();             // .tmp-<host>-<pid>-<count>
-  const std::string prefix = mine.substr(0, mine.rfind('-', mine.rfind('-') - 1) + 1);  // .tmp-<host>-
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(root, error)) {
-    const auto name = entry.path().filename().string();
-    if (!name.starts_with(prefix)) continue;
-    const int process = std::atoi(name.c_str() + prefix.size());
-    if (process > 0 && is_gone(process)) fs::remove_all(entry.path(), error);
+// The order in which a key was written is no part of it.
+std::string name_of(const std::string& kind, const Json& key) {
+  return sha256(kind + "\n" + nlohmann::json::parse(key.dump()).dump());
+}
+
+std::string content_of(int file) {
+  char text[64] = {};
+  const auto count = pread(file, text, sizeof text, 0);
+  return {text, count > 0 ? static_cast<std::size_t>(count) : 0};
+}
+
+// By the file system's own clock, which other machines share.
+bool is_old(int file, const fs::path& folder) {
+  const fs::path fresh = temporary_name(folder);
+  const int clock = open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  struct stat now {}, then {};
+  const bool known = clock >= 0 && fstat(clock, &now) == 0 && fstat(file, &then) == 0;
+  if (clock >= 0) close(clock);
+  unlink(fresh.c_str());
+  return known && now.st_mtime - then.st_mtime > gone_after;
+}
+
+// Does the name still mean the file that was opened?
+bool is_at(const fs::path& path, int file) {
+  struct stat named {}, opened {};
+  return stat(path.c_str(), &named) == 0 && fstat(file, &opened) == 0 && named.st_ino == opened.st_ino &&
+         named.st_dev == opened.st_dev;
+}
+
+// A claim made, or one that was left taken over; none where its holder lives.
+std::shared_ptr<Claim> take(const fs::path& path) {
+  for (;;) {
+    int file = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file >= 0) {
+      flock(file, LOCK_EX);
+    } else {
+      if (errno != EEXIST) throw fs::filesystem_error("cannot make", path, {errno, std::system_category()});
+      file = open(path.c_str(), O_RDWR | O_CLOEXEC);
+      if (file < 0) continue;  // it ended just now
+      const bool locked = flock(file, LOCK_EX | LOCK_NB) == 0, locks_work = locked || errno == EWOULDBLOCK;
+      if (!is_at(path, file)) {
+        close(file);
+        continue;
+      }
+      const bool of_this_machine = locks_work && content_of(file) == this_boot();
+      if ((locks_work && !locked) || (!of_this_machine && !is_old(file, path.parent_path()))) {
+        close(file);
+        return nullptr;
+      }
+    }
+    const auto claim = std::make_shared<Claim>(path, file);
+    if (ftruncate(file, 0) != 0 || pwrite(file, this_boot().data(), this_boot().size(), 0) < 0)
+      throw fs::filesystem_error("cannot write", path, {errno, std::system_category()});
+    return claim;
+  }
+}
+
+std::vector<Sealed> seal_of(const fs::path& folder, const std::string& digests) {
+  std::vector<Sealed> files;
+  const Json listed = parse_json(digests, folder.string());
+  for (const auto& [name, digest] : listed.items())
+    files.push_back({folder / name, digest.get<std::string>()});
+  return files;
+}
+
+// Notes the digest of every file, last.
+void seal(const fs::path& folder) {
+  Json digests = Json::object();
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    sync_to_disk(entry.path());
+    if (!entry.is_directory())
+      digests[entry.path().lexically_relative(folder).generic_string()] = sha256_of_file(entry.path());
+  }
+  const std::string text = digests.dump();
+  write_file(folder / "digests.json", text);
+  first_altered(seal_of(folder, text), sha256(text), folder / record);
+}
+
+bool is_whole(const fs::path& folder) {
+  try {
+    const std::string digests = read_file(folder / "digests.json");
+    return first_altered(seal_of(folder, digests), sha256(digests), folder / record) == nullptr;
+  } catch (const std::exception&) {
+    return false;  // no seal, or one that cannot be read
   }
 }
 
 }  // namespace
 
-ArtifactStore::ArtifactStore(fs::path root) : root_(fs::absolute(std::move(root))) {
+// Renews the claims of a store while they live.
+class ArtifactStore::Heart {
+ public:
+  void keep(const std::shared_ptr<Claim>& claim) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(claims_, [](const auto& one) { return one.expired(); });
+    claims_.push_back(claim);
+    if (!thread_.joinable()) thread_ = std::jthread([this](const std::stop_token& stop) { beat(stop); });
+  }
+
+ private:
+  void beat(const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    while (!wake_.wait_for(lock, stop, heartbeat, [&] { return stop.stop_requested(); }))
+      for (const auto& claim : claims_)
+        if (const auto living = claim.lock()) living->renew();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  std::vector<std::weak_ptr<Claim>> claims_;
+  std::jthread thread_;  // last: it ends before what it uses
+};
+
+Claim::~Claim() {
+  unlink(path_.c_str());  // while it is locked, so that nobody's new one is meant
+  close(file_);
+}
+
+void Claim::renew() const { futimens(file_, nullptr); }
+
+ArtifactStore::ArtifactStore(fs::path root) : root_(fs::absolute(std::move(root))), heart_(std::make_unique<Heart>()) {
   std::error_code error;
-  fs::create_directories(root_, error);
-  if (!fs::is_directory(root_)) throw Error(Exit::failure, concat("cannot make the store ", root_.string(), ": ", error.message()));
-  remove_left_over(root_);
+  fs::create_directories(root_ / "claims", error);
+  if (!fs::is_directory(root_))
+    throw Error(Exit::failure, concat("cannot make the store ", root_.string(), ": ", error.message()));
+  remove_left_over();
+}
+
+ArtifactStore::ArtifactStore(ArtifactStore&&) noexcept = default;
+ArtifactStore::~ArtifactStore() = default;
+
+// A half-made folder is called after its claim: nobody makes it where that can be had.
+void ArtifactStore::remove_left_over() {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(root_, error)) {
+    const auto name = entry.path().filename().string();
+    if (!name.starts_with(temporary_prefix)) continue;
+    try {
+      const auto claim = take(root_ / "claims" / name.substr(temporary_prefix.size(), name_length));
+      if (claim) fs::remove_all(entry.path(), error);
+    } catch (const fs::filesystem_error&) {  // a store that may only be read
+    }
+  }
 }
 
 fs::path ArtifactStore::path(const std::string& kind, const Json& key) const {
-  const auto name = sha256(kind + "\n" + key.dump());
+  const auto name = name_of(kind, key);
   return root_ / kind / name.substr(0, 2) / name;
 }
 
-bool ArtifactStore::has(const std::string& kind, const Json& key) const { return fs::is_directory(path(kind, key)); }
-
-fs::path ArtifactStore::get_or_make(const std::string& kind, const Json& key, const std::function<void(const fs::path&)>& fill) {
-  const fs::path final = path(kind, key);
-  if (fs::is_directory(final)) {
+std::optional<fs::path> ArtifactStore::find(const std::string& kind, const Json& key) {
+  const fs::path found = path(kind, key);
+  if (!fs::is_directory(found)) return {};
+  if (is_whole(found)) {
     ++hits_;
-    return final;
+    return found;
   }
+  log_warning(concat("the store's ", found.lexically_relative(root_).string(), " was damaged and is made again"));
+  return {};
+}
+
+std::shared_ptr<Claim> ArtifactStore::claim(const std::string& kind, const Json& key) {
+  try {
+    auto claim = take(root_ / "claims" / name_of(kind, key));
+    if (claim) heart_->keep(claim);
+    return claim;
+  } catch (const fs::filesystem_error& error) {
+    throw Error(error.code() == std::errc::no_space_on_device ? Exit::resource : Exit::failure,
+                concat("cannot write the store ", root_.string(), ": ", error.what()));
+  }
+}
+
+fs::path ArtifactStore::put(const std::string& kind, const Json& key, const Fill& fill) {
   ++misses_;
-  const fs::path temporary = temporary_name(root_);
+  const fs::path final = path(kind, key), damaged = temporary_name(root_),
+                 temporary = root_ / concat(temporary_prefix, name_of(kind, key), damaged.filename().string());
+  std::error_code ignored;
   try {
     fs::create_directories(temporary);
     write_file(temporary / "key.json", key.dump(1) + "\n");
     fill(temporary);
-    for (const auto& entry : fs::recursive_directory_iterator(temporary)) sync_to_disk(entry.path());
+    seal(temporary);
     sync_to_disk(temporary);
     fs::create_directories(final.parent_path());
-    std::error_code error;
-    fs::rename(temporary, final, error);
-    if (error && !fs::is_directory(final)) throw fs::filesystem_error("cannot rename", temporary, final, error);
-    if (error) fs::remove_all(temporary);  // another process was first, with the same bytes
+    if (is_whole(final)) {  // another machine's, that was taken for dead: with the same bytes
+      fs::remove_all(temporary);
+      return final;
+    }
+    if (fs::exists(final)) {
+      fs::rename(final, damaged);
+      fs::remove_all(damaged, ignored);
+    }
+    fs::rename(temporary, final);
     sync_to_disk(final.parent_path());
   } catch (const fs::filesystem_error& error) {
-    std::error_code ignored;
     fs::remove_all(temporary, ignored);
     throw Error(error.code() == std::errc::no_space_on_device ? Exit::resource : Exit::failure,
                 concat("cannot write the store ", root_.string(), ": ", error.what()));
   } catch (...) {
-    std::error_code ignored;
     fs::remove_all(temporary, ignored);
     throw;
   }
   return final;
+}
+
+fs::path ArtifactStore::get_or_make(const std::string& kind, const Json& key, const Fill& fill) {
+  for (bool waiting = false;; waiting = true) {
+    if (const auto found = find(kind, key)) return *found;
+    if (const auto mine = claim(kind, key)) {
+      if (const auto found = find(kind, key)) return *found;  // made just before
+      return put(kind, key, fill);
+    }
+    if (!waiting) log_info(concat("another process makes what is wanted (", kind, "); waiting for it"));
+    stop_if_interrupted();
+    std::this_thread::sleep_for(pause);
+  }
 }
 
 }  // namespace facepoison

@@ -149,6 +149,11 @@ double as_number(const Cell& cell, const std::string& where) {
   return value;
 }
 
+Cell cell_of(double number) { return std::isnan(number) ? Cell("") : Cell(number); }
+double number_of(const Cell& cell, const std::string& where) {
+  return text(cell).empty() ? std::nan("") : as_number(cell, where);
+}
+
 Format parse_format(const std::string& name) {
   if (name == "markdown") return Format::markdown;
   if (name == "csv") return Format::csv;

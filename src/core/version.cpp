@@ -1,6 +1,7 @@
 #include "facepoison/version.hpp"
 
 #include <ATen/Parallel.h>
+#include <ATen/Version.h>
 #include <torch/version.h>
 
 #include <ctime>
@@ -41,6 +42,7 @@ std::string gpus() {
 std::string version() { return FACEPOISON_VERSION; }
 std::string commit() { return FACEPOISON_COMMIT; }
 std::string libtorch_version() { return TORCH_VERSION; }
+Json arithmetic() { return {{"libtorch", libtorch_version()}, {"instructions", at::get_cpu_capability()}}; }
 
 std::string machine(bool gpu) {
   if (gpu) return gpus();

@@ -1,7 +1,5 @@
 #include "facepoison/dataset.hpp"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -76,41 +74,14 @@ Table rejected_of(const fs::path& folder) {
   return fs::exists(path) ? read_csv(path) : Table{{"id", "person", "reason"}, {}, {}};
 }
 
-// What a file looks like from outside: an edit changes one of these.
-std::string appearance(const fs::path& path) {
-  struct stat found {};
-  if (stat(path.c_str(), &found) != 0) return "";
-  const auto time = [](const timespec& t) { return concat(t.tv_sec, ".", t.tv_nsec); };
-  return concat(found.st_size, " ", time(found.st_mtim), " ", time(found.st_ctim), " ", found.st_ino);
-}
-
-void check_digest(const Photo& photo) {
-  if (sha256_of_file(photo.path) == photo.sha256) return;
+void check_digests(const Dataset& dataset) {
+  std::vector<Sealed> canvases;
+  for (const auto& photo : dataset.photos) canvases.push_back({photo.path, photo.sha256});
+  const auto* altered = first_altered(canvases, dataset.manifest_sha256, dataset.folder / "verified.txt");
+  if (!altered) return;
+  const auto& photo = dataset.photos[static_cast<std::size_t>(altered - canvases.data())];
   throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(),
                                   "): changed since the data set was made; make it again"));
-}
-
-// verified.txt: the manifest's hash, then a line for each photo, in order. Whoever writes it last, writes what is so.
-void check_digests(const Dataset& dataset) {
-  const fs::path record = dataset.folder / "verified.txt";
-  std::istringstream lines(fs::is_regular_file(record) ? read_file(record) : "");
-  std::string line, now = dataset.manifest_sha256 + "\n";
-  bool known = std::getline(lines, line) && line == dataset.manifest_sha256, all_known = known;
-  for (const auto& photo : dataset.photos) {
-    const std::string found = appearance(photo.path);  // before the digest is taken: a later change shows next time
-    known = known && std::getline(lines, line);
-    if (!known || line != found) {
-      check_digest(photo);
-      all_known = false;
-    }
-    now += found + "\n";
-  }
-  if (all_known) return;
-  try {
-    write_file(record, now);
-  } catch (const Error& error) {
-    log_debug(concat("the canvases are read again next time: ", error.what()));
-  }
 }
 
 // How many duplicates there are of one kind, and whose.

@@ -3,10 +3,11 @@
 #include <algorithm>
 
 #include "data/duplicates.hpp"
+#include "facepoison/arrow.hpp"
 #include "facepoison/error.hpp"
-#include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
 #include "facepoison/splits.hpp"
+#include "facepoison/version.hpp"
 
 namespace facepoison {
 namespace {
@@ -50,9 +51,15 @@ Landmarks find_landmarks(const Context& context, const PhotoFile& photo, const I
   return face.landmarks;
 }
 
-// One photo's row of a block: its canvas picture's place, or why it was refused.
-Json prepare_photo(const Context& context, const PhotoFile& photo, const std::string& source_sha256, const fs::path& canvas_path) {
+// What is made of one photo: its row, with why it was refused or where its face lies, and its canvas picture's bytes.
+struct Made {
   Json row;
+  std::string png;
+};
+
+Made prepare_photo(const Context& context, const PhotoFile& photo, const std::string& source_sha256) {
+  Made made;
+  Json& row = made.row;
   for (const auto* key : {"refused", "sha256", "size", "landmarks", "source_landmarks", "thumbnail"})
     row[key] = nullptr;
   try {
@@ -68,72 +75,72 @@ Json prepare_photo(const Context& context, const PhotoFile& photo, const std::st
       for (const auto& p : face.landmarks) row["landmarks"].push_back({p.x, p.y});
       for (const auto& p : landmarks) row["source_landmarks"].push_back({p.x, p.y});
     }
-    const std::string png = encode_png(canvas);
-    write_file(canvas_path, png);
-    row["sha256"] = sha256(png);
+    made.png = encode_png(canvas);
+    row["sha256"] = sha256(made.png);
     row["thumbnail"] = thumbnail_of(image);
   } catch (const Error& error) {
     if (error.code() != Exit::input) throw;
     row["refused"] = error.what();
   }
-  return row;
-}
-
-struct Block {
-  std::vector<PhotoFile> photos;  // of one person
-  std::vector<std::string> hashes;
-};
-
-std::vector<Block> cut_into_blocks(const std::vector<PhotoFile>& photos) {
-  std::vector<Block> blocks;
-  for (const auto& photo : photos) {
-    if (blocks.empty() || blocks.back().photos.size() == block_size || blocks.back().photos.back().person != photo.person) blocks.emplace_back();
-    blocks.back().photos.push_back(photo);
-    std::string hash;  // stays empty for a file that cannot be read, which is refused in its turn
-    try {
-      hash = sha256_of_file(photo.path);
-    } catch (const Error&) {
-    }
-    blocks.back().hashes.push_back(hash);
-  }
-  return blocks;
-}
-
-Json key_of(const Context& context, const Block& block) {
-  Json photos = Json::array();
-  for (std::size_t i = 0; i < block.photos.size(); ++i) {
-    Json photo = {block.hashes[i]};
-    if (const auto box = context.folder.box_of(block.photos[i], block.hashes[i])) photo.push_back({box->x1, box->y1, box->x2, box->y2});
-    if (const auto found = context.folder.landmarks.find(block.photos[i].id); context.source == Source::landmarks_file && found != context.folder.landmarks.end())
-      for (const auto& p : found->second) photo.push_back({p.x, p.y});
-    photos.push_back(photo);
-  }
-  return {{"format", 4}, {"source", static_cast<int>(context.source)}, {"side", context.options.canvas},
-          {"detector", context.detector ? context.detector->sha256() : ""}, {"photos", photos}};
-}
-
-void fill_block(const Context& context, const Block& block, const fs::path& folder) {
-  Json rows = Json::array();
-  for (std::size_t i = 0; i < block.photos.size(); ++i) {
-    stop_if_interrupted();
-    rows.push_back(prepare_photo(context, block.photos[i], block.hashes[i], folder / concat(i, ".png")));
-  }
-  write_file(folder / "rows.json", rows.dump());
-}
-
-// A canvas of a data set is the same file as the store's, so that who edits one edits both: then the block is made
-// again.
-fs::path prepared_block(const Context& context, const Block& block, ArtifactStore& store) {
-  const Json key = key_of(context, block);
-  const auto fill = [&](const fs::path& at) { fill_block(context, block, at); };
-  const auto made = store.get_or_make("prepared", key, fill);
-  const Json rows = read_json(made / "rows.json");
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (!rows[i]["refused"].is_null() || sha256_of_file(made / concat(i, ".png")) == rows[i]["sha256"]) continue;
-    fs::remove_all(made);
-    return store.get_or_make("prepared", key, fill);
-  }
   return made;
+}
+
+// Of each photo; "" for a file that cannot be read, which is refused in its turn.
+std::vector<std::string> hashes_of(const std::vector<PhotoFile>& photos) {
+  std::vector<std::string> hashes;
+  for (const auto& photo : photos) {
+    try {
+      hashes.push_back(sha256_of_file(photo.path));
+    } catch (const Error&) {
+      hashes.emplace_back();
+    }
+  }
+  return hashes;
+}
+
+// One person's photos, a block at a time, each with its key.
+std::vector<Unit> units_of(const Context& context, const std::vector<std::string>& hashes) {
+  const auto& files = context.folder.photos;
+  auto units = cut_by_person(files, block_size);
+  for (auto& unit : units) {
+    Json photos = Json::array();
+    for (auto i = unit.first; i < unit.first + unit.count; ++i) {
+      Json photo = {hashes[i]};
+      if (const auto box = context.folder.box_of(files[i], hashes[i]))
+        photo.push_back({box->x1, box->y1, box->x2, box->y2});
+      if (const auto found = context.folder.landmarks.find(files[i].id);
+          context.source == Source::landmarks_file && found != context.folder.landmarks.end())
+        for (const auto& p : found->second) photo.push_back({p.x, p.y});
+      photos.push_back(photo);
+    }
+    unit.key = {{"format", 5},
+                {"source", static_cast<int>(context.source)},
+                {"side", context.options.canvas},
+                {"detector", context.detector ? Json({{"weights", context.detector->sha256()}, {"arithmetic", arithmetic()}}) : Json()},
+                {"opencv", opencv_version()},
+                {"photos", photos}};
+  }
+  return units;
+}
+
+std::vector<fs::path> prepared(const Context& context, const std::vector<Unit>& units,
+                               const std::vector<std::string>& hashes, ArtifactStore& store) {
+  Arrow<std::vector<Made>, Made> arrow{"prepared", "prepare", block_size};
+  arrow.decode = [&](const std::vector<std::size_t>& rows) {
+    std::vector<Made> made;
+    for (const auto row : rows) made.push_back(prepare_photo(context, context.folder.photos[row], hashes[row]));
+    return made;
+  };
+  arrow.make = [](const auto&, std::vector<Made> made) { return made; };
+  arrow.write = [](const Unit&, std::span<const Made> made, const fs::path& at) {
+    Json rows = Json::array();
+    for (std::size_t i = 0; i < made.size(); ++i) {
+      rows.push_back(made[i].row);
+      if (!made[i].png.empty()) write_file(at / concat(i, ".png"), made[i].png);
+    }
+    write_file(at / "rows.json", rows.dump());
+  };
+  return arrow.follow(units, store);
 }
 
 std::optional<Landmarks> landmarks_of(const Json& points) {
@@ -241,28 +248,26 @@ Dataset prepare(const PhotoFolder& everybody, const fs::path& output, const Prep
   }
   for (const auto& photo : folder.unnameable) rejected.add({photo.id, photo.person, "its name is not UTF-8"});
   for (const auto& photo : folder.of_tools) rejected.add({photo.id, photo.person, of_a_tool});
-  Progress progress("prepare", folder.photos.size());
-  for (const auto& block : cut_into_blocks(folder.photos)) {
-    stop_if_interrupted();
-    const auto misses = store.misses();
-    const auto made = prepared_block(context, block, store);
-    const Json rows = read_json(made / "rows.json");
-    for (std::size_t i = 0; i < block.photos.size(); ++i) {
-      const auto& file = block.photos[i];
+  const auto hashes = hashes_of(folder.photos);
+  const auto units = units_of(context, hashes);
+  const auto folders = prepared(context, units, hashes, store);
+  for (std::size_t u = 0; u < units.size(); ++u) {
+    const Json rows = read_json(folders[u] / "rows.json");
+    for (std::size_t i = 0; i < units[u].count; ++i) {
+      const auto& file = folder.photos[units[u].first + i];
       if (!rows[i]["refused"].is_null()) {
         rejected.add({file.id, file.person, rows[i]["refused"].get<std::string>()});
         continue;
       }
-      photos.push_back(photo_of(file, block.hashes[i], rows[i], output));
+      photos.push_back(photo_of(file, hashes[units[u].first + i], rows[i], output));
       thumbnails.push_back(rows[i]["thumbnail"].get<Thumbnail>());
-      made_canvas[file.id] = made / concat(i, ".png");
+      made_canvas[file.id] = folders[u] / concat(i, ".png");
     }
-    progress.advance(block.photos.size(), store.misses() == misses);
   }
   mark_duplicates(photos, thumbnails, options.drop_duplicates, rejected);
   if (photos.empty()) throw Error(Exit::input, concat(folder.root.string(), ": every photo was refused; the first: ", text(rejected.rows.at(0).at(2))));
   split(photos, options);
-  for (const auto& photo : photos) link_or_copy(made_canvas[photo.id], photo.path);
+  for (const auto& photo : photos) copy_to(made_canvas[photo.id], photo.path);
   std::sort(rejected.rows.begin(), rejected.rows.end());
   write_dataset(output, photos, options.canvas, rejected);
   Json record = {{"photos", folder.root.string()}, {"options", options.record()}, {"detector", context.detector ? context.detector->sha256() : ""}};
@@ -276,15 +281,12 @@ Dataset dataset_of(const fs::path& path, const PrepareOptions& options, Artifact
   if (is_dataset(path)) return read_dataset(path);
   const PhotoFolder folder = only_chosen(scan_photos(path), options);
   const Context context = make_context(folder, options);
-  Json blocks = Json::array();
-  for (const auto& block : cut_into_blocks(folder.photos)) {
-    Json key = key_of(context, block);
-    for (const auto& photo : block.photos) key["ids"].push_back(photo.id);
-    blocks.push_back(sha256(key.dump()));
-  }
+  Json blocks = Json::array(), ids = Json::array();
+  for (const auto& unit : units_of(context, hashes_of(folder.photos))) blocks.push_back(sha256(unit.key.dump()));
+  for (const auto& photo : folder.photos) ids.push_back(photo.id);
   Json of_tools = Json::array();
   for (const auto& photo : folder.of_tools) of_tools.push_back(photo.id);
-  const Json key = {{"format", 3}, {"options", options.record()}, {"empty", folder.empty_people},
+  const Json key = {{"format", 4}, {"ids", ids}, {"options", options.record()}, {"empty", folder.empty_people},
                     {"unnameable", folder.unnameable.size()}, {"of_tools", of_tools}, {"blocks", blocks}};
   return read_dataset(store.get_or_make("dataset", key, [&](const fs::path& at) { prepare(folder, at, options, store); }));
 }

@@ -6,12 +6,15 @@
 
 namespace facepoison {
 
-Perceptual::Perceptual(std::string name, std::string method, const ModelFile& file, torch::Device device)
-    : name_(std::move(name)), method_(std::move(method)), sha256_(file.sha256), module_(load_model(file, device)) {
-  if (!module_.find_method(method_)) throw Error(Exit::model, concat(file.path.string(), " has no method ", method_));
-}
+Perceptual::Perceptual(std::string name, std::string method, ModelFile file, torch::Device device)
+    : name_(std::move(name)), method_(std::move(method)), file_(std::move(file)), device_(device) {}
 
 torch::Tensor Perceptual::operator()(const torch::Tensor& a, const torch::Tensor& b) const {
+  std::call_once(loaded_, [&] {
+    const c10::InferenceMode normal(false);  // whoever comes first: an attack may want gradients later
+    module_ = load_model(file_, device_);
+    if (!module_.find_method(method_)) throw Error(Exit::model, concat(file_.path.string(), " has no method ", method_));
+  });
   const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
   const auto distances = module_.get_method(method_)({a.to(torch::kFloat32), b.to(torch::kFloat32)}).toTensor();
   if (distances.sizes() != torch::IntArrayRef({a.size(0)}))

@@ -1,13 +1,13 @@
-// Work is cut into fixed blocks, so that a resumed run forms the same batches as an undisturbed one.
+// What the arrows over photos share: batches of one size, and what of a photo is part of a key.
 #pragma once
 #include "facepoison/dataset.hpp"
 
 namespace facepoison {
 
-inline std::vector<std::span<const Photo>> cut(std::span<const Photo> photos, std::size_t size) {
-  std::vector<std::span<const Photo>> blocks;
-  for (std::size_t i = 0; i < photos.size(); i += size) blocks.push_back(photos.subspan(i, std::min(size, photos.size() - i)));
-  return blocks;
+inline std::vector<Photo> chosen(std::span<const Photo> photos, const std::vector<std::size_t>& rows) {
+  std::vector<Photo> some;
+  for (const auto row : rows) some.push_back(photos[row]);
+  return some;
 }
 
 // Repeats the last photo until there are `size`: a network may round otherwise in a smaller batch.

@@ -1,8 +1,5 @@
-#include <future>
-
+#include "facepoison/arrow.hpp"
 #include "facepoison/error.hpp"
-#include "facepoison/interrupt.hpp"
-#include "facepoison/log.hpp"
 #include "facepoison/npy.hpp"
 #include "facepoison/stages.hpp"
 #include "facepoison/version.hpp"
@@ -13,10 +10,10 @@ namespace {
 
 constexpr std::size_t block_size = 32;
 
-Json key_of(std::span<const Photo> photos, const FeatureExtractor& extractor) {
+Json key_of(std::span<const Photo> photos, const Json& extractor) {
   Json seen = Json::array();
   for (const auto& photo : photos) seen.push_back(content_key(photo));
-  return {{"format", 1}, {"libtorch", libtorch_version()}, {"extractor", extractor.identity()}, {"batch", block_size}, {"photos", seen}};
+  return {{"format", 2}, {"arithmetic", arithmetic()}, {"extractor", extractor}, {"batch", block_size}, {"photos", seen}};
 }
 
 // The first `ids.size()` rows of a padded block's embeddings.
@@ -28,44 +25,27 @@ torch::Tensor checked(const torch::Tensor& padded, const std::vector<std::string
   return features;
 }
 
-std::vector<std::string> ids_of(std::span<const Photo> photos) {
-  std::vector<std::string> ids;
-  for (const auto& photo : photos) ids.push_back(photo.id);
-  return ids;
-}
-
 }  // namespace
 
-torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extractor, const RunOptions& options, ArtifactStore& store) {
-  const auto blocks = cut(photos, block_size);
-  std::vector<Json> keys;
-  for (const auto& block : blocks) keys.push_back(key_of(block, extractor));
+torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extractor, const RunOptions& options,
+                    ArtifactStore& store) {
+  auto units = cut_by_person(photos, block_size);
+  const Json identity = extractor.identity();
+  for (auto& unit : units) unit.key = key_of(photos.subspan(unit.first, unit.count), identity);
 
-  // The next missing block is decoded while the network works on this one. By then another process may have made it:
-  // what was decoded is used for its own block only.
-  std::future<Faces> next;
-  std::size_t next_block = 0;
-  auto decode_from = [&](std::size_t b) {
-    while (b < blocks.size() && store.has("embedded", keys[b])) ++b;
-    next_block = b;
-    if (b < blocks.size()) next = std::async(std::launch::async, [block = blocks[b]] { return pad(load_faces(block), block_size); });
+  Arrow<Faces, torch::Tensor> arrow{"embedded", concat("embed, ", extractor.card().name), block_size};
+  arrow.decode = [&](const auto& rows) { return pad(load_faces(chosen(photos, rows)), block_size); };
+  arrow.make = [&](const auto& rows, Faces faces) {
+    const c10::InferenceMode inference;
+    faces.ids.resize(rows.size());
+    return checked(extractor.embed(faces.to(options.device)), faces.ids, extractor).unbind();
   };
-  decode_from(0);
-  Progress progress(concat("embed, ", extractor.card().name), photos.size());
-  std::vector<torch::Tensor> rows;
-  for (std::size_t b = 0; b < blocks.size(); ++b) {
-    stop_if_interrupted();
-    const auto made = store.misses();
-    const auto folder = store.get_or_make("embedded", keys[b], [&](const fs::path& at) {
-      const Faces faces = next.valid() && next_block == b ? next.get() : pad(load_faces(blocks[b]), block_size);
-      decode_from(b + 1);
-      const c10::InferenceMode inference;
-      write_npy(at / "features.npy", checked(extractor.embed(faces.to(options.device)), ids_of(blocks[b]), extractor));
-    });
-    rows.push_back(read_npy(folder / "features.npy"));
-    progress.advance(blocks[b].size(), store.misses() == made);
-  }
-  return rows.empty() ? torch::empty({0, extractor.card().dimension}) : torch::cat(rows);
+  arrow.write = [](const Unit&, std::span<const torch::Tensor> rows, const fs::path& at) {
+    write_npy(at / "features.npy", torch::stack(torch::TensorList(rows.data(), rows.size())));
+  };
+  std::vector<torch::Tensor> features;
+  for (const auto& folder : arrow.follow(units, store)) features.push_back(read_npy(folder / "features.npy"));
+  return features.empty() ? torch::empty({0, extractor.card().dimension}) : torch::cat(features);
 }
 
 torch::Tensor embed_crops(const PhotoFolder& folder, Exif exif, const FeatureExtractor& extractor,

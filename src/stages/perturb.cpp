@@ -1,9 +1,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "facepoison/arrow.hpp"
 #include "facepoison/error.hpp"
-#include "facepoison/interrupt.hpp"
-#include "facepoison/log.hpp"
 #include "facepoison/similarity.hpp"
 #include "facepoison/stages.hpp"
 #include "facepoison/version.hpp"
@@ -15,140 +14,128 @@ namespace {
 // Half of the embedding's block: an attack keeps every layer for its gradient, and its last block is padded too.
 constexpr std::size_t block_size = 16;
 
-// What the blocks of one album share.
-struct Job {
-  const Attack& attack;
-  Seed seed;
-  const RunOptions& options;
-  std::shared_ptr<const Perceptual> lpips;  // or none
-};
-
-Json key_of(std::span<const Photo> photos, std::span<const Photo> companions, const Job& job) {
+Json key_of(std::span<const Photo> photos, std::span<const Photo> companions, const Json& attack, Seed seed,
+            const RunOptions& options) {
   Json seen = Json::array(), beside = Json::array();
-  for (const auto& photo : photos) seen.push_back({photo.id, photo.person, content_key(photo)});  // the id and the person seed the stream
+  for (const auto& photo : photos)
+    seen.push_back({photo.id, photo.person, content_key(photo)});  // the id and the person seed the stream
   for (const auto& companion : companions) beside.push_back({companion.id, content_key(companion)});
-  return {{"format", 3},
-          {"libtorch", libtorch_version()},
-          {"attack", job.attack.identity()},
-          {"seed", job.seed},
-          {"device", job.options.device.is_cuda() ? "cuda" : "cpu"},
+  return {{"format", 4},
+          {"arithmetic", arithmetic()},
+          {"attack", attack},
+          {"seed", seed},
+          {"device", options.device.is_cuda() ? "cuda" : "cpu"},
           {"batch", block_size},
           {"photos", seen},
-          {"companions", beside},
-          {"lpips", job.lpips ? job.lpips->sha256() : ""}};
+          {"companions", beside}};
 }
 
-Audit audit(const Faces& face, const Image& written, const Job& job) {
-  const torch::NoGradGuard no_grad;
-  const auto found = to_tensor(written), &clean = face.pixels;
-  const auto difference = (found - clean).to(torch::kFloat64);
-  Audit row;
-  row.linf = std::round(difference.abs().max().item<double>() * 255);
-  row.l2 = difference.norm().item<double>();
-  row.psnr = -10 * std::log10(difference.square().mean().item<double>());
-  const auto dssim_over = [&](const torch::Tensor& windows) {
-    return row.linf == 0 ? 0 : dssim(clean.to(torch::kFloat64), found.to(torch::kFloat64), windows).item<double>();
-  };
-  row.dssim = dssim_over({});
-  const auto& surrogates = job.attack.settings().surrogates;
-  row.dssim_seen = surrogates.empty() ? std::nan("") : dssim_over(seen_windows(face, surrogates));
-  row.lpips = job.lpips ? (*job.lpips)(clean.to(job.options.device), found.to(job.options.device)).item<double>() : std::nan("");
-  return row;
-}
+// A perturbed photo: its file's bytes, and what its attack says of it.
+struct Made {
+  std::string png, status;
+  std::int64_t iterations = 0;
+  double similarity = 0;
+  Table trace;
+};
 
-Table trace_table(const Perturbed& perturbed, std::span<const Photo> photos) {
-  Table table{{"id", "iteration", "loss", "dssim", "similarity"}, {}, {}};
-  if (!perturbed.trace.defined()) return table;
-  const auto numbers = perturbed.trace.accessor<double, 3>();
-  for (std::size_t n = 0; n < photos.size(); ++n)
-    for (std::int64_t k = 0; k < numbers.size(0); ++k)
-      if (const auto row = numbers[k][static_cast<std::int64_t>(n)]; std::isfinite(row[0])) table.add({photos[n].id, k, row[0], row[1], row[2]});
+const Table empty_trace{{"id", "iteration", "loss", "dssim", "similarity"}, {}, {}};
+
+// The n-th photo's rows of an attack's trace.
+Table trace_of(const torch::Tensor& trace, std::size_t n, const std::string& id) {
+  Table table = empty_trace;
+  if (!trace.defined()) return table;
+  const auto numbers = trace.accessor<double, 3>();
+  for (std::int64_t k = 0; k < numbers.size(0); ++k)
+    if (const auto row = numbers[k][static_cast<std::int64_t>(n)]; std::isfinite(row[0]))
+      table.add({id, k, row[0], row[1], row[2]});
   return table;
 }
 
-void fill_block(std::span<const Photo> photos, std::span<const Photo> companions, const Job& job, const fs::path& folder) {
-  const Faces faces = load_faces(photos);
-  const auto on_device = [&](const Faces& some) { return pad(some, block_size).to(job.options.device); };
-  const Perturbed perturbed = job.attack.perturb(on_device(faces), job.seed, companions.empty() ? Faces{} : on_device(load_faces(companions)));
-  std::vector<Audit> rows;
-  Json hashes = Json::array();
+void write_unit(std::span<const Photo> photos, std::span<const Made> made, const fs::path& folder) {
+  Table rows{{"id", "sha256", "status", "iterations", "similarity"}, {}, {}}, trace = empty_trace;
+  for (std::size_t n = 0; n < made.size(); ++n) {
+    write_file(folder / concat(n, ".png"), made[n].png);
+    rows.add({photos[n].id, sha256(made[n].png), made[n].status, made[n].iterations, cell_of(made[n].similarity)});
+    trace.rows.insert(trace.rows.end(), made[n].trace.rows.begin(), made[n].trace.rows.end());
+  }
+  write_file(folder / "made.csv", print(rows, Format::csv));
+  write_file(folder / "trace.csv", print(trace, Format::csv));
+}
+
+// What stands in the store of a unit's photos.
+void read_unit(std::span<const Photo> photos, const fs::path& folder, const std::string& attack, Album& album) {
+  const fs::path file = folder / "made.csv";
+  const Table rows = read_csv(file);
+  const auto cell = [&](std::size_t n, const char* name) { return rows.rows.at(n)[column(rows, name, file.string())]; };
   for (std::size_t n = 0; n < photos.size(); ++n) {
-    const fs::path path = folder / concat(n, ".png");
-    write_file(path, encode_png(to_image(perturbed.pixels[static_cast<std::int64_t>(n)])));
-    const std::string bytes = read_file(path);
-    hashes.push_back(sha256(bytes));
-    rows.push_back(audit(only(faces, n), decode_image(bytes, Exif::ignore), job));
-    rows.back().id = photos[n].id, rows.back().status = perturbed.status[n];
-    rows.back().iterations = perturbed.iterations[n], rows.back().similarity = perturbed.similarity[n];
+    album.photos.push_back(photos[n]);
+    album.photos.back().path = folder / concat(n, ".png");
+    album.photos.back().sha256 = text(cell(n, "sha256"));
+    album.budget.push_back({.id = photos[n].id, .attack = attack, .status = text(cell(n, "status")),
+                            .iterations = static_cast<std::int64_t>(as_number(cell(n, "iterations"), file.string())),
+                            .similarity = number_of(cell(n, "similarity"), file.string())});
   }
-  write_file(folder / "budget.csv", print(budget_table(rows), Format::csv));
-  write_file(folder / "trace.csv", print(trace_table(perturbed, photos), Format::csv));
-  write_file(folder / "hashes.json", hashes.dump());
+  album.traces.push_back(folder / "trace.csv");
 }
 
-std::vector<Audit> read_budget(const fs::path& path, const std::string& attack) {
-  const Table table = read_csv(path);
-  std::vector<Audit> rows;
-  for (const auto& row : table.rows) {
-    const auto word = [&](const char* name) { return text(row[column(table, name, path.string())]); };
-    const auto number = [&](const char* name) { return word(name).empty() ? std::nan("") : as_number(row[column(table, name, path.string())], path.string()); };
-    const bool has_lpips = std::find(table.columns.begin(), table.columns.end(), "lpips") != table.columns.end();
-    rows.push_back({word("id"), attack, word("status"), static_cast<std::int64_t>(number("iterations")), number("linf"), number("l2"), number("psnr"), number("dssim"),
-                    number("dssim_seen"), number("similarity"), has_lpips ? number("lpips") : std::nan("")});
-  }
-  return rows;
+Album unchanged(std::span<const Photo> photos, const std::string& attack) {
+  Album album{{photos.begin(), photos.end()}, {}, {}};
+  for (const auto& photo : photos)
+    album.budget.push_back({.id = photo.id, .attack = attack, .status = "ok", .psnr = std::numeric_limits<double>::infinity()});
+  return album;
 }
-
-Cell known(double number) { return std::isnan(number) ? Cell("") : Cell(number); }
 
 }  // namespace
 
-Table budget_table(const std::vector<Audit>& budget) {
-  Table table{
-      {"id", "attack", "status", "iterations", "linf", "l2", "psnr", "dssim", "dssim_seen", "similarity"}, {}, {}};
-  const bool has_lpips = std::any_of(budget.begin(), budget.end(), [](const Audit& row) { return !std::isnan(row.lpips); });
-  if (has_lpips) table.columns.push_back("lpips");
-  for (const auto& row : budget) {
-    std::vector<Cell> cells = {row.id, row.attack, row.status, row.iterations,        row.linf,
-                               row.l2, row.psnr,   row.dssim,  known(row.dssim_seen), known(row.similarity)};
-    if (has_lpips) cells.push_back(known(row.lpips));
-    table.add(std::move(cells));
+Table read_traces(const Album& album) {
+  Table all = empty_trace;
+  for (const auto& file : album.traces) {
+    const Table trace = read_csv(file);
+    all.rows.insert(all.rows.end(), trace.rows.begin(), trace.rows.end());
   }
-  return table;
+  return all;
 }
 
-Album perturb(std::span<const Photo> photos, std::span<const Photo> everybody, const Attack& attack, Seed seed, const RunOptions& options, ArtifactStore& store) {
-  Album album{{}, {}, trace_table({}, {})};
+Album perturb(std::span<const Photo> photos, std::span<const Photo> everybody, const Attack& attack, Seed seed,
+              const RunOptions& options, ArtifactStore& store) {
   const std::string& name = attack.settings().name;
-  if (!attack.changes_photos()) {
-    album.photos.assign(photos.begin(), photos.end());
-    for (const auto& photo : photos)
-      album.budget.push_back({photo.id, name, "ok", 0, 0, 0, std::numeric_limits<double>::infinity(), 0, std::nan(""),
-                              std::nan(""), std::nan("")});
-    return album;
-  }
-  const Job job{attack, seed, options, find_perceptual("lpips", options)};
-  const auto companions = attack.companions(photos, everybody, seed, [&](std::span<const Photo> some, const FeatureExtractor& extractor) { return embed(some, extractor, options, store); }, store);
-  Progress progress(concat("perturb, ", name), photos.size());
-  std::size_t start = 0;
-  for (const auto& block : cut(photos, block_size)) {
-    stop_if_interrupted();
-    const auto beside = companions.empty() ? std::span<const Photo>() : std::span<const Photo>(companions).subspan(start, block.size());
-    start += block.size();
-    const auto made = store.misses();
-    const auto folder = store.get_or_make("perturbed", key_of(block, beside, job), [&](const fs::path& at) { fill_block(block, beside, job, at); });
-    const Json hashes = read_json(folder / "hashes.json");
-    const auto rows = read_budget(folder / "budget.csv", name);
-    for (std::size_t n = 0; n < block.size(); ++n) {
-      album.photos.push_back(block[n]);
-      album.photos.back().path = folder / concat(n, ".png");
-      album.photos.back().sha256 = hashes.at(n).get<std::string>();
-      album.budget.push_back(rows.at(n));
-    }
-    const Table trace = read_csv(folder / "trace.csv");
-    album.trace.rows.insert(album.trace.rows.end(), trace.rows.begin(), trace.rows.end());
-    progress.advance(block.size(), store.misses() == made);
-  }
+  if (!attack.changes_photos()) return unchanged(photos, name);
+  const Embed embedded = [&](std::span<const Photo> some, const FeatureExtractor& extractor) {
+    return embed(some, extractor, options, store);
+  };
+  const auto companions = attack.companions(photos, everybody, seed, embedded, store);
+  const auto beside = [&](const Unit& unit) {
+    return companions.empty() ? std::span<const Photo>() : std::span(companions).subspan(unit.first, unit.count);
+  };
+  const auto own = [&](const Unit& unit) { return photos.subspan(unit.first, unit.count); };
+  auto units = cut_by_person(photos, block_size);
+  const Json identity = attack.identity();
+  for (auto& unit : units) unit.key = key_of(own(unit), beside(unit), identity, seed, options);
+
+  struct Pair {
+    Faces faces, companions;
+  };
+  Arrow<Pair, Made> arrow{"perturbed", concat("perturb, ", name), block_size};
+  arrow.decode = [&](const auto& rows) {
+    const auto batch = [&](std::span<const Photo> some) { return pad(load_faces(chosen(some, rows)), block_size); };
+    return Pair{batch(photos), companions.empty() ? Faces{} : batch(companions)};
+  };
+  arrow.make = [&](const auto& rows, Pair pair) {
+    const auto result = attack.perturb(pair.faces.to(options.device), seed,
+                                       companions.empty() ? Faces{} : pair.companions.to(options.device));
+    std::vector<Made> made;
+    for (std::size_t n = 0; n < rows.size(); ++n)
+      made.push_back({encode_png(to_image(result.pixels[static_cast<std::int64_t>(n)])), result.status[n],
+                      result.iterations[n], result.similarity[n], trace_of(result.trace, n, photos[rows[n]].id)});
+    return made;
+  };
+  arrow.write = [&](const Unit& unit, std::span<const Made> made, const fs::path& at) {
+    write_unit(own(unit), made, at);
+  };
+  Album album;
+  const auto folders = arrow.follow(units, store);
+  for (std::size_t u = 0; u < units.size(); ++u) read_unit(own(units[u]), folders[u], name, album);
+  audit(photos, attack, options, store, album);
   return album;
 }
 

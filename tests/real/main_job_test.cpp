@@ -17,7 +17,7 @@ class RealMainJob : public ::testing::Test {
       if (!fs::is_directory(person) || ++people > 6) continue;
       int photos = 0;
       for (const auto& photo : sorted(person))
-        if (++photos <= 20) link_or_copy(photo, folder_ / "photos" / person.filename() / photo.filename());
+        if (++photos <= 20) copy_to(photo, folder_ / "photos" / person.filename() / photo.filename());
     }
   }
 
