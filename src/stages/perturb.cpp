@@ -31,7 +31,7 @@ Json key_of(std::span<const Photo> photos, std::span<const Photo> companions, co
           {"libtorch", libtorch_version()},
           {"attack", job.attack.identity()},
           {"seed", job.seed},
-          {"device", job.options.device.is_cuda() ? "cuda" : "cpu"},
+          {"device", device_name(job.options.device)},
           {"batch", block_size},
           {"photos", seen},
           {"companions", beside},
