@@ -13,6 +13,7 @@
 //   other; Module::to() and optimisers' states meet that.
 // - Views that the fallback made would be copies, so each operator of a view has an implementation here; so has a batch
 //   norm, which changes its running statistics though its schema does not say so: the fallback would change copies.
+// - Autocast has to be filled by each back end; this one has none, so that training in bf16 does not run on it.
 // - The fallback resizes what it writes back to, which must not touch a tensor that has its size: it may be strided.
 #include <ATen/ATen.h>
 #include <ATen/EmptyTensor.h>
