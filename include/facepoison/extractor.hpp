@@ -36,7 +36,7 @@ class FeatureExtractor {
   torch::Tensor embed_view_as(const Card& contract, const torch::Tensor& view) const;
 
   const Card& card() const { return card_; }
-  // What decides an embedding, for cache keys: contract, weights (their file's sha256), precision, device (device_name).
+  // What decides an embedding, for cache keys: contract, weights (their file's sha256), precision, device.
   virtual Json identity() const = 0;
 
  private:

@@ -61,7 +61,7 @@ struct Allocator final : c10::Allocator {
 } allocator;
 REGISTER_ALLOCATOR(kind, &allocator);
 
-// One device, one stream. noexcept, since up to LibTorch 2.6 some of these are.
+// One device, one stream. noexcept, since in LibTorch 2.6 some of these are.
 struct Guard final : c10::impl::DeviceGuardImplInterface {
   c10::DeviceType type() const noexcept override { return kind; }
   c10::Device exchangeDevice(c10::Device) const noexcept override { return device; }
