@@ -23,17 +23,31 @@ struct Swap {
   torch::Tensor features;          // |rows|×D
 };
 
+// A classifier that knows a clean gallery and the probes: what every swap needs is done once.
+class Trained {
+ public:
+  virtual ~Trained() = default;
+  // For each swap of the clean gallery what Classifier::predict() would say, in the swaps' order.
+  virtual std::vector<Prediction> predict_swapped(std::span<const Swap> swaps) const = 0;
+};
+
 class Classifier {
  public:
   virtual ~Classifier() = default;
 
   // gallery G×D float32 (CPU), labels G (0 … P−1, whatever order), probes N×D. Ties go to the lowest gallery row.
   // Throws Error(input) for an empty gallery or dimensions that differ.
-  virtual Prediction predict(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, const torch::Tensor& probes) const = 0;
+  virtual Prediction predict(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
+                             const torch::Tensor& probes) const = 0;
 
-  // As predict(), once for each swap of the clean gallery. The default predicts anew each time.
-  virtual std::vector<Prediction> predict_swapped(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, std::span<const Swap> swaps,
-                                                  const torch::Tensor& probes) const;
+  // The default predicts anew for each swap. The classifier must outlive what it trained.
+  virtual std::unique_ptr<Trained> train(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
+                                         const torch::Tensor& probes) const;
+
+  std::vector<Prediction> predict_swapped(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
+                                          std::span<const Swap> swaps, const torch::Tensor& probes) const {
+    return train(gallery, labels, probes)->predict_swapped(swaps);
+  }
 };
 
 // A classifier's name, or a JSON object {"classifier": …, "name": …, its own keys}, as an object or as a text of it. Throws Error(usage).

@@ -4,6 +4,7 @@
 
 #include "facepoison/card.hpp"
 #include "facepoison/dataset.hpp"
+#include "facepoison/device.hpp"
 
 namespace facepoison {
 
@@ -35,7 +36,7 @@ class FeatureExtractor {
   torch::Tensor embed_view_as(const Card& contract, const torch::Tensor& view) const;
 
   const Card& card() const { return card_; }
-  // What decides an embedding, for cache keys: contract, weights (their file's sha256), precision, kind of device.
+  // What decides an embedding, for cache keys: contract, weights (their file's sha256), precision, device.
   virtual Json identity() const = 0;
 
  private:
@@ -45,17 +46,6 @@ class FeatureExtractor {
 
 // Are these the same weights, whatever their cards are called and however they were converted?
 bool same_weights(const FeatureExtractor& a, const FeatureExtractor& b);
-
-struct RunOptions {
-  torch::Device device = torch::kCPU;
-  torch::ScalarType precision = torch::kFloat32;  // or kBFloat16: of the network only
-  bool trust_model = false;  // models that the user named run though nobody pinned their hash
-  bool tf32 = false;  // CUDA's products of float32 in 10 bits of mantissa
-};
-// Of a device (parse_device) and a precision: "fp32", "tf32" (CUDA only) or "bf16". On CUDA it also sets the process's arithmetic: TF32 off
-// unless asked for, the same algorithm each time. Throws Error(usage | device).
-RunOptions run_options(const std::string& device, const std::string& precision, bool trust_model);
-std::string precision_name(const RunOptions& options);
 
 // A TorchScript extractor. The file's hash is checked now, the network is loaded at the first embedding.
 // Throws Error(usage) for a bad card, Error(model) for a missing or altered file.

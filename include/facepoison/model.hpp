@@ -6,9 +6,6 @@
 
 namespace facepoison {
 
-// "auto" (the first CUDA device, else the CPU), "cpu", "cuda", "cuda:N". Throws Error(device) saying what was found.
-torch::Device parse_device(const std::string& name);
-
 struct ModelFile {
   fs::path path;
   std::string sha256;     // of the file as it is

@@ -57,6 +57,7 @@ class Loss {
   // embeddings B×D float32, labels B int64 in 0 … people−1 → a scalar to minimise.
   virtual torch::Tensor operator()(const torch::Tensor& embeddings, const torch::Tensor& labels) = 0;
   virtual std::vector<torch::Tensor> parameters() { return {}; }  // class centres, learnt beside the network
+  virtual void to(torch::Device) {}  // makes other parameters, there
 };
 
 struct LossRow {

@@ -2,16 +2,12 @@
 #pragma once
 #include <string>
 
-#include "facepoison/spec.hpp"
-
 namespace facepoison {
 
 std::string version();           // "0.1.0"
 std::string commit();            // short hash, "-dirty" behind it when files were changed
 std::string libtorch_version();  // of the headers, with CUDA's where it was built in
 std::string opencv_version();
-Json arithmetic();  // what decides how a network rounds on this machine: LibTorch and the instruction set; for keys
-std::string machine(bool gpu);   // "<the CPU's model>, N threads", or the GPU's model ("A or B" where models differ)
 std::string utc_time();          // of now, "2026-11-25T10:14:00Z"
 
 }  // namespace facepoison

@@ -1,6 +1,5 @@
 // Nearest class mean: each person's gallery rows are averaged (in double), and the nearest mean, Euclidean, decides.
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include "classifiers/registry.hpp"
@@ -8,50 +7,60 @@
 namespace facepoison {
 namespace {
 
-using Rows = std::map<std::int64_t, std::vector<std::int64_t>>;  // of each label, labels rising
-
-Rows rows_by_label(const std::vector<std::int64_t>& labels) {
-  Rows rows;
-  for (std::size_t i = 0; i < labels.size(); ++i) rows[labels[i]].push_back(static_cast<std::int64_t>(i));
-  return rows;
-}
-
 torch::Tensor mean_of(const torch::Tensor& rows) { return rows.to(torch::kFloat64).mean(0).to(torch::kFloat32); }
 
 class Centroid final : public Classifier {
  public:
-  Prediction predict(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, const torch::Tensor& probes) const override {
+  Prediction predict(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
+                     const torch::Tensor& probes) const override {
     const auto [means, names] = centroids(gallery, labels, probes);
     return nearest_->predict(means, names, probes);
   }
 
-  std::vector<Prediction> predict_swapped(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, std::span<const Swap> swaps,
-                                          const torch::Tensor& probes) const override {
+  std::unique_ptr<Trained> train(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
+                                 const torch::Tensor& probes) const override {
     const auto [means, names] = centroids(gallery, labels, probes);
-    const Rows rows = rows_by_label(labels);
-    std::vector<Swap> moved;  // each a swap of the means of the people whom it touches
-    for (const auto& swap : swaps) {
+    return std::make_unique<Means>(gallery, labels, nearest_->train(means, names, probes));
+  }
+
+ private:
+  struct Means final : Trained {
+    torch::Tensor gallery;
+    std::vector<std::int64_t> labels;
+    RowsOf rows;
+    std::unique_ptr<Trained> nearest;
+
+    Means(torch::Tensor clean, std::vector<std::int64_t> names, std::unique_ptr<Trained> by)
+        : gallery(std::move(clean)), labels(std::move(names)), rows(rows_by_label(labels)), nearest(std::move(by)) {}
+
+    std::vector<Prediction> predict_swapped(std::span<const Swap> swaps) const override {
+      std::vector<Swap> moved;
+      for (const auto& swap : swaps) moved.push_back(of_means(swap));
+      return nearest->predict_swapped(moved);
+    }
+
+    // A swap of the means of the people whom it touches.
+    Swap of_means(const Swap& swap) const {
       std::set<std::int64_t> touched;
       for (const auto row : swap.rows) touched.insert(labels.at(static_cast<std::size_t>(row)));
-      Swap mean_swap;
+      Swap means;
       std::vector<torch::Tensor> new_means;
       for (const auto label : touched) {
         const auto& own = rows.at(label);
         auto features = gallery.index_select(0, torch::tensor(own));
         for (std::size_t i = 0; i < own.size(); ++i) {
           const auto found = std::lower_bound(swap.rows.begin(), swap.rows.end(), own[i]);
-          if (found != swap.rows.end() && *found == own[i]) features[static_cast<std::int64_t>(i)] = swap.features[found - swap.rows.begin()];
+          if (found != swap.rows.end() && *found == own[i])
+            features[static_cast<std::int64_t>(i)] = swap.features[found - swap.rows.begin()];
         }
-        mean_swap.rows.push_back(std::distance(rows.begin(), rows.find(label)));
+        means.rows.push_back(std::distance(rows.begin(), rows.find(label)));
         new_means.push_back(mean_of(features));
       }
-      mean_swap.features = torch::stack(new_means);
-      moved.push_back(std::move(mean_swap));
+      means.features = torch::stack(new_means);
+      return means;
     }
-    return nearest_->predict_swapped(means, names, moved, probes);
-  }
+  };
 
- private:
   std::pair<torch::Tensor, std::vector<std::int64_t>> centroids(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, const torch::Tensor& probes) const {
     check(gallery, labels, probes);
     std::vector<torch::Tensor> means;

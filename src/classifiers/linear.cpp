@@ -3,6 +3,7 @@
 // c·Σ cross-entropy + ½‖W‖², intercepts free. With two people there is one row of weights, as there.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "classifiers/logistic.hpp"
 #include "classifiers/registry.hpp"
@@ -50,22 +51,10 @@ class Linear final : public Classifier {
     return answer(fit(rows, classes, start(rows, classes)), classes, probes);
   }
 
-  std::vector<Prediction> predict_swapped(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, std::span<const Swap> swaps,
-                                          const torch::Tensor& probes) const override {
+  std::unique_ptr<Trained> train(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
+                                 const torch::Tensor& probes) const override {
     check(gallery, labels, probes);
-    const Classes classes(labels);
-    for (const auto& swap : swaps) check(swap.features, std::vector<std::int64_t>(swap.rows.size()), probes);
-    if (classes.names.size() == 1) return std::vector<Prediction>(swaps.size(), only_one(classes, probes));
-    const auto rows = gallery.to(torch::kFloat64);
-    const Model clean = fit(rows, classes, start(rows, classes));
-    std::vector<Prediction> out;
-    for (const auto& swap : swaps) {
-      const auto swapped = rows.index_copy(0, torch::tensor(swap.rows), swap.features.to(torch::kFloat64));
-      auto model = clean.under(Scaler(swapped));
-      if (classes.rows() > 1) refit_one(swapped, classes, model, classes.places[swap.rows.front()].item<std::int64_t>());
-      out.push_back(answer(fit(swapped, classes, std::move(model)), classes, probes));
-    }
-    return out;
+    return std::make_unique<Clean>(*this, gallery.to(torch::kFloat64), Classes(labels), probes);
   }
 
  private:
@@ -81,6 +70,35 @@ class Linear final : public Classifier {
     }
     std::int64_t rows() const { return names.size() == 2 ? 1 : static_cast<std::int64_t>(names.size()); }
   };
+
+  struct Clean final : Trained {
+    const Linear& classifier;
+    torch::Tensor rows, probes;
+    Classes classes;
+    std::optional<Model> model;  // none where there is nothing to tell apart
+
+    Clean(const Linear& by, torch::Tensor gallery, Classes people, torch::Tensor sought)
+        : classifier(by), rows(std::move(gallery)), probes(std::move(sought)), classes(std::move(people)) {
+      if (classes.names.size() > 1) model = by.fit(rows, classes, start(rows, classes));
+    }
+
+    std::vector<Prediction> predict_swapped(std::span<const Swap> swaps) const override {
+      std::vector<Prediction> out;
+      for (const auto& swap : swaps) {
+        check(swap.features, std::vector<std::int64_t>(swap.rows.size()), probes);
+        out.push_back(model ? classifier.answer_swapped(*this, swap) : only_one(classes, probes));
+      }
+      return out;
+    }
+  };
+
+  Prediction answer_swapped(const Clean& clean, const Swap& swap) const {
+    const auto swapped = clean.rows.index_copy(0, torch::tensor(swap.rows), swap.features.to(torch::kFloat64));
+    auto model = clean.model->under(Scaler(swapped));
+    if (clean.classes.rows() > 1)
+      refit_one(swapped, clean.classes, model, clean.classes.places[swap.rows.front()].item<std::int64_t>());
+    return answer(fit(swapped, clean.classes, std::move(model)), clean.classes, clean.probes);
+  }
 
   static Model start(const torch::Tensor& rows, const Classes& classes) {
     return {Scaler(rows), torch::zeros({classes.rows(), rows.size(1) + 1}, torch::kFloat64)};

@@ -1,10 +1,12 @@
-// Exact nearest neighbour. A blocked matrix product finds, in float32, every gallery row that could be nearest; those
-// within the product's error bound are measured again by direct difference in double. Swapping one person's rows does
-// not start anew: each probe remembers the best row of its two nearest people.
+// Exact nearest neighbour. A product of matrices finds, in float32, every gallery row that could be nearest; those
+// within the product's error bound are measured again by direct difference in double. Swapping people's rows does not
+// start anew: each probe remembers the best rows of its two nearest people, and one more product has everybody's
+// swapped rows, of which a probe measures those that come near what else it would be.
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <set>
 
 #include "classifiers/registry.hpp"
 #include "facepoison/error.hpp"
@@ -16,10 +18,13 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 struct Neighbour {
   double distance = infinity;
-  std::int64_t row = -1, label = -1;
+  std::int64_t row = -1, label = -1;  // row: of the gallery, by which ties are decided
+  float rough = std::numeric_limits<float>::infinity();
 };
 
-bool closer(const Neighbour& a, const Neighbour& b) { return a.distance < b.distance || (a.distance == b.distance && a.row < b.row); }
+bool closer(const Neighbour& a, const Neighbour& b) {
+  return a.distance < b.distance || (a.distance == b.distance && a.row < b.row);
+}
 
 // The best rows of the two nearest people.
 struct TwoNearest {
@@ -37,95 +42,207 @@ struct TwoNearest {
   const Neighbour& without(std::int64_t label) const { return first.label == label ? second : first; }
 };
 
+// Rows of one person after the other.
+struct People {
+  struct Range {
+    std::int64_t label = 0, first = 0, count = 0;
+  };
+  std::vector<Range> ranges;
+  torch::Tensor features;
+  std::vector<std::int64_t> rows;  // of the gallery
+  // Of float32, by a power of two and, for the cosine, by their lengths: what the product has.
+  torch::Tensor rough, squares;
+};
+
+People everybody(const torch::Tensor& gallery, const RowsOf& rows) {
+  People out;
+  for (const auto& [label, own] : rows) {
+    out.ranges.push_back({label, static_cast<std::int64_t>(out.rows.size()), static_cast<std::int64_t>(own.size())});
+    out.rows.insert(out.rows.end(), own.begin(), own.end());
+  }
+  out.features = gallery.index_select(0, torch::tensor(out.rows)).contiguous();
+  return out;
+}
+
+// The least of some numbers, none of them NaN; sixteen at a time, which the compiler does side by side.
+float least(const float* numbers, std::int64_t count) {
+  constexpr std::int64_t lanes = 16;
+  float found[lanes];
+  std::fill_n(found, lanes, std::numeric_limits<float>::infinity());
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes)
+    for (std::int64_t lane = 0; lane < lanes; ++lane)
+      found[lane] = numbers[i + lane] < found[lane] ? numbers[i + lane] : found[lane];
+  for (; i < count; ++i) found[0] = std::min(found[0], numbers[i]);
+  return *std::min_element(found, found + lanes);
+}
+
 class Nearest final : public Classifier {
  public:
   explicit Nearest(bool cosine) : cosine_(cosine) {}
 
-  Prediction predict(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, const torch::Tensor& probes) const override {
-    std::vector<std::int64_t> rows(labels.size());
-    for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<std::int64_t>(i);
+  Prediction predict(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
+                     const torch::Tensor& probes) const override {
     Prediction out;
-    for (const auto& found : search(gallery, labels, rows, probes)) append(out, found.first);
+    for (const auto& found : Base(*this, gallery, labels, probes).nearest) {
+      out.labels.push_back(found.first.label);
+      out.distances.push_back(found.first.distance);
+    }
     return out;
   }
 
-  std::vector<Prediction> predict_swapped(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, std::span<const Swap> swaps,
-                                          const torch::Tensor& probes) const override {
-    std::vector<std::int64_t> rows(labels.size());
-    for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<std::int64_t>(i);
-    const auto base = search(gallery, labels, rows, probes);
-    std::vector<Prediction> out;
-    for (const auto& swap : swaps) {
-      std::set<std::int64_t> people;
-      for (const auto row : swap.rows) people.insert(labels.at(static_cast<std::size_t>(row)));
-      if (people.size() != 1) {  // more people than one: two nearest people are not enough to know
-        out.push_back(Classifier::predict_swapped(gallery, labels, {&swap, 1}, probes).front());
-        continue;
-      }
-      const std::int64_t person = *people.begin();
-      // All of this person's rows, the swapped ones in their new form.
-      std::vector<std::int64_t> own;
-      for (std::size_t i = 0; i < labels.size(); ++i)
-        if (labels[i] == person) own.push_back(static_cast<std::int64_t>(i));
-      auto features = gallery.index_select(0, torch::tensor(own));
-      for (std::size_t i = 0; i < swap.rows.size(); ++i)
-        features[std::lower_bound(own.begin(), own.end(), swap.rows[i]) - own.begin()] = swap.features[static_cast<std::int64_t>(i)];
-      const auto swapped = search(features, std::vector<std::int64_t>(own.size(), person), own, probes);
-      Prediction prediction;
-      for (std::size_t p = 0; p < base.size(); ++p) {
-        const auto& others = base[p].without(person);
-        append(prediction, closer(swapped[p].first, others) ? swapped[p].first : others);
-      }
-      out.push_back(std::move(prediction));
-    }
-    return out;
+  std::unique_ptr<Trained> train(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
+                                 const torch::Tensor& probes) const override {
+    return std::make_unique<Base>(*this, gallery, labels, probes);
   }
 
  private:
-  static void append(Prediction& out, const Neighbour& found) {
-    out.labels.push_back(found.label);
-    out.distances.push_back(found.distance);
-  }
+  // The probes, as People's rows.
+  struct Sought {
+    torch::Tensor features, rough, squares;
+  };
 
-  // `rows` are the gallery rows' numbers, by which ties are decided.
-  std::vector<TwoNearest> search(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, const std::vector<std::int64_t>& rows,
-                                 const torch::Tensor& probes) const {
-    check(gallery, labels, probes);
-    const auto known = gallery.contiguous(), sought = probes.contiguous();
-    if (cosine_ && ((known == 0).all(1).any().item<bool>() || (sought == 0).all(1).any().item<bool>()))
-      throw Error(Exit::input, "an embedding of zeros has no direction to compare");
-    // A power of two changes no ranking, and keeps the squares of very large or small numbers within float32.
-    const double largest_number = std::max(known.abs().max().item<double>(), sought.numel() > 0 ? sought.abs().max().item<double>() : 0);
-    const double scale = largest_number > 0 ? std::exp2(-std::ilogb(largest_number)) : 1;
-    const auto rough = [&](const torch::Tensor& rows) { return cosine_ ? rows * scale / (rows * scale).norm(2, 1, true) : rows * scale; };
-    const auto near_known = rough(known), near_sought = rough(sought);
-    const auto known_squares = near_known.square().sum(1), sought_squares = near_sought.square().sum(1);
-    const std::int64_t dimension = known.size(1), block = 256;
-    // A dot product of D float32 terms errs by at most D·2⁻²⁴ of the product of the norms, in any order of summation;
-    // the squares and the sums add a little, and so does normalising. Twice that, on either side.
-    const double largest = known_squares.max().item<double>();
-    std::vector<TwoNearest> out(static_cast<std::size_t>(sought.size(0)));
-    for (std::int64_t start = 0; start < sought.size(0); start += block) {
-      const std::int64_t count = std::min(block, sought.size(0) - start);
-      const auto some = near_sought.narrow(0, start, count);
-      const auto distances = at::addmm(known_squares.unsqueeze(0), some, near_known.t(), 1, -2).contiguous();  // + ‖probe‖², the same for all rows
-      for (std::int64_t i = 0; i < count; ++i) {
-        const double bound = 4 * static_cast<double>(dimension + 8) * 0x1p-24 * (largest + sought_squares[start + i].item<double>());
-        out[static_cast<std::size_t>(start + i)] = rank(distances.data_ptr<float>() + i * known.size(0), known, labels, rows, sought.data_ptr<float>() + (start + i) * dimension, bound);
-      }
+  // A clean gallery, and each probe's two nearest people in it.
+  struct Base final : Trained {
+    const Nearest& classifier;
+    torch::Tensor gallery;
+    std::vector<std::int64_t> labels;
+    RowsOf rows;
+    People people;
+    Sought sought;
+    double scale = 1;
+    std::vector<TwoNearest> nearest;
+
+    Base(const Nearest& by, const torch::Tensor& known, const std::vector<std::int64_t>& names,
+         const torch::Tensor& probes)
+        : classifier(by), gallery(known), labels(names) {
+      check(known, names, probes);
+      rows = rows_by_label(names);
+      people = everybody(known, rows);
+      sought.features = probes.contiguous();
+      const double largest = std::max(largest_of(people.features), largest_of(sought.features));
+      // A power of two changes no ranking, and keeps the squares of very large or small numbers within float32.
+      if (largest > 0) scale = std::exp2(-std::ilogb(largest));
+      by.fill_in(people.features, scale, people.rough, people.squares);
+      by.fill_in(sought.features, scale, sought.rough, sought.squares);
+      nearest = by.two_nearest(people, sought);
     }
+
+    std::vector<Prediction> predict_swapped(std::span<const Swap> swaps) const override {
+      return classifier.predict_swapped(*this, swaps);
+    }
+  };
+
+  std::vector<Prediction> predict_swapped(const Base& base, std::span<const Swap> swaps) const {
+    People swapped;
+    std::vector<std::size_t> which;  // the swap of each of `swapped`'s ranges
+    std::vector<Prediction> out(swaps.size());
+    std::vector<torch::Tensor> features;
+    for (std::size_t s = 0; s < swaps.size(); ++s) {
+      check(swaps[s].features, std::vector<std::int64_t>(swaps[s].rows.size()), base.sought.features);
+      const auto label_of = [&](std::int64_t row) { return base.labels.at(static_cast<std::size_t>(row)); };
+      const auto label = label_of(swaps[s].rows.front());
+      if (!std::all_of(swaps[s].rows.begin(), swaps[s].rows.end(), [&](auto row) { return label_of(row) == label; })) {
+        // More people than one: two nearest people are not enough to know.
+        out[s] = predict(base.gallery.index_copy(0, torch::tensor(swaps[s].rows), swaps[s].features), base.labels,
+                         base.sought.features);
+        continue;
+      }
+      const auto& own = base.rows.at(label);
+      which.push_back(s);
+      features.push_back(new_form(base.gallery, own, swaps[s]));
+      swapped.ranges.push_back({label, static_cast<std::int64_t>(swapped.rows.size()), features.back().size(0)});
+      swapped.rows.insert(swapped.rows.end(), own.begin(), own.end());
+      out[s].labels.resize(base.nearest.size()), out[s].distances.resize(base.nearest.size());
+    }
+    if (which.empty()) return out;
+    swapped.features = torch::cat(features);
+    fill_in(swapped.features, base.scale, swapped.rough, swapped.squares);
+    for_each_probe(swapped, base.sought, std::max(largest_of(base.people.squares), largest_of(swapped.squares)),
+                   [&](std::size_t p, const float* rough, double bound) {
+                     for (std::size_t k = 0; k < which.size(); ++k) {
+                       const auto& range = swapped.ranges[k];
+                       const auto& others = base.nearest[p].without(range.label);
+                       const Neighbour own = nearest_of(swapped, range, base.sought, p, rough, others.rough, bound);
+                       const auto& found = closer(own, others) ? own : others;
+                       out[which[k]].labels[p] = found.label;
+                       out[which[k]].distances[p] = found.distance;
+                     }
+                   });
     return out;
   }
 
-  TwoNearest rank(const float* rough, const torch::Tensor& known, const std::vector<std::int64_t>& labels, const std::vector<std::int64_t>& rows, const float* probe, double bound) const {
-    TwoNearest nearest_roughly, exactly;
-    for (std::size_t g = 0; g < labels.size(); ++g)
-      if (rough[g] <= nearest_roughly.second.distance) nearest_roughly.add({rough[g], rows[g], labels[g]});
-    const double limit = nearest_roughly.second.distance + bound;
-    const float* features = known.data_ptr<float>();
-    for (std::size_t g = 0; g < labels.size(); ++g)
-      if (rough[g] <= limit) exactly.add({measure(features + static_cast<std::int64_t>(g) * known.size(1), probe, known.size(1)), rows[g], labels[g]});
-    return exactly;
+  // All of a person's rows, the swapped ones in their new form.
+  static torch::Tensor new_form(const torch::Tensor& gallery, const std::vector<std::int64_t>& own, const Swap& swap) {
+    std::vector<std::int64_t> places;
+    for (const auto row : swap.rows) places.push_back(std::lower_bound(own.begin(), own.end(), row) - own.begin());
+    return gallery.index_select(0, torch::tensor(own)).index_copy(0, torch::tensor(places), swap.features);
+  }
+
+  static double largest_of(const torch::Tensor& numbers) {
+    return numbers.numel() > 0 ? numbers.abs().max().item<double>() : 0;
+  }
+
+  void fill_in(const torch::Tensor& features, double scale, torch::Tensor& rough, torch::Tensor& squares) const {
+    if (cosine_ && (features == 0).all(1).any().item<bool>())
+      throw Error(Exit::input, "an embedding of zeros has no direction to compare");
+    rough = features * scale;
+    if (cosine_) rough = rough / rough.norm(2, 1, true);
+    squares = rough.square().sum(1).contiguous();
+  }
+
+  // `visit` gets each probe's number, its rough distances to the people's rows (squared, without ‖probe‖²), and by how
+  // much two of these may err. A dot product of D float32 terms errs by at most D·2⁻²⁴ of the product of the norms, in
+  // any order of summation; the squares and the sums add a little, and so does normalising. Twice that, on either side.
+  template <class Visit>
+  static void for_each_probe(const People& people, const Sought& sought, double largest_square, const Visit& visit) {
+    constexpr std::int64_t block = 256;
+    const auto known = people.rough.t();
+    const float* squares = sought.squares.data_ptr<float>();
+    const double error = 4 * static_cast<double>(sought.rough.size(1) + 8) * 0x1p-24;
+    for (std::int64_t start = 0; start < sought.rough.size(0); start += block) {
+      const std::int64_t count = std::min(block, sought.rough.size(0) - start);
+      const auto products =
+          at::addmm(people.squares.unsqueeze(0), sought.rough.narrow(0, start, count), known, 1, -2).contiguous();
+      const float* numbers = products.data_ptr<float>();
+      at::parallel_for(0, count, 8, [&](std::int64_t first, std::int64_t last) {
+        for (auto i = first; i < last; ++i)
+          visit(static_cast<std::size_t>(start + i), numbers + i * people.rough.size(0),
+                error * (largest_square + squares[start + i]));
+      });
+    }
+  }
+
+  std::vector<TwoNearest> two_nearest(const People& people, const Sought& sought) const {
+    std::vector<TwoNearest> out(static_cast<std::size_t>(sought.features.size(0)));
+    for_each_probe(people, sought, largest_of(people.squares), [&](std::size_t p, const float* rough, double bound) {
+      std::vector<float> minima;
+      for (const auto& range : people.ranges) minima.push_back(least(rough + range.first, range.count));
+      auto ordered = minima;
+      const auto second = ordered.begin() + (ordered.size() > 1);
+      std::nth_element(ordered.begin(), second, ordered.end());
+      for (std::size_t k = 0; k < minima.size(); ++k)
+        if (minima[k] <= *second + bound)
+          out[p].add(nearest_of(people, people.ranges[k], sought, p, rough, *second, bound));
+    });
+    return out;
+  }
+
+  // A person's nearest row, or none where it is surely farther than what is roughly at `other`.
+  Neighbour nearest_of(const People& people, const People::Range& range, const Sought& sought, std::size_t p,
+                       const float* rough, float other, double bound) const {
+    const float best = least(rough + range.first, range.count);
+    Neighbour found;
+    if (best > other + bound) return found;
+    const std::int64_t dimension = people.features.size(1);
+    const float* probe = sought.features.data_ptr<float>() + static_cast<std::int64_t>(p) * dimension;
+    for (auto g = range.first; g < range.first + range.count; ++g) {
+      if (rough[g] > best + bound) continue;
+      const Neighbour row{measure(people.features.data_ptr<float>() + g * dimension, probe, dimension),
+                          people.rows[static_cast<std::size_t>(g)], range.label, rough[g]};
+      if (closer(row, found)) found = row;
+    }
+    return found;
   }
 
   double measure(const float* a, const float* b, std::int64_t dimension) const {

@@ -53,11 +53,38 @@ std::string classifier_name(const Json& wanted) {
   return name;
 }
 
-std::vector<Prediction> Classifier::predict_swapped(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, std::span<const Swap> swaps,
-                                                    const torch::Tensor& probes) const {
-  std::vector<Prediction> out;
-  for (const auto& swap : swaps) out.push_back(predict(gallery.index_copy(0, torch::tensor(swap.rows), swap.features), labels, probes));
-  return out;
+namespace {
+
+class Anew final : public Trained {
+ public:
+  Anew(const Classifier& classifier, torch::Tensor gallery, std::vector<std::int64_t> labels, torch::Tensor probes)
+      : classifier_(classifier), gallery_(std::move(gallery)), labels_(std::move(labels)), probes_(std::move(probes)) {}
+
+  std::vector<Prediction> predict_swapped(std::span<const Swap> swaps) const override {
+    std::vector<Prediction> out;
+    for (const auto& swap : swaps)
+      out.push_back(classifier_.predict(gallery_.index_copy(0, torch::tensor(swap.rows), swap.features), labels_, probes_));
+    return out;
+  }
+
+ private:
+  const Classifier& classifier_;
+  torch::Tensor gallery_;
+  std::vector<std::int64_t> labels_;
+  torch::Tensor probes_;
+};
+
+}  // namespace
+
+std::unique_ptr<Trained> Classifier::train(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
+                                           const torch::Tensor& probes) const {
+  return std::make_unique<Anew>(*this, gallery, labels, probes);
+}
+
+RowsOf rows_by_label(const std::vector<std::int64_t>& labels) {
+  RowsOf rows;
+  for (std::size_t i = 0; i < labels.size(); ++i) rows[labels[i]].push_back(static_cast<std::int64_t>(i));
+  return rows;
 }
 
 void check(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, const torch::Tensor& probes) {

@@ -1,5 +1,7 @@
 // The classifiers' constructors, and what they all check.
 #pragma once
+#include <map>
+
 #include "facepoison/classifier.hpp"
 
 namespace facepoison {
@@ -12,5 +14,9 @@ std::unique_ptr<Classifier> make_nearest_cosine(Spec& spec);
 
 // Throws Error(input) unless the gallery has rows, labels and probes fit it, and every number is finite.
 void check(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, const torch::Tensor& probes);
+
+// Each person's gallery rows, rising; labels rising.
+using RowsOf = std::map<std::int64_t, std::vector<std::int64_t>>;
+RowsOf rows_by_label(const std::vector<std::int64_t>& labels);
 
 }  // namespace facepoison

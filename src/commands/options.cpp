@@ -3,7 +3,6 @@
 
 #include "commands/commands.hpp"
 #include "facepoison/home.hpp"
-#include "facepoison/model.hpp"
 #include "facepoison/photos.hpp"
 
 namespace facepoison {
@@ -13,7 +12,7 @@ StoreOption::StoreOption(CLI::App& app) { app.add_option("--store", folder, "fol
 ArtifactStore StoreOption::open() const { return ArtifactStore(folder.empty() ? project_home() / "store" : fs::path(folder)); }
 
 DeviceOptions::DeviceOptions(CLI::App& app) {
-  app.add_option("--device", device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+  app.add_option("--device", device, "auto, cpu, cuda, cuda:N or another of LibTorch's")->capture_default_str();
   app.add_option("--precision", precision, "of the network: fp32, tf32 (CUDA) or bf16")->capture_default_str();
   app.add_flag("--trust-model", trust_model,
                "run the model files that this command names though nobody pinned their sha256 (they are code)");

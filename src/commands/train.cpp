@@ -14,7 +14,7 @@ Action train_command(CLI::App& app) {
   app.add_option("-c,--config", o->config, "the training, JSON")->required();
   app.add_option("--set", o->overrides, "KEY=VALUE over the config's; VALUE is JSON, else a text")->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("-o,--output", o->output, "folder for the card, the weights and the log")->required();
-  app.add_option("--device", o->device, "auto, cpu, cuda or cuda:N, over the config's");
+  app.add_option("--device", o->device, "auto, cpu, cuda, cuda:N or another of LibTorch's, over the config's");
   app.add_flag("--trust-model", o->trust_model,
                "start from the model file that the config names though nobody pinned its sha256 (it is code)");
   const auto store = std::make_shared<StoreOption>(app);

@@ -1,7 +1,5 @@
 #include "facepoison/model.hpp"
 
-#include <torch/cuda.h>
-
 #include <fstream>
 #include <sstream>
 
@@ -41,21 +39,6 @@ std::string read_verified(const ModelFile& file) {
 
 }  // namespace
 
-torch::Device parse_device(const std::string& name) {
-  const auto count = static_cast<int>(torch::cuda::device_count());
-  if (name == "cpu") return torch::kCPU;
-  if (name == "auto") return count > 0 ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
-  if (name != "cuda" && !name.starts_with("cuda:")) throw Error(Exit::usage, concat("device \"", name, "\": it is auto, cpu, cuda or cuda:N"));
-  int index = 0;
-  if (name.size() > 5) {
-    const std::string digits = name.substr(5);
-    if (digits.size() > 3 || digits.find_first_not_of("0123456789") != std::string::npos) throw Error(Exit::usage, concat("device \"", name, "\": N of cuda:N is a number"));
-    index = std::stoi(digits);
-  }
-  if (index >= count) throw Error(Exit::device, concat("device ", name, ": LibTorch sees ", count, " CUDA devices", count == 0 ? " (a CPU build, or no driver)" : ""));
-  return torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(index));
-}
-
 ModelFile verify_model(const std::string& file, const fs::path& card_folder, const std::string& expected, bool trust, const std::string& how_to_get) {
   ModelFile model;
   model.path = model_path(file, card_folder);
@@ -80,14 +63,15 @@ torch::jit::Module load_model(const ModelFile& file, torch::Device device, torch
   torch::jit::Module module;
   try {
     std::istringstream bytes(read_verified(file));
-    module = torch::jit::load(bytes, torch::kCPU);
+    module = torch::jit::load(bytes, device);  // its graphs' constants too, which to() leaves where they are
   } catch (const Error&) {
     throw;
+  } catch (const c10::OutOfMemoryError&) {
+    throw Error(Exit::resource, concat(file.path.string(), ": out of memory on ", device));
   } catch (const std::exception& error) {  // c10::Error, or what the archive's reader lets through
     throw Error(Exit::model, concat(file.path.string(), " is no TorchScript file, or a truncated one: ", brief(error.what())));
   }
   module.eval();
-  module.to(device);
   if (precision != torch::kFloat32) module.to(precision);
   for (auto parameter : module.parameters()) {
     parameter.set_requires_grad(false);

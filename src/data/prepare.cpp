@@ -4,6 +4,7 @@
 
 #include "data/duplicates.hpp"
 #include "facepoison/arrow.hpp"
+#include "facepoison/device.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/log.hpp"
 #include "facepoison/splits.hpp"
@@ -101,6 +102,9 @@ std::vector<std::string> hashes_of(const std::vector<PhotoFile>& photos) {
 // One person's photos, a block at a time, each with its key.
 std::vector<Unit> units_of(const Context& context, const std::vector<std::string>& hashes) {
   const auto& files = context.folder.photos;
+  Json detector;
+  if (context.detector)
+    detector = {{"weights", context.detector->sha256()}, {"arithmetic", arithmetic(torch::kCPU)}};
   auto units = cut_by_person(files, block_size);
   for (auto& unit : units) {
     Json photos = Json::array();
@@ -116,7 +120,7 @@ std::vector<Unit> units_of(const Context& context, const std::vector<std::string
     unit.key = {{"format", 5},
                 {"source", static_cast<int>(context.source)},
                 {"side", context.options.canvas},
-                {"detector", context.detector ? Json({{"weights", context.detector->sha256()}, {"arithmetic", arithmetic()}}) : Json()},
+                {"detector", detector},
                 {"opencv", opencv_version()},
                 {"photos", photos}};
   }

@@ -123,7 +123,8 @@ Json resolve(const Experiment& e, const std::string& dataset) {
   }
   return {{"dataset", dataset}, {"manifest_sha256", e.dataset.manifest_sha256}, {"protected", e.protected_people}, {"seed", e.seed},
           {"extractors", extractors}, {"attacks", attacks}, {"classifiers", e.classifiers},
-          {"device", e.options.device.is_cuda() ? "cuda" : "cpu"}, {"precision", precision_name(e.options)}, {"libtorch", libtorch_version()}};
+          {"device", device_name(e.options.device)},
+          {"precision", precision_name(e.options)}, {"libtorch", libtorch_version()}};
 }
 
 }  // namespace

@@ -80,8 +80,9 @@ Json facts(const Experiment& e) {
   for (const auto& note : duplicate_notes(e.dataset)) notes.push_back(note);
   notes.push_back(concat("protected: ", e.protected_people.size(), " of ", e.eligible.size(), " people with train and test photos (", everybody - e.eligible.size(),
                          " others stay in the gallery), one at a time, all their training photos replaced; seed ", e.seed));
-  notes.push_back(concat("precision ", precision_name(e.options), ", device ", e.options.device.is_cuda() ? "cuda" : "cpu", ", facepoison ", version(), " ", commit(),
-                         ", LibTorch ", libtorch_version(), ", OpenCV ", opencv_version()));
+  notes.push_back(concat("precision ", precision_name(e.options), ", device ", device_name(e.options.device),
+                         ", facepoison ", version(), " ", commit(), ", LibTorch ", libtorch_version(), ", OpenCV ",
+                         opencv_version()));
   if (e.dataset.photos.front().landmarks)
     notes.push_back("deviation: each recogniser aligns by the clean photo's landmarks, for perturbed photos too; the paper's code squashes crops instead");
   for (const auto& extractor : e.extractors) {
@@ -97,7 +98,7 @@ Json facts(const Experiment& e) {
     for (const auto& surrogate : attack->settings().surrogates) surrogates += (surrogates.empty() ? "" : ", ") + surrogate->card().name;
     if (!surrogates.empty()) notes.push_back(concat("attack ", attack->settings().name, " optimises against ", surrogates));
   }
-  const auto where = machine(e.options.device.is_cuda());
+  const auto where = machine(e.options.device);
   return {{"notes", notes}, {"date", utc_time()}, {"commit", commit()}, {"machine", where}};
 }
 

@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "facepoison/error.hpp"
-#include "facepoison/model.hpp"
 
 namespace facepoison {
 namespace {
@@ -121,21 +120,6 @@ bool same_weights(const FeatureExtractor& a, const FeatureExtractor& b) {
   const auto& origin = a.card().origin;
   return a.identity().at("weights") == b.identity().at("weights") || (!origin.empty() && origin == b.card().origin);
 }
-
-RunOptions run_options(const std::string& device, const std::string& precision, bool trust_model) {
-  if (precision != "fp32" && precision != "tf32" && precision != "bf16") throw Error(Exit::usage, concat("precision \"", precision, "\": it is fp32, tf32 or bf16"));
-  RunOptions options{parse_device(device), precision == "bf16" ? torch::kBFloat16 : torch::kFloat32, trust_model, precision == "tf32"};
-  if (options.tf32 && !options.device.is_cuda()) throw Error(Exit::usage, "precision tf32 is CUDA's; the CPU has fp32 and bf16");
-  if (options.device.is_cuda()) {
-    at::globalContext().setAllowTF32CuDNN(options.tf32);
-    at::globalContext().setAllowTF32CuBLAS(options.tf32);
-    at::globalContext().setDeterministicCuDNN(true);
-    at::globalContext().setBenchmarkCuDNN(false);
-  }
-  return options;
-}
-
-std::string precision_name(const RunOptions& options) { return options.tf32 ? "tf32" : options.precision == torch::kBFloat16 ? "bf16" : "fp32"; }
 
 torch::Tensor golden_picture(int side) {
   const auto tri = [](int t) { return t % 256 < 128 ? 2 * (t % 256) : 511 - 2 * (t % 256); };

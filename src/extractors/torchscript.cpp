@@ -23,7 +23,7 @@ class TorchScriptExtractor final : public FeatureExtractor {
 
   Json identity() const override {
     return {{"contract", card().contract()}, {"weights", file_.sha256}, {"precision", precision_name(options_)},
-            {"device", options_.device.is_cuda() ? "cuda" : "cpu"}, {"folded", true}};
+            {"device", device_name(options_.device)}, {"folded", true}};
   }
 
  private:

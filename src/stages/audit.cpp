@@ -7,7 +7,6 @@
 #include "facepoison/error.hpp"
 #include "facepoison/similarity.hpp"
 #include "facepoison/stages.hpp"
-#include "facepoison/version.hpp"
 #include "stages/blocks.hpp"
 
 namespace facepoison {
@@ -63,7 +62,7 @@ void audit(std::span<const Photo> clean, const Attack& attack, const RunOptions&
     Json pairs = Json::array();
     for (auto i = unit.first; i < unit.first + unit.count; ++i)
       pairs.push_back({content_key(clean[i]), written[i].sha256});
-    unit.key = {{"format", 1}, {"pairs", pairs}, {"seen_by", seen_by}, {"arithmetic", arithmetic()},
+    unit.key = {{"format", 1}, {"pairs", pairs}, {"seen_by", seen_by}, {"arithmetic", arithmetic(options.device)},
                 {"lpips", lpips ? Json(lpips->sha256()) : Json()}};
   }
   struct Pair {

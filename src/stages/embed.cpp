@@ -2,7 +2,6 @@
 #include "facepoison/error.hpp"
 #include "facepoison/npy.hpp"
 #include "facepoison/stages.hpp"
-#include "facepoison/version.hpp"
 #include "stages/blocks.hpp"
 
 namespace facepoison {
@@ -10,10 +9,14 @@ namespace {
 
 constexpr std::size_t block_size = 32;
 
-Json key_of(std::span<const Photo> photos, const Json& extractor) {
+Json key_of(std::span<const Photo> photos, const Json& extractor, const RunOptions& options) {
   Json seen = Json::array();
   for (const auto& photo : photos) seen.push_back(content_key(photo));
-  return {{"format", 2}, {"arithmetic", arithmetic()}, {"extractor", extractor}, {"batch", block_size}, {"photos", seen}};
+  return {{"format", 2},
+          {"arithmetic", arithmetic(options.device)},
+          {"extractor", extractor},
+          {"batch", block_size},
+          {"photos", seen}};
 }
 
 // The first `ids.size()` rows of a padded block's embeddings.
@@ -31,7 +34,7 @@ torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extra
                     ArtifactStore& store) {
   auto units = cut_by_person(photos, block_size);
   const Json identity = extractor.identity();
-  for (auto& unit : units) unit.key = key_of(photos.subspan(unit.first, unit.count), identity);
+  for (auto& unit : units) unit.key = key_of(photos.subspan(unit.first, unit.count), identity, options);
 
   Arrow<Faces, torch::Tensor> arrow{"embedded", concat("embed, ", extractor.card().name), block_size};
   arrow.decode = [&](const auto& rows) { return pad(load_faces(chosen(photos, rows)), block_size); };

@@ -5,7 +5,6 @@
 #include "facepoison/error.hpp"
 #include "facepoison/similarity.hpp"
 #include "facepoison/stages.hpp"
-#include "facepoison/version.hpp"
 #include "stages/blocks.hpp"
 
 namespace facepoison {
@@ -21,10 +20,9 @@ Json key_of(std::span<const Photo> photos, std::span<const Photo> companions, co
     seen.push_back({photo.id, photo.person, content_key(photo)});  // the id and the person seed the stream
   for (const auto& companion : companions) beside.push_back({companion.id, content_key(companion)});
   return {{"format", 4},
-          {"arithmetic", arithmetic()},
+          {"arithmetic", arithmetic(options.device)},
           {"attack", attack},
           {"seed", seed},
-          {"device", options.device.is_cuda() ? "cuda" : "cpu"},
           {"batch", block_size},
           {"photos", seen},
           {"companions", beside}};
@@ -81,7 +79,8 @@ void read_unit(std::span<const Photo> photos, const fs::path& folder, const std:
 Album unchanged(std::span<const Photo> photos, const std::string& attack) {
   Album album{{photos.begin(), photos.end()}, {}, {}};
   for (const auto& photo : photos)
-    album.budget.push_back({.id = photo.id, .attack = attack, .status = "ok", .psnr = std::numeric_limits<double>::infinity()});
+    album.budget.push_back(
+        {.id = photo.id, .attack = attack, .status = "ok", .psnr = std::numeric_limits<double>::infinity()});
   return album;
 }
 

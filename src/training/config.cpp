@@ -89,7 +89,7 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
   c.resolved["augmentation"] = augmentation.record();
   c.resolved["manifest_sha256"] = c.dataset.manifest_sha256;
   c.resolved["start"] = {{"weights", weights.sha256}, {"contract", c.start.contract()}};
-  c.resolved["device"] = c.options.device.is_cuda() ? "cuda" : "cpu";
+  c.resolved["device"] = device_name(c.options.device);
   c.resolved["libtorch"] = libtorch_version();
   return c;
 }

@@ -12,6 +12,10 @@ namespace {
 
 torch::Tensor unit(const torch::Tensor& rows) { return rows / rows.norm(2, 1, true).clamp_min(1e-12); }
 
+torch::Tensor learnt(const torch::Tensor& start, torch::Device device) {
+  return start.detach().to(device).set_requires_grad(true);
+}
+
 // Class centres on a sphere, from a stream of their own.
 torch::Tensor centres(std::int64_t people, std::int64_t dimension, Seed seed) {
   auto generator = at::detail::createCPUGenerator(Stream(seed, "centres").bits());
@@ -24,8 +28,8 @@ class MarginLoss : public Loss {
  public:
   MarginLoss(std::int64_t people, std::int64_t dimension, Seed seed, double scale) : centres_(centres(people, dimension, seed)), scale_(scale) {}
   std::vector<torch::Tensor> parameters() override { return {centres_}; }
+  void to(torch::Device device) override { centres_ = learnt(centres_, device); }
   torch::Tensor operator()(const torch::Tensor& embeddings, const torch::Tensor& labels) override {
-    if (centres_.device() != embeddings.device()) centres_.set_data(centres_.to(embeddings.device()));
     const auto cosines = unit(embeddings).matmul(unit(centres_).t());
     const auto index = labels.unsqueeze(1);
     const auto lengths = embeddings.norm(2, 1);
@@ -130,8 +134,8 @@ class Contrastive final : public Loss {
  public:
   explicit Contrastive(double temperature) : log_scale_(torch::full({1}, std::log(1 / temperature)).set_requires_grad(true)) {}
   std::vector<torch::Tensor> parameters() override { return {log_scale_}; }
+  void to(torch::Device device) override { log_scale_ = learnt(log_scale_, device); }
   torch::Tensor operator()(const torch::Tensor& embeddings, const torch::Tensor& labels) override {
-    if (log_scale_.device() != embeddings.device()) log_scale_.set_data(log_scale_.to(embeddings.device()));
     const auto views = unit(embeddings).view({-1, 2, embeddings.size(1)});
     const auto scores = log_scale_.exp().clamp_max(100) * views.select(1, 0).matmul(views.select(1, 1).t());
     const auto own = torch::arange(scores.size(0), labels.options());

@@ -193,8 +193,8 @@ void train(const TrainingConfig& c, const fs::path& output) {
   Json loss_parameters = c.loss;
   Spec loss_spec(loss_parameters, "loss");
   const auto loss = make_loss(loss_spec, static_cast<std::int64_t>(c.people.size()), c.start.dimension, c.seed);
+  loss->to(c.options.device);
   auto beside = loss->parameters();
-  for (auto& tensor : beside) tensor.set_data(tensor.to(c.options.device));
   auto optimiser = make_optimiser(c, trainee, beside);
   Progression at;
   at.log = "step,loss,rate,held_out_accuracy\n";

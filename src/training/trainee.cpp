@@ -61,14 +61,12 @@ torch::Tensor Trainee::forward(const torch::Tensor& prepared) const {
 std::string Trainee::archive() const {
   module_.eval();
   std::ostringstream bytes;
-  if (options_.device.is_cpu()) {
-    module_.save(bytes);
-  } else {
-    auto copy = module_.clone();
-    copy.to(torch::kCPU);
-    copy.save(bytes);
-  }
-  return bytes.str();
+  module_.save(bytes);
+  if (options_.device.is_cpu()) return bytes.str();
+  std::istringstream here(bytes.str());
+  std::ostringstream on_cpu;
+  torch::jit::load(here, torch::kCPU).save(on_cpu);
+  return on_cpu.str();
 }
 
 std::string write_checkpoint(const Progression& at, Trainee& trainee, const std::vector<torch::Tensor>& beside, const torch::optim::AdamW& optimiser, const std::string& config_hash) {
@@ -92,7 +90,7 @@ Progression read_checkpoint(const fs::path& file, Trainee& trainee, std::vector<
   Progression at;
   try {
     torch::serialize::InputArchive archive, moments;
-    archive.load_from(file.string());
+    archive.load_from(file.string(), trainee.parameters().front().device());
     const auto read = [&](const char* key) {
       torch::IValue value;
       archive.read(key, value);

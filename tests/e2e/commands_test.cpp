@@ -187,6 +187,15 @@ TEST_F(E2eCommands, ShowDrawsPeopleAndStrips) {
   EXPECT_FALSE(fs::exists(folder_ / "sheet.png"));
 }
 
+TEST_F(E2eCommands, ThreadsWaitQuietlyUnlessAskedToSpin) {
+  const auto policy = [&](const std::string& environment) {
+    const auto run = run_binary("--version", folder_.path, environment + " OMP_DISPLAY_ENV=true ");
+    return contains(run.err, "OMP_WAIT_POLICY = 'PASSIVE'");
+  };
+  EXPECT_TRUE(policy("env -u OMP_WAIT_POLICY"));
+  EXPECT_FALSE(policy("env OMP_WAIT_POLICY=active"));
+}
+
 TEST_F(E2eCommands, ListsComeInEveryFormat) {
   const auto list = run_binary("list extractors --format csv", folder_.path);
   ASSERT_EQ(list.code, 0) << list.err;

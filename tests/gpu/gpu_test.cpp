@@ -23,6 +23,11 @@ class Gpu : public ::testing::Test {
   TempFolder folder_;
 };
 
+TEST_F(Gpu, SaysItsModel) {
+  const auto name = device_name(parse_device("cuda"));
+  EXPECT_TRUE(name.starts_with("cuda, ")) << name;
+}
+
 TEST_F(Gpu, EmbedsAsTheCpuDoes) {
   for (const std::string device : {"cpu", "cuda"})
     ASSERT_EQ(run_binary(concat("embed dataset -e ./tiny.json -o ", device, ".npy --device ", device, " --store store"), folder_.path).code, 0);

@@ -75,6 +75,21 @@ fs::path write_tiny_extractor(const fs::path& folder, int seed, const std::strin
   return folder / (name + ".json");
 }
 
+void link_project(const fs::path& home) {
+  fs::create_directories(home);
+  for (const auto* folder : {"configs", "data"})
+    fs::create_directory_symlink(fs::path(FACEPOISON_ROOT) / folder, home / folder);
+}
+
+void write_mean_square_lpips(const fs::path& home) {
+  torch::jit::Module module("lpips");
+  module.register_buffer("weight", torch::ones({1}));  // a device of its own, as LPIPS has
+  module.define("def forward(self, a, b):\n  d = a - b\n  return torch.mean(self.weight * d * d, [1, 2, 3])\n");
+  fs::create_directories(home / "models");
+  module.save((home / "models/lpips.pt").string());
+  write_file(home / "models/lpips.json", Json{{"sha256", sha256_of_file(home / "models/lpips.pt")}}.dump());
+}
+
 Dataset prepare_drawn(const fs::path& folder, int people, int photos) {
   draw_people(folder / "photos", people, photos);
   ArtifactStore store(folder / "store");

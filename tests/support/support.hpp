@@ -31,6 +31,12 @@ std::string with_exif_turn(std::string jpeg);
 // path. Different seeds make different networks.
 fs::path write_tiny_extractor(const fs::path& folder, int seed = 1, const std::string& name = "tiny", const std::string& template_name = "none");
 
+// Makes a project folder (FACEPOISON_HOME) with the committed cards, and no models but those that are put there.
+void link_project(const fs::path& home);
+
+// Writes models/lpips.pt there, an "LPIPS" that is the mean square.
+void write_mean_square_lpips(const fs::path& home);
+
 // The card of a drawn 48-pixel data set's faces, photos p00/v0 …, with a 70/30 split; made by `prepare --no-detect`.
 Dataset prepare_drawn(const fs::path& folder, int people, int photos);
 

@@ -7,23 +7,14 @@
 namespace facepoison::testing {
 namespace {
 
-// A project folder with the committed cards, and an "LPIPS" that is the mean square.
 class PerceptualTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    for (const auto* folder : {"configs", "data"})
-      fs::create_directory_symlink(fs::path(FACEPOISON_ROOT) / folder, home_ / folder);
+    link_project(home_.path);
     setenv("FACEPOISON_HOME", home_.path.c_str(), 1);
     card_ = write_tiny_extractor(home_.path).string();
   }
   void TearDown() override { unsetenv("FACEPOISON_HOME"); }
-  void put_lpips() {
-    torch::jit::Module module("lpips");
-    module.define("def forward(self, a, b):\n  d = a - b\n  return torch.mean(d * d, [1, 2, 3])\n");
-    fs::create_directories(home_ / "models");
-    module.save((home_ / "models/lpips.pt").string());
-    write_file(home_ / "models/lpips.json", Json{{"sha256", sha256_of_file(home_ / "models/lpips.pt")}}.dump());
-  }
   std::shared_ptr<const Attack> make(const std::string& preset, Json extra = Json::object()) {
     Json request = {{"preset", preset}, {"surrogates", {card_}}, {"steps", 3}};
     request.update(extra);
@@ -51,7 +42,7 @@ TEST_F(PerceptualTest, LowKeyIsRefusedWithoutItsOwnAndSaysHowToGetIt) {
 }
 
 TEST_F(PerceptualTest, LowKeysNameSaysWhichOneRan) {
-  put_lpips();
+  write_mean_square_lpips(home_.path);
   const auto with = make("lowkey"), without = make("lowkey-dssim");
   EXPECT_FALSE(says(*with, "in the place of LPIPS"));
   EXPECT_NE(with->identity(), without->identity());
@@ -67,14 +58,14 @@ TEST_F(PerceptualTest, LpipsIsAColumnOfTheBudget) {
   const auto attack = make_attack("noise", {});
   EXPECT_EQ(budget_table(perturb(dataset.photos, dataset.photos, *attack, 0, {}, store).budget).columns.back(),
             "similarity");
-  put_lpips();
+  write_mean_square_lpips(home_.path);
   const auto budget = perturb(dataset.photos, dataset.photos, *attack, 0, {}, store).budget;
   EXPECT_EQ(budget_table(budget).columns.back(), "lpips");
   for (const auto& row : budget) EXPECT_NEAR(row.lpips, std::pow(10, -row.psnr / 10), 1e-5);
 }
 
 TEST_F(PerceptualTest, IsRefusedWhereItWasAltered) {
-  put_lpips();
+  write_mean_square_lpips(home_.path);
   write_file(home_ / "models/lpips.json", Json{{"sha256", "0"}}.dump());
   EXPECT_EQ(caught([] { find_perceptual("lpips", {}); }).code, Exit::model);
 }

@@ -1,0 +1,37 @@
+// Where and how numbers are computed: the device, the network's precision, the process's arithmetic.
+#pragma once
+#include <torch/types.h>
+
+#include <string>
+
+#include "facepoison/spec.hpp"
+
+namespace facepoison {
+
+// "auto" (the first CUDA device, else the CPU), or a device as LibTorch writes it: "cpu", "cuda", "cuda:1", "xpu", …
+// Throws Error(usage) for a word that is none, Error(device) where there is none of that kind or number here.
+torch::Device parse_device(const std::string& name);
+
+// A device's kind and, of a CUDA device, its model: "cpu", "cuda, NVIDIA H100 80GB HBM3". Stands in cache keys, since
+// two models round differently, and says nothing of which of several equal ones it was.
+std::string device_name(torch::Device device);
+
+// What decides how a network rounds: LibTorch's version, the instruction set, the device. A part of cache keys.
+Json arithmetic(torch::Device device);
+
+// What the device is, for what runs leave behind: "<the CPU's model>, N threads", else device_name().
+std::string machine(torch::Device device);
+
+struct RunOptions {
+  torch::Device device = torch::kCPU;
+  torch::ScalarType precision = torch::kFloat32;  // or kBFloat16: of the network only
+  bool trust_model = false;  // models that the user named run though nobody pinned their hash
+  bool tf32 = false;  // CUDA's products of float32 in 10 bits of mantissa
+};
+
+// Of a device (parse_device) and a precision: "fp32", "tf32" (CUDA only) or "bf16". It also sets the process's
+// arithmetic: TF32 off unless asked for, the same algorithm each time. Throws Error(usage | device).
+RunOptions run_options(const std::string& device, const std::string& precision, bool trust_model);
+std::string precision_name(const RunOptions& options);
+
+}  // namespace facepoison

@@ -1,0 +1,108 @@
+#include "facepoison/device.hpp"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <dlfcn.h>
+
+#include <fstream>
+
+#include "facepoison/error.hpp"
+#include "facepoison/version.hpp"
+
+namespace facepoison {
+namespace {
+
+torch::DeviceType kind_of(const std::string& name, const std::string& word) {
+  try {
+    const auto kind = torch::Device(word).type();
+    if (kind != torch::kMeta) return kind;  // its tensors hold no numbers
+  } catch (const c10::Error&) {
+  }
+  throw Error(Exit::usage,
+              concat("device \"", name, "\": it is auto, cpu, cuda, cuda:N or another device that LibTorch knows"));
+}
+
+int count_of(torch::DeviceType kind) {
+  if (kind == torch::kCPU) return 1;
+  return c10::impl::hasDeviceGuardImpl(kind) ? c10::impl::getDeviceGuardImpl(kind)->deviceCount() : 0;
+}
+
+// LibTorch tells a GPU's model only to programs built with CUDA's headers; the driver tells everybody, and numbers the
+// devices as LibTorch does. "" where it does not tell.
+std::string cuda_model(int index) {
+  void* const driver = dlopen("libcuda.so.1", RTLD_LAZY);
+  if (!driver) return "";
+  const auto init = reinterpret_cast<int (*)(unsigned)>(dlsym(driver, "cuInit"));
+  const auto get = reinterpret_cast<int (*)(int*, int)>(dlsym(driver, "cuDeviceGet"));
+  const auto get_name = reinterpret_cast<int (*)(char*, int, int)>(dlsym(driver, "cuDeviceGetName"));
+  int device = 0;
+  char name[256] = "";
+  const bool told = init && get && get_name && init(0) == 0 && get(&device, index) == 0 &&
+                    get_name(name, sizeof name, device) == 0;
+  return told ? name : "";
+}
+
+// What follows ": " in the first line of /proc/cpuinfo that says "model name"; "" where none does.
+std::string cpu_model() {
+  std::ifstream in("/proc/cpuinfo");
+  for (std::string line; std::getline(in, line);)
+    if (const auto colon = line.find(": "); line.starts_with("model name") && colon != std::string::npos)
+      return line.substr(colon + 2);
+  return "";
+}
+
+}  // namespace
+
+torch::Device parse_device(const std::string& name) {
+  if (name == "auto") return count_of(torch::kCUDA) > 0 ? torch::Device(torch::kCUDA, 0) : torch::kCPU;
+  const auto colon = name.find(':');
+  const auto kind = kind_of(name, name.substr(0, colon));
+  const auto digits = colon == std::string::npos ? "0" : name.substr(colon + 1);
+  if (digits.empty() || digits.size() > 3 || digits.find_first_not_of("0123456789") != std::string::npos)
+    throw Error(Exit::usage, concat("device \"", name, "\": what follows the colon is a number"));
+  const int index = std::stoi(digits), count = count_of(kind);
+  if (index >= count)
+    throw Error(Exit::device, concat("device ", name, ": LibTorch sees ", count, " ", c10::DeviceTypeName(kind),
+                                     " devices", count == 0 ? " (a build without it, or no driver)" : ""));
+  return kind == torch::kCPU ? torch::kCPU : torch::Device(kind, static_cast<c10::DeviceIndex>(index));
+}
+
+std::string device_name(torch::Device device) {
+  const auto kind = c10::DeviceTypeName(device.type(), true);
+  const auto model = device.is_cuda() ? cuda_model(device.index()) : "";
+  return model.empty() ? kind : concat(kind, ", ", model);
+}
+
+Json arithmetic(torch::Device device) {
+  return {{"libtorch", libtorch_version()},
+          {"instructions", at::get_cpu_capability()},
+          {"device", device_name(device)}};
+}
+
+std::string machine(torch::Device device) {
+  if (!device.is_cpu()) return device_name(device);
+  const auto model = cpu_model();
+  return concat(model.empty() ? "a CPU of unknown model" : model, ", ", at::get_num_threads(), " threads");
+}
+
+RunOptions run_options(const std::string& device, const std::string& precision, bool trust_model) {
+  if (precision != "fp32" && precision != "tf32" && precision != "bf16")
+    throw Error(Exit::usage, concat("precision \"", precision, "\": it is fp32, tf32 or bf16"));
+  RunOptions options{parse_device(device), precision == "bf16" ? torch::kBFloat16 : torch::kFloat32, trust_model,
+                     precision == "tf32"};
+  if (options.tf32 && !options.device.is_cuda())
+    throw Error(Exit::usage, "precision tf32 is CUDA's; every device has fp32 and bf16");
+  at::globalContext().setAllowTF32CuDNN(options.tf32);
+  at::globalContext().setAllowTF32CuBLAS(options.tf32);
+  at::globalContext().setDeterministicCuDNN(true);
+  at::globalContext().setBenchmarkCuDNN(false);
+  return options;
+}
+
+std::string precision_name(const RunOptions& options) {
+  return options.tf32 ? "tf32" : options.precision == torch::kBFloat16 ? "bf16" : "fp32";
+}
+
+}  // namespace facepoison

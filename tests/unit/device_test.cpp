@@ -1,0 +1,29 @@
+// Which devices there are, and how one is named.
+#include "facepoison/device.hpp"
+
+#include "support/support.hpp"
+
+namespace facepoison::testing {
+namespace {
+
+TEST(Device, TheCpuIsAlwaysThere) {
+  for (const auto* name : {"cpu", "cpu:0"}) EXPECT_EQ(parse_device(name), torch::Device(torch::kCPU)) << name;
+  EXPECT_EQ(device_name(torch::kCPU), "cpu");
+  EXPECT_EQ(caught([] { parse_device("cpu:1"); }).code, Exit::device);
+}
+
+TEST(Device, AWordThatIsNoneIsAMistakeOfTheUsers) {
+  for (const auto* name : {"", "gpu", "cudas", "meta", "cuda:", "cuda:x", "cuda:-1", "cuda:1:1", "cuda:1000", "auto:0"})
+    EXPECT_EQ(caught([&] { parse_device(name); }).code, Exit::usage) << name;
+}
+
+TEST(Device, OneThatLibTorchKnowsAndDoesNotFindIsMissing) {
+  for (const std::string name : {"xpu:99", "mps:99", "cuda:99", "cuda:300"}) {
+    const auto error = caught([&] { parse_device(name); });
+    EXPECT_EQ(error.code, Exit::device) << name;
+    EXPECT_TRUE(contains(error.message, "LibTorch sees ")) << error.message;
+  }
+}
+
+}  // namespace
+}  // namespace facepoison::testing
