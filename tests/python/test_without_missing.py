@@ -5,6 +5,7 @@ import unittest
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -15,8 +16,11 @@ ALL = set(CONFIG["extractors"])
 
 
 class WithoutMissing(unittest.TestCase):
+    fetched = True  # lite0
+
     def changes(self, present):
-        with redirect_stderr(StringIO()) as said:
+        lite0 = mock.Mock(exists=lambda: self.fetched)
+        with redirect_stderr(StringIO()) as said, mock.patch.object(without_missing, "LITE0", lite0):
             lines = without_missing.settings(CONFIG, present)
         return {key: json.loads(value) for key, _, value in (line.partition("=") for line in lines)}, said.getvalue()
 
@@ -29,15 +33,22 @@ class WithoutMissing(unittest.TestCase):
         self.assertEqual(changes["attacks"], CONFIG["attacks"])
         self.assertIn("without hse-faceres", said)
 
+    def test_without_lite0_lowkey_has_dssim(self):
+        self.fetched = False
+        changes, said = self.changes(ALL)
+        self.assertEqual(changes["attacks"], [*CONFIG["attacks"][:3], "lowkey-dssim"])
+        self.assertIn("lite0 was not fetched", said)
+        self.assertNotIn("without", said)
+
     def test_a_missing_surrogate_is_left_out(self):
         changes, _ = self.changes(ALL - {"dlib"})
         self.assertEqual(changes["attacks"][2], {"preset": "pgd", "surrogates": ["faceplugin"]})
 
     def test_with_no_surrogate_left_the_first_recogniser_stands_in(self):
         changes, _ = self.changes({"mobilefacenet", "hse-faceres"})
-        self.assertEqual(changes["attacks"][3], {"preset": "lowkey-dssim", "surrogates": ["mobilefacenet"]})
+        self.assertEqual(changes["attacks"][3], {"preset": "lowkey-lite0", "surrogates": ["mobilefacenet"]})
         changes, _ = self.changes({"mobilefacenet", "small-surrogate"})
-        self.assertEqual(changes["attacks"][3], {"preset": "lowkey-dssim", "surrogates": ["small-surrogate"]})
+        self.assertEqual(changes["attacks"][3], {"preset": "lowkey-lite0", "surrogates": ["small-surrogate"]})
 
     def test_an_object_keeps_its_other_keys_and_its_own_surrogates(self):
         mine = {"preset": "pgd", "name": "pgd-16", "steps": 9}
