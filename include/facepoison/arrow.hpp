@@ -34,7 +34,8 @@ std::vector<Unit> cut_by_person(const Rows& rows, std::size_t most) {
 template <class Decoded, class Made>
 struct Arrow {
   std::string kind, label;  // the store's folder; what the progress says
-  std::size_t batch = 1;    // rows at once, and in a unit, at most
+  std::size_t batch = 1;        // rows at once, and in a unit, at most
+  std::string called = "photos";  // what a row is
   std::function<Decoded(const std::vector<std::size_t>&)> decode;                   // in the background
   std::function<std::vector<Made>(const std::vector<std::size_t>&, Decoded)> make;  // one for each row
   std::function<void(const Unit&, std::span<const Made>, const fs::path&)> write;   // a unit's, into its folder
@@ -43,7 +44,7 @@ struct Arrow {
   std::vector<fs::path> follow(const std::vector<Unit>& units, ArtifactStore& store) const {
     std::size_t total = 0;
     for (const auto& unit : units) total += unit.count;
-    Progress progress(label, total);
+    Progress progress(label, total, called);
     std::vector<fs::path> folders(units.size());
     std::deque<std::size_t> missing;
     for (std::size_t u = 0; u < units.size(); ++u) {

@@ -22,6 +22,11 @@ void write_file(const fs::path& path, std::string_view bytes);
 // file system can do that. Replaces `to`, whole or not at all. Throws as write_file().
 void copy_to(const fs::path& from, const fs::path& to);
 
+// A new file in `folder`, made where needed, open for writing and gone when it is closed.
+int nameless_file(const fs::path& folder);
+// Appends; `path` is what messages call the file. Throws as write_file().
+void write_to(int file, std::string_view bytes, const fs::path& path);
+
 // A name in `folder` that nobody else uses: `.tmp-` and 16 random hexadecimal digits.
 fs::path temporary_name(const fs::path& folder);
 

@@ -1,8 +1,10 @@
-// The expensive arrows, cached in the store: photos → perturbed photos → what they differ by, photos → embeddings.
+// The expensive arrows, cached in the store: photos → perturbed photos → what they differ by, photos → embeddings →
+// answers.
 #pragma once
 #include <cmath>
 
 #include "facepoison/attack.hpp"
+#include "facepoison/classifier.hpp"
 #include "facepoison/photos.hpp"
 #include "facepoison/store.hpp"
 
@@ -49,5 +51,28 @@ void audit(std::span<const Photo> clean, const Attack& attack, const RunOptions&
 
 // id, iteration, loss, dssim, similarity: of the pictures after so many steps.
 Table read_traces(const Album& album);
+
+// A clean gallery and the probes, by rows; people are numbers.
+struct Clean {
+  torch::Tensor gallery, probes;  // G×D, N×D float32 on the CPU
+  std::vector<std::int64_t> gallery_labels, probe_labels;
+};
+
+// One person's gallery photos swapped.
+struct Game {
+  std::string person;
+  std::int64_t label = 0;
+  Swap swap;
+};
+
+struct Answer {
+  std::vector<std::int64_t> labels;  // what the person's own probes are taken for, in their order
+  std::vector<double> distances;     // see Prediction
+  std::int64_t others = 0, others_errors = 0;  // other people's probes, and how many of them were taken for another
+};
+
+// For each game; `label` is what the progress says. `classifier`: see make_classifier().
+std::vector<Answer> answer(const Clean& clean, std::span<const Game> games, const Json& classifier,
+                           const std::string& label, ArtifactStore& store);
 
 }  // namespace facepoison

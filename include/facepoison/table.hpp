@@ -36,6 +36,23 @@ Format parse_format(const std::string& name);  // throws Error(usage)
 // csv and json give every digit; markdown and latex round to three decimals and escape what their format reserves.
 std::string print(const Table& table, Format format);
 
+// A CSV file whose rows go to the disk as they come, into a file without a name, so that a kill leaves nothing; with
+// finish() it is there, whole. Throws as write_file().
+class TableFile {
+ public:
+  TableFile(fs::path path, std::vector<std::string> columns);
+  TableFile(const TableFile&) = delete;
+  ~TableFile();
+  void add(std::vector<Cell> row);
+  void finish();
+
+ private:
+  void flush();
+  fs::path path_;
+  int file_;
+  Table waiting_;
+};
+
 // RFC 4180, header line first; every cell is text. Throws Error(input) with the line of an uneven row.
 Table parse_csv(const std::string& csv, const std::string& where);
 Table read_csv(const fs::path& path);

@@ -86,17 +86,20 @@ Shown of_data_set(const Dataset& dataset, const std::vector<std::shared_ptr<cons
   return shown;
 }
 
-// The pictures that eval measured, from the store where eval has run: an album's other photos decide how it is cut into
-// blocks, so the whole album is asked for and a few pictures of it are shown.
+// The pictures that eval measured: of the store where it has run, since nobody's picture depends on who else is
+// protected; and of the people's other photos too, with which they are made.
 Shown of_experiment(const Experiment& e, const Choice& choice, ArtifactStore& store) {
   Shown shown{{}, {}, {}, e.dataset.side};
   std::vector<Photo> album;
-  for (const auto row : album_rows(e)) album.push_back(e.dataset.photos[row]);
   const auto people = choice.among(e.protected_people, true);
   std::map<std::string, std::size_t> taken;
   std::vector<std::size_t> places;
-  for (std::size_t i = 0; i < album.size(); ++i)
-    if (people.count(album[i].person) && taken[album[i].person]++ < choice.photos_each(true)) places.push_back(i);
+  for (const auto row : album_rows(e)) {
+    const auto& photo = e.dataset.photos[row];
+    if (!people.count(photo.person)) continue;
+    if (taken[photo.person]++ < choice.photos_each(true)) places.push_back(album.size());
+    album.push_back(photo);
+  }
   for (const auto i : places) shown.photos.push_back(album[i]);
   for (const auto& attack : e.attacks) {
     if (!attack->changes_photos()) continue;

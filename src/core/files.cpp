@@ -118,6 +118,19 @@ std::string read_file(const fs::path& path, std::size_t max_bytes) {
   return bytes;
 }
 
+int nameless_file(const fs::path& folder) {
+  fs::create_directories(folder);
+  const fs::path name = temporary_name(folder);
+  const int file = open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (file < 0) fail_write(name);
+  unlink(name.c_str());
+  return file;
+}
+
+void write_to(int file, std::string_view bytes, const fs::path& path) {
+  if (!write_all(file, bytes)) fail_write(path);
+}
+
 fs::path temporary_name(const fs::path& folder) {
   static thread_local std::random_device source;
   char name[32];

@@ -1,5 +1,7 @@
 #include "facepoison/table.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cassert>
 #include <charconv>
@@ -169,6 +171,31 @@ std::string print(const Table& table, Format format) {
     case Format::latex: return latex(table);
     default: return markdown(table);
   }
+}
+
+TableFile::TableFile(fs::path path, std::vector<std::string> columns) : path_(std::move(path)) {
+  waiting_.columns = std::move(columns);
+  file_ = nameless_file(path_.parent_path());
+  write_to(file_, csv(waiting_), path_);
+}
+
+TableFile::~TableFile() { close(file_); }
+
+void TableFile::add(std::vector<Cell> row) {
+  waiting_.add(std::move(row));
+  if (waiting_.rows.size() >= 4096) flush();
+}
+
+void TableFile::flush() {
+  const std::string lines = csv(waiting_);
+  write_to(file_, std::string_view(lines).substr(lines.find('\n') + 1), path_);
+  waiting_.rows.clear();
+}
+
+void TableFile::finish() {
+  flush();
+  copy_to(concat("/proc/self/fd/", file_), path_);
+  sync_to_disk(path_);
 }
 
 Table parse_csv(const std::string& in, const std::string& where) {

@@ -19,12 +19,14 @@ torch::Tensor rows_of(const torch::Tensor& matrix, const std::vector<std::size_t
 
 // Where things are: people as labels, protected people's training photos as rows.
 struct Layout {
-  std::vector<std::string> people;             // label → name
+  std::vector<std::string> people;  // label → name
   std::vector<std::int64_t> train_labels, test_labels;
-  std::vector<Photo> album;                    // protected people's training photos, person after person
-  std::vector<std::vector<std::int64_t>> album_rows, gallery_rows;  // of each protected person
+  std::vector<Photo> album;  // protected people's training photos, person after person
   std::vector<std::size_t> album_dataset_rows;
+  // Of each protected person.
   std::vector<std::int64_t> protected_labels;
+  std::vector<std::vector<std::int64_t>> album_rows, gallery_rows;
+  std::vector<std::vector<std::size_t>> probes;  // rows of the data set
 };
 
 Layout lay_out(const Experiment& e) {
@@ -32,44 +34,52 @@ Layout lay_out(const Experiment& e) {
   out.people = e.dataset.people();
   std::map<std::string, std::int64_t> labels;
   for (std::size_t i = 0; i < out.people.size(); ++i) labels[out.people[i]] = static_cast<std::int64_t>(i);
-  for (const auto row : e.train) out.train_labels.push_back(labels[e.dataset.photos[row].person]);
-  for (const auto row : e.test) out.test_labels.push_back(labels[e.dataset.photos[row].person]);
-  out.album_dataset_rows = album_rows(e);
-  for (const auto row : out.album_dataset_rows) out.album.push_back(e.dataset.photos[row]);
+  std::map<std::int64_t, std::vector<std::int64_t>> gallery_rows;
+  std::map<std::int64_t, std::vector<std::size_t>> probes;
+  for (const auto row : e.train) {
+    const auto label = labels[e.dataset.photos[row].person];
+    gallery_rows[label].push_back(static_cast<std::int64_t>(out.train_labels.size()));
+    out.train_labels.push_back(label);
+  }
+  for (const auto row : e.test) {
+    out.test_labels.push_back(labels[e.dataset.photos[row].person]);
+    probes[out.test_labels.back()].push_back(row);
+  }
   std::int64_t in_album = 0;
   for (const auto& person : e.protected_people) {
-    out.protected_labels.push_back(labels[person]);
-    out.album_rows.emplace_back();
-    out.gallery_rows.emplace_back();
-    for (std::size_t g = 0; g < e.train.size(); ++g) {
-      if (out.train_labels[g] != labels[person]) continue;
-      out.gallery_rows.back().push_back(static_cast<std::int64_t>(g));
-      out.album_rows.back().push_back(in_album++);
+    const auto label = labels[person];
+    out.protected_labels.push_back(label);
+    out.gallery_rows.push_back(gallery_rows[label]);
+    out.probes.push_back(probes[label]);
+    auto& rows = out.album_rows.emplace_back();
+    for (const auto row : gallery_rows[label]) {
+      out.album_dataset_rows.push_back(e.train[static_cast<std::size_t>(row)]);
+      out.album.push_back(e.dataset.photos[out.album_dataset_rows.back()]);
+      rows.push_back(in_album++);
     }
   }
   return out;
 }
 
 struct Results {
-  Table trials{{"extractor", "attack", "classifier", "protected", "id", "person", "predicted", "distance", "correct"}, {}, {}};
-  Table others{{"extractor", "attack", "classifier", "protected", "n", "errors"}, {}, {}};
+  TableFile trials, others;
+  explicit Results(const fs::path& folder)
+      : trials(folder / "trials.csv", {"extractor", "attack", "classifier", "protected", "id", "person", "predicted",
+                                       "distance", "correct"}),
+        others(folder / "others.csv", {"extractor", "attack", "classifier", "protected", "n", "errors"}) {}
 };
 
-void record(Results& results, const Experiment& e, const Layout& layout, const std::vector<std::string>& cell, std::size_t p, const Prediction& prediction) {
+void record(Results& results, const Experiment& e, const Layout& layout, const std::vector<std::string>& cell,
+            std::size_t p, const Answer& answer) {
   const auto& person = e.protected_people[p];
-  std::int64_t n = 0, errors = 0;
-  for (std::size_t t = 0; t < e.test.size(); ++t) {
-    const bool correct = prediction.labels[t] == layout.test_labels[t];
-    if (layout.test_labels[t] != layout.protected_labels[p]) {
-      ++n;
-      errors += !correct;
-      continue;
-    }
-    const auto& photo = e.dataset.photos[e.test[t]];
-    results.trials.add({cell[0], cell[1], cell[2], person, photo.id, photo.person, layout.people[static_cast<std::size_t>(prediction.labels[t])],
-                        prediction.distances[t], static_cast<std::int64_t>(correct)});
+  for (std::size_t i = 0; i < answer.labels.size(); ++i) {
+    const auto& photo = e.dataset.photos[layout.probes[p][i]];
+    const bool correct = answer.labels[i] == layout.protected_labels[p];
+    results.trials.add({cell[0], cell[1], cell[2], person, photo.id, photo.person,
+                        layout.people[static_cast<std::size_t>(answer.labels[i])], answer.distances[i],
+                        static_cast<std::int64_t>(correct)});
   }
-  results.others.add({cell[0], cell[1], cell[2], person, n, errors});
+  results.others.add({cell[0], cell[1], cell[2], person, answer.others, answer.others_errors});
 }
 
 Json facts(const Experiment& e) {
@@ -118,13 +128,7 @@ void claim(const Experiment& e, const fs::path& folder) {
 
 }  // namespace
 
-std::vector<std::size_t> album_rows(const Experiment& e) {
-  std::vector<std::size_t> rows;
-  for (const auto& person : e.protected_people)
-    for (const auto row : e.train)
-      if (e.dataset.photos[row].person == person) rows.push_back(row);
-  return rows;
-}
+std::vector<std::size_t> album_rows(const Experiment& e) { return lay_out(e).album_dataset_rows; }
 
 fs::path default_run_folder(const Experiment& e) { return fs::absolute(fs::path("runs") / e.name / config_hash(e.resolved).substr(0, 12)); }
 
@@ -138,20 +142,24 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
     budget.insert(budget.end(), albums.back().budget.begin(), albums.back().budget.end());
   }
 
-  Results results;
+  Results results(folder);
   for (const auto& extractor : e.extractors) {
-    const auto clean = embed(e.dataset.photos, *extractor, e.options, store);
-    const auto gallery = rows_of(clean, e.train), probes = rows_of(clean, e.test);
+    const auto features = embed(e.dataset.photos, *extractor, e.options, store);
+    const Clean clean{rows_of(features, e.train), rows_of(features, e.test), layout.train_labels, layout.test_labels};
     for (std::size_t a = 0; a < e.attacks.size(); ++a) {
-      const auto perturbed = e.attacks[a]->changes_photos() ? embed(albums[a].photos, *extractor, e.options, store) : rows_of(clean, layout.album_dataset_rows);
-      std::vector<Swap> swaps;
+      const auto perturbed = e.attacks[a]->changes_photos() ? embed(albums[a].photos, *extractor, e.options, store)
+                                                            : rows_of(features, layout.album_dataset_rows);
+      std::vector<Game> games;
       for (std::size_t p = 0; p < e.protected_people.size(); ++p)
-        swaps.push_back({layout.gallery_rows[p], perturbed.index_select(0, torch::tensor(layout.album_rows[p]))});
+        games.push_back({e.protected_people[p],
+                         layout.protected_labels[p],
+                         {layout.gallery_rows[p], perturbed.index_select(0, torch::tensor(layout.album_rows[p]))}});
       for (const auto& wanted : e.classifiers) {
-        stop_if_interrupted();
-        const auto predictions = make_classifier(wanted)->predict_swapped(gallery, layout.train_labels, swaps, probes);
-        for (std::size_t p = 0; p < predictions.size(); ++p)
-          record(results, e, layout, {extractor->card().name, e.attacks[a]->settings().name, classifier_name(wanted)}, p, predictions[p]);
+        const std::vector<std::string> cell = {extractor->card().name, e.attacks[a]->settings().name,
+                                               classifier_name(wanted)};
+        const auto answers =
+            answer(clean, games, wanted, concat("identify, ", cell[0], ", ", cell[1], ", ", cell[2]), store);
+        for (std::size_t p = 0; p < answers.size(); ++p) record(results, e, layout, cell, p, answers[p]);
       }
     }
   }
@@ -159,8 +167,8 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
   write_file(folder / "run.json", facts(e).dump(1) + "\n");
   write_file(folder / "rejected.csv", fs::exists(e.dataset.folder / "rejected.csv") ? read_file(e.dataset.folder / "rejected.csv") : "id,person,reason\n");
   write_file(folder / "budget.csv", print(budget_table(budget), Format::csv));
-  write_file(folder / "others.csv", print(results.others, Format::csv));
-  write_file(folder / "trials.csv", print(results.trials, Format::csv));
+  results.others.finish();
+  results.trials.finish();
   write_file(folder / "table.csv", print(table_of_run(folder, false), Format::csv));
   log_debug(concat("store: ", store.hits(), " blocks found, ", store.misses(), " made"));
 }
