@@ -41,6 +41,8 @@ std::string version_text() {
   return concat("facepoison ", version(), "\ncommit ", commit(), "\nLibTorch ", libtorch_version(), "\nOpenCV ", opencv_version());
 }
 
+bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+
 Exit run(int argc, char** argv) {
   CLI::App app("What protection do perturbed photos give against facial recognition? Results on stdout, the rest on stderr.", "facepoison");
   app.set_version_flag("--version", version_text());
@@ -79,6 +81,8 @@ int main(int argc, char** argv) {
     code = Exit::resource;
   } catch (const std::exception& error) {
     const std::string what = error.what();
+    // LibTorch and OpenCV have their own words for it.
+    if (contains(what, "allocate memory") || contains(what, "Insufficient memory")) code = Exit::resource;
     log_error(what.substr(0, what.find("\nException raised from")));  // without LibTorch's C++ stack trace
   }
   return static_cast<int>(code);

@@ -30,6 +30,6 @@ forbid(extractors "${attacks}|${classifiers}|${stages}|${training}|${experiments
 forbid(attacks "${classifiers}|${stages}|${training}|${experiments}|${report}|${commands}" "attacks include extractors, data and core only")
 forbid(classifiers "${data}|${extractors}|${attacks}|${stages}|${training}|${experiments}|${report}|${commands}" "classifiers include core only")
 forbid(report "${data}|${extractors}|${attacks}|${classifiers}|${stages}|${training}|${experiments}|${commands}" "report includes core only")
-forbid(stages "${training}|${classifiers}|${experiments}|${report}|${commands}" "stages include attacks and below only")
+forbid(stages "${training}|${experiments}|${report}|${commands}" "stages include attacks and below, and classifiers")
 forbid(training "${stages}|${experiments}|${report}|${commands}" "training includes attacks and below, and classifiers")
 forbid(experiments "${commands}" "experiments include stages and below, classifiers and report")

@@ -18,6 +18,10 @@ std::string read_file(const fs::path& path, std::size_t max_bytes = std::size_t{
 // the bytes. Throws Error(resource) when the disk is full, else Error(failure).
 void write_file(const fs::path& path, std::string_view bytes);
 
+// As write_file() to a plain name, but left to the system to flush: for what is made again where a crash of the machine
+// loses it.
+void write_unflushed(const fs::path& path, std::string_view bytes);
+
 // Makes `to` a file of its own with the bytes of `from`, which share the disk's blocks until one is written where the
 // file system can do that. Replaces `to`, whole or not at all. Throws as write_file().
 void copy_to(const fs::path& from, const fs::path& to);

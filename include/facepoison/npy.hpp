@@ -6,7 +6,8 @@
 
 namespace facepoison {
 
-// Version 1.0, C order, little-endian float32, CPU tensor of any shape.
+// Version 1.0, C order, little-endian float32, of a tensor of any shape.
+std::string npy_bytes(const torch::Tensor& matrix);
 void write_npy(const fs::path& path, const torch::Tensor& matrix);
 
 // Reads float32 or float64 (to float32), version 1 to 3. Refuses other types (object arrays would be pickles),

@@ -206,8 +206,8 @@ class Files final : public Attack {
       try {
         const Image canvas = canvas_of(photo, decode_image(bytes, Exif::rotate), side);
         const Image clean = decode_image(read_file(photo.path), Exif::ignore);
-        write_file(at / "canvas.png", encode_png(canvas));
-        write_file(at / "pair.json", Json({{"psnr", shrunk_psnr(clean, canvas, p_.redetect)}}).dump());
+        write_unflushed(at / "canvas.png", encode_png(canvas));
+        write_unflushed(at / "pair.json", Json({{"psnr", shrunk_psnr(clean, canvas, p_.redetect)}}).dump());
       } catch (const Error& error) {
         throw Error(Exit::input, concat(settings().name, ": ", file.path.string(), ": ", error.what()));
       }

@@ -47,6 +47,10 @@ struct OutputOptions {
   std::string format, file;
 };
 
+// Throws Error(usage) where the output is one of the command's own inputs: the same file, or one that is read of a
+// folder (its pictures, its manifest, a run's files). Called before any work.
+void refuse_to_replace(const fs::path& output, const std::vector<fs::path>& inputs);
+
 // The data set's people that the names of --people choose; see match_people.
 std::set<std::string> chosen_people(const Dataset& dataset, const std::vector<std::string>& names);
 

@@ -20,6 +20,8 @@ Action embed_command(CLI::App& app) {
   return [o, device, store] {
     const auto options = device->resolve();
     if (fs::path(o->output).extension() != ".npy") throw Error(Exit::usage, concat("-o ", o->output, ": expected a name ending in .npy"));
+    const fs::path ids = fs::path(o->output).replace_extension(".csv");
+    for (const auto& output : {fs::path(o->output), ids}) refuse_to_replace(output, {o->path, o->extractor});
     const auto extractor = make_extractor(o->extractor, options);
     Table names{{"id", "person", "split"}, {}, {}};
     torch::Tensor matrix;
@@ -41,7 +43,7 @@ Action embed_command(CLI::App& app) {
       for (const auto& row : rejected.rows) log_warning(concat(text(row[0]), " is left out: ", text(row[2])));
     }
     write_npy(o->output, matrix);
-    write_file(fs::path(o->output).replace_extension(".csv"), print(names, Format::csv));
+    write_file(ids, print(names, Format::csv));
     log_info(concat(matrix.size(0), " embeddings of ", matrix.size(1), " dimensions in ", o->output));
     return Exit::ok;
   };

@@ -87,6 +87,8 @@ Action identify_command(CLI::App& app) {
   const auto store = std::make_shared<StoreOption>(app);
   const auto output = std::make_shared<OutputOptions>(app, "csv");
   return [o, device, store, output] {
+    const auto beside = [](const std::string& matrix) { return fs::path(matrix).replace_extension(".csv"); };
+    refuse_to_replace(output->file, {o->gallery, o->probes, beside(o->gallery), beside(o->probes)});
     const auto classifier = make_classifier(o->classifier);
     const auto options = device->resolve();
     const auto extractor = o->extractor.empty() ? nullptr : make_extractor(o->extractor, options);

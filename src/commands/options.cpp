@@ -31,6 +31,21 @@ void OutputOptions::write(const Table& table) const {
   if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() || std::fflush(stdout) != 0) throw Error(Exit::resource, "cannot write to stdout");
 }
 
+void refuse_to_replace(const fs::path& output, const std::vector<fs::path>& inputs) {
+  static const std::set<std::string> read_of_folders = {
+      ".jpg",          ".jpeg",         ".png",      ".bmp",        "manifest.jsonl", "landmarks.csv",
+      "rejected.csv",  "budget.csv",    "run.json",  "trials.csv",  "others.csv",     "config.resolved.json"};
+  std::error_code none;
+  if (output.empty() || !fs::is_regular_file(output, none)) return;
+  for (const auto& input : inputs) {
+    const bool of_a_folder = fs::is_directory(input, none) && is_below(output, input) &&
+                             (read_of_folders.count(output.extension().string()) ||
+                              read_of_folders.count(output.filename().string()));
+    if (of_a_folder || fs::equivalent(output, input, none))
+      throw Error(Exit::usage, concat("-o ", output.string(), " is an input of this command; name another file"));
+  }
+}
+
 std::set<std::string> chosen_people(const Dataset& dataset, const std::vector<std::string>& names) { return match_people(dataset.people(), names); }
 
 }  // namespace facepoison

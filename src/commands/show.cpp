@@ -150,6 +150,7 @@ Action show_command(CLI::App& app) {
   for (auto* option : replaced) config->excludes(option);
   return [o, device, store] {
     encode_image({1, 1, {0, 0, 0}}, o->output);  // a name that cannot be written is refused before the work
+    refuse_to_replace(o->output, {o->dataset, o->config});
     if (o->dataset.empty() && o->config.empty()) throw Error(Exit::usage, "show needs a DATASET or --config");
     auto artifacts = store->open();
     Shown shown;

@@ -16,6 +16,7 @@ Action table_command(CLI::App& app) {
       ->excludes(by);
   const auto output = std::make_shared<OutputOptions>(app, "markdown");
   return [o, output] {
+    refuse_to_replace(output->file, {o->run});
     if (o->against.empty()) {
       output->write(table_of_run(o->run, o->by == "person"));
       return Exit::ok;

@@ -169,6 +169,10 @@ void write_file(const fs::path& path, std::string_view bytes) {
   sync_to_disk(folder_of(target));
 }
 
+void write_unflushed(const fs::path& path, std::string_view bytes) {
+  replace(path, [&](int file) { return write_all(file, bytes); });
+}
+
 void copy_to(const fs::path& from, const fs::path& to) {
   const Descriptor source(open(from.c_str(), O_RDONLY | O_CLOEXEC));
   if (source.number < 0) throw Error(Exit::input, concat("cannot read ", from.string(), ": ", std::strerror(errno)));
@@ -211,7 +215,7 @@ const Sealed* first_altered(const std::vector<Sealed>& files, const std::string&
   }
   if (all_known) return nullptr;
   try {
-    write_file(record, now);
+    write_unflushed(record, now);
   } catch (const Error& error) {
     log_debug(concat("digests are taken again next time: ", error.what()));
   }

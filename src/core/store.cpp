@@ -100,16 +100,15 @@ std::vector<Sealed> seal_of(const fs::path& folder, const std::string& digests) 
   return files;
 }
 
-// Notes the digest of every file, last.
+// Notes the digest of every file, last. Nothing is flushed: what a crash of the machine loses does not agree with it,
+// and is made again.
 void seal(const fs::path& folder) {
   Json digests = Json::object();
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    sync_to_disk(entry.path());
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
     if (!entry.is_directory())
       digests[entry.path().lexically_relative(folder).generic_string()] = sha256_of_file(entry.path());
-  }
   const std::string text = digests.dump();
-  write_file(folder / "digests.json", text);
+  write_unflushed(folder / "digests.json", text);
   first_altered(seal_of(folder, text), sha256(text), folder / record);
 }
 
@@ -214,10 +213,9 @@ fs::path ArtifactStore::put(const std::string& kind, const Json& key, const Fill
   std::error_code ignored;
   try {
     fs::create_directories(temporary);
-    write_file(temporary / "key.json", key.dump(1) + "\n");
+    write_unflushed(temporary / "key.json", key.dump(1) + "\n");
     fill(temporary);
     seal(temporary);
-    sync_to_disk(temporary);
     fs::create_directories(final.parent_path());
     if (is_whole(final)) {  // another machine's, that was taken for dead: with the same bytes
       fs::remove_all(temporary);
@@ -228,7 +226,6 @@ fs::path ArtifactStore::put(const std::string& kind, const Json& key, const Fill
       fs::remove_all(damaged, ignored);
     }
     fs::rename(temporary, final);
-    sync_to_disk(final.parent_path());
   } catch (const fs::filesystem_error& error) {
     fs::remove_all(temporary, ignored);
     throw Error(error.code() == std::errc::no_space_on_device ? Exit::resource : Exit::failure,

@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <memory>
+#include <new>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
@@ -106,15 +107,15 @@ std::string encode(const Image& image, const char* ending, const std::vector<int
 Image decode_image(std::string_view bytes, Exif exif) {
   check(bytes);
   const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data()));
-  cv::Mat pixels;
   try {
-    pixels = cv::imdecode(raw, cv::IMREAD_COLOR | (exif == Exif::ignore ? cv::IMREAD_IGNORE_ORIENTATION : 0));
+    cv::Mat pixels = cv::imdecode(raw, cv::IMREAD_COLOR | (exif == Exif::ignore ? cv::IMREAD_IGNORE_ORIENTATION : 0));
+    if (pixels.empty()) refuse("cannot be decoded");
+    cv::cvtColor(pixels, pixels, cv::COLOR_BGR2RGB);
+    return image_of(pixels);
   } catch (const cv::Exception& error) {
+    if (error.code == cv::Error::StsNoMem) throw std::bad_alloc();  // nothing that is wrong with the picture
     refuse(concat("cannot be decoded: ", error.err));
   }
-  if (pixels.empty()) refuse("cannot be decoded");
-  cv::cvtColor(pixels, pixels, cv::COLOR_BGR2RGB);
-  return image_of(pixels);
 }
 
 std::string encode_png(const Image& image) { return encode(image, ".png", {cv::IMWRITE_PNG_COMPRESSION, 4}); }

@@ -10,7 +10,7 @@ static_assert(std::endian::native == std::endian::little, ".npy files are read a
 
 namespace facepoison {
 
-void write_npy(const fs::path& path, const torch::Tensor& matrix) {
+std::string npy_bytes(const torch::Tensor& matrix) {
   const auto data = matrix.detach().to(torch::kCPU, torch::kFloat32).contiguous();
   std::string shape;
   for (const auto size : data.sizes()) shape += std::to_string(size) + ", ";
@@ -22,8 +22,10 @@ void write_npy(const fs::path& path, const torch::Tensor& matrix) {
   bytes += static_cast<char>(header.size() >> 8);
   bytes += header;
   bytes.append(static_cast<const char*>(data.data_ptr()), static_cast<std::size_t>(data.numel()) * sizeof(float));
-  write_file(path, bytes);
+  return bytes;
 }
+
+void write_npy(const fs::path& path, const torch::Tensor& matrix) { write_file(path, npy_bytes(matrix)); }
 
 torch::Tensor read_npy(const fs::path& path) {
   const std::string bytes = read_file(path);

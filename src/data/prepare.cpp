@@ -140,9 +140,9 @@ std::vector<fs::path> prepared(const Context& context, const std::vector<Unit>& 
     Json rows = Json::array();
     for (std::size_t i = 0; i < made.size(); ++i) {
       rows.push_back(made[i].row);
-      if (!made[i].png.empty()) write_file(at / concat(i, ".png"), made[i].png);
+      if (!made[i].png.empty()) write_unflushed(at / concat(i, ".png"), made[i].png);
     }
-    write_file(at / "rows.json", rows.dump());
+    write_unflushed(at / "rows.json", rows.dump());
   };
   return arrow.follow(units, store);
 }

@@ -71,7 +71,7 @@ std::vector<Answer> answer(const Clean& clean, std::span<const Game> games, cons
                        {"distances", one.distances},
                        {"others", one.others},
                        {"others_errors", one.others_errors}};
-    write_file(at / "answer.json", json.dump());
+    write_unflushed(at / "answer.json", json.dump());
   };
   std::vector<Answer> answers;
   for (const auto& folder : arrow.follow(units, store)) {

@@ -79,7 +79,7 @@ void audit(std::span<const Photo> clean, const Attack& attack, const RunOptions&
     return made;
   };
   arrow.write = [](const Unit&, std::span<const Audit> rows, const fs::path& at) {
-    write_file(at / "audit.csv", print(table_of(rows), Format::csv));
+    write_unflushed(at / "audit.csv", print(table_of(rows), Format::csv));
   };
   const auto folders = arrow.follow(units, store);
   for (std::size_t u = 0; u < units.size(); ++u) {

@@ -44,7 +44,7 @@ torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extra
     return checked(extractor.embed(faces.to(options.device)), faces.ids, extractor).unbind();
   };
   arrow.write = [](const Unit&, std::span<const torch::Tensor> rows, const fs::path& at) {
-    write_npy(at / "features.npy", torch::stack(torch::TensorList(rows.data(), rows.size())));
+    write_unflushed(at / "features.npy", npy_bytes(torch::stack(torch::TensorList(rows.data(), rows.size()))));
   };
   std::vector<torch::Tensor> features;
   for (const auto& folder : arrow.follow(units, store)) features.push_back(read_npy(folder / "features.npy"));

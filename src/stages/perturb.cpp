@@ -52,12 +52,12 @@ Table trace_of(const torch::Tensor& trace, std::size_t n, const std::string& id)
 void write_unit(std::span<const Photo> photos, std::span<const Made> made, const fs::path& folder) {
   Table rows{{"id", "sha256", "status", "iterations", "similarity"}, {}, {}}, trace = empty_trace;
   for (std::size_t n = 0; n < made.size(); ++n) {
-    write_file(folder / concat(n, ".png"), made[n].png);
+    write_unflushed(folder / concat(n, ".png"), made[n].png);
     rows.add({photos[n].id, sha256(made[n].png), made[n].status, made[n].iterations, cell_of(made[n].similarity)});
     trace.rows.insert(trace.rows.end(), made[n].trace.rows.begin(), made[n].trace.rows.end());
   }
-  write_file(folder / "made.csv", print(rows, Format::csv));
-  write_file(folder / "trace.csv", print(trace, Format::csv));
+  write_unflushed(folder / "made.csv", print(rows, Format::csv));
+  write_unflushed(folder / "trace.csv", print(trace, Format::csv));
 }
 
 // What stands in the store of a unit's photos.

@@ -154,6 +154,15 @@ Json card_of(const TrainingConfig& c, const std::string& weights_sha256) {
   return card;
 }
 
+// A card or weights of that name that no training left here are somebody's: the config itself, or a recogniser.
+void refuse_to_replace(const Paths& paths, const std::string& name) {
+  if (fs::exists(paths.record) || fs::exists(paths.checkpoint)) return;
+  for (const auto& path : {paths.card, paths.weights})
+    if (fs::exists(path))
+      throw Error(Exit::usage, concat(path.string(), " is there already and no training made it; choose another folder, "
+                                      "or another name than ", name, " (\"name\", else the config's file)"));
+}
+
 bool is_finished(const Paths& paths, const std::string& config_hash) {
   if (!fs::exists(paths.record) || !fs::exists(paths.card) || !fs::exists(paths.weights)) return false;
   return read_json(paths.record).value("config_sha256", "") == config_hash && read_json(paths.card).value("sha256", "") == sha256_of_file(paths.weights);
@@ -189,6 +198,7 @@ void train(const TrainingConfig& c, const fs::path& output) {
   const std::string config_hash = sha256(c.resolved.dump());
   if (is_finished(paths, config_hash)) return log_info(concat(c.name, " is trained already, in ", output.string()));
 
+  refuse_to_replace(paths, c.name);
   Trainee trainee(c);
   Json loss_parameters = c.loss;
   Spec loss_spec(loss_parameters, "loss");

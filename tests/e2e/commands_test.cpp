@@ -187,6 +187,23 @@ TEST_F(E2eCommands, ShowDrawsPeopleAndStrips) {
   EXPECT_FALSE(fs::exists(folder_ / "sheet.png"));
 }
 
+TEST_F(E2eCommands, NoOutputReplacesAnInput) {
+  prepare_drawn(folder_.path, 3, 3);
+  const auto card = write_tiny_extractor(folder_.path).filename().string();
+  const auto code = [&](const std::string& command) { return run_binary(command, folder_.path).code; };
+  ASSERT_EQ(code("embed dataset -e ./" + card + " --trust-model -o x.npy"), 0);
+  const auto before = read_file(folder_ / "x.csv");
+  EXPECT_EQ(code("identify x.npy x.npy -o x.csv"), 2);
+  EXPECT_EQ(code("identify x.npy x.npy -o x.npy"), 2);
+  EXPECT_EQ(read_file(folder_ / "x.csv"), before);
+  write_file(folder_ / "dataset/sheet.png", encode_png(draw_photo(1, 1)));
+  const auto run = run_binary("show dataset -o dataset/sheet.png", folder_.path);
+  EXPECT_EQ(run.code, 2);
+  EXPECT_TRUE(contains(run.err, "is an input of this command")) << run.err;
+  EXPECT_EQ(code("show dataset -o sheet.png"), 0);
+  EXPECT_EQ(code("show dataset -o sheet.png"), 0) << "an earlier output is replaced";
+}
+
 TEST_F(E2eCommands, ThreadsWaitQuietlyUnlessAskedToSpin) {
   const auto policy = [&](const std::string& environment) {
     const auto run = run_binary("--version", folder_.path, environment + " OMP_DISPLAY_ENV=true ");

@@ -47,6 +47,17 @@ TEST_F(E2eTrain, ATrainedRecogniserEntersAsAnyOther) {
   EXPECT_TRUE(contains(train("out").err, "trained already"));
 }
 
+TEST_F(E2eTrain, ReplacesNothingThatItDidNotMake) {
+  const auto config = read_file(folder_ / "x.json");
+  const auto run = train(".");
+  EXPECT_EQ(run.code, 2);
+  EXPECT_TRUE(contains(run.err, "x.json is there already")) << run.err;
+  EXPECT_EQ(read_file(folder_ / "x.json"), config);
+  write_file(folder_ / "out/x.pt", "somebody's");
+  EXPECT_EQ(train("out").code, 2);
+  EXPECT_EQ(read_file(folder_ / "out/x.pt"), "somebody's");
+}
+
 TEST_F(E2eTrain, KilledAndResumedItEndsWithTheSameWeights) {
   ASSERT_EQ(train("whole").code, 0);
   // Each try is killed a little later, so that every one gets beyond the one before.

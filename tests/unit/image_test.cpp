@@ -2,6 +2,12 @@
 #include "facepoison/image.hpp"
 
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include <sys/resource.h>
 
 #include <opencv2/imgcodecs.hpp>
 
@@ -198,6 +204,33 @@ TEST(CropImage, IsBlackOutsideThePicture) {
   EXPECT_EQ(pixel(crop, 5, 5), (Rgb{0, 0, 0}));
   const Image beside = crop_image(photo, 100, 100, 4, 4);
   EXPECT_EQ(beside.rgb, std::vector<std::uint8_t>(48, 0));
+}
+
+TEST(DecodeImage, AShortageOfMemoryIsNothingWrongWithThePicture) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "the sanitiser's shadow needs the address space";
+#endif
+  const std::string bytes = encode_jpeg({6000, 4000, std::vector<std::uint8_t>(6000 * 4000 * 3, 90)}, 90);
+  const pid_t child = fork();
+  if (child == 0) {
+    std::size_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    const rlim_t most = pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (30 << 20);  // of 72 MB of pixels
+    const rlimit limit{most, most};
+    setrlimit(RLIMIT_AS, &limit);
+    int outcome = 0;
+    try {
+      decode_image(bytes, Exif::rotate);
+    } catch (const std::bad_alloc&) {
+      outcome = 1;
+    } catch (...) {
+      outcome = 2;
+    }
+    _exit(outcome);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 1);
 }
 
 }  // namespace
