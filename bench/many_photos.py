@@ -29,7 +29,8 @@ def make_person(out, photos, k):
     for n in range(photos):
         picture = sources[n % len(sources)]
         side = min(picture.size)
-        picture = picture.rotate(draw.uniform(-12, 12), Image.BILINEAR, translate=(draw.randint(-9, 9), draw.randint(-9, 9)))
+        shift = (draw.randint(-9, 9), draw.randint(-9, 9))
+        picture = picture.rotate(draw.uniform(-12, 12), Image.BILINEAR, translate=shift)
         margin = side * draw.uniform(0.08, 0.16)
         box = (margin * width, margin, side - margin * width, side - margin)
         red_, green, blue_ = picture.crop([round(edge) for edge in box]).resize((SIDE, SIDE)).split()

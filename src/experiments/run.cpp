@@ -4,7 +4,6 @@
 #include "facepoison/classifier.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/experiment.hpp"
-#include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
 #include "facepoison/report.hpp"
 #include "facepoison/stages.hpp"

@@ -1,9 +1,8 @@
-#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "facepoison/arrow.hpp"
 #include "facepoison/error.hpp"
-#include "facepoison/similarity.hpp"
 #include "facepoison/stages.hpp"
 #include "stages/blocks.hpp"
 
