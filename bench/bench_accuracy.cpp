@@ -19,7 +19,8 @@ struct Rows {
   std::vector<std::int64_t> rows, labels;
 };
 
-// The canvas as 24×24 grey levels, brightness and contrast taken out: what is left is shape and shade, no face knowledge.
+// The canvas as 24×24 grey levels, brightness and contrast taken out: what is left is shape and shade, no face
+// knowledge.
 torch::Tensor raw_pixels(const Dataset& dataset) {
   std::vector<torch::Tensor> rows;
   for (const auto& photo : dataset.photos) {
@@ -44,26 +45,34 @@ Rows rows_of(const Dataset& dataset, bool train) {
 
 double accuracy(const Dataset& dataset, const torch::Tensor& features, const char* classifier, std::size_t& probes) {
   const Rows train = rows_of(dataset, true), test = rows_of(dataset, false);
-  const auto found = make_classifier(classifier)->predict(features.index_select(0, torch::tensor(train.rows)), train.labels, features.index_select(0, torch::tensor(test.rows)));
+  const auto found = make_classifier(classifier)
+                         ->predict(features.index_select(0, torch::tensor(train.rows)), train.labels,
+                                   features.index_select(0, torch::tensor(test.rows)));
   double right = 0;
   for (std::size_t i = 0; i < test.labels.size(); ++i) right += found.labels[i] == test.labels[i];
   probes = test.labels.size();
   return right / static_cast<double>(probes);
 }
 
-void add_row(Table& table, const std::string& path, const Dataset& dataset, const std::string& name, const std::string& released, const torch::Tensor& features) {
+void add_row(Table& table, const std::string& path, const Dataset& dataset, const std::string& name,
+             const std::string& released, const torch::Tensor& features) {
   std::size_t probes = 0;
-  const double cosine = accuracy(dataset, features, "nearest-cosine", probes), euclidean = accuracy(dataset, features, "nearest", probes);
+  const double cosine = accuracy(dataset, features, "nearest-cosine", probes),
+               euclidean = accuracy(dataset, features, "nearest", probes);
   const auto interval = clopper_pearson(euclidean, static_cast<double>(probes));
-  table.add({fs::path(path).filename().string(), static_cast<std::int64_t>(dataset.people().size()), static_cast<std::int64_t>(dataset.photos.size()), static_cast<std::int64_t>(probes),
-             name, released, euclidean, interval.low, interval.high, cosine});
+  table.add({fs::path(path).filename().string(), static_cast<std::int64_t>(dataset.people().size()),
+             static_cast<std::int64_t>(dataset.photos.size()), static_cast<std::int64_t>(probes), name, released,
+             euclidean, interval.low, interval.high, cosine});
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    Table table{{"data", "people", "photos", "probes", "extractor", "released", "nearest", "low", "high", "nearest_cosine"}, {}, {}};
+    Table table{
+        {"data", "people", "photos", "probes", "extractor", "released", "nearest", "low", "high", "nearest_cosine"},
+        {},
+        {}};
     const char* folder = std::getenv("FACEPOISON_STORE");
     ArtifactStore store(folder ? fs::path(folder) : project_home() / "store");
     for (int i = 1; i < argc; ++i) {
@@ -76,7 +85,8 @@ int main(int argc, char** argv) {
           log_warning(concat(card.name, " is left out: ", error.what()));
           continue;
         }
-        add_row(table, argv[i], dataset, card.name, card.released, embed(dataset.photos, *make_extractor(card, {}), {}, store));
+        add_row(table, argv[i], dataset, card.name, card.released,
+                embed(dataset.photos, *make_extractor(card, {}), {}, store));
       }
     }
     std::cout << print(table, Format::markdown);

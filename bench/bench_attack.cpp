@@ -23,12 +23,16 @@ void attack_steps(benchmark::State& state, const char* preset, torch::ScalarType
   state.SetItemsProcessed(state.iterations() * batch * steps);
 }
 
+const auto timed = [](auto* one) { one->UseRealTime()->Unit(benchmark::kMillisecond); };
+
 }  // namespace
 
-BENCHMARK_CAPTURE(attack_steps, pgd/fp32, "pgd", torch::kFloat32)->UseRealTime()->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(attack_steps, pgd/bf16, "pgd", torch::kBFloat16)->UseRealTime()->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(attack_steps, lowkey/fp32, "lowkey", torch::kFloat32)->UseRealTime()->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(attack_steps, lowkey/bf16, "lowkey", torch::kBFloat16)->UseRealTime()->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(attack_steps, fawkes-v1.0-high/fp32, "fawkes-v1.0-high", torch::kFloat32)->UseRealTime()->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(attack_steps, fawkes-v1.0-high/bf16, "fawkes-v1.0-high", torch::kBFloat16)->UseRealTime()->Unit(benchmark::kMillisecond);
+// clang-format off: names are no expressions
+BENCHMARK_CAPTURE(attack_steps, pgd/fp32, "pgd", torch::kFloat32)->Apply(timed);
+BENCHMARK_CAPTURE(attack_steps, pgd/bf16, "pgd", torch::kBFloat16)->Apply(timed);
+BENCHMARK_CAPTURE(attack_steps, lowkey/fp32, "lowkey", torch::kFloat32)->Apply(timed);
+BENCHMARK_CAPTURE(attack_steps, lowkey/bf16, "lowkey", torch::kBFloat16)->Apply(timed);
+BENCHMARK_CAPTURE(attack_steps, fawkes-v1.0-high/fp32, "fawkes-v1.0-high", torch::kFloat32)->Apply(timed);
+BENCHMARK_CAPTURE(attack_steps, fawkes-v1.0-high/bf16, "fawkes-v1.0-high", torch::kBFloat16)->Apply(timed);
+// clang-format on
 BENCHMARK_MAIN();

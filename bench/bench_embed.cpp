@@ -31,7 +31,9 @@ int main(int argc, char** argv) {
     for (const auto precision : {torch::kFloat32, torch::kBFloat16}) {
       const RunOptions options{torch::kCPU, precision, false};
       const auto extractor = make_extractor(card, options);
-      benchmark::RegisterBenchmark(("embed/" + card.name + "/" + precision_name(options)).c_str(), embed, extractor)->UseRealTime()->Unit(benchmark::kMillisecond);
+      benchmark::RegisterBenchmark(("embed/" + card.name + "/" + precision_name(options)).c_str(), embed, extractor)
+          ->UseRealTime()
+          ->Unit(benchmark::kMillisecond);
     }
   }
   benchmark::Initialize(&argc, argv);

@@ -1,5 +1,5 @@
-// For bench/linear.py: `linear` on X.npy with X.csv, the first N people swapped for their mirrored embeddings, one at a time. Prints the
-// seconds, then person,probe,distance.
+// For bench/linear.py: `linear` on X.npy with X.csv, the first N people swapped for their mirrored embeddings, one at a
+// time. Prints the seconds, then person,probe,distance.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -24,7 +24,8 @@ int main(int, char** argv) {
     (is_train ? train : test).push_back(static_cast<std::int64_t>(i));
     if (is_train) labels.push_back(people[text(names.rows[i][1])]);
   }
-  const auto gallery = features.index_select(0, torch::tensor(train)), probes = features.index_select(0, torch::tensor(test));
+  const auto gallery = features.index_select(0, torch::tensor(train)),
+             probes = features.index_select(0, torch::tensor(test));
   std::vector<Swap> swaps;
   for (std::int64_t person = 0; person < std::atoi(argv[2]); ++person) {
     std::vector<std::int64_t> rows;
@@ -36,5 +37,6 @@ int main(int, char** argv) {
   const auto found = make_classifier("linear")->predict_swapped(gallery, labels, swaps, probes);
   std::printf("%.3f\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   for (std::size_t p = 0; p < found.size(); ++p)
-    for (std::size_t i = 0; i < found[p].distances.size(); ++i) std::printf("%zu,%zu,%.9g\n", p, i, found[p].distances[i]);
+    for (std::size_t i = 0; i < found[p].distances.size(); ++i)
+      std::printf("%zu,%zu,%.9g\n", p, i, found[p].distances[i]);
 }

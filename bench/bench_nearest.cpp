@@ -39,7 +39,8 @@ void search(benchmark::State& state) {
 void swap(benchmark::State& state) {
   const auto p = make_problem(530, 70, state.range(0), state.range(1));
   const auto classifier = make_classifier("nearest");
-  for (auto _ : state) benchmark::DoNotOptimize(classifier->predict_swapped(p.gallery, p.labels, p.swaps, p.probes).data());
+  for (auto _ : state)
+    benchmark::DoNotOptimize(classifier->predict_swapped(p.gallery, p.labels, p.swaps, p.probes).data());
   state.SetItemsProcessed(state.iterations() * state.range(0) * state.range(1));
 }
 

@@ -38,13 +38,16 @@ void wait_quietly() { setenv("OMP_WAIT_POLICY", "passive", 0); }
 [[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries)() = wait_quietly;
 
 std::string version_text() {
-  return concat("facepoison ", version(), "\ncommit ", commit(), "\nLibTorch ", libtorch_version(), "\nOpenCV ", opencv_version());
+  return concat("facepoison ", version(), "\ncommit ", commit(), "\nLibTorch ", libtorch_version(), "\nOpenCV ",
+                opencv_version());
 }
 
 bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 
 Exit run(int argc, char** argv) {
-  CLI::App app("What protection do perturbed photos give against facial recognition? Results on stdout, the rest on stderr.", "facepoison");
+  CLI::App app(
+      "What protection do perturbed photos give against facial recognition? Results on stdout, the rest on stderr.",
+      "facepoison");
   app.set_version_flag("--version", version_text());
   app.require_subcommand(1);
   app.fallthrough();

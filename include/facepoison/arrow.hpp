@@ -23,7 +23,8 @@ template <class Rows>
 std::vector<Unit> cut_by_person(const Rows& rows, std::size_t most) {
   std::vector<Unit> units;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (units.empty() || units.back().count == most || rows[i].person != rows[i - 1].person) units.push_back({i, 0, {}});
+    if (units.empty() || units.back().count == most || rows[i].person != rows[i - 1].person)
+      units.push_back({i, 0, {}});
     ++units.back().count;
   }
   return units;
@@ -33,10 +34,10 @@ std::vector<Unit> cut_by_person(const Rows& rows, std::size_t most) {
 // depend on its place or its company, only on the batch's size.
 template <class Decoded, class Made>
 struct Arrow {
-  std::string kind, label;  // the store's folder; what the progress says
-  std::size_t batch = 1;        // rows at once, and in a unit, at most
-  std::string called = "photos";  // what a row is
-  std::function<Decoded(const std::vector<std::size_t>&)> decode;                   // in the background
+  std::string kind, label;                                         // the store's folder; what the progress says
+  std::size_t batch = 1;                                           // rows at once, and in a unit, at most
+  std::string called = "photos";                                   // what a row is
+  std::function<Decoded(const std::vector<std::size_t>&)> decode;  // in the background
   std::function<std::vector<Made>(const std::vector<std::size_t>&, Decoded)> make;  // one for each row
   std::function<void(const Unit&, std::span<const Made>, const fs::path&)> write;   // a unit's, into its folder
 

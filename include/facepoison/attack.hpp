@@ -11,22 +11,23 @@ using Surrogates = std::vector<std::shared_ptr<const FeatureExtractor>>;
 
 // What every attack has besides its own parameters.
 struct AttackSettings {
-  std::string name;                // the preset's, or the user's label
-  Json parameters;                 // everything that was read, defaults included
-  Surrogates surrogates;           // the extractors it optimises against; empty for attacks that need none
-  Surrogates exact;                // the same in float32: themselves, unless the precision is bf16
+  std::string name;       // the preset's, or the user's label
+  Json parameters;        // everything that was read, defaults included
+  Surrogates surrogates;  // the extractors it optimises against; empty for attacks that need none
+  Surrogates exact;       // the same in float32: themselves, unless the precision is bf16
   std::shared_ptr<const Perceptual> perceptual;  // for attacks that look at one, where the preset names one
   std::vector<Photo> targets;      // photos of the people whom it may aim at; empty: the data set's other people
   std::vector<std::string> notes;  // deviations and caveats, printed under every table
 };
 
 struct Perturbed {
-  torch::Tensor pixels;                  // N×3×H×W in [0,1] on the 8-bit grid, on the CPU
-  std::vector<std::string> status;       // "ok"; "last-iterate": Fawkes's rescue; with its clean pixels: "infeasible", or "missing" a file
+  torch::Tensor pixels;  // N×3×H×W in [0,1] on the 8-bit grid, on the CPU
+  // "ok"; "last-iterate": Fawkes's rescue; with its clean pixels: "infeasible", or "missing" a file
+  std::vector<std::string> status;
   std::vector<std::int64_t> iterations;  // steps taken
   std::vector<double> similarity;        // the attack's own measure of the rounded pixels; NaN where it has none
-  torch::Tensor trace;                   // K×N×3 float64 on the CPU: loss, DSSIM, similarity of the picture after k = 0 … K−1 steps, NaN
-                                         // where a photo had left; or undefined
+  torch::Tensor trace;  // K×N×3 float64 on the CPU: loss, DSSIM, similarity of the picture after k = 0 … K−1 steps, NaN
+                        // where a photo had left; or undefined
 };
 
 // How an attack sees photos embedded: rows in the photos' order.
@@ -37,20 +38,26 @@ class Attack {
   explicit Attack(AttackSettings settings) : settings_(std::move(settings)) {}
   virtual ~Attack() = default;
 
-  // Photos of any number of people. Random numbers come from one stream a photo, so that neither order nor company changes a photo's
-  // result beyond float rounding. `companions` has a picture for each photo, where the attack wants them.
+  // Photos of any number of people. Random numbers come from one stream a photo, so that neither order nor company
+  // changes a photo's result beyond float rounding. `companions` has a picture for each photo, where the attack wants
+  // them.
   Perturbed perturb(const Faces& faces, Seed seed, const Faces& companions = {}) const;
 
   virtual bool changes_photos() const { return true; }
 
   // Some attacks want a picture beside each photo: somebody to resemble, or what another tool made of it.
   virtual bool wants_companions() const { return false; }
-  // One for each photo of an album of any people. `everybody`: the data set's photos. Throws Error(input) where there is nobody to choose.
-  virtual std::vector<Photo> companions(std::span<const Photo> album, std::span<const Photo> everybody, Seed seed, const Embed& embed, ArtifactStore& store) const { return {}; }
+  // One for each photo of an album of any people. `everybody`: the data set's photos. Throws Error(input) where there
+  // is nobody to choose.
+  virtual std::vector<Photo> companions(std::span<const Photo> album, std::span<const Photo> everybody, Seed seed,
+                                        const Embed& embed, ArtifactStore& store) const {
+    return {};
+  }
 
   const AttackSettings& settings() const { return settings_; }
   Json identity() const;  // parameters and surrogates, without the label: for cache keys
-  void set_parameters(Json parameters) { settings_.parameters = std::move(parameters); }  // make_attack's, once they are read
+  // For make_attack, once they are read.
+  void set_parameters(Json parameters) { settings_.parameters = std::move(parameters); }
 
  protected:
   struct Found {
@@ -62,7 +69,10 @@ class Attack {
 
  private:
   virtual Found run(const Faces& faces, const Faces& companions, Seed seed) const = 0;
-  virtual torch::Tensor similarity(const Faces& faces, const Faces& companions, const torch::Tensor& pixels) const { return {}; }  // N, or undefined
+  // N, or undefined.
+  virtual torch::Tensor similarity(const Faces& faces, const Faces& companions, const torch::Tensor& pixels) const {
+    return {};
+  }
   AttackSettings settings_;
 };
 
@@ -72,7 +82,8 @@ class Attack {
 // small-surrogate, which ships; a note says so. No surrogate is loaded yet, but their hashes are checked. Throws
 // Error(usage) for unknown names, keys and values, Error(model) for the file of a surrogate or of a perceptual
 // distance.
-std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& options, const std::vector<std::string>& surrogates = {});
+std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& options,
+                                          const std::vector<std::string>& surrogates = {});
 
 Json read_preset(const std::string& name);  // what it builds on included
 

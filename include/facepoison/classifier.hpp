@@ -50,7 +50,8 @@ class Classifier {
   }
 };
 
-// A classifier's name, or a JSON object {"classifier": …, "name": …, its own keys}, as an object or as a text of it. Throws Error(usage).
+// A classifier's name, or a JSON object {"classifier": …, "name": …, its own keys}, as an object or as a text of it.
+// Throws Error(usage).
 std::unique_ptr<Classifier> make_classifier(const Json& wanted);
 // What tables call it: its "name", else what was asked for beside the defaults ("k-nearest, k 3").
 std::string classifier_name(const Json& wanted);

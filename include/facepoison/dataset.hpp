@@ -12,16 +12,17 @@
 namespace facepoison {
 
 struct Photo {
-  std::string id;       // path below the photo folder, '/'-separated; for ever the same
+  std::string id;  // path below the photo folder, '/'-separated; for ever the same
   std::string person;
-  fs::path path;        // of the canvas picture
-  std::string sha256;   // of the canvas picture's file
-  std::string source;   // the photo that it was made from, below the photo folder
+  fs::path path;       // of the canvas picture
+  std::string sha256;  // of the canvas picture's file
+  std::string source;  // the photo that it was made from, below the photo folder
   std::string source_sha256;
-  std::optional<Landmarks> landmarks;         // canvas pixels
-  std::optional<Landmarks> source_landmarks;  // pixels of the source, after EXIF rotation; absent in data sets of before they were kept
-  int source_width = 0, source_height = 0;    // likewise; 0: not known
-  std::string split;         // "train", "test" or ""
+  std::optional<Landmarks> landmarks;  // canvas pixels
+  // Pixels of the source, after EXIF rotation; absent in data sets of before they were kept.
+  std::optional<Landmarks> source_landmarks;
+  int source_width = 0, source_height = 0;  // likewise; 0: not known
+  std::string split;                        // "train", "test" or ""
   std::string duplicate_of;  // the first photo of the same picture and the same face in it, exactly or nearly, or ""
   bool train() const { return split == "train"; }
   bool test() const { return split == "test"; }
@@ -29,10 +30,10 @@ struct Photo {
 
 struct Dataset {
   fs::path folder;
-  int side = 0;                     // of the canvas, pixels
-  std::vector<Photo> photos;        // sorted by the bytes of their ids
+  int side = 0;               // of the canvas, pixels
+  std::vector<Photo> photos;  // sorted by the bytes of their ids
   std::string manifest_sha256;
-  std::size_t rejected = 0;         // rows of rejected.csv
+  std::size_t rejected = 0;  // rows of rejected.csv
 
   std::vector<std::string> people() const;  // sorted, each once
 };

@@ -25,8 +25,8 @@ std::string machine(torch::Device device);
 struct RunOptions {
   torch::Device device = torch::kCPU;
   torch::ScalarType precision = torch::kFloat32;  // or kBFloat16: of the network only
-  bool trust_model = false;  // models that the user named run though nobody pinned their hash
-  bool tf32 = false;  // CUDA's products of float32 in 10 bits of mantissa
+  bool trust_model = false;                       // models that the user named run though nobody pinned their hash
+  bool tf32 = false;                              // CUDA's products of float32 in 10 bits of mantissa
 };
 
 // Of a device (parse_device) and a precision: "fp32", "tf32" (CUDA only) or "bf16". It also sets the process's

@@ -9,13 +9,13 @@ namespace facepoison {
 enum class Exit {
   ok = 0,
   failure = 1,
-  usage = 2,      // command line or config
-  input = 3,      // photos, manifests, matrices
-  model = 4,      // a model file, its hash or its card
-  gate = 5,       // an --expect gate failed
-  partial = 6,    // finished with failed parts
-  resource = 7,   // disk or memory
-  device = 8,     // no such device
+  usage = 2,     // command line or config
+  input = 3,     // photos, manifests, matrices
+  model = 4,     // a model file, its hash or its card
+  gate = 5,      // an --expect gate failed
+  partial = 6,   // finished with failed parts
+  resource = 7,  // disk or memory
+  device = 8,    // no such device
   interrupted = 130,
   terminated = 143,
 };

@@ -9,17 +9,17 @@ namespace facepoison {
 
 // A config, read and checked to the last key before the first network is loaded.
 struct Experiment {
-  std::string name;                 // the config's file stem
+  std::string name;  // the config's file stem
   Dataset dataset;
-  std::vector<std::size_t> train, test;           // rows of the data set
-  std::vector<std::string> eligible, protected_people;  // by name; in the order of the draw
+  std::vector<std::size_t> train, test;                             // rows of the data set
+  std::vector<std::string> eligible, protected_people;              // by name; in the order of the draw
   std::vector<std::shared_ptr<const FeatureExtractor>> extractors;  // by release
-  std::vector<Card> absent;         // extractors that were skipped, since their weights are not on this machine
+  std::vector<Card> absent;  // extractors that were skipped, since their weights are not on this machine
   std::vector<std::shared_ptr<const Attack>> attacks;
-  std::vector<Json> classifiers;    // see make_classifier
+  std::vector<Json> classifiers;  // see make_classifier
   Seed seed = 0;
   RunOptions options;
-  Json resolved;                    // all of the above, defaults, hashes and versions included
+  Json resolved;  // all of the above, defaults, hashes and versions included
 };
 
 // Config keys: dataset (a data set, or a folder of photos, which is prepared into the store first), protected ("all" |

@@ -29,10 +29,10 @@ std::string encode_jpeg(const Image& image, int quality);  // 1 … 100
 // a halving by area for every factor of two that the picture shrinks, so that large photos do not alias.
 Image warp_image(const Image& image, const Similarity& to_canvas, int side);
 
-Image resize_image(const Image& image, int width, int height);            // bilinear enlarging, by area shrinking
+Image resize_image(const Image& image, int width, int height);  // bilinear enlarging, by area shrinking
 
-// The bytes that PIL (antialiased) or OpenCV (not) make of a picture, but for a grey level here and there; `interpolation` is "bilinear",
-// "bicubic" or "nearest" (not antialiased), as on a card.
+// The bytes that PIL (antialiased) or OpenCV (not) make of a picture, but for a grey level here and there;
+// `interpolation` is "bilinear", "bicubic" or "nearest" (not antialiased), as on a card.
 Image resample_image(const Image& image, int width, int height, const std::string& interpolation, bool antialias);
 
 Image crop_image(const Image& image, int x, int y, int width, int height);  // black outside the picture

@@ -16,12 +16,14 @@ struct ModelFile {
 // the card names none, the hash that its conversion wrote to models/<stem>.json. `trust` accepts a file that nobody
 // pinned, never one whose pinned hash differs. Throws Error(model) saying which and what to do; `how_to_get` is the
 // command that makes the file.
-ModelFile verify_model(const std::string& file, const fs::path& card_folder, const std::string& expected, bool trust, const std::string& how_to_get = "");
+ModelFile verify_model(const std::string& file, const fs::path& card_folder, const std::string& expected, bool trust,
+                       const std::string& how_to_get = "");
 
 // Reads the file, checks that its bytes are still those that were verified, and loads those very bytes: in evaluation
 // mode, weights channels_last and, for bf16, cast; parameters need no gradient. Whoever calls the module turns graph
 // optimisation off (a GraphOptimizerEnabledGuard, a setting of each thread), so that the first call gives the same bits
 // as the hundredth. Throws Error(model).
-torch::jit::Module load_model(const ModelFile& file, torch::Device device, torch::ScalarType precision = torch::kFloat32);
+torch::jit::Module load_model(const ModelFile& file, torch::Device device,
+                              torch::ScalarType precision = torch::kFloat32);
 
 }  // namespace facepoison

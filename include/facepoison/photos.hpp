@@ -17,11 +17,11 @@ struct PhotoFile {
 
 struct PhotoFolder {
   fs::path root;
-  std::vector<PhotoFile> photos;             // sorted by the bytes of their ids
-  std::vector<std::string> empty_people;     // folders without a photo
-  std::vector<PhotoFile> unnameable;         // photos whose id is not UTF-8, which no manifest can hold
-  std::vector<PhotoFile> of_tools;           // what perturbing tools left beside the photos, which is no photo
-  bool has_landmarks = false;                // landmarks.csv was found
+  std::vector<PhotoFile> photos;               // sorted by the bytes of their ids
+  std::vector<std::string> empty_people;       // folders without a photo
+  std::vector<PhotoFile> unnameable;           // photos whose id is not UTF-8, which no manifest can hold
+  std::vector<PhotoFile> of_tools;             // what perturbing tools left beside the photos, which is no photo
+  bool has_landmarks = false;                  // landmarks.csv was found
   std::map<std::string, Landmarks> landmarks;  // by id; source pixels, after EXIF rotation
   // FaceScrub's, by "<person>/<SHA-256>", by "<person>/<SHA-1 of the address>" and, for folders of other names, by the
   // SHA-256 alone; none where that one means faces of two people.
@@ -38,8 +38,8 @@ inline const std::vector<std::string> tool_suffixes = {"_low_cloaked", "_mid_clo
 // The stems of the photos that a file of this stem may have been made from, each with its suffix; empty for most.
 std::vector<std::pair<std::string, std::string>> made_from(const std::string& stem);
 
-// The people that the names choose: "all", names, or patterns as the shell has them (ann-*). Throws Error(usage) for one that
-// fits nobody.
+// The people that the names choose: "all", names, or patterns as the shell has them (ann-*). Throws Error(usage) for
+// one that fits nobody.
 std::set<std::string> match_people(const std::vector<std::string>& people, const std::vector<std::string>& names);
 
 // Layouts: <person>/face/* (FaceScrub's downloader; wins where it holds a photo), else <person>/* (FaceScrub, LFW, any

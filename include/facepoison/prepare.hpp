@@ -10,10 +10,10 @@ namespace facepoison {
 struct PrepareOptions {
   bool detect = true;  // false: crops are squashed to the canvas, and no extractor aligns them
   int canvas = canvas_side;
-  std::string split_rule = "seeded";  // or "facecure"
-  double train_share = 0.7;           // of the seeded rule
-  Seed seed = 0;                      // of the seeded rule
-  bool drop_duplicates = true;        // else they are kept and flagged
+  std::string split_rule = "seeded";       // or "facecure"
+  double train_share = 0.7;                // of the seeded rule
+  Seed seed = 0;                           // of the seeded rule
+  bool drop_duplicates = true;             // else they are kept and flagged
   std::vector<std::string> people{"all"};  // whom of the folder; see match_people
 
   static PrepareOptions from(Spec& spec);  // keys of the same names, "split" for train_share; throws Error(usage)

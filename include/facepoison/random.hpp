@@ -17,7 +17,7 @@ class Stream {
   Stream(Seed seed, const std::string& purpose, const std::string& person = "", const std::string& photo = "");
   std::uint64_t bits() { return engine_(); }
   double uniform() { return static_cast<double>(bits() >> 11) * 0x1.0p-53; }  // [0, 1)
-  std::uint64_t below(std::uint64_t n);                                        // 0 … n−1, unbiased; n > 0
+  std::uint64_t below(std::uint64_t n);                                       // 0 … n−1, unbiased; n > 0
   template <class T>
   void shuffle(std::vector<T>& items) {  // Fisher–Yates
     for (std::size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[below(i)]);

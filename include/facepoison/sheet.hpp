@@ -9,13 +9,15 @@ struct Tile {
   std::string label;  // drawn above the picture, ASCII (other bytes become '?'); may run on over unlabelled neighbours
 };
 
-// Rows of tiles on white, each picture made side × side pixels. A row in which nothing is labelled has no line for labels.
+// Rows of tiles on white, each picture made side × side pixels. A row in which nothing is labelled has no line for
+// labels.
 Image contact_sheet(const std::vector<std::vector<Tile>>& rows, int side);
 
 // 128 + (b − a) × factor, clipped to 0 … 255; both of the same size.
 Image difference_image(const Image& a, const Image& b, double factor);
 
-// By the file name's ending: .png, .jpg or .jpeg (quality 88, at most 65,500 pixels a side). Throws Error(usage) otherwise.
+// By the file name's ending: .png, .jpg or .jpeg (quality 88, at most 65,500 pixels a side). Throws Error(usage)
+// otherwise.
 std::string encode_image(const Image& image, const std::string& file);
 
 }  // namespace facepoison

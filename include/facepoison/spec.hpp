@@ -22,9 +22,11 @@ class Spec {
   // One reader a type; without a default the key is required. Wrong type, range or choice: Error(usage) that says
   // where, what was found and what would be right.
   std::string text(const std::string& key, std::optional<std::string> fallback = {});
-  std::string choice(const std::string& key, const std::vector<std::string>& choices, std::optional<std::string> fallback = {});
+  std::string choice(const std::string& key, const std::vector<std::string>& choices,
+                     std::optional<std::string> fallback = {});
   double number(const std::string& key, double low, double high, std::optional<double> fallback = {});
-  std::int64_t integer(const std::string& key, std::int64_t low, std::int64_t high, std::optional<std::int64_t> fallback = {});
+  std::int64_t integer(const std::string& key, std::int64_t low, std::int64_t high,
+                       std::optional<std::int64_t> fallback = {});
   bool flag(const std::string& key, std::optional<bool> fallback = {});
   std::vector<std::string> texts(const std::string& key, std::optional<std::vector<std::string>> fallback = {});
   std::vector<double> numbers(const std::string& key, std::size_t count);
@@ -51,10 +53,11 @@ class Spec {
 Json parse_json(const std::string& text, const std::string& where);
 Json read_json(const fs::path& path);
 
-// A config file with KEY=VALUE overrides: a dotted KEY's parts are keys of objects or places in lists; VALUE is JSON where it
-// parses, else a text. `anchor_paths` makes the paths in a JSON object absolute: those of the file from the file's folder,
-// those of an override of a whole key from the working folder.
-Json read_config(const fs::path& file, const std::vector<std::string>& overrides, const std::function<void(Json&, const fs::path&)>& anchor_paths);
+// A config file with KEY=VALUE overrides: a dotted KEY's parts are keys of objects or places in lists; VALUE is JSON
+// where it parses, else a text. `anchor_paths` makes the paths in a JSON object absolute: those of the file from the
+// file's folder, those of an override of a whole key from the working folder.
+Json read_config(const fs::path& file, const std::vector<std::string>& overrides,
+                 const std::function<void(Json&, const fs::path&)>& anchor_paths);
 
 void set_key(Json& config, const std::string& assignment);  // one such override, without paths
 

@@ -10,7 +10,8 @@
 
 namespace facepoison {
 
-// Rows in the photos' order: N×D float32 on the CPU. Throws Error(model) that names the photo of a non-finite embedding.
+// Rows in the photos' order: N×D float32 on the CPU. Throws Error(model) that names the photo of a non-finite
+// embedding.
 torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extractor, const RunOptions& options,
                     ArtifactStore& store);
 
@@ -21,12 +22,12 @@ torch::Tensor embed_crops(const PhotoFolder& folder, Exif exif, const FeatureExt
 
 // What a perturbed photo's file holds, compared with the clean canvas's. NaN: not known.
 struct Audit {
-  std::string id, attack, status;  // status: see Perturbed
-  std::int64_t iterations = 0;     // steps taken
-  double linf = 0;                 // grey levels, 0 … 255
-  double l2 = 0;                   // Euclidean length of the difference, pixels in [0,1]
-  double psnr = 0;                 // dB; infinite for equal pictures
-  double dssim = 0;                // over the whole canvas, 0 … 1
+  std::string id, attack, status;    // status: see Perturbed
+  std::int64_t iterations = 0;       // steps taken
+  double linf = 0;                   // grey levels, 0 … 255
+  double l2 = 0;                     // Euclidean length of the difference, pixels in [0,1]
+  double psnr = 0;                   // dB; infinite for equal pictures
+  double dssim = 0;                  // over the whole canvas, 0 … 1
   double dssim_seen = std::nan("");  // over what the attack's surrogates see of it, where it has some
   double similarity = std::nan("");  // the attack's own measure, where it has one
   double lpips = std::nan("");       // where models/lpips.pt is there
@@ -35,9 +36,9 @@ struct Audit {
 Table budget_table(const std::vector<Audit>& budget);
 
 struct Album {
-  std::vector<Photo> photos;      // as given, with the perturbed pictures' path and sha256
-  std::vector<Audit> budget;      // a row for each
-  std::vector<fs::path> traces;   // files; see read_traces()
+  std::vector<Photo> photos;     // as given, with the perturbed pictures' path and sha256
+  std::vector<Audit> budget;     // a row for each
+  std::vector<fs::path> traces;  // files; see read_traces()
 };
 
 // Perturbs, rounds to 8 bits, writes PNG, reads back and audits. `everybody`: the data set's photos, among whom an
@@ -66,8 +67,8 @@ struct Game {
 };
 
 struct Answer {
-  std::vector<std::int64_t> labels;  // what the person's own probes are taken for, in their order
-  std::vector<double> distances;     // see Prediction
+  std::vector<std::int64_t> labels;            // what the person's own probes are taken for, in their order
+  std::vector<double> distances;               // see Prediction
   std::int64_t others = 0, others_errors = 0;  // other people's probes, and how many of them were taken for another
 };
 

@@ -23,7 +23,7 @@ class Table {
 // The column's place. Throws Error(input) naming `where` when it is absent.
 std::size_t column(const Table& table, const std::string& name, const std::string& where);
 
-std::string text(const Cell& cell);      // numbers in the shortest form that reads back to the same value
+std::string text(const Cell& cell);  // numbers in the shortest form that reads back to the same value
 double as_number(const Cell& cell, const std::string& where);
 
 // What is not known (NaN) is an empty cell.

@@ -8,6 +8,6 @@ std::string version();           // "0.1.0"
 std::string commit();            // short hash, "-dirty" behind it when files were changed
 std::string libtorch_version();  // of the headers, with CUDA's where it was built in
 std::string opencv_version();
-std::string utc_time();          // of now, "2026-11-25T10:14:00Z"
+std::string utc_time();  // of now, "2026-11-25T10:14:00Z"
 
 }  // namespace facepoison

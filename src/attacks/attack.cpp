@@ -10,10 +10,15 @@
 namespace facepoison {
 
 Perturbed Attack::perturb(const Faces& faces, Seed seed, const Faces& companions) const {
-  if (wants_companions() && companions.ids.size() != faces.ids.size()) throw Error(Exit::failure, concat(settings_.name, " wants a picture beside each photo"));
+  if (wants_companions() && companions.ids.size() != faces.ids.size())
+    throw Error(Exit::failure, concat(settings_.name, " wants a picture beside each photo"));
   const auto found = run(faces, companions, seed);
   const auto finite = found.pixels.detach().isfinite().flatten(1).all(1);
-  const auto kept = torch::where(finite.view({-1, 1, 1, 1}), found.pixels.detach(), faces.pixels).clamp(0, 1).mul(255).round().div(255);
+  const auto kept = torch::where(finite.view({-1, 1, 1, 1}), found.pixels.detach(), faces.pixels)
+                        .clamp(0, 1)
+                        .mul(255)
+                        .round()
+                        .div(255);
   const auto score = similarity(faces, companions, kept);
   Perturbed out;
   out.pixels = kept.to(torch::kCPU);
@@ -60,7 +65,9 @@ torch::Tensor seen_windows(const Faces& faces, const Surrogates& surrogates) {
 
 bool seen_from(Spec& spec) { return spec.choice("dssim_over", {"seen", "canvas"}, "seen") == "seen"; }
 
-torch::Tensor gradient(const torch::Tensor& objective, const torch::Tensor& pixels) { return torch::autograd::grad({objective}, {pixels})[0]; }
+torch::Tensor gradient(const torch::Tensor& objective, const torch::Tensor& pixels) {
+  return torch::autograd::grad({objective}, {pixels})[0];
+}
 
 torch::Tensor sign_of(const torch::Tensor& direction) { return direction.sign() + 0 * direction; }
 

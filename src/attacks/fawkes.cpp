@@ -18,6 +18,8 @@ torch::Tensor Adadelta::step(const torch::Tensor& gradient, double epsilon) {
   return move;
 }
 
-torch::Tensor over_budget(const torch::Tensor& distance, double threshold, double weight) { return weight * (distance - threshold).clamp_min(0).square(); }
+torch::Tensor over_budget(const torch::Tensor& distance, double threshold, double weight) {
+  return weight * (distance - threshold).clamp_min(0).square();
+}
 
 }  // namespace facepoison

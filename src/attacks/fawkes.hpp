@@ -4,7 +4,8 @@
 
 namespace facepoison {
 
-// Pictures as x = tanh(w)/(2 − 1e-6) + ½, so that any w is one. A black or white pixel lies where tanh is flat, and hardly moves.
+// Pictures as x = tanh(w)/(2 − 1e-6) + ½, so that any w is one. A black or white pixel lies where tanh is flat, and
+// hardly moves.
 torch::Tensor to_tanh(const torch::Tensor& pixels);
 torch::Tensor from_tanh(const torch::Tensor& w);
 

@@ -100,8 +100,7 @@ class FawkesV03 final : public Attack {
   const Rows& farthest(const std::string& self, const torch::Tensor& album, const Pool& pool, Stream stream) const {
     std::vector<std::pair<double, const Rows*>> people;
     for (const auto& [person, own] : pool.people)
-      if (person != self)
-        people.emplace_back((album - own.second).norm(2, 1).min().item<double>(), &own.first);
+      if (person != self) people.emplace_back((album - own.second).norm(2, 1).min().item<double>(), &own.first);
     if (people.empty())
       throw Error(Exit::input, concat(settings().name, ": nobody but ", self,
                                       " has photos to aim at; \"targets\" names a data set of other people"));

@@ -50,7 +50,8 @@ class FawkesV10 final : public Attack {
     return p_.normalise ? raw / raw.norm(2, 1, true) : raw;
   }
 
-  std::vector<torch::Tensor> features(const Surrogates& surrogates, const Faces& faces, const torch::Tensor& pixels) const {
+  std::vector<torch::Tensor> features(const Surrogates& surrogates, const Faces& faces,
+                                      const torch::Tensor& pixels) const {
     const torch::NoGradGuard no_grad;
     std::vector<torch::Tensor> own;
     Faces seen = faces;
@@ -60,7 +61,8 @@ class FawkesV10 final : public Attack {
   }
 
   // Σ over surrogates of ‖F(x′) − F(x)‖² / ‖F(x)‖: N, larger is farther.
-  torch::Tensor distance_from(const std::vector<torch::Tensor>& own, const Surrogates& surrogates, const Faces& faces) const {
+  torch::Tensor distance_from(const std::vector<torch::Tensor>& own, const Surrogates& surrogates,
+                              const Faces& faces) const {
     torch::Tensor sum;
     for (std::size_t s = 0; s < own.size(); ++s) {
       const auto distance = (feature(*surrogates[s], faces) - own[s]).square().sum(1) / own[s].norm(2, 1);
@@ -79,7 +81,8 @@ class FawkesV10 final : public Attack {
 
   // The saw-tooth. `side` is 1 after a step under budget, −1 after one over it, 0 after any other.
   void rebalance(torch::Tensor& weight, torch::Tensor& side, const torch::Tensor& distance) const {
-    const auto under = (distance <= 0.9 * p_.threshold).logical_and(weight <= widest), over = (distance >= p_.slack * p_.threshold).logical_and(weight >= 1 / widest);
+    const auto under = (distance <= 0.9 * p_.threshold).logical_and(weight <= widest),
+               over = (distance >= p_.slack * p_.threshold).logical_and(weight >= 1 / widest);
     const auto one = torch::ones_like(weight);
     const auto doubled = torch::where(side == -1, one, 2 * weight), halved = torch::where(side == 1, one, weight / 2);
     weight = torch::where(under, doubled, torch::where(over, halved, one));
@@ -92,7 +95,8 @@ class FawkesV10 final : public Attack {
     auto base = to_tanh(faces.pixels), clean = from_tanh(base);
     const Surrogates* surrogates = &settings().exact;
     auto own = features(*surrogates, faces, clean);
-    auto m = p_.random_start ? uniform_noise(faces, seed, "fawkes-v1.0", -p_.start, p_.start) : torch::full_like(base, p_.start);
+    auto m = p_.random_start ? uniform_noise(faces, seed, "fawkes-v1.0", -p_.start, p_.start)
+                             : torch::full_like(base, p_.start);
     Adadelta adadelta(m);
     auto weight = torch::ones({faces.size()}, base.options()), side = torch::ones_like(weight);
     Search search(faces.pixels, p_.patience);
@@ -127,7 +131,8 @@ class FawkesV10 final : public Attack {
   // The iterate that each photo was last seen with, of the whole batch.
   struct Last {
     torch::Tensor away, distance, pictures;
-    void keep(const torch::Tensor& here, const torch::Tensor& away_now, const torch::Tensor& distance_now, const torch::Tensor& pixels) {
+    void keep(const torch::Tensor& here, const torch::Tensor& away_now, const torch::Tensor& distance_now,
+              const torch::Tensor& pixels) {
       away.index_copy_(0, here, away_now.detach());
       distance.index_copy_(0, here, distance_now.detach());
       pictures.index_copy_(0, here, pixels.detach());
@@ -138,10 +143,12 @@ class FawkesV10 final : public Attack {
     Found found{search.pictures, search.iterations(), {}, search.trace()};
     if (p_.rescue) {
       const auto best = search.best.clamp_min(0);  // the code's best starts at 0
-      const auto rescued = (best < p_.rescue_below).logical_and(last.distance < p_.rescue_distance).logical_and(last.away > best);
+      const auto rescued =
+          (best < p_.rescue_below).logical_and(last.distance < p_.rescue_distance).logical_and(last.away > best);
       found.pixels = torch::where(rescued.view({-1, 1, 1, 1}), last.pictures, found.pixels);
       const auto on_cpu = rescued.to(torch::kCPU);
-      for (std::int64_t n = 0; n < on_cpu.size(0); ++n) found.status.push_back(on_cpu[n].item<bool>() ? "last-iterate" : "ok");
+      for (std::int64_t n = 0; n < on_cpu.size(0); ++n)
+        found.status.push_back(on_cpu[n].item<bool>() ? "last-iterate" : "ok");
     }
     if (p_.truncate) found.pixels = truncated(found.pixels);
     return found;

@@ -39,7 +39,7 @@ struct Parameters {
 
 struct File {
   fs::path path;
-  std::string person;             // the first folder below the root ("": none)
+  std::string person;              // the first folder below the root ("": none)
   std::vector<std::string> stems;  // of the photos that it may belong to
 };
 
@@ -58,8 +58,11 @@ std::vector<File> scan(const fs::path& root, const std::string& suffix) {
   std::vector<File> files;
   for (const auto& entry : fs::recursive_directory_iterator(root)) {
     auto extension = entry.path().extension().string();
-    std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return std::tolower(c); });
-    if (!entry.is_regular_file() || (extension != ".png" && extension != ".jpg" && extension != ".jpeg" && extension != ".bmp")) continue;
+    std::transform(extension.begin(), extension.end(), extension.begin(),
+                   [](unsigned char c) { return std::tolower(c); });
+    if (!entry.is_regular_file() ||
+        (extension != ".png" && extension != ".jpg" && extension != ".jpeg" && extension != ".bmp"))
+      continue;
     files.push_back(parse(entry.path(), root, suffix));
     if (files.back().stems.empty()) files.pop_back();
   }
@@ -97,7 +100,8 @@ class Files final : public Attack {
 
   bool wants_companions() const override { return true; }
 
-  std::vector<Photo> companions(std::span<const Photo> album, std::span<const Photo> everybody, Seed, const Embed&, ArtifactStore& store) const override {
+  std::vector<Photo> companions(std::span<const Photo> album, std::span<const Photo> everybody, Seed, const Embed&,
+                                ArtifactStore& store) const override {
     const auto files = scan(p_.folder, p_.suffix);
     ByName by_name;
     for (const auto& file : files)
@@ -167,9 +171,9 @@ class Files final : public Attack {
         if (file->person.empty() && !ids.count(photo.id)) continue;
         const auto [other, is_first] = taken.emplace(file, photo.id);
         if (!is_first)
-          throw Error(Exit::input, concat(settings().name, ": ", file->path.string(), " fits two photos, ",
-                                          other->second, " and ", photo.id,
-                                          "; \"suffix\" may say which, or give them different names"));
+          throw Error(Exit::input,
+                      concat(settings().name, ": ", file->path.string(), " fits two photos, ", other->second, " and ",
+                             photo.id, "; \"suffix\" may say which, or give them different names"));
       }
     }
   }
@@ -194,8 +198,8 @@ class Files final : public Attack {
 
   Paired pair(const Photo& photo, const File& file, int side, ArtifactStore& store) const {
     const std::string bytes = read_file(file.path);
-    Json key = {{"format", 2}, {"file", sha256(bytes)}, {"clean", photo.sha256}, {"side", side},
-                {"of_canvas", p_.of_canvas}, {"detector", detector_ ? detector_->sha256() : ""},
+    Json key = {{"format", 2},         {"file", sha256(bytes)},     {"clean", photo.sha256},
+                {"side", side},        {"of_canvas", p_.of_canvas}, {"detector", detector_ ? detector_->sha256() : ""},
                 {"landmarks", nullptr}};
     if (photo.landmarks && photo.source_landmarks && !p_.of_canvas) {
       key["landmarks"] = {photo.source_width, photo.source_height};
@@ -220,12 +224,16 @@ class Files final : public Attack {
 
   Image canvas_of(const Photo& photo, const Image& image, int side) const {
     if (p_.of_canvas) {
-      if (image.width != side || image.height != side) throw Error(Exit::input, concat("is ", image.width, "×", image.height, " pixels; the canvas is ", side, "×", side));
+      if (image.width != side || image.height != side)
+        throw Error(Exit::input,
+                    concat("is ", image.width, "×", image.height, " pixels; the canvas is ", side, "×", side));
       return image;
     }
     if (!photo.landmarks) return squash(image, side);  // as the clean one
     if (p_.redetect) return warp_image(image, fit_similarity(find_face(*detector_, image), *photo.landmarks), side);
-    if (!photo.source_landmarks) throw Error(Exit::input, "the data set does not say where the clean photo's face lay: make it again, or \"redetect\": true");
+    if (!photo.source_landmarks)
+      throw Error(Exit::input,
+                  "the data set does not say where the clean photo's face lay: make it again, or \"redetect\": true");
     const Image framed = resample_image(image, photo.source_width, photo.source_height, "bicubic", true);
     return warp_image(framed, fit_similarity(*photo.source_landmarks, *photo.landmarks), side);
   }
@@ -256,7 +264,9 @@ std::shared_ptr<Attack> make_files(Spec& spec, AttackSettings settings) {
   if (!fs::is_directory(p.folder)) spec.fail("folder", concat("no such folder: ", p.folder.string()));
   if (!p.suffix.empty() && std::find(tool_suffixes.begin(), tool_suffixes.end(), p.suffix) == tool_suffixes.end())
     spec.fail("suffix", concat("found \"", p.suffix, "\", expected one of ", listed(tool_suffixes)));
-  settings.notes.push_back(concat(settings.name, ": pictures from ", p.folder.filename().string(), p.redetect ? ", aligned by faces found in them" : ", aligned by the clean photos' landmarks"));
+  settings.notes.push_back(
+      concat(settings.name, ": pictures from ", p.folder.filename().string(),
+             p.redetect ? ", aligned by faces found in them" : ", aligned by the clean photos' landmarks"));
   return std::make_shared<Files>(std::move(settings), std::move(p));
 }
 

@@ -44,7 +44,8 @@ class LowKey final : public Attack {
 
  private:
   torch::Tensor feature(const FeatureExtractor& surrogate, const torch::Tensor& view) const {
-    return unit(p_.mirror ? surrogate.embed_view(view) + surrogate.embed_view(view.flip(3)) : surrogate.embed_view(view));
+    return unit(p_.mirror ? surrogate.embed_view(view) + surrogate.embed_view(view.flip(3))
+                          : surrogate.embed_view(view));
   }
 
   std::vector<torch::Tensor> features(const Faces& faces) const {
@@ -99,7 +100,10 @@ class LowKey final : public Attack {
       pixels = moved.pixels.detach() + p_.step * sign_of(gradient(objective.sum(), moved.pixels));
     }
     const auto best = search.pictures.clamp(0, 1);
-    return {p_.truncate ? truncated(best) : best, std::vector<std::int64_t>(faces.ids.size(), p_.steps), {}, search.trace()};
+    return {p_.truncate ? truncated(best) : best,
+            std::vector<std::int64_t>(faces.ids.size(), p_.steps),
+            {},
+            search.trace()};
   }
   Parameters p_;
 };
@@ -125,7 +129,8 @@ std::shared_ptr<Attack> make_lowkey(Spec& spec, AttackSettings settings) {
   if (distance != "lpips")
     settings.notes.push_back(
         concat(settings.name, ": ", distance == "dssim" ? "DSSIM, uncalibrated," : distance, " in the place of LPIPS"));
-  if (!p.blurred_view && !p.plain_view) spec.fail("plain_view", "false, with blurred_view false too: nothing is left to look at");
+  if (!p.blurred_view && !p.plain_view)
+    spec.fail("plain_view", "false, with blurred_view false too: nothing is left to look at");
   if (p.blur_size % 2 == 0) spec.fail("blur_size", concat("found ", p.blur_size, ", expected an odd number"));
   return std::make_shared<LowKey>(std::move(settings), p);
 }

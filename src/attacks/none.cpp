@@ -15,6 +15,8 @@ class None final : public Attack {
 
 }  // namespace
 
-std::shared_ptr<Attack> make_none(Spec&, AttackSettings settings) { return std::make_shared<None>(std::move(settings)); }
+std::shared_ptr<Attack> make_none(Spec&, AttackSettings settings) {
+  return std::make_shared<None>(std::move(settings));
+}
 
 }  // namespace facepoison

@@ -1,9 +1,9 @@
 // Projected gradient ascent (Madry et al. 2018) away from the photo's own embedding: on the mean over surrogates of
-// ‖F(x′) − F(x)‖² / ‖F(x)‖, by sign steps, within an L∞ ball. A plain baseline of our own, not one of the paper's attacks.
-// The surrogates' gradients are balanced: each is scaled to a mean size of 1 for each photo before they are added.
-// Embeddings have any length and spread (raw length about 1.5 for dlib, 3.5 for faceplugin, 71 for mobilefacenet), and
-// under a plain mean the surrogate with the largest numbers is fooled and the others are not. "balance": false gives
-// the plain mean.
+// ‖F(x′) − F(x)‖² / ‖F(x)‖, by sign steps, within an L∞ ball. A plain baseline of our own, not one of the paper's
+// attacks. The surrogates' gradients are balanced: each is scaled to a mean size of 1 for each photo before they are
+// added. Embeddings have any length and spread (raw length about 1.5 for dlib, 3.5 for faceplugin, 71 for
+// mobilefacenet), and under a plain mean the surrogate with the largest numbers is fooled and the others are not.
+// "balance": false gives the plain mean.
 #include <cmath>
 
 #include "attacks/registry.hpp"

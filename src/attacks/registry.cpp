@@ -105,15 +105,19 @@ const std::vector<AttackRow>& attack_registry() {
 
 Json read_preset(const std::string& name) { return read_preset(name, 0); }
 
-std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& options, const std::vector<std::string>& surrogates) {
+std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& options,
+                                          const std::vector<std::string>& surrogates) {
   const bool is_object = preset.is_object() && preset.contains("preset") && preset["preset"].is_string();
-  if (!preset.is_string() && !is_object) throw Error(Exit::usage, concat("attacks: found ", preset.dump(), ", expected a preset's name or an object {\"preset\": …}"));
+  if (!preset.is_string() && !is_object)
+    throw Error(Exit::usage,
+                concat("attacks: found ", preset.dump(), ", expected a preset's name or an object {\"preset\": …}"));
   const std::string file = is_object ? preset["preset"].get<std::string>() : preset.get<std::string>();
   std::string name = preset_name(file);
   Json wanted = is_object ? merged(preset) : read_preset(file);
   if (is_object) name = preset.value("name", name);
   if (!surrogates.empty()) wanted["surrogates"] = surrogates;
-  const bool named_by_user = !surrogates.empty() || fs::path(file).has_parent_path() || (preset.is_object() && preset.contains("surrogates"));
+  const bool named_by_user =
+      !surrogates.empty() || fs::path(file).has_parent_path() || (preset.is_object() && preset.contains("surrogates"));
 
   AttackSettings settings;
   settings.name = name;

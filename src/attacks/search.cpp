@@ -7,8 +7,12 @@ namespace facepoison {
 torch::Tensor truncated(const torch::Tensor& pixels) { return pixels.clamp(0, 1).mul(255).floor().div(255); }
 
 Search::Search(const torch::Tensor& pixels, std::int64_t patience)
-    : here(torch::arange(pixels.size(0), pixels.options().dtype(torch::kInt64))), best(torch::full({pixels.size(0)}, -std::numeric_limits<double>::infinity(), pixels.options())),
-      pictures(torch::full_like(pixels, std::numeric_limits<double>::quiet_NaN())), patience_(patience), changed_(torch::zeros_like(here)), steps_(torch::zeros_like(here)) {}
+    : here(torch::arange(pixels.size(0), pixels.options().dtype(torch::kInt64))),
+      best(torch::full({pixels.size(0)}, -std::numeric_limits<double>::infinity(), pixels.options())),
+      pictures(torch::full_like(pixels, std::numeric_limits<double>::quiet_NaN())),
+      patience_(patience),
+      changed_(torch::zeros_like(here)),
+      steps_(torch::zeros_like(here)) {}
 
 void Search::note(const torch::Tensor& loss, const torch::Tensor& distance, const torch::Tensor& similarity) {
   auto row = torch::full({best.size(0), 3}, std::numeric_limits<double>::quiet_NaN(), best.options());
@@ -17,7 +21,8 @@ void Search::note(const torch::Tensor& loss, const torch::Tensor& distance, cons
   finite_ = loss.detach().isfinite();
 }
 
-void Search::offer(std::int64_t step, const torch::Tensor& pixels, const torch::Tensor& score, const torch::Tensor& feasible) {
+void Search::offer(std::int64_t step, const torch::Tensor& pixels, const torch::Tensor& score,
+                   const torch::Tensor& feasible) {
   const auto better = feasible.logical_and(score.detach() > best.index_select(0, here)).nonzero().squeeze(1);
   const auto rows = here.index_select(0, better);
   best.index_copy_(0, rows, score.detach().index_select(0, better));

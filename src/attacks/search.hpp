@@ -4,7 +4,8 @@
 
 namespace facepoison {
 
-// To the 8-bit grid as a cast to uint8 does it. A photo that comes back from tanh a hair below a grey level falls to the one below.
+// To the 8-bit grid as a cast to uint8 does it. A photo that comes back from tanh a hair below a grey level falls to
+// the one below.
 torch::Tensor truncated(const torch::Tensor& pixels);
 
 // The photos of a batch that are still worked on, each one's best picture, and what was measured on the way.
@@ -15,13 +16,14 @@ class Search {
 
   // All arguments have a row for each photo that is still here; `step`: how many steps the picture has had.
   void note(const torch::Tensor& loss, const torch::Tensor& distance, const torch::Tensor& similarity);
-  void offer(std::int64_t step, const torch::Tensor& pixels, const torch::Tensor& score, const torch::Tensor& feasible);  // a higher score is better
+  void offer(std::int64_t step, const torch::Tensor& pixels, const torch::Tensor& score,
+             const torch::Tensor& feasible);  // a higher score is better
 
   // After step number `step` (from 1). The finished photos' rows vanish from every state. False when nobody is left.
   bool go_on(std::int64_t step, const std::vector<torch::Tensor*>& states);
 
   // Of the whole batch:
-  torch::Tensor here;           // rows of those still worked on
+  torch::Tensor here;            // rows of those still worked on
   torch::Tensor best, pictures;  // −∞ and NaN where nothing feasible was offered
   std::vector<std::int64_t> iterations() const;
   torch::Tensor trace() const;

@@ -21,7 +21,9 @@ torch::Tensor band(std::int64_t in, int size, double sigma, const torch::TensorO
 // Gaussians are separable: one product along rows, one along columns.
 torch::Tensor blur_valid(const torch::Tensor& pixels, int size, double sigma) {
   const auto options = pixels.options().requires_grad(false);
-  return band(pixels.size(2), size, sigma, options).t().matmul(pixels.matmul(band(pixels.size(3), size, sigma, options)));
+  return band(pixels.size(2), size, sigma, options)
+      .t()
+      .matmul(pixels.matmul(band(pixels.size(3), size, sigma, options)));
 }
 
 }  // namespace

@@ -61,7 +61,9 @@ class Centroid final : public Classifier {
     }
   };
 
-  std::pair<torch::Tensor, std::vector<std::int64_t>> centroids(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, const torch::Tensor& probes) const {
+  std::pair<torch::Tensor, std::vector<std::int64_t>> centroids(const torch::Tensor& gallery,
+                                                                const std::vector<std::int64_t>& labels,
+                                                                const torch::Tensor& probes) const {
     check(gallery, labels, probes);
     std::vector<torch::Tensor> means;
     std::vector<std::int64_t> names;

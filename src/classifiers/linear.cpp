@@ -1,6 +1,7 @@
 // Standardised embeddings and multinomial logistic regression with an L2 penalty: what scikit-learn's
-// make_pipeline(StandardScaler(), LogisticRegression(C=c)) converges to, which the paper's code stops after 100 iterations. Minimised is
-// c·Σ cross-entropy + ½‖W‖², intercepts free. With two people there is one row of weights, as there.
+// make_pipeline(StandardScaler(), LogisticRegression(C=c)) converges to, which the paper's code stops after 100
+// iterations. Minimised is c·Σ cross-entropy + ½‖W‖², intercepts free. With two people there is one row of weights, as
+// there.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -18,7 +19,8 @@ constexpr double kTolerance = 2e-7, kRoughly = 1e-6;  // of the derivatives
 struct Scaler {
   torch::Tensor mean, scale;
   explicit Scaler(const torch::Tensor& rows) : mean(rows.mean(0)), scale(rows.std(0, /*unbiased=*/false)) {
-    scale = torch::where(scale > 10 * std::numeric_limits<double>::epsilon() * mean.abs(), scale, torch::ones_like(scale));
+    scale =
+        torch::where(scale > 10 * std::numeric_limits<double>::epsilon() * mean.abs(), scale, torch::ones_like(scale));
   }
   torch::Tensor operator()(const torch::Tensor& rows) const { return (rows - mean) / scale; }
 };
@@ -43,7 +45,8 @@ class Linear final : public Classifier {
  public:
   explicit Linear(double c) : c_(c) {}
 
-  Prediction predict(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, const torch::Tensor& probes) const override {
+  Prediction predict(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
+                     const torch::Tensor& probes) const override {
     check(gallery, labels, probes);
     const Classes classes(labels);
     if (classes.names.size() == 1) return only_one(classes, probes);
@@ -65,7 +68,8 @@ class Linear final : public Classifier {
       std::sort(names.begin(), names.end());
       names.erase(std::unique(names.begin(), names.end()), names.end());
       std::vector<std::int64_t> found;
-      for (const auto label : labels) found.push_back(std::lower_bound(names.begin(), names.end(), label) - names.begin());
+      for (const auto label : labels)
+        found.push_back(std::lower_bound(names.begin(), names.end(), label) - names.begin());
       places = torch::tensor(found);
     }
     std::int64_t rows() const { return names.size() == 2 ? 1 : static_cast<std::int64_t>(names.size()); }
@@ -104,21 +108,27 @@ class Linear final : public Classifier {
     return {Scaler(rows), torch::zeros({classes.rows(), rows.size(1) + 1}, torch::kFloat64)};
   }
 
-  static torch::Tensor with_ones(const torch::Tensor& rows) { return torch::cat({rows, torch::ones({rows.size(0), 1}, rows.options())}, 1); }
+  static torch::Tensor with_ones(const torch::Tensor& rows) {
+    return torch::cat({rows, torch::ones({rows.size(0), 1}, rows.options())}, 1);
+  }
 
   // The penalty beside the mean (not the sum) of the cross-entropy, so that one tolerance suits every gallery.
   double decay(const torch::Tensor& rows) const { return 1 / (c_ * static_cast<double>(rows.size(0))); }
 
   Model fit(const torch::Tensor& rows, const Classes& classes, Model model) const {
     const auto fixed = torch::zeros({rows.size(0), classes.rows() == 1 ? 1 : 0}, torch::kFloat64);
-    model.weights = minimise({with_ones(model.scaler(rows)), classes.places, fixed, decay(rows)}, model.weights, kTolerance);
+    model.weights =
+        minimise({with_ones(model.scaler(rows)), classes.places, fixed, decay(rows)}, model.weights, kTolerance);
     return model;
   }
 
   // The weights of one class anew while the others stay: the start of a swapped person, which saves most of the way.
   void refit_one(const torch::Tensor& rows, const Classes& classes, Model& model, std::int64_t place) const {
-    const auto others = model.scores(rows).index_fill(1, torch::tensor({place}), -std::numeric_limits<double>::infinity()).logsumexp(1, true);
-    const LogisticProblem problem{with_ones(model.scaler(rows)), classes.places.eq(place).to(torch::kInt64), others, decay(rows)};
+    const auto others = model.scores(rows)
+                            .index_fill(1, torch::tensor({place}), -std::numeric_limits<double>::infinity())
+                            .logsumexp(1, true);
+    const LogisticProblem problem{with_ones(model.scaler(rows)), classes.places.eq(place).to(torch::kInt64), others,
+                                  decay(rows)};
     model.weights[place] = minimise(problem, torch::zeros_like(model.weights.slice(0, 0, 1)), kRoughly)[0];
   }
 

@@ -32,19 +32,26 @@ torch::Tensor with_decay(const torch::Tensor& product, const torch::Tensor& w, d
 torch::Tensor gradient_at(const LogisticProblem& problem, const Point& point) {
   auto slope = point.likely.clone();
   slope.scatter_add_(1, problem.places.unsqueeze(1), torch::full({slope.size(0), 1}, -1.0, slope.options()));
-  const auto mine = slope.narrow(1, slope.size(1) - point.w.size(0), point.w.size(0)) / static_cast<double>(slope.size(0));
+  const auto mine =
+      slope.narrow(1, slope.size(1) - point.w.size(0), point.w.size(0)) / static_cast<double>(slope.size(0));
   return with_decay(mine.t().matmul(problem.rows), point.w, problem.decay);
 }
 
 // −H⁻¹·gradient, roughly: conjugate gradients, preconditioned by H's diagonal, counted in `type`.
-torch::Tensor newton_step(const LogisticProblem& problem, const Point& point, const torch::Tensor& gradient, torch::ScalarType type) {
-  const auto rows = problem.rows.to(type), likely = point.sought().to(type), share = likely / static_cast<double>(rows.size(0));
+torch::Tensor newton_step(const LogisticProblem& problem, const Point& point, const torch::Tensor& gradient,
+                          torch::ScalarType type) {
+  const auto rows = problem.rows.to(type), likely = point.sought().to(type),
+             share = likely / static_cast<double>(rows.size(0));
   const auto curvature = [&](const torch::Tensor& w) {
     const auto scores = rows.matmul(w.t());
     return with_decay((share * (scores - (likely * scores).sum(1, true))).t().matmul(rows), w, problem.decay);
   };
-  const auto diagonal = with_decay((share * (1 - likely)).t().matmul(rows.square()), torch::ones_like(gradient), problem.decay).clamp_min(1e-12).to(type);
-  auto residual = -gradient.to(type), step = torch::zeros_like(residual), scaled = residual / diagonal, direction = scaled;
+  const auto diagonal =
+      with_decay((share * (1 - likely)).t().matmul(rows.square()), torch::ones_like(gradient), problem.decay)
+          .clamp_min(1e-12)
+          .to(type);
+  auto residual = -gradient.to(type), step = torch::zeros_like(residual), scaled = residual / diagonal,
+       direction = scaled;
   double before = (residual * scaled).sum().item<double>();
   const double enough = kInnerResidual * kInnerResidual * before;
   for (int i = 0; i < kInnerRounds && before > enough; ++i) {
@@ -80,8 +87,11 @@ torch::Tensor minimise(const LogisticProblem& problem, torch::Tensor start, doub
   for (int round = 0; round < kRounds; ++round) {
     const auto gradient = gradient_at(problem, point);
     if (gradient.abs().max().item<double>() <= tolerance) break;
-    const auto by = [&](torch::ScalarType type) { return descend(problem, point, gradient, newton_step(problem, point, gradient, type)); };
-    if (!by(torch::kFloat32) && !by(torch::kFloat64)) break;  // float32 is twice as fast, and enough but for a few directions
+    const auto by = [&](torch::ScalarType type) {
+      return descend(problem, point, gradient, newton_step(problem, point, gradient, type));
+    };
+    if (!by(torch::kFloat32) && !by(torch::kFloat64))
+      break;  // float32 is twice as fast, and enough but for a few directions
   }
   return point.w;
 }

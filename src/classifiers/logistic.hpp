@@ -1,5 +1,6 @@
-// Multinomial logistic regression with an L2 penalty by Newton's method with conjugate gradients (Nocedal & Wright, Numerical Optimization,
-// 7.1): the start that a swapped person leaves is near the answer, and there a method of second order needs few passes over the rows.
+// Multinomial logistic regression with an L2 penalty by Newton's method with conjugate gradients (Nocedal & Wright,
+// Numerical Optimization, 7.1): the start that a swapped person leaves is near the answer, and there a method of second
+// order needs few passes over the rows.
 #pragma once
 #include <torch/types.h>
 
@@ -13,8 +14,8 @@ struct LogisticProblem {
   double decay;          // of ½‖weights‖², beside the mean cross-entropy; the intercepts (last column) are free
 };
 
-// The weights K×(D+1) float64 where no derivative exceeds `tolerance`, from a start of that shape. Ends earlier where float64 shows no
-// better point.
+// The weights K×(D+1) float64 where no derivative exceeds `tolerance`, from a start of that shape. Ends earlier where
+// float64 shows no better point.
 torch::Tensor minimise(const LogisticProblem& problem, torch::Tensor start, double tolerance);
 
 }  // namespace facepoison

@@ -11,7 +11,8 @@ const std::vector<ClassifierRow>& classifier_registry() {
       {"nearest-cosine", "1-NN, cosine; distance = 1 − cos", make_nearest_cosine},
       {"centroid", "nearest class mean, Euclidean", make_centroid},
       {"k-nearest", "most of the k nearest, Euclidean; k (5)", make_k_nearest},
-      {"linear", "standardised, multinomial logistic regression run to convergence; c (1); distance = 1 − probability", make_linear},
+      {"linear", "standardised, multinomial logistic regression run to convergence; c (1); distance = 1 − probability",
+       make_linear},
   };
   return rows;
 }
@@ -21,7 +22,9 @@ namespace {
 // {"classifier": …, …} of whatever was given.
 Json as_object(const Json& wanted) {
   if (wanted.is_object()) return wanted;
-  if (!wanted.is_string()) throw Error(Exit::usage, concat("classifiers: found ", wanted.dump(), ", expected a name or an object {\"classifier\": …}"));
+  if (!wanted.is_string())
+    throw Error(Exit::usage,
+                concat("classifiers: found ", wanted.dump(), ", expected a name or an object {\"classifier\": …}"));
   const auto word = wanted.get<std::string>();
   return word.starts_with("{") ? parse_json(word, "classifier") : Json{{"classifier", word}};
 }
@@ -41,7 +44,9 @@ std::unique_ptr<Classifier> make_classifier(const Json& wanted) {
     return made;
   }
   const auto near = nearest_name(name, known);
-  throw Error(Exit::usage, concat("no classifier \"", name, "\"; ", near.empty() ? "facepoison list classifiers shows them" : "did you mean " + near + "?"));
+  throw Error(Exit::usage,
+              concat("no classifier \"", name, "\"; ",
+                     near.empty() ? "facepoison list classifiers shows them" : "did you mean " + near + "?"));
 }
 
 std::string classifier_name(const Json& wanted) {
@@ -63,7 +68,8 @@ class Anew final : public Trained {
   std::vector<Prediction> predict_swapped(std::span<const Swap> swaps) const override {
     std::vector<Prediction> out;
     for (const auto& swap : swaps)
-      out.push_back(classifier_.predict(gallery_.index_copy(0, torch::tensor(swap.rows), swap.features), labels_, probes_));
+      out.push_back(
+          classifier_.predict(gallery_.index_copy(0, torch::tensor(swap.rows), swap.features), labels_, probes_));
     return out;
   }
 
@@ -89,10 +95,13 @@ RowsOf rows_by_label(const std::vector<std::int64_t>& labels) {
 
 void check(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, const torch::Tensor& probes) {
   if (gallery.dim() != 2 || gallery.size(0) == 0) throw Error(Exit::input, "the gallery has no photos");
-  if (static_cast<std::size_t>(gallery.size(0)) != labels.size()) throw Error(Exit::input, concat("the gallery has ", gallery.size(0), " rows and ", labels.size(), " labels"));
+  if (static_cast<std::size_t>(gallery.size(0)) != labels.size())
+    throw Error(Exit::input, concat("the gallery has ", gallery.size(0), " rows and ", labels.size(), " labels"));
   if (probes.dim() != 2 || probes.size(1) != gallery.size(1))
-    throw Error(Exit::input, concat("embeddings of ", gallery.size(1), " dimensions in the gallery, probes of shape ", probes.sizes()));
-  if (!gallery.isfinite().all().item<bool>() || !probes.isfinite().all().item<bool>()) throw Error(Exit::input, "a non-finite embedding");
+    throw Error(Exit::input, concat("embeddings of ", gallery.size(1), " dimensions in the gallery, probes of shape ",
+                                    probes.sizes()));
+  if (!gallery.isfinite().all().item<bool>() || !probes.isfinite().all().item<bool>())
+    throw Error(Exit::input, "a non-finite embedding");
 }
 
 }  // namespace facepoison

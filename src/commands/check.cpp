@@ -1,5 +1,5 @@
-// Does a recogniser, card and weights together, still give the embedding that its original runtime gave? And the one that a user's own
-// pipeline gives of a picture?
+// Does a recogniser, card and weights together, still give the embedding that its original runtime gave? And the one
+// that a user's own pipeline gives of a picture?
 #include <algorithm>
 #include <cmath>
 
@@ -18,7 +18,8 @@ constexpr double least_cosine = 0.99999;
 constexpr std::size_t most_mistakes = 5;
 
 // The hash that was found and who pinned it, and the golden embedding, where there is one.
-Exit check_golden(const FeatureExtractor& extractor, const std::string& precision, const RunOptions& options, const OutputOptions& output) {
+Exit check_golden(const FeatureExtractor& extractor, const std::string& precision, const RunOptions& options,
+                  const OutputOptions& output) {
   const Card& card = extractor.card();
   const auto file = verify_model(card.file, card.path.parent_path(), card.sha256, options.trust_model);
   Table table{{"extractor", "file", "sha256", "pinned_by", "golden", "cosine", "max_difference"}, {}, {}};
@@ -40,12 +41,18 @@ Exit check_golden(const FeatureExtractor& extractor, const std::string& precisio
     return Exit::ok;
   }
   const auto expected = read_npy(card.golden).flatten();
-  if (found.numel() != expected.numel()) throw Error(Exit::model, concat(card.golden.string(), " has ", expected.numel(), " numbers; ", card.name, " gives ", found.numel()));
-  const double cosine = at::cosine_similarity(found.to(torch::kFloat64), expected.to(torch::kFloat64), 0).item<double>();
+  if (found.numel() != expected.numel())
+    throw Error(Exit::model, concat(card.golden.string(), " has ", expected.numel(), " numbers; ", card.name, " gives ",
+                                    found.numel()));
+  const double cosine =
+      at::cosine_similarity(found.to(torch::kFloat64), expected.to(torch::kFloat64), 0).item<double>();
   const bool ok = cosine >= least_cosine;
-  table.notes.push_back(concat("cosine to the original runtime's embedding of the golden picture; at least ", least_cosine, " is asked for; precision ", precision));
+  table.notes.push_back(concat("cosine to the original runtime's embedding of the golden picture; at least ",
+                               least_cosine, " is asked for; precision ", precision));
   add(ok ? "ok" : "differs", cosine, (found - expected).abs().max().item<double>());
-  if (!ok) log_error(concat(card.name, ": the golden embedding differs (cosine ", cosine, "): the card or the weights are not what they were"));
+  if (!ok)
+    log_error(concat(card.name, ": the golden embedding differs (cosine ", cosine,
+                     "): the card or the weights are not what they were"));
   return ok ? Exit::ok : Exit::model;
 }
 
@@ -60,15 +67,22 @@ Faces aligned(const Image& image) {
   return face;
 }
 
-Exit check_reference(const FeatureExtractor& extractor, const Image& image, bool crop, const torch::Tensor& reference, const RunOptions& options, const OutputOptions& output) {
-  Table table = explain(extractor, crop ? std::nullopt : std::optional(aligned(image)), image, reference, options.device);
+Exit check_reference(const FeatureExtractor& extractor, const Image& image, bool crop, const torch::Tensor& reference,
+                     const RunOptions& options, const OutputOptions& output) {
+  Table table =
+      explain(extractor, crop ? std::nullopt : std::optional(aligned(image)), image, reference, options.device);
   const auto cosine = [](const std::vector<Cell>& row) { return std::get<double>(row[1]); };
-  const auto as_is = std::find_if(table.rows.begin(), table.rows.end(), [](const auto& row) { return text(row[0]).starts_with("none"); });
+  const auto as_is = std::find_if(table.rows.begin(), table.rows.end(),
+                                  [](const auto& row) { return text(row[0]).starts_with("none"); });
   const bool agrees = cosine(*as_is) >= least_cosine;
   const bool explained = cosine(table.rows.front()) >= least_cosine;
-  if (agrees) table.notes.push_back(concat("agrees: at least ", least_cosine, " is asked for"));
-  else if (explained) table.notes.push_back(concat("explained by: ", text(table.rows.front()[0])));
-  else table.notes.push_back(concat("no usual mistake, nor two of them, explains it; the nearest is: ", text(table.rows.front()[0])));
+  if (agrees)
+    table.notes.push_back(concat("agrees: at least ", least_cosine, " is asked for"));
+  else if (explained)
+    table.notes.push_back(concat("explained by: ", text(table.rows.front()[0])));
+  else
+    table.notes.push_back(
+        concat("no usual mistake, nor two of them, explains it; the nearest is: ", text(table.rows.front()[0])));
   std::vector<std::vector<Cell>> shown = {*as_is};
   for (auto& row : table.rows)
     if (shown.size() <= most_mistakes && row != shown.front()) shown.push_back(row);
@@ -86,7 +100,8 @@ Action check_command(CLI::App& app) {
   };
   const auto o = std::make_shared<Options>();
   app.add_option("CARD", o->card, "an extractor's name or the path of its card")->required();
-  auto* image = app.add_option("--image", o->image, "a photo, to compare with --reference: your own pipeline's embedding of it");
+  auto* image =
+      app.add_option("--image", o->image, "a photo, to compare with --reference: your own pipeline's embedding of it");
   app.add_option("--reference", o->reference, "that embedding, .npy")->needs(image);
   image->needs(app.get_option("--reference"));
   app.add_flag("--crop", o->crop, "the picture is a crop: resize it plainly, look for no face")->needs(image);

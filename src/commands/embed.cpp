@@ -13,13 +13,14 @@ Action embed_command(CLI::App& app) {
   app.add_option("PATH", o->path, "a data set, or a plain folder of crops (person = subfolder)")->required();
   app.add_option("-e,--extractor", o->extractor, "an extractor's name or the path of its card")->required();
   app.add_option("-o,--output", o->output, "X.npy; the rows' ids go to X.csv beside it")->required();
-  app.add_flag("--ignore-exif", o->ignore_exif, 
+  app.add_flag("--ignore-exif", o->ignore_exif,
                "leave a folder's crops as their pixels lie (default: turned as EXIF says)");
   const auto device = std::make_shared<DeviceOptions>(app);
   const auto store = std::make_shared<StoreOption>(app);
   return [o, device, store] {
     const auto options = device->resolve();
-    if (fs::path(o->output).extension() != ".npy") throw Error(Exit::usage, concat("-o ", o->output, ": expected a name ending in .npy"));
+    if (fs::path(o->output).extension() != ".npy")
+      throw Error(Exit::usage, concat("-o ", o->output, ": expected a name ending in .npy"));
     const fs::path ids = fs::path(o->output).replace_extension(".csv");
     for (const auto& output : {fs::path(o->output), ids}) refuse_to_replace(output, {o->path, o->extractor});
     const auto extractor = make_extractor(o->extractor, options);
@@ -38,7 +39,10 @@ Action embed_command(CLI::App& app) {
       const auto folder = scan_photos(o->path);
       if (!folder.of_tools.empty()) log_warning(tools_note(folder.of_tools.size()));
       matrix = embed_crops(folder, o->ignore_exif ? Exif::ignore : Exif::rotate, *extractor, options, kept, rejected);
-      if (kept.empty()) throw Error(Exit::input, concat(o->path, ": no photo could be embedded", rejected.rows.empty() ? "; expected <person>/<photo>.jpg" : "; the first: " + text(rejected.rows[0][2])));
+      if (kept.empty())
+        throw Error(Exit::input, concat(o->path, ": no photo could be embedded",
+                                        rejected.rows.empty() ? "; expected <person>/<photo>.jpg"
+                                                              : "; the first: " + text(rejected.rows[0][2])));
       for (const auto& photo : kept) names.add({photo.id, photo.person, ""});
       for (const auto& row : rejected.rows) log_warning(concat(text(row[0]), " is left out: ", text(row[2])));
     }

@@ -26,9 +26,12 @@ Action eval_command(CLI::App& app) {
   };
   const auto o = std::make_shared<Options>();
   app.add_option("-c,--config", o->config, "the experiment, JSON")->required();
-  app.add_option("--set", o->overrides, "KEY=VALUE over the config's; VALUE is JSON, else a text")->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--set", o->overrides, "KEY=VALUE over the config's; VALUE is JSON, else a text")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_flag("--dry-run", o->dry_run, "check everything and print what would be run");
-  app.add_flag("--strict", o->strict, "an extractor whose weights are missing is an error, where the config would skip it");
+  app.add_flag("--strict", o->strict,
+               "an extractor whose weights are missing is an error, where the config would skip it");
   app.add_option("--run-dir", o->run_folder, "default: runs/<config's name>/<hash>/, with a link latest beside it");
   app.add_option("--expect", o->expected,
                  "COLUMN[key=value,…] OP NUMBER: what the table's rows must say, or exit 5 (repeatable)")
@@ -53,7 +56,8 @@ Action eval_command(CLI::App& app) {
     const fs::path folder = o->run_folder.empty() ? default_run_folder(experiment) : fs::absolute(o->run_folder);
     run_experiment(experiment, folder, artifacts);
     if (o->run_folder.empty()) link_latest(folder);
-    log_info(concat("run folder: ", folder.string(), " (", artifacts.hits(), " blocks from the store, ", artifacts.misses(), " made)"));
+    log_info(concat("run folder: ", folder.string(), " (", artifacts.hits(), " blocks from the store, ",
+                    artifacts.misses(), " made)"));
     const Table table = table_of_run(folder, false);
     output->write(table);
     const auto failed = unmet(expectations, table);

@@ -16,7 +16,8 @@ struct Side {
 };
 
 // The rows of a data set or an .npy + .csv pair whose split is `split`, or all of them where there are no splits.
-Side read_side(const std::string& path, const std::string& split, const FeatureExtractor* extractor, const RunOptions& options, const StoreOption& store) {
+Side read_side(const std::string& path, const std::string& split, const FeatureExtractor* extractor,
+               const RunOptions& options, const StoreOption& store) {
   Table names{{"id", "person", "split"}, {}, {}};
   torch::Tensor matrix;
   if (fs::path(path).extension() == ".npy") {
@@ -24,16 +25,20 @@ Side read_side(const std::string& path, const std::string& split, const FeatureE
     names = read_csv(csv);
     matrix = read_npy(path);
     if (matrix.dim() != 2 || static_cast<std::size_t>(matrix.size(0)) != names.rows.size())
-      throw Error(Exit::input, concat(path, " has the shape ", matrix.sizes(), "; ", csv.string(), " has ", names.rows.size(), " rows"));
+      throw Error(Exit::input, concat(path, " has the shape ", matrix.sizes(), "; ", csv.string(), " has ",
+                                      names.rows.size(), " rows"));
   } else {
-    if (!extractor) throw Error(Exit::usage, concat(path, " is no .npy: --extractor must say how to embed the data set"));
+    if (!extractor)
+      throw Error(Exit::usage, concat(path, " is no .npy: --extractor must say how to embed the data set"));
     const Dataset dataset = read_dataset(path);
     auto artifacts = store.open();
     matrix = embed(dataset.photos, *extractor, options, artifacts);
     for (const auto& photo : dataset.photos) names.add({photo.id, photo.person, photo.split});
   }
-  const auto id = column(names, "id", path), person = column(names, "person", path), side = column(names, "split", path);
-  const bool has_splits = std::any_of(names.rows.begin(), names.rows.end(), [&](const auto& row) { return !text(row[side]).empty(); });
+  const auto id = column(names, "id", path), person = column(names, "person", path),
+             side = column(names, "split", path);
+  const bool has_splits =
+      std::any_of(names.rows.begin(), names.rows.end(), [&](const auto& row) { return !text(row[side]).empty(); });
   Side out;
   std::vector<std::int64_t> rows;
   for (std::size_t i = 0; i < names.rows.size(); ++i) {
@@ -46,14 +51,16 @@ Side read_side(const std::string& path, const std::string& split, const FeatureE
   out.matrix = matrix.index_select(0, torch::tensor(rows));
   const auto finite = out.matrix.isfinite().all(1);
   for (std::size_t i = 0; i < rows.size(); ++i)
-    if (!finite[static_cast<std::int64_t>(i)].item<bool>()) throw Error(Exit::input, concat(path, ": the embedding of ", out.ids[i], " is not finite"));
+    if (!finite[static_cast<std::int64_t>(i)].item<bool>())
+      throw Error(Exit::input, concat(path, ": the embedding of ", out.ids[i], " is not finite"));
   return out;
 }
 
 Table identify(const Side& gallery, const Side& probes, const Classifier& classifier) {
   const std::set<std::string> known(gallery.ids.begin(), gallery.ids.end());
   for (const auto& id : probes.ids)
-    if (known.count(id)) throw Error(Exit::input, concat("photo ", id, " is on both sides: a probe must not be in the gallery"));
+    if (known.count(id))
+      throw Error(Exit::input, concat("photo ", id, " is on both sides: a probe must not be in the gallery"));
   std::map<std::string, std::int64_t> labels;
   for (const auto& person : gallery.people) labels.emplace(person, 0);
   std::vector<std::string> names;
@@ -67,7 +74,8 @@ Table identify(const Side& gallery, const Side& probes, const Classifier& classi
   Table table{{"id", "person", "predicted", "distance", "correct"}, {}, {}};
   for (std::size_t i = 0; i < probes.ids.size(); ++i) {
     const auto& predicted = names[static_cast<std::size_t>(prediction.labels[i])];
-    table.add({probes.ids[i], probes.people[i], predicted, prediction.distances[i], static_cast<std::int64_t>(predicted == probes.people[i])});
+    table.add({probes.ids[i], probes.people[i], predicted, prediction.distances[i],
+               static_cast<std::int64_t>(predicted == probes.people[i])});
   }
   return table;
 }
@@ -79,9 +87,12 @@ Action identify_command(CLI::App& app) {
     std::string gallery, probes, classifier = "nearest", extractor;
   };
   const auto o = std::make_shared<Options>();
-  app.add_option("GALLERY", o->gallery, "a data set, or X.npy with X.csv; its train rows where it has splits")->required();
+  app.add_option("GALLERY", o->gallery, "a data set, or X.npy with X.csv; its train rows where it has splits")
+      ->required();
   app.add_option("PROBES", o->probes, "likewise; its test rows where it has splits")->required();
-  app.add_option("--classifier", o->classifier, "a name of `list classifiers`, or '{\"classifier\": \"k-nearest\", \"k\": 3}'")->capture_default_str();
+  app.add_option("--classifier", o->classifier,
+                 "a name of `list classifiers`, or '{\"classifier\": \"k-nearest\", \"k\": 3}'")
+      ->capture_default_str();
   app.add_option("-e,--extractor", o->extractor, "for data sets: an extractor's name or the path of its card");
   const auto device = std::make_shared<DeviceOptions>(app);
   const auto store = std::make_shared<StoreOption>(app);
@@ -92,7 +103,8 @@ Action identify_command(CLI::App& app) {
     const auto classifier = make_classifier(o->classifier);
     const auto options = device->resolve();
     const auto extractor = o->extractor.empty() ? nullptr : make_extractor(o->extractor, options);
-    const Side gallery = read_side(o->gallery, "train", extractor.get(), options, *store), probes = read_side(o->probes, "test", extractor.get(), options, *store);
+    const Side gallery = read_side(o->gallery, "train", extractor.get(), options, *store),
+               probes = read_side(o->probes, "test", extractor.get(), options, *store);
     output->write(identify(gallery, probes, *classifier));
     return Exit::ok;
   };

@@ -21,7 +21,8 @@ Table list_extractors() {
   Table table{{"name", "released", "dimension", "side", "template", "licence", "present"}, {}, {}};
   for (const auto& card : all_cards()) {
     const Cell dimension = card.dimension > 0 ? Cell(static_cast<std::int64_t>(card.dimension)) : Cell("not known");
-    table.add({card.name, card.release(), dimension, static_cast<std::int64_t>(card.side), card.template_name, card.licence, presence(card)});
+    table.add({card.name, card.release(), dimension, static_cast<std::int64_t>(card.side), card.template_name,
+               card.licence, presence(card)});
   }
   return table;
 }
@@ -46,7 +47,9 @@ Table list_classifiers() {
 
 Action list_command(CLI::App& app) {
   const auto what = std::make_shared<std::string>();
-  app.add_option("WHAT", *what, "extractors (by release), attacks or classifiers")->required()->check(CLI::IsMember({"extractors", "attacks", "classifiers"}));
+  app.add_option("WHAT", *what, "extractors (by release), attacks or classifiers")
+      ->required()
+      ->check(CLI::IsMember({"extractors", "attacks", "classifiers"}));
   const auto output = std::make_shared<OutputOptions>(app, "markdown");
   return [what, output] {
     output->write(*what == "extractors" ? list_extractors() : *what == "attacks" ? list_attacks() : list_classifiers());

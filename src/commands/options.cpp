@@ -7,9 +7,14 @@
 
 namespace facepoison {
 
-StoreOption::StoreOption(CLI::App& app) { app.add_option("--store", folder, "folder of cached artifacts (default: store/ in the project's folder)")->envname("FACEPOISON_STORE"); }
+StoreOption::StoreOption(CLI::App& app) {
+  app.add_option("--store", folder, "folder of cached artifacts (default: store/ in the project's folder)")
+      ->envname("FACEPOISON_STORE");
+}
 
-ArtifactStore StoreOption::open() const { return ArtifactStore(folder.empty() ? project_home() / "store" : fs::path(folder)); }
+ArtifactStore StoreOption::open() const {
+  return ArtifactStore(folder.empty() ? project_home() / "store" : fs::path(folder));
+}
 
 DeviceOptions::DeviceOptions(CLI::App& app) {
   app.add_option("--device", device, "auto, cpu, cuda, cuda:N or another of LibTorch's")->capture_default_str();
@@ -28,24 +33,27 @@ OutputOptions::OutputOptions(CLI::App& app, const std::string& default_format) :
 void OutputOptions::write(const Table& table) const {
   const std::string out = print(table, parse_format(format));
   if (!file.empty() && file != "-") return write_file(file, out);
-  if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() || std::fflush(stdout) != 0) throw Error(Exit::resource, "cannot write to stdout");
+  if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() || std::fflush(stdout) != 0)
+    throw Error(Exit::resource, "cannot write to stdout");
 }
 
 void refuse_to_replace(const fs::path& output, const std::vector<fs::path>& inputs) {
   static const std::set<std::string> read_of_folders = {
-      ".jpg",          ".jpeg",         ".png",      ".bmp",        "manifest.jsonl", "landmarks.csv",
-      "rejected.csv",  "budget.csv",    "run.json",  "trials.csv",  "others.csv",     "config.resolved.json"};
+      ".jpg",         ".jpeg",      ".png",     ".bmp",       "manifest.jsonl", "landmarks.csv",
+      "rejected.csv", "budget.csv", "run.json", "trials.csv", "others.csv",     "config.resolved.json"};
   std::error_code none;
   if (output.empty() || !fs::is_regular_file(output, none)) return;
   for (const auto& input : inputs) {
-    const bool of_a_folder = fs::is_directory(input, none) && is_below(output, input) &&
-                             (read_of_folders.count(output.extension().string()) ||
-                              read_of_folders.count(output.filename().string()));
+    const bool of_a_folder =
+        fs::is_directory(input, none) && is_below(output, input) &&
+        (read_of_folders.count(output.extension().string()) || read_of_folders.count(output.filename().string()));
     if (of_a_folder || fs::equivalent(output, input, none))
       throw Error(Exit::usage, concat("-o ", output.string(), " is an input of this command; name another file"));
   }
 }
 
-std::set<std::string> chosen_people(const Dataset& dataset, const std::vector<std::string>& names) { return match_people(dataset.people(), names); }
+std::set<std::string> chosen_people(const Dataset& dataset, const std::vector<std::string>& names) {
+  return match_people(dataset.people(), names);
+}
 
 }  // namespace facepoison

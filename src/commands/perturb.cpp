@@ -21,7 +21,8 @@ void write_perturbed(const Dataset& dataset, const Album& album, const fs::path&
   }
   const auto rejected = dataset.folder / "rejected.csv";
   write_file(output / "budget.csv", print(budget_table(album.budget), Format::csv));
-  write_dataset(output, photos, dataset.side, fs::exists(rejected) ? read_csv(rejected) : Table{{"id", "person", "reason"}, {}, {}});
+  write_dataset(output, photos, dataset.side,
+                fs::exists(rejected) ? read_csv(rejected) : Table{{"id", "person", "reason"}, {}, {}});
 }
 
 // How many photos the attack changed, and how many stayed clean, by status.
@@ -52,13 +53,17 @@ Action perturb_command(CLI::App& app) {
   const auto o = std::make_shared<Options>();
   app.add_option("DATASET", o->dataset, "a data set of prepare")->required();
   app.add_option("--attack", o->attack, "a preset's name or file")->required();
-  app.add_option("--surrogates", o->surrogates, "extractors to optimise against, in the place of the preset's")->delimiter(',');
+  app.add_option("--surrogates", o->surrogates, "extractors to optimise against, in the place of the preset's")
+      ->delimiter(',');
   app.add_option("--set", o->overrides, "KEY=VALUE: another value for one of the preset's keys (repeatable)");
-  app.add_option("--people", o->people, "all, or names or patterns (ann-*), separated by commas")->delimiter(',')->capture_default_str();
+  app.add_option("--people", o->people, "all, or names or patterns (ann-*), separated by commas")
+      ->delimiter(',')
+      ->capture_default_str();
   app.add_option("--photos", o->photos, "train, or all")->check(CLI::IsMember({"train", "all"}))->capture_default_str();
   app.add_option("--seed", o->seed, "of the attack's random numbers")->capture_default_str();
   app.add_option("-o,--output", o->output, "the new data set's folder")->required();
-  app.add_option("--trace", o->trace, "CSV file for id, iteration, loss, dssim, similarity of each photo after each step");
+  app.add_option("--trace", o->trace,
+                 "CSV file for id, iteration, loss, dssim, similarity of each photo after each step");
   const auto device = std::make_shared<DeviceOptions>(app);
   const auto store = std::make_shared<StoreOption>(app);
   return [o, device, store] {
@@ -66,12 +71,16 @@ Action perturb_command(CLI::App& app) {
     const auto attack = make_attack(with_overrides(o->attack, o->overrides), options, o->surrogates);
     const Dataset dataset = read_dataset(o->dataset);
     const fs::path output = fs::absolute(o->output).lexically_normal();
-    if (fs::exists(output) && fs::equivalent(output, dataset.folder)) throw Error(Exit::usage, concat("-o ", o->output, " is the clean data set itself"));
+    if (fs::exists(output) && fs::equivalent(output, dataset.folder))
+      throw Error(Exit::usage, concat("-o ", o->output, " is the clean data set itself"));
     const auto people = chosen_people(dataset, o->people);
     std::vector<Photo> photos;
     for (const auto& photo : dataset.photos)
       if (people.count(photo.person) && (o->photos == "all" || photo.train())) photos.push_back(photo);
-    if (photos.empty()) throw Error(Exit::input, concat(o->dataset, ": none of the chosen people's photos is a train photo; --photos all takes the others too"));
+    if (photos.empty())
+      throw Error(Exit::input,
+                  concat(o->dataset,
+                         ": none of the chosen people's photos is a train photo; --photos all takes the others too"));
     auto artifacts = store->open();
     const Album album = perturb(photos, dataset.photos, *attack, o->seed, options, artifacts);
     write_perturbed(dataset, album, output);

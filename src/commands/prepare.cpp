@@ -11,17 +11,25 @@ Action prepare_command(CLI::App& app) {
     bool no_detect = false, keep_duplicates = false, drop_duplicates = false;
   };
   const auto o = std::make_shared<Options>();
-  app.add_option("PHOTOS", o->photos, "a folder of photos: <person>/<photo>.jpg or <person>/face/<photo>.jpg")->required();
+  app.add_option("PHOTOS", o->photos, "a folder of photos: <person>/<photo>.jpg or <person>/face/<photo>.jpg")
+      ->required();
   app.add_option("-o,--output", o->output, "the data set's folder")->required();
   app.add_flag("--no-detect", o->no_detect, "the photos are crops: squash each to the canvas, align nothing");
-  app.add_option("--canvas", o->prepare.canvas, "side of the canvas in pixels; 112 with --no-detect is the paper's geometry")->capture_default_str();
-  app.add_option("--split-rule", o->prepare.split_rule, "seeded, or facecure (the paper's code)")->check(CLI::IsMember({"seeded", "facecure"}))->capture_default_str();
-  app.add_option("--split", o->prepare.train_share, "share of a person's photos that the trainer has (seeded)")->check(CLI::Range(0.0, 1.0))->capture_default_str();
+  app.add_option("--canvas", o->prepare.canvas,
+                 "side of the canvas in pixels; 112 with --no-detect is the paper's geometry")
+      ->capture_default_str();
+  app.add_option("--split-rule", o->prepare.split_rule, "seeded, or facecure (the paper's code)")
+      ->check(CLI::IsMember({"seeded", "facecure"}))
+      ->capture_default_str();
+  app.add_option("--split", o->prepare.train_share, "share of a person's photos that the trainer has (seeded)")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
   app.add_option("--seed", o->prepare.seed, "of the seeded split")->capture_default_str();
   auto* keep = app.add_flag("--keep-duplicates", o->keep_duplicates,
                             "keep and flag photos that repeat an earlier one, exactly or nearly");
   app.add_flag("--drop-duplicates", o->drop_duplicates, "drop them, the lowest id stays (default)")->excludes(keep);
-  app.add_option("--people", o->prepare.people, "all, or names or patterns (ann-*), separated by commas")->delimiter(',');
+  app.add_option("--people", o->prepare.people, "all, or names or patterns (ann-*), separated by commas")
+      ->delimiter(',');
   const auto store = std::make_shared<StoreOption>(app);
   return [o, store] {
     o->prepare.detect = !o->no_detect;
@@ -29,8 +37,10 @@ Action prepare_command(CLI::App& app) {
     const auto folder = scan_photos(o->photos);
     auto artifacts = store->open();
     const Dataset dataset = prepare(folder, fs::absolute(o->output).lexically_normal(), o->prepare, artifacts);
-    const auto tests = std::count_if(dataset.photos.begin(), dataset.photos.end(), [](const Photo& photo) { return photo.test(); });
-    log_info(concat(dataset.photos.size(), " photos of ", dataset.people().size(), " people (", tests, " test), ", dataset.rejected, " rejected, in ", dataset.folder.string()));
+    const auto tests =
+        std::count_if(dataset.photos.begin(), dataset.photos.end(), [](const Photo& photo) { return photo.test(); });
+    log_info(concat(dataset.photos.size(), " photos of ", dataset.people().size(), " people (", tests, " test), ",
+                    dataset.rejected, " rejected, in ", dataset.folder.string()));
     return Exit::ok;
   };
 }

@@ -15,12 +15,16 @@ constexpr double difference_factor = 8;
 Image picture_of(const Photo& photo) { return decode_image(read_file(photo.path), Exif::ignore); }
 
 // The first `count` photos of each chosen person: of the train photos where only those get perturbed.
-std::vector<Photo> first_photos(const Dataset& dataset, const std::set<std::string>& people, std::size_t count, bool train_only) {
+std::vector<Photo> first_photos(const Dataset& dataset, const std::set<std::string>& people, std::size_t count,
+                                bool train_only) {
   std::map<std::string, std::size_t> taken;
   std::vector<Photo> photos;
   for (const auto& photo : dataset.photos)
-    if (people.count(photo.person) && (photo.train() || !train_only) && taken[photo.person]++ < count) photos.push_back(photo);
-  if (photos.empty()) throw Error(Exit::input, concat(dataset.folder.string(), ": none of the chosen people has a ", train_only ? "train " : "", "photo"));
+    if (people.count(photo.person) && (photo.train() || !train_only) && taken[photo.person]++ < count)
+      photos.push_back(photo);
+  if (photos.empty())
+    throw Error(Exit::input, concat(dataset.folder.string(), ": none of the chosen people has a ",
+                                    train_only ? "train " : "", "photo"));
   return photos;
 }
 
@@ -41,7 +45,8 @@ std::string budget_label(const std::string& attack, const Audit& audit) {
 }
 
 // original | perturbed | difference | perturbed | difference …, a row a photo.
-std::vector<std::vector<Tile>> strips(std::span<const Photo> photos, const std::vector<std::string>& names, const std::vector<Album>& albums) {
+std::vector<std::vector<Tile>> strips(std::span<const Photo> photos, const std::vector<std::string>& names,
+                                      const std::vector<Album>& albums) {
   std::vector<std::vector<Tile>> rows;
   for (std::size_t i = 0; i < photos.size(); ++i) {
     const Image original = picture_of(photos[i]);
@@ -49,7 +54,8 @@ std::vector<std::vector<Tile>> strips(std::span<const Photo> photos, const std::
     for (std::size_t k = 0; k < albums.size(); ++k) {
       const Image perturbed = picture_of(albums[k].photos[i]);
       row.push_back({perturbed, budget_label(names[k], albums[k].budget[i])});
-      row.push_back({difference_image(original, perturbed, difference_factor), concat("difference x ", difference_factor)});
+      row.push_back(
+          {difference_image(original, perturbed, difference_factor), concat("difference x ", difference_factor)});
     }
   }
   return rows;
@@ -127,17 +133,23 @@ Action show_command(CLI::App& app) {
   of_the_data_set(app.add_option("DATASET", o->dataset, "a data set of prepare, or a folder of photos"));
   of_the_data_set(app.add_option("--attack", o->attacks,
                                  "presets: strips original | perturbed | difference × 8 around grey, of each person's "
-                                 "first train photos")->delimiter(','));
-  of_the_data_set(app.add_option("--surrogates", o->surrogates,
-                                 "extractors to optimise against, in the place of the presets'")->delimiter(','));
+                                 "first train photos")
+                      ->delimiter(','));
+  of_the_data_set(
+      app.add_option("--surrogates", o->surrogates, "extractors to optimise against, in the place of the presets'")
+          ->delimiter(','));
   of_the_data_set(app.add_option("--seed", o->seed, "of the attacks' random numbers")->capture_default_str());
   auto* config = app.add_option("-c,--config", o->config,
                                 "an experiment's, in the place of DATASET: strips of the pictures that eval measures, "
                                 "from the store where it has run");
   app.add_option("--set", o->overrides, "KEY=VALUE over the config's, as eval's")
-      ->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->needs(config);
-  app.add_option("--people", o->choice.people, "all, or names or patterns (ann-*), separated by commas "
-                                               "(default: all; with attacks the first four)")->delimiter(',');
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->needs(config);
+  app.add_option("--people", o->choice.people,
+                 "all, or names or patterns (ann-*), separated by commas "
+                 "(default: all; with attacks the first four)")
+      ->delimiter(',');
   app.add_option("--photos", o->choice.photos, "photos a person (default: 10; with attacks 1)")
       ->check(CLI::PositiveNumber);
   app.add_option("--side", o->side, "of a picture in the sheet, pixels (default: 96; with attacks the canvas's)")

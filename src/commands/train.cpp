@@ -12,7 +12,9 @@ Action train_command(CLI::App& app) {
   };
   const auto o = std::make_shared<Options>();
   app.add_option("-c,--config", o->config, "the training, JSON")->required();
-  app.add_option("--set", o->overrides, "KEY=VALUE over the config's; VALUE is JSON, else a text")->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--set", o->overrides, "KEY=VALUE over the config's; VALUE is JSON, else a text")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("-o,--output", o->output, "folder for the card, the weights and the log")->required();
   app.add_option("--device", o->device, "auto, cpu, cuda, cuda:N or another of LibTorch's, over the config's");
   app.add_flag("--trust-model", o->trust_model,

@@ -10,7 +10,8 @@ using Anchor = std::function<void(Json&, const fs::path&)>;
 
 void override_key(Json& config, const std::string& assignment, const Anchor& anchor_paths) {
   const auto equals = assignment.find('=');
-  if (equals == std::string::npos || equals == 0) throw Error(Exit::usage, concat("--set ", assignment, ": expected KEY=VALUE"));
+  if (equals == std::string::npos || equals == 0)
+    throw Error(Exit::usage, concat("--set ", assignment, ": expected KEY=VALUE"));
   const std::string key = assignment.substr(0, equals), word = assignment.substr(equals + 1);
   Json value = Json::parse(word, nullptr, false);
   if (value.is_discarded()) value = word;
@@ -24,8 +25,10 @@ void override_key(Json& config, const std::string& assignment, const Anchor& anc
   std::istringstream parts(key);
   for (std::string part; std::getline(parts, part, '.');) {
     if (at->is_array()) {
-      if (part.find_first_not_of("0123456789") != std::string::npos || part.size() > 6 || std::stoul(part) >= at->size())
-        throw Error(Exit::usage, concat("--set ", assignment, ": \"", part, "\" is no place in a list of ", at->size()));
+      if (part.find_first_not_of("0123456789") != std::string::npos || part.size() > 6 ||
+          std::stoul(part) >= at->size())
+        throw Error(Exit::usage,
+                    concat("--set ", assignment, ": \"", part, "\" is no place in a list of ", at->size()));
       at = &(*at)[std::stoul(part)];
     } else if (at->is_object() || at->is_null()) {
       at = &(*at)[part];
@@ -42,7 +45,8 @@ void set_key(Json& config, const std::string& assignment) {
   override_key(config, assignment, [](Json&, const fs::path&) {});
 }
 
-Json read_config(const fs::path& file, const std::vector<std::string>& overrides, const std::function<void(Json&, const fs::path&)>& anchor_paths) {
+Json read_config(const fs::path& file, const std::vector<std::string>& overrides,
+                 const std::function<void(Json&, const fs::path&)>& anchor_paths) {
   Json config = read_json(file);
   anchor_paths(config, fs::absolute(file).parent_path());
   for (const auto& assignment : overrides) override_key(config, assignment, anchor_paths);

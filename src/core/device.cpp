@@ -39,8 +39,8 @@ std::string cuda_model(int index) {
   const auto get_name = reinterpret_cast<int (*)(char*, int, int)>(dlsym(driver, "cuDeviceGetName"));
   int device = 0;
   char name[256] = "";
-  const bool told = init && get && get_name && init(0) == 0 && get(&device, index) == 0 &&
-                    get_name(name, sizeof name, device) == 0;
+  const bool told =
+      init && get && get_name && init(0) == 0 && get(&device, index) == 0 && get_name(name, sizeof name, device) == 0;
   return told ? name : "";
 }
 
@@ -76,9 +76,8 @@ std::string device_name(torch::Device device) {
 }
 
 Json arithmetic(torch::Device device) {
-  return {{"libtorch", libtorch_version()},
-          {"instructions", at::get_cpu_capability()},
-          {"device", device_name(device)}};
+  return {
+      {"libtorch", libtorch_version()}, {"instructions", at::get_cpu_capability()}, {"device", device_name(device)}};
 }
 
 std::string machine(torch::Device device) {

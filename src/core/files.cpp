@@ -24,7 +24,8 @@ namespace {
 [[noreturn]] void fail_write(const fs::path& path) {
   const int error = errno;
   const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
-  throw Error(full ? Exit::resource : Exit::failure, concat("cannot write ", path.string(), ": ", std::strerror(error)));
+  throw Error(full ? Exit::resource : Exit::failure,
+              concat("cannot write ", path.string(), ": ", std::strerror(error)));
 }
 
 struct Descriptor {
@@ -78,7 +79,7 @@ void replace(const fs::path& path, const std::function<bool(int)>& fill) {
 
 // What a file looks like from outside: an edit changes one of these.
 std::string appearance(const fs::path& path) {
-  struct stat found {};
+  struct stat found{};
   if (stat(path.c_str(), &found) != 0) return "";
   const auto time = [](const timespec& t) { return concat(t.tv_sec, ".", t.tv_nsec); };
   return concat(found.st_size, " ", time(found.st_mtim), " ", time(found.st_ctim), " ", found.st_ino);
@@ -100,7 +101,8 @@ std::string hex_digest(const EVP_MD* algorithm, const std::function<bool(EVP_MD_
 }
 
 std::string digest_of(const EVP_MD* algorithm, std::string_view bytes) {
-  return hex_digest(algorithm, [&](EVP_MD_CTX* context) { return EVP_DigestUpdate(context, bytes.data(), bytes.size()) == 1; });
+  return hex_digest(algorithm,
+                    [&](EVP_MD_CTX* context) { return EVP_DigestUpdate(context, bytes.data(), bytes.size()) == 1; });
 }
 
 }  // namespace
@@ -108,13 +110,15 @@ std::string digest_of(const EVP_MD* algorithm, std::string_view bytes) {
 std::string read_file(const fs::path& path, std::size_t max_bytes) {
   std::ifstream in(path, std::ios::binary);
   if (!in || fs::is_directory(path))
-    throw Error(Exit::input, concat("cannot read ", path.string(), ": ", fs::exists(path) ? "not a readable file" : "no such file"));
+    throw Error(Exit::input,
+                concat("cannot read ", path.string(), ": ", fs::exists(path) ? "not a readable file" : "no such file"));
   const auto size = fs::file_size(path);
   if (size > max_bytes)
     throw Error(Exit::input, concat(path.string(), " has ", size, " bytes; at most ", max_bytes, " are read"));
   std::string bytes(size, '\0');
   in.read(bytes.data(), static_cast<std::streamsize>(size));
-  if (static_cast<std::uintmax_t>(in.gcount()) != size) throw Error(Exit::input, concat("cannot read all of ", path.string()));
+  if (static_cast<std::uintmax_t>(in.gcount()) != size)
+    throw Error(Exit::input, concat("cannot read all of ", path.string()));
   return bytes;
 }
 

@@ -15,7 +15,8 @@ fs::path project_home() {
     if (fs::is_directory(folder / "configs" / "extractors")) return folder;
     if (folder == folder.parent_path()) break;
   }
-  throw Error(Exit::usage, concat("no configs/extractors above ", binary.string(), ": set FACEPOISON_HOME to the project's folder"));
+  throw Error(Exit::usage,
+              concat("no configs/extractors above ", binary.string(), ": set FACEPOISON_HOME to the project's folder"));
 }
 
 fs::path resolve_card(const std::string& name_or_path, const fs::path& folder) {
@@ -24,7 +25,8 @@ fs::path resolve_card(const std::string& name_or_path, const fs::path& folder) {
 }
 
 fs::path model_path(const std::string& file, const fs::path& card_folder) {
-  return file.find('/') == std::string::npos ? project_home() / "models" / file : (card_folder / file).lexically_normal();
+  return file.find('/') == std::string::npos ? project_home() / "models" / file
+                                             : (card_folder / file).lexically_normal();
 }
 
 std::vector<std::string> names_in(const fs::path& folder) {

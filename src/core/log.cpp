@@ -44,7 +44,8 @@ void log_info(const std::string& message) { logger().info("{}", message); }
 void log_warning(const std::string& message) { logger().warn("{}", message); }
 void log_error(const std::string& message) { logger().error("{}", message); }
 
-Progress::Progress(std::string label, std::size_t total, std::string unit) : label_(std::move(label)), unit_(std::move(unit)), total_(total), start_(Clock::now()), printed_(start_) {}
+Progress::Progress(std::string label, std::size_t total, std::string unit)
+    : label_(std::move(label)), unit_(std::move(unit)), total_(total), start_(Clock::now()), printed_(start_) {}
 
 Progress::~Progress() {
   if (shown_ || Clock::now() - start_ > std::chrono::seconds(1)) print(true);
@@ -64,8 +65,9 @@ void Progress::print(bool last) {
   const double seconds = std::chrono::duration<double>(printed_ - start_).count();
   const double rate = seconds > 0 ? static_cast<double>(done_ - cached_) / seconds : 0;
   std::string line = fmt::format("{}: {}/{} {} ({} cached), {:.3g}/s", label_, done_, total_, unit_, cached_, rate);
-  line += last ? ", took " + duration(seconds)
-               : rate > 0 ? ", " + duration(static_cast<double>(total_ - done_) / rate) + " left" : "";
+  line += last       ? ", took " + duration(seconds)
+          : rate > 0 ? ", " + duration(static_cast<double>(total_ - done_) / rate) + " left"
+                     : "";
   if (on_terminal())
     std::fprintf(stderr, "\r\033[K%s%s", line.c_str(), last ? "\n" : "");
   else

@@ -15,7 +15,8 @@ std::string converted_hash(const fs::path& model) {
   const auto record = fs::path(model).replace_extension(".json");
   if (!fs::exists(record)) return "";
   const Json json = read_json(record);
-  return json.is_object() && json.contains("sha256") && json["sha256"].is_string() ? json["sha256"].get<std::string>() : "";
+  return json.is_object() && json.contains("sha256") && json["sha256"].is_string() ? json["sha256"].get<std::string>()
+                                                                                   : "";
 }
 
 std::string first_bytes(const fs::path& path) {
@@ -39,11 +40,13 @@ std::string read_verified(const ModelFile& file) {
 
 }  // namespace
 
-ModelFile verify_model(const std::string& file, const fs::path& card_folder, const std::string& expected, bool trust, const std::string& how_to_get) {
+ModelFile verify_model(const std::string& file, const fs::path& card_folder, const std::string& expected, bool trust,
+                       const std::string& how_to_get) {
   ModelFile model;
   model.path = model_path(file, card_folder);
   if (!fs::exists(model.path))
-    throw Error(Exit::model, concat("no such model: ", model.path.string(), how_to_get.empty() ? "" : "; to get it: " + how_to_get));
+    throw Error(Exit::model,
+                concat("no such model: ", model.path.string(), how_to_get.empty() ? "" : "; to get it: " + how_to_get));
   const auto start = first_bytes(model.path);
   if (const auto first = start.find_first_not_of(" \t\r\n"); first != std::string::npos && start[first] == '<')
     throw Error(Exit::model, concat(model.path.string(), " is an HTML page, not a model: the download went wrong"));
@@ -53,9 +56,12 @@ ModelFile verify_model(const std::string& file, const fs::path& card_folder, con
                     : !known.empty()  ? fs::path(model.path.filename()).replace_extension(".json").string()
                                       : "nobody";
   if (known.empty() && !trust)
-    throw Error(Exit::model, concat(model.path.string(), ": its card names no sha256 and no conversion left one beside it; a model is code: --trust-model runs it all the same"));
+    throw Error(Exit::model, concat(model.path.string(),
+                                    ": its card names no sha256 and no conversion left one beside it; a model is code: "
+                                    "--trust-model runs it all the same"));
   if (!known.empty() && known != model.sha256)
-    throw Error(Exit::model, concat(model.path.string(), " has the sha256 ", model.sha256, ", expected ", known, ": altered or half fetched; fetch it again"));
+    throw Error(Exit::model, concat(model.path.string(), " has the sha256 ", model.sha256, ", expected ", known,
+                                    ": altered or half fetched; fetch it again"));
   return model;
 }
 
@@ -69,7 +75,8 @@ torch::jit::Module load_model(const ModelFile& file, torch::Device device, torch
   } catch (const c10::OutOfMemoryError&) {
     throw Error(Exit::resource, concat(file.path.string(), ": out of memory on ", device));
   } catch (const std::exception& error) {  // c10::Error, or what the archive's reader lets through
-    throw Error(Exit::model, concat(file.path.string(), " is no TorchScript file, or a truncated one: ", brief(error.what())));
+    throw Error(Exit::model,
+                concat(file.path.string(), " is no TorchScript file, or a truncated one: ", brief(error.what())));
   }
   module.eval();
   if (precision != torch::kFloat32) module.to(precision);

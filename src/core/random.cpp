@@ -67,7 +67,8 @@ std::size_t PythonRandom::below(std::size_t n) {
 std::vector<std::size_t> PythonRandom::sample(std::size_t n, std::size_t k) {
   if (k > n) throw Error(Exit::input, concat("cannot draw ", k, " of ", n));
   std::size_t set_size = 21;  // CPython takes a list where it is smaller than the set of drawn numbers
-  if (k > 5) set_size += static_cast<std::size_t>(std::pow(4, std::ceil(std::log(static_cast<double>(k) * 3) / std::log(4.0))));
+  if (k > 5)
+    set_size += static_cast<std::size_t>(std::pow(4, std::ceil(std::log(static_cast<double>(k) * 3) / std::log(4.0))));
   std::vector<std::size_t> drawn;
   if (n <= set_size) {
     std::vector<std::size_t> pool(n);

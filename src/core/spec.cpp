@@ -17,7 +17,8 @@ struct Spec::Node {
 };
 
 Spec::Spec(Json value, std::string where) : node_(std::make_shared<Node>()) {
-  if (!value.is_object()) throw Error(Exit::usage, concat(where, ": found ", value.dump(), ", expected an object { … }"));
+  if (!value.is_object())
+    throw Error(Exit::usage, concat(where, ": found ", value.dump(), ", expected an object { … }"));
   node_->value = std::move(value);
   node_->where = std::move(where);
 }
@@ -48,7 +49,8 @@ std::string Spec::text(const std::string& key, std::optional<std::string> fallba
   return value;
 }
 
-std::string Spec::choice(const std::string& key, const std::vector<std::string>& choices, std::optional<std::string> fallback) {
+std::string Spec::choice(const std::string& key, const std::vector<std::string>& choices,
+                         std::optional<std::string> fallback) {
   const auto value = text(key, std::move(fallback));
   if (std::find(choices.begin(), choices.end(), value) == choices.end())
     fail(key, concat("found \"", value, "\", expected one of ", listed(choices)));
@@ -59,16 +61,19 @@ double Spec::number(const std::string& key, double low, double high, std::option
   const Json* found = find(key, !fallback);
   if (found && !found->is_number()) fail(key, concat("found ", found->dump(), ", expected a number"));
   const double value = found ? found->get<double>() : *fallback;
-  if (!(value >= low && value <= high)) fail(key, concat("found ", value, ", expected a number from ", low, " to ", high));
+  if (!(value >= low && value <= high))
+    fail(key, concat("found ", value, ", expected a number from ", low, " to ", high));
   node_->record[key] = value;
   return value;
 }
 
-std::int64_t Spec::integer(const std::string& key, std::int64_t low, std::int64_t high, std::optional<std::int64_t> fallback) {
+std::int64_t Spec::integer(const std::string& key, std::int64_t low, std::int64_t high,
+                           std::optional<std::int64_t> fallback) {
   const Json* found = find(key, !fallback);
   if (found && !found->is_number_integer()) fail(key, concat("found ", found->dump(), ", expected a whole number"));
   const auto value = found ? found->get<std::int64_t>() : *fallback;
-  if (value < low || value > high) fail(key, concat("found ", value, ", expected a whole number from ", low, " to ", high));
+  if (value < low || value > high)
+    fail(key, concat("found ", value, ", expected a whole number from ", low, " to ", high));
   node_->record[key] = value;
   return value;
 }
@@ -84,8 +89,10 @@ bool Spec::flag(const std::string& key, std::optional<bool> fallback) {
 std::vector<std::string> Spec::texts(const std::string& key, std::optional<std::vector<std::string>> fallback) {
   const Json* found = find(key, !fallback);
   std::vector<std::string> values;
-  if (!found) values = *fallback;
-  else if (!found->is_array()) fail(key, concat("found ", found->dump(), ", expected a list of texts"));
+  if (!found)
+    values = *fallback;
+  else if (!found->is_array())
+    fail(key, concat("found ", found->dump(), ", expected a list of texts"));
   else
     for (const auto& item : *found) {
       if (!item.is_string()) fail(key, concat("found ", item.dump(), " in the list, expected a text"));

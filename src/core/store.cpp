@@ -50,7 +50,7 @@ std::string content_of(int file) {
 bool is_old(int file, const fs::path& folder) {
   const fs::path fresh = temporary_name(folder);
   const int clock = open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  struct stat now {}, then {};
+  struct stat now{}, then{};
   const bool known = clock >= 0 && fstat(clock, &now) == 0 && fstat(file, &then) == 0;
   if (clock >= 0) close(clock);
   unlink(fresh.c_str());
@@ -59,7 +59,7 @@ bool is_old(int file, const fs::path& folder) {
 
 // Does the name still mean the file that was opened?
 bool is_at(const fs::path& path, int file) {
-  struct stat named {}, opened {};
+  struct stat named{}, opened{};
   return stat(path.c_str(), &named) == 0 && fstat(file, &opened) == 0 && named.st_ino == opened.st_ino &&
          named.st_dev == opened.st_dev;
 }
@@ -95,8 +95,7 @@ std::shared_ptr<Claim> take(const fs::path& path) {
 std::vector<Sealed> seal_of(const fs::path& folder, const std::string& digests) {
   std::vector<Sealed> files;
   const Json listed = parse_json(digests, folder.string());
-  for (const auto& [name, digest] : listed.items())
-    files.push_back({folder / name, digest.get<std::string>()});
+  for (const auto& [name, digest] : listed.items()) files.push_back({folder / name, digest.get<std::string>()});
   return files;
 }
 

@@ -43,8 +43,17 @@ std::string replaced(const std::string& in, const std::map<char, std::string>& e
 std::string escape_markdown(const std::string& in) { return replaced(in, {{'|', "\\|"}, {'\n', " "}, {'<', "&lt;"}}); }
 
 std::string escape_latex(const std::string& in) {
-  return replaced(in, {{'&', "\\&"}, {'%', "\\%"}, {'_', "\\_"}, {'#', "\\#"}, {'$', "\\$"}, {'{', "\\{"}, {'}', "\\}"},
-                       {'~', "\\textasciitilde{}"}, {'^', "\\textasciicircum{}"}, {'\\', "\\textbackslash{}"}, {'\n', " "}});
+  return replaced(in, {{'&', "\\&"},
+                       {'%', "\\%"},
+                       {'_', "\\_"},
+                       {'#', "\\#"},
+                       {'$', "\\$"},
+                       {'{', "\\{"},
+                       {'}', "\\}"},
+                       {'~', "\\textasciitilde{}"},
+                       {'^', "\\textasciicircum{}"},
+                       {'\\', "\\textbackslash{}"},
+                       {'\n', " "}});
 }
 
 std::string joined(const std::vector<std::string>& cells, const std::string& separator) {
@@ -97,10 +106,13 @@ std::string json(const Table& table) {
   for (const auto& row : table.rows) {
     nlohmann::ordered_json object;
     for (std::size_t i = 0; i < row.size(); ++i)
-      std::visit([&](const auto& value) { object[table.columns[i]] = value; }, row[i]);  // a non-finite number prints null
+      std::visit([&](const auto& value) { object[table.columns[i]] = value; },
+                 row[i]);  // a non-finite number prints null
     rows.push_back(object);
   }
-  return nlohmann::ordered_json{{"rows", rows}, {"notes", table.notes}}.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return nlohmann::ordered_json{{"rows", rows}, {"notes", table.notes}}.dump(
+             1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
+         "\n";
 }
 
 std::string latex(const Table& table) {
@@ -129,7 +141,8 @@ void Table::add(std::vector<Cell> row) {
 
 std::size_t column(const Table& table, const std::string& name, const std::string& where) {
   const auto found = std::find(table.columns.begin(), table.columns.end(), name);
-  if (found == table.columns.end()) throw Error(Exit::input, concat(where, ": no column \"", name, "\"; found ", joined(table.columns, ",")));
+  if (found == table.columns.end())
+    throw Error(Exit::input, concat(where, ": no column \"", name, "\"; found ", joined(table.columns, ",")));
   return static_cast<std::size_t>(found - table.columns.begin());
 }
 
@@ -147,7 +160,8 @@ double as_number(const Cell& cell, const std::string& where) {
   const auto& word = std::get<std::string>(cell);
   double value = 0;
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-  if (error != std::errc() || end != word.data() + word.size()) throw Error(Exit::input, concat(where, ": \"", word, "\" is not a number"));
+  if (error != std::errc() || end != word.data() + word.size())
+    throw Error(Exit::input, concat(where, ": \"", word, "\" is not a number"));
   return value;
 }
 
@@ -166,10 +180,14 @@ Format parse_format(const std::string& name) {
 
 std::string print(const Table& table, Format format) {
   switch (format) {
-    case Format::csv: return csv(table);
-    case Format::json: return json(table);
-    case Format::latex: return latex(table);
-    default: return markdown(table);
+    case Format::csv:
+      return csv(table);
+    case Format::json:
+      return json(table);
+    case Format::latex:
+      return latex(table);
+    default:
+      return markdown(table);
   }
 }
 
@@ -212,16 +230,20 @@ Table parse_csv(const std::string& in, const std::string& where) {
     else if (row.size() == table.columns.size())
       table.rows.push_back(row);
     else
-      throw Error(Exit::input, concat(where, ", line ", line, ": ", row.size(), " cells; the header has ", table.columns.size()));
+      throw Error(Exit::input,
+                  concat(where, ", line ", line, ": ", row.size(), " cells; the header has ", table.columns.size()));
     row.clear();
     any = false;
   };
   for (std::size_t i = 0; i < in.size(); ++i) {
     const char c = in[i];
     if (inside) {
-      if (c == '"' && i + 1 < in.size() && in[i + 1] == '"') cell += in[++i];
-      else if (c == '"') inside = false;
-      else cell += c;
+      if (c == '"' && i + 1 < in.size() && in[i + 1] == '"')
+        cell += in[++i];
+      else if (c == '"')
+        inside = false;
+      else
+        cell += c;
       line += c == '\n';
     } else if (c == '"') {
       inside = any = true;

@@ -25,17 +25,26 @@ std::optional<Landmarks> read_points(Spec& line, const std::string& key, std::op
   if (!points.is_array() || points.size() != 5) line.fail(key, "expected five points [x, y], or null");
   for (std::size_t i = 0; i < 5; ++i) {
     const Json& p = points[i];
-    if (!p.is_array() || p.size() != 2 || !p[0].is_number() || !p[1].is_number()) line.fail(key, concat("found ", p.dump(), ", expected [x, y]"));
+    if (!p.is_array() || p.size() != 2 || !p[0].is_number() || !p[1].is_number())
+      line.fail(key, concat("found ", p.dump(), ", expected [x, y]"));
     landmarks[i] = {p[0].get<double>(), p[1].get<double>()};
   }
   return landmarks;
 }
 
 Json to_json(const Photo& photo, int side, const fs::path& folder) {
-  Json line = {{"id", photo.id}, {"person", photo.person}, {"path", photo.path.lexically_relative(folder).generic_string()},
-               {"source", photo.source}, {"source_sha256", photo.source_sha256}, {"sha256", photo.sha256}, {"side", side},
-               {"source_size", {photo.source_width, photo.source_height}}, {"source_landmarks", points(photo.source_landmarks)},
-               {"landmarks", points(photo.landmarks)}, {"split", photo.split}, {"duplicate_of", nullptr}};
+  Json line = {{"id", photo.id},
+               {"person", photo.person},
+               {"path", photo.path.lexically_relative(folder).generic_string()},
+               {"source", photo.source},
+               {"source_sha256", photo.source_sha256},
+               {"sha256", photo.sha256},
+               {"side", side},
+               {"source_size", {photo.source_width, photo.source_height}},
+               {"source_landmarks", points(photo.source_landmarks)},
+               {"landmarks", points(photo.landmarks)},
+               {"split", photo.split},
+               {"duplicate_of", nullptr}};
   if (!photo.duplicate_of.empty()) line["duplicate_of"] = photo.duplicate_of;
   return line;
 }
@@ -45,7 +54,8 @@ Photo from_json(const Json& json, const fs::path& folder, const std::string& whe
   Spec line(json, where);
   Photo photo{.id = line.text("id"), .person = line.text("person")};
   const fs::path path = line.text("path");
-  if (path.is_absolute() || *path.lexically_normal().begin() == "..") line.fail("path", concat("\"", path.string(), "\" leaves the data set's folder"));
+  if (path.is_absolute() || *path.lexically_normal().begin() == "..")
+    line.fail("path", concat("\"", path.string(), "\" leaves the data set's folder"));
   photo.path = folder / path;
   const bool plain = fs::is_regular_file(fs::symlink_status(photo.path));
   if (!plain && !fs::is_regular_file(photo.path)) line.fail("path", concat("no such picture: ", photo.path.string()));
@@ -58,11 +68,13 @@ Photo from_json(const Json& json, const fs::path& folder, const std::string& whe
   photo.source_sha256 = line.text("source_sha256");
   photo.sha256 = line.text("sha256");
   const auto found_side = static_cast<int>(line.integer("side", 1, 100000));
-  if (side != 0 && side != found_side) line.fail("side", concat("found ", found_side, ", the lines before have ", side));
+  if (side != 0 && side != found_side)
+    line.fail("side", concat("found ", found_side, ", the lines before have ", side));
   side = found_side;
   photo.split = line.choice("split", {"train", "test", ""});
   if (const Json duplicate = line.raw("duplicate_of"); !duplicate.is_null()) {
-    if (!duplicate.is_string()) line.fail("duplicate_of", concat("found ", duplicate.dump(), ", expected an id or null"));
+    if (!duplicate.is_string())
+      line.fail("duplicate_of", concat("found ", duplicate.dump(), ", expected an id or null"));
     photo.duplicate_of = duplicate.get<std::string>();
   }
   photo.landmarks = read_points(line, "landmarks");
@@ -165,7 +177,9 @@ std::vector<std::string> Dataset::people() const {
   return names;
 }
 
-bool is_dataset(const fs::path& path) { return path.filename() == "manifest.jsonl" ? fs::exists(path) : fs::exists(path / "manifest.jsonl"); }
+bool is_dataset(const fs::path& path) {
+  return path.filename() == "manifest.jsonl" ? fs::exists(path) : fs::exists(path / "manifest.jsonl");
+}
 
 Dataset read_dataset(const fs::path& path) {
   const fs::path manifest = fs::absolute(path.filename() == "manifest.jsonl" ? path : path / "manifest.jsonl");
@@ -181,7 +195,8 @@ Dataset read_dataset(const fs::path& path) {
       const std::string where = concat(manifest.string(), ", line ", number);
       Photo photo = from_json(parse_json(line, where), dataset.folder, where, dataset.side, below);
       if (!dataset.photos.empty() && !(dataset.photos.back().id < photo.id))
-        throw Error(Exit::input, concat(where, ": id \"", photo.id, "\" comes after \"", dataset.photos.back().id, "\"; ids must rise"));
+        throw Error(Exit::input, concat(where, ": id \"", photo.id, "\" comes after \"", dataset.photos.back().id,
+                                        "\"; ids must rise"));
       dataset.photos.push_back(std::move(photo));
     }
   } catch (const Error& error) {
@@ -208,13 +223,15 @@ Faces Faces::to(torch::Device device) const {
 }
 
 torch::Tensor to_tensor(const Image& image) {
-  const auto bytes = torch::from_blob(const_cast<std::uint8_t*>(image.rgb.data()), {1, image.height, image.width, 3}, torch::kUInt8);
+  const auto bytes =
+      torch::from_blob(const_cast<std::uint8_t*>(image.rgb.data()), {1, image.height, image.width, 3}, torch::kUInt8);
   return bytes.permute({0, 3, 1, 2}).to(torch::kFloat32).div(255).contiguous();
 }
 
 Image to_image(const torch::Tensor& pixels) {
   const auto chw = pixels.dim() == 4 ? pixels.squeeze(0) : pixels;
-  const auto bytes = chw.detach().to(torch::kCPU).mul(255).round().clamp(0, 255).to(torch::kUInt8).permute({1, 2, 0}).contiguous();
+  const auto bytes =
+      chw.detach().to(torch::kCPU).mul(255).round().clamp(0, 255).to(torch::kUInt8).permute({1, 2, 0}).contiguous();
   const auto* data = bytes.data_ptr<std::uint8_t>();
   return {static_cast<int>(bytes.size(1)), static_cast<int>(bytes.size(0)), {data, data + bytes.numel()}};
 }
@@ -232,14 +249,16 @@ Faces load_faces(std::span<const Photo> photos) {
       throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(), "): ", error.what()));
     }
     if (pixels.back().sizes() != pixels.front().sizes())
-      throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(), ") is ", pixels.back().size(3), "×", pixels.back().size(2),
-                                   " pixels; the others are ", pixels.front().size(3), "×", pixels.front().size(2)));
+      throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(), ") is ", pixels.back().size(3),
+                                      "×", pixels.back().size(2), " pixels; the others are ", pixels.front().size(3),
+                                      "×", pixels.front().size(2)));
     if (photo.landmarks)
       for (const auto& p : *photo.landmarks) points.insert(points.end(), {p.x, p.y});
     faces.ids.push_back(photo.id);
     faces.people.push_back(photo.person);
   }
-  if (!points.empty() && points.size() != photos.size() * 10) throw Error(Exit::input, "photos with and without landmarks cannot be mixed");
+  if (!points.empty() && points.size() != photos.size() * 10)
+    throw Error(Exit::input, "photos with and without landmarks cannot be mixed");
   faces.pixels = torch::cat(pixels);
   if (!points.empty()) faces.landmarks = torch::tensor(points, torch::kFloat64).view({-1, 5, 2});
   return faces;

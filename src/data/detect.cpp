@@ -25,10 +25,10 @@
 namespace facepoison {
 namespace {
 
-constexpr int longest_side = 1024;  // larger pictures are searched at this size
-constexpr double smallest_face = 20;  // pixels of the searched picture …
-constexpr double smallest_face_share = .04;  // … and share of its shorter side
-constexpr double pyramid_factor = .709;  // about 1/√2: half the area a step
+constexpr int longest_side = 1024;              // larger pictures are searched at this size
+constexpr double smallest_face = 20;            // pixels of the searched picture …
+constexpr double smallest_face_share = .04;     // … and share of its shorter side
+constexpr double pyramid_factor = .709;         // about 1/√2: half the area a step
 constexpr int cell_side = 12, cell_stride = 2;  // what one output of the proposal network looks at
 constexpr std::array thresholds{.6, .7, .8};
 constexpr std::size_t block_size = 128;  // crops in one call: bounds the memory
@@ -55,7 +55,8 @@ double overlap_of_smaller(const Box& a, const Box& b) {
 // Keeps the best of each group of overlapping boxes, best first; of equals the earlier one. Cells that lie four
 // pixels apart overlap by exactly one half, the limit: the slack keeps rounding from deciding about them.
 Candidates suppress(Candidates candidates, double limit, double (*measure)(const Box&, const Box&) = overlap) {
-  std::stable_sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) { return a.score > b.score; });
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [](const auto& a, const auto& b) { return a.score > b.score; });
   Candidates kept;
   for (const Candidate& candidate : candidates) {
     const auto covers = [&](const Candidate& better) { return measure(better.box, candidate.box) > limit + 1e-6; };
@@ -67,7 +68,8 @@ Candidates suppress(Candidates candidates, double limit, double (*measure)(const
 void apply_shifts(Candidates& candidates) {
   for (auto& [box, score, shift, points] : candidates) {
     const double width = box.x2 - box.x1, height = box.y2 - box.y1;
-    box = {box.x1 + shift[0] * width, box.y1 + shift[1] * height, box.x2 + shift[2] * width, box.y2 + shift[3] * height};
+    box = {box.x1 + shift[0] * width, box.y1 + shift[1] * height, box.x2 + shift[2] * width,
+           box.y2 + shift[3] * height};
   }
 }
 
@@ -82,7 +84,8 @@ Box square_around(const Box& box) {
 // Pictures of one size → N×3×H×W, scaled as the networks were trained.
 torch::Tensor network_input(const std::vector<Image>& images) {
   const Image& first = images.front();
-  torch::Tensor bytes = torch::empty({static_cast<std::int64_t>(images.size()), first.height, first.width, 3}, torch::kUInt8);
+  torch::Tensor bytes =
+      torch::empty({static_cast<std::int64_t>(images.size()), first.height, first.width, 3}, torch::kUInt8);
   auto* out = bytes.data_ptr<std::uint8_t>();
   for (const Image& image : images) out = std::copy(image.rgb.begin(), image.rgb.end(), out);
   return bytes.permute({0, 3, 1, 2}).to(torch::kFloat32).sub_(127.5).div_(128);
@@ -121,7 +124,8 @@ class Cascade {
   Candidates propose() const {
     const double shorter = std::min(image_.width, image_.height);
     Candidates all;
-    for (double face = shorter; face >= std::max(smallest_face, smallest_face_share * shorter); face *= pyramid_factor) {
+    for (double face = shorter; face >= std::max(smallest_face, smallest_face_share * shorter);
+         face *= pyramid_factor) {
       const int width = static_cast<int>(std::lround(image_.width * cell_side / face));
       const int height = static_cast<int>(std::lround(image_.height * cell_side / face));
       const Candidates some = suppress(propose_at(width, height), .5);
@@ -157,7 +161,8 @@ class Cascade {
       for (std::size_t i = start; i < end; ++i) {
         const Box& box = candidates[i].box = square_around(candidates[i].box);
         const int whole_side = static_cast<int>(box.x2 - box.x1);
-        const Image crop = crop_image(image_, static_cast<int>(box.x1), static_cast<int>(box.y1), whole_side, whole_side);
+        const Image crop =
+            crop_image(image_, static_cast<int>(box.x1), static_cast<int>(box.y1), whole_side, whole_side);
         crops.push_back(resize_image(crop, side, side));
       }
       const auto results = call(method, crops);
@@ -198,7 +203,8 @@ ModelFile find_network() {
   const Json card = read_json(card_path);
   if (!card.is_object() || !card.contains("file") || !card["file"].is_string())
     throw Error(Exit::model, concat(card_path.string(), ": \"file\" must name the detector's network"));
-  return verify_model(card["file"], card_path.parent_path(), card.value("sha256", ""), false, "scripts/fetch_models.py " + card_path.stem().string());
+  return verify_model(card["file"], card_path.parent_path(), card.value("sha256", ""), false,
+                      "scripts/fetch_models.py " + card_path.stem().string());
 }
 
 }  // namespace

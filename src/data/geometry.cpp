@@ -7,7 +7,8 @@
 namespace facepoison {
 namespace {
 
-constexpr Landmarks arcface_112 = {{{38.2946, 51.6963}, {73.5318, 51.5014}, {56.0252, 71.7366}, {41.5493, 92.3655}, {70.7299, 92.2041}}};
+constexpr Landmarks arcface_112 = {
+    {{38.2946, 51.6963}, {73.5318, 51.5014}, {56.0252, 71.7366}, {41.5493, 92.3655}, {70.7299, 92.2041}}};
 constexpr Landmarks dlib_150 = {{{47.55, 46.60}, {100.48, 46.60}, {74.01, 76.56}, {50.41, 103.02}, {97.61, 103.02}}};
 
 // Templates are drawn on 112 and 150 px. Enlarging them maps pixel areas, whose centres are half a pixel in.

@@ -50,8 +50,10 @@ void check_jpeg(std::string_view bytes) {
   check_size(static_cast<std::uint64_t>(width), static_cast<std::uint64_t>(height));
   const bool cmyk = colours == TJCS_CMYK || colours == TJCS_YCCK;
   const int format = cmyk ? TJPF_CMYK : TJPF_GRAY;
-  std::vector<unsigned char> pixels(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * (cmyk ? 4 : 1));
-  if (tjDecompress2(decoder.get(), data, bytes.size(), pixels.data(), width, 0, height, format, TJFLAG_STOPONWARNING) != 0)
+  std::vector<unsigned char> pixels(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) *
+                                    (cmyk ? 4 : 1));
+  if (tjDecompress2(decoder.get(), data, bytes.size(), pixels.data(), width, 0, height, format, TJFLAG_STOPONWARNING) !=
+      0)
     refuse(concat("truncated or damaged JPEG: ", tjGetErrorStr2(decoder.get())));
 }
 
@@ -80,7 +82,8 @@ void check_bmp(std::string_view bytes) {
   std::memcpy(&size, bytes.data() + 2, 4);
   std::memcpy(&width, bytes.data() + 18, 4);
   std::memcpy(&height, bytes.data() + 22, 4);
-  check_size(static_cast<std::uint64_t>(std::abs(static_cast<std::int64_t>(width))), static_cast<std::uint64_t>(std::abs(static_cast<std::int64_t>(height))));
+  check_size(static_cast<std::uint64_t>(std::abs(static_cast<std::int64_t>(width))),
+             static_cast<std::uint64_t>(std::abs(static_cast<std::int64_t>(height))));
   if (size > bytes.size()) refuse("truncated BMP");
 }
 
@@ -98,7 +101,8 @@ std::string encode(const Image& image, const char* ending, const std::vector<int
   cv::Mat bgr;
   cv::cvtColor(matrix(image), bgr, cv::COLOR_RGB2BGR);
   std::vector<unsigned char> bytes;
-  if (!cv::imencode(ending, bgr, bytes, settings)) throw Error(Exit::failure, concat("a picture could not be encoded as ", ending));
+  if (!cv::imencode(ending, bgr, bytes, settings))
+    throw Error(Exit::failure, concat("a picture could not be encoded as ", ending));
   return {bytes.begin(), bytes.end()};
 }
 
@@ -120,7 +124,9 @@ Image decode_image(std::string_view bytes, Exif exif) {
 
 std::string encode_png(const Image& image) { return encode(image, ".png", {cv::IMWRITE_PNG_COMPRESSION, 4}); }
 
-std::string encode_jpeg(const Image& image, int quality) { return encode(image, ".jpg", {cv::IMWRITE_JPEG_QUALITY, quality}); }
+std::string encode_jpeg(const Image& image, int quality) {
+  return encode(image, ".jpg", {cv::IMWRITE_JPEG_QUALITY, quality});
+}
 
 Image warp_image(const Image& image, const Similarity& to_canvas, int side) {
   cv::Mat pixels = matrix(image);

@@ -52,9 +52,11 @@ torch::Tensor read_npy(const fs::path& path) {
   const std::regex number("[0-9]+");
   for (std::sregex_iterator it(sizes.begin(), sizes.end(), number), end; it != end; ++it) {
     shape.push_back(it->str().size() > 15 ? -1 : std::stoll(it->str()));
-    if (shape.back() < 0 || __builtin_mul_overflow(total, static_cast<std::size_t>(shape.back()), &total)) refuse("an impossible shape");
+    if (shape.back() < 0 || __builtin_mul_overflow(total, static_cast<std::size_t>(shape.back()), &total))
+      refuse("an impossible shape");
   }
-  if (total != bytes.size() - start - length) refuse(concat(bytes.size() - start - length, " bytes of data; its shape asks for ", total));
+  if (total != bytes.size() - start - length)
+    refuse(concat(bytes.size() - start - length, " bytes of data; its shape asks for ", total));
   auto tensor = torch::empty(shape, width == 4 ? torch::kFloat32 : torch::kFloat64);
   std::memcpy(tensor.data_ptr(), bytes.data() + start + length, total);
   return tensor.to(torch::kFloat32);

@@ -14,9 +14,11 @@ namespace facepoison {
 namespace {
 
 bool is_photo(const fs::path& path) {
-  static const std::set<std::string> known = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"};
+  static const std::set<std::string> known = {".jpg", ".jpeg", ".png",  ".bmp", ".webp",
+                                              ".gif", ".tif",  ".tiff", ".ppm", ".pgm"};
   std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   return known.count(extension) && !path.filename().string().starts_with(".");
 }
 
@@ -44,8 +46,11 @@ Found photos_in(const fs::path& folder, const fs::path& root) {
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     std::error_code unknown;
     if (!is_photo(entry.path()) || entry.is_directory(unknown)) continue;
-    if (is_below(entry.path(), root)) found.push_back(entry.path());
-    else log_warning(concat(entry.path().string(), " is a link that leaves the photo folder or leads nowhere: passed over"));
+    if (is_below(entry.path(), root))
+      found.push_back(entry.path());
+    else
+      log_warning(
+          concat(entry.path().string(), " is a link that leaves the photo folder or leads nowhere: passed over"));
   }
   return without_tools_files(found);
 }
@@ -69,11 +74,13 @@ void read_landmarks(PhotoFolder& folder) {
   if (!folder.has_landmarks) return;
   const Table table = read_csv(path);
   if (table.columns.size() != 11 || table.columns[0] != "id")
-    throw Error(Exit::input, concat(path.string(), ": expected a header line with id and ten numbers, found ", table.columns.size(), " columns"));
+    throw Error(Exit::input, concat(path.string(), ": expected a header line with id and ten numbers, found ",
+                                    table.columns.size(), " columns"));
   for (std::size_t r = 0; r < table.rows.size(); ++r) {
     Landmarks points;
     const std::string where = concat(path.string(), ", line ", r + 2);
-    for (std::size_t i = 0; i < 5; ++i) points[i] = {as_number(table.rows[r][1 + 2 * i], where), as_number(table.rows[r][2 + 2 * i], where)};
+    for (std::size_t i = 0; i < 5; ++i)
+      points[i] = {as_number(table.rows[r][1 + 2 * i], where), as_number(table.rows[r][2 + 2 * i], where)};
     if (!folder.landmarks.emplace(text(table.rows[r][0]), points).second)
       throw Error(Exit::input, concat(where, ": \"", text(table.rows[r][0]), "\" is given twice"));
   }
@@ -120,10 +127,13 @@ std::set<std::string> match_people(const std::vector<std::string>& people, const
   if (names == std::vector<std::string>{"all"}) return {people.begin(), people.end()};
   std::set<std::string> chosen;
   for (const auto& name : names) {
-    const auto fits = [&](const std::string& person) { return person == name || fnmatch(name.c_str(), person.c_str(), 0) == 0; };
+    const auto fits = [&](const std::string& person) {
+      return person == name || fnmatch(name.c_str(), person.c_str(), 0) == 0;
+    };
     if (std::none_of(people.begin(), people.end(), fits)) {
       const auto near = nearest_name(name, people);
-      throw Error(Exit::usage, concat("people: no person \"", name, "\"", near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+      throw Error(Exit::usage,
+                  concat("people: no person \"", name, "\"", near.empty() ? "" : "; did you mean \"" + near + "\"?"));
     }
     std::copy_if(people.begin(), people.end(), std::inserter(chosen, chosen.end()), fits);
   }
@@ -131,7 +141,8 @@ std::set<std::string> match_people(const std::vector<std::string>& people, const
 }
 
 PhotoFolder scan_photos(const fs::path& root) {
-  if (!fs::is_directory(root)) throw Error(Exit::input, concat(root.string(), ": ", fs::exists(root) ? "not a folder" : "no such folder"));
+  if (!fs::is_directory(root))
+    throw Error(Exit::input, concat(root.string(), ": ", fs::exists(root) ? "not a folder" : "no such folder"));
   PhotoFolder folder;
   folder.root = fs::canonical(root);
   std::set<fs::path> lists;  // sorted: of one person's boxes in one picture the first stays

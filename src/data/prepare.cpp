@@ -33,13 +33,15 @@ struct Context {
 const Detection& choose(const std::vector<Detection>& faces, const Image& image, const std::optional<Box>& box) {
   const auto rank = [&](const Detection& face) {
     if (box) return overlap(face.box, *box);
-    const double dx = (face.box.x1 + face.box.x2) / image.width - 1, dy = (face.box.y1 + face.box.y2) / image.height - 1;
+    const double dx = (face.box.x1 + face.box.x2) / image.width - 1,
+                 dy = (face.box.y1 + face.box.y2) / image.height - 1;
     return face.box.area() / (static_cast<double>(image.width) * image.height) - 0.5 * (dx * dx + dy * dy);
   };
   return *std::max_element(faces.begin(), faces.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
 }
 
-Landmarks find_landmarks(const Context& context, const PhotoFile& photo, const Image& image, const std::optional<Box>& box) {
+Landmarks find_landmarks(const Context& context, const PhotoFile& photo, const Image& image,
+                         const std::optional<Box>& box) {
   if (context.source == Source::landmarks_file) {
     const auto found = context.folder.landmarks.find(photo.id);
     if (found == context.folder.landmarks.end()) throw Error(Exit::input, "not in landmarks.csv");
@@ -103,8 +105,7 @@ std::vector<std::string> hashes_of(const std::vector<PhotoFile>& photos) {
 std::vector<Unit> units_of(const Context& context, const std::vector<std::string>& hashes) {
   const auto& files = context.folder.photos;
   Json detector;
-  if (context.detector)
-    detector = {{"weights", context.detector->sha256()}, {"arithmetic", arithmetic(torch::kCPU)}};
+  if (context.detector) detector = {{"weights", context.detector->sha256()}, {"arithmetic", arithmetic(torch::kCPU)}};
   auto units = cut_by_person(files, block_size);
   for (auto& unit : units) {
     Json photos = Json::array();
@@ -181,14 +182,16 @@ void mark_duplicates(std::vector<Photo>& photos, const std::vector<Thumbnail>& t
 void split(std::vector<Photo>& photos, const PrepareOptions& options) {
   std::vector<std::string> people;
   for (const auto& photo : photos) people.push_back(photo.person);
-  const auto sides = options.split_rule == "facecure" ? facecure_split(people) : seeded_split(people, options.train_share, options.seed);
+  const auto sides = options.split_rule == "facecure" ? facecure_split(people)
+                                                      : seeded_split(people, options.train_share, options.seed);
   for (std::size_t i = 0; i < photos.size(); ++i) photos[i].split = sides[i];
 }
 
 Context make_context(const PhotoFolder& folder, const PrepareOptions& options) {
   Context context{folder, options, source_of(folder, options), nullptr};
   if (options.detect && options.canvas != canvas_side)
-    throw Error(Exit::usage, concat("canvas ", options.canvas, " goes with no detection: an aligned canvas is ", canvas_side, " pixels, so that it holds every template"));
+    throw Error(Exit::usage, concat("canvas ", options.canvas, " goes with no detection: an aligned canvas is ",
+                                    canvas_side, " pixels, so that it holds every template"));
   if (context.source == Source::detector) context.detector = std::make_unique<FaceDetector>();
   return context;
 }
@@ -235,12 +238,17 @@ PrepareOptions PrepareOptions::from(Spec& spec) {
 }
 
 Json PrepareOptions::record() const {
-  return {{"detect", detect}, {"canvas", canvas}, {"split_rule", split_rule}, {"split", train_share}, {"seed", seed}, {"drop_duplicates", drop_duplicates}, {"people", people}};
+  return {{"detect", detect},     {"canvas", canvas}, {"split_rule", split_rule},
+          {"split", train_share}, {"seed", seed},     {"drop_duplicates", drop_duplicates},
+          {"people", people}};
 }
 
-Dataset prepare(const PhotoFolder& everybody, const fs::path& output, const PrepareOptions& options, ArtifactStore& store) {
+Dataset prepare(const PhotoFolder& everybody, const fs::path& output, const PrepareOptions& options,
+                ArtifactStore& store) {
   const PhotoFolder folder = only_chosen(everybody, options);
-  if (folder.photos.empty()) throw Error(Exit::input, concat(folder.root.string(), ": no photos; expected <person>/<photo>.jpg or <person>/face/<photo>.jpg"));
+  if (folder.photos.empty())
+    throw Error(Exit::input, concat(folder.root.string(),
+                                    ": no photos; expected <person>/<photo>.jpg or <person>/face/<photo>.jpg"));
   const Context context = make_context(folder, options);
   Table rejected{{"id", "person", "reason"}, {}, {}};
   std::vector<Photo> photos;
@@ -269,12 +277,16 @@ Dataset prepare(const PhotoFolder& everybody, const fs::path& output, const Prep
     }
   }
   mark_duplicates(photos, thumbnails, options.drop_duplicates, rejected);
-  if (photos.empty()) throw Error(Exit::input, concat(folder.root.string(), ": every photo was refused; the first: ", text(rejected.rows.at(0).at(2))));
+  if (photos.empty())
+    throw Error(Exit::input, concat(folder.root.string(),
+                                    ": every photo was refused; the first: ", text(rejected.rows.at(0).at(2))));
   split(photos, options);
   for (const auto& photo : photos) copy_to(made_canvas[photo.id], photo.path);
   std::sort(rejected.rows.begin(), rejected.rows.end());
   write_dataset(output, photos, options.canvas, rejected);
-  Json record = {{"photos", folder.root.string()}, {"options", options.record()}, {"detector", context.detector ? context.detector->sha256() : ""}};
+  Json record = {{"photos", folder.root.string()},
+                 {"options", options.record()},
+                 {"detector", context.detector ? context.detector->sha256() : ""}};
   write_file(output / "prepare.json", record.dump(1) + "\n");
   const Dataset dataset = read_dataset(output);
   for (const auto& note : duplicate_notes(dataset)) log_warning(note);
@@ -290,9 +302,15 @@ Dataset dataset_of(const fs::path& path, const PrepareOptions& options, Artifact
   for (const auto& photo : folder.photos) ids.push_back(photo.id);
   Json of_tools = Json::array();
   for (const auto& photo : folder.of_tools) of_tools.push_back(photo.id);
-  const Json key = {{"format", 4}, {"ids", ids}, {"options", options.record()}, {"empty", folder.empty_people},
-                    {"unnameable", folder.unnameable.size()}, {"of_tools", of_tools}, {"blocks", blocks}};
-  return read_dataset(store.get_or_make("dataset", key, [&](const fs::path& at) { prepare(folder, at, options, store); }));
+  const Json key = {{"format", 4},
+                    {"ids", ids},
+                    {"options", options.record()},
+                    {"empty", folder.empty_people},
+                    {"unnameable", folder.unnameable.size()},
+                    {"of_tools", of_tools},
+                    {"blocks", blocks}};
+  return read_dataset(
+      store.get_or_make("dataset", key, [&](const fs::path& at) { prepare(folder, at, options, store); }));
 }
 
 }  // namespace facepoison

@@ -30,7 +30,8 @@ void draw_row(cv::Mat& sheet, const std::vector<Tile>& row, int top, int side) {
     const int left = gap + static_cast<int>(i) * (side + gap);
     const Image image = resize_image(row[i].image, side, side);
     matrix(image).copyTo(sheet(cv::Rect(left, top + gap, side, side)));
-    cv::putText(sheet, ascii(row[i].label), {left, top}, cv::FONT_HERSHEY_SIMPLEX, 0.36, cv::Scalar(0, 0, 0), 1, cv::LINE_AA);
+    cv::putText(sheet, ascii(row[i].label), {left, top}, cv::FONT_HERSHEY_SIMPLEX, 0.36, cv::Scalar(0, 0, 0), 1,
+                cv::LINE_AA);
   }
 }
 
@@ -62,9 +63,11 @@ Image difference_image(const Image& a, const Image& b, double factor) {
 std::string encode_image(const Image& image, const std::string& file) {
   const std::string ending = std::filesystem::path(file).extension().string();
   if (ending == ".png") return encode_png(image);
-  if (ending != ".jpg" && ending != ".jpeg") throw Error(Exit::usage, concat(file, ": a picture's name ends in .png, .jpg or .jpeg"));
+  if (ending != ".jpg" && ending != ".jpeg")
+    throw Error(Exit::usage, concat(file, ": a picture's name ends in .png, .jpg or .jpeg"));
   if (std::max(image.width, image.height) > 65500)
-    throw Error(Exit::usage, concat(file, ": ", image.width, "×", image.height, " pixels are more than JPEG holds; show fewer people, or write .png"));
+    throw Error(Exit::usage, concat(file, ": ", image.width, "×", image.height,
+                                    " pixels are more than JPEG holds; show fewer people, or write .png"));
   return encode_jpeg(image, 88);
 }
 

@@ -30,7 +30,8 @@ std::vector<std::string> facecure_split(const std::vector<std::string>& people) 
   std::vector<std::string> split(people.size(), "train");
   PythonRandom random(10);
   for (const auto& [person, rows] : rows_by_person(people))
-    for (const auto i : random.sample(rows.size(), static_cast<std::size_t>(0.3 * static_cast<double>(rows.size())))) split[rows[i]] = "test";
+    for (const auto i : random.sample(rows.size(), static_cast<std::size_t>(0.3 * static_cast<double>(rows.size()))))
+      split[rows[i]] = "test";
   return split;
 }
 

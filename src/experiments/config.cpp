@@ -25,7 +25,8 @@ void anchor(Json& value, const fs::path& base) {
 // Makes every path in a config absolute, from the folder that it was meant from.
 void anchor_paths(Json& config, const fs::path& base) {
   if (!config.is_object()) return;
-  if (config.contains("dataset") && config["dataset"].is_string()) config["dataset"] = (base / config["dataset"].get<std::string>()).lexically_normal().string();
+  if (config.contains("dataset") && config["dataset"].is_string())
+    config["dataset"] = (base / config["dataset"].get<std::string>()).lexically_normal().string();
   for (const auto* key : {"extractors", "attacks"}) {
     if (!config.contains(key) || !config[key].is_array()) continue;
     for (auto& item : config[key]) {
@@ -35,7 +36,8 @@ void anchor_paths(Json& config, const fs::path& base) {
       if (item.contains("surrogates") && item["surrogates"].is_array())
         for (auto& surrogate : item["surrogates"]) anchor(surrogate, base);
       for (const auto* folder : {"targets", "folder"})
-        if (item.contains(folder) && item[folder].is_string() && !item[folder].get<std::string>().empty()) item[folder] = (base / item[folder].get<std::string>()).lexically_normal().string();
+        if (item.contains(folder) && item[folder].is_string() && !item[folder].get<std::string>().empty())
+          item[folder] = (base / item[folder].get<std::string>()).lexically_normal().string();
     }
   }
 }
@@ -45,7 +47,9 @@ void refuse_repeats(const Spec& spec, const std::string& key, const Items& items
   std::set<std::string> seen;
   if (items.empty()) spec.fail(key, "an empty list");
   for (const auto& item : items)
-    if (!seen.insert(name(item)).second) spec.fail(key, concat("\"", name(item), "\" is named twice", key == "attacks" ? "; give one of them another \"name\"" : ""));
+    if (!seen.insert(name(item)).second)
+      spec.fail(key, concat("\"", name(item), "\" is named twice",
+                            key == "attacks" ? "; give one of them another \"name\"" : ""));
 }
 
 void find_eligible(Experiment& e) {
@@ -56,9 +60,12 @@ void find_eligible(Experiment& e) {
     if (photo.test()) e.test.push_back(i), with_test.insert(photo.person);
   }
   if (e.train.empty() || e.test.empty())
-    throw Error(Exit::input, concat(e.dataset.folder.string(), ": ", e.train.size(), " train and ", e.test.size(), " test photos; both are needed"));
-  std::set_intersection(with_train.begin(), with_train.end(), with_test.begin(), with_test.end(), std::back_inserter(e.eligible));
-  if (e.eligible.empty()) throw Error(Exit::input, concat(e.dataset.folder.string(), ": nobody has both train and test photos"));
+    throw Error(Exit::input, concat(e.dataset.folder.string(), ": ", e.train.size(), " train and ", e.test.size(),
+                                    " test photos; both are needed"));
+  std::set_intersection(with_train.begin(), with_train.end(), with_test.begin(), with_test.end(),
+                        std::back_inserter(e.eligible));
+  if (e.eligible.empty())
+    throw Error(Exit::input, concat(e.dataset.folder.string(), ": nobody has both train and test photos"));
 }
 
 // The draw is nested: the first K of one shuffled list, so that a larger K keeps everybody of a smaller one.
@@ -69,11 +76,13 @@ std::vector<std::string> choose_protected(const Spec& spec, const Json& wanted, 
   if (wanted.is_number_integer()) {
     const auto count = wanted.get<std::int64_t>();
     if (count < 1 || count > static_cast<std::int64_t>(drawn.size()))
-      spec.fail("protected", concat("found ", count, ", expected 1 to ", drawn.size(), " (people with train and test photos)"));
+      spec.fail("protected",
+                concat("found ", count, ", expected 1 to ", drawn.size(), " (people with train and test photos)"));
     drawn.resize(static_cast<std::size_t>(count));
     return drawn;
   }
-  if (!wanted.is_array() || wanted.empty()) spec.fail("protected", concat("found ", wanted.dump(), ", expected \"all\", a number or a list of names"));
+  if (!wanted.is_array() || wanted.empty())
+    spec.fail("protected", concat("found ", wanted.dump(), ", expected \"all\", a number or a list of names"));
   std::vector<std::string> named;
   for (const auto& name : wanted) {
     if (!name.is_string()) spec.fail("protected", concat("found ", name.dump(), " in the list, expected a name"));
@@ -82,7 +91,9 @@ std::vector<std::string> choose_protected(const Spec& spec, const Json& wanted, 
     const auto people = e.dataset.people();
     const bool there = std::binary_search(people.begin(), people.end(), named.back());
     const auto near = nearest_name(named.back(), e.eligible);
-    spec.fail("protected", there ? concat("\"", named.back(), "\" has no train or no test photo") : concat("no person \"", named.back(), "\"", near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+    spec.fail("protected", there ? concat("\"", named.back(), "\" has no train or no test photo")
+                                 : concat("no person \"", named.back(), "\"",
+                                          near.empty() ? "" : "; did you mean \"" + near + "\"?"));
   }
   refuse_repeats(spec, "protected", named, [](const std::string& name) { return name; });
   return named;
@@ -109,7 +120,10 @@ Table cells(const Experiment& e) {
 Json resolve(const Experiment& e, const std::string& dataset) {
   Json extractors = Json::array(), attacks = Json::array();
   for (const auto& extractor : e.extractors)
-    extractors.push_back({{"name", extractor->card().name}, {"released", extractor->card().release()}, {"licence", extractor->card().licence}, {"identity", extractor->identity()}});
+    extractors.push_back({{"name", extractor->card().name},
+                          {"released", extractor->card().release()},
+                          {"licence", extractor->card().licence},
+                          {"identity", extractor->identity()}});
   for (const auto& attack : e.attacks) {
     Json surrogates = Json::array();
     for (const auto& surrogate : attack->settings().surrogates) surrogates.push_back(surrogate->card().name);
@@ -121,10 +135,16 @@ Json resolve(const Experiment& e, const std::string& dataset) {
                        {"attacked", attacked},
                        {"identity", attack->identity()}});
   }
-  return {{"dataset", dataset}, {"manifest_sha256", e.dataset.manifest_sha256}, {"protected", e.protected_people}, {"seed", e.seed},
-          {"extractors", extractors}, {"attacks", attacks}, {"classifiers", e.classifiers},
+  return {{"dataset", dataset},
+          {"manifest_sha256", e.dataset.manifest_sha256},
+          {"protected", e.protected_people},
+          {"seed", e.seed},
+          {"extractors", extractors},
+          {"attacks", attacks},
+          {"classifiers", e.classifiers},
           {"device", device_name(e.options.device)},
-          {"precision", precision_name(e.options)}, {"libtorch", libtorch_version()}};
+          {"precision", precision_name(e.options)},
+          {"libtorch", libtorch_version()}};
 }
 
 }  // namespace
@@ -142,7 +162,8 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   const Json attacks = spec.raw("attacks");
   const Json classifiers = spec.raw("classifiers", Json::array({"nearest"}));
   e.seed = static_cast<Seed>(spec.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 0));
-  const auto device = spec.text("device", "auto"), precision = spec.choice("precision", {"fp32", "tf32", "bf16"}, "fp32");
+  const auto device = spec.text("device", "auto"),
+             precision = spec.choice("precision", {"fp32", "tf32", "bf16"}, "fp32");
   const bool skip_absent = spec.choice("absent", {"refuse", "skip"}, "refuse") == "skip";
   PrepareOptions prepare_options;
   if (spec.has("prepare")) {
@@ -154,7 +175,8 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   spec.finish();
 
   e.options = run_options(device, precision, trust_model);
-  if (!classifiers.is_array()) spec.fail("classifiers", concat("found ", classifiers.dump(), ", expected a list of names or objects"));
+  if (!classifiers.is_array())
+    spec.fail("classifiers", concat("found ", classifiers.dump(), ", expected a list of names or objects"));
   e.classifiers.assign(classifiers.begin(), classifiers.end());
   for (const auto& wanted : e.classifiers) make_classifier(wanted);
   refuse_repeats(spec, "classifiers", e.classifiers, classifier_name);
@@ -164,7 +186,9 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
     const bool absent = skip_absent && !fs::exists(model_path(card.file, card.path.parent_path()));
     (absent ? e.absent : cards).push_back(std::move(card));
   }
-  if (cards.empty()) throw Error(Exit::model, concat(config.string(), ": none of its ", e.absent.size(), " extractors is on this machine; facepoison list extractors says how to get each"));
+  if (cards.empty())
+    throw Error(Exit::model, concat(config.string(), ": none of its ", e.absent.size(),
+                                    " extractors is on this machine; facepoison list extractors says how to get each"));
   refuse_repeats(spec, "extractors", cards, [](const Card& card) { return card.name; });
   std::stable_sort(cards.begin(), cards.end(), [](const Card& a, const Card& b) { return a.order() < b.order(); });
   if (!attacks.is_array()) spec.fail("attacks", concat("found ", attacks.dump(), ", expected a list of presets"));

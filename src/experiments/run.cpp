@@ -63,8 +63,8 @@ Layout lay_out(const Experiment& e) {
 struct Results {
   TableFile trials, others;
   explicit Results(const fs::path& folder)
-      : trials(folder / "trials.csv", {"extractor", "attack", "classifier", "protected", "id", "person", "predicted",
-                                       "distance", "correct"}),
+      : trials(folder / "trials.csv",
+               {"extractor", "attack", "classifier", "protected", "id", "person", "predicted", "distance", "correct"}),
         others(folder / "others.csv", {"extractor", "attack", "classifier", "protected", "n", "errors"}) {}
 };
 
@@ -84,28 +84,37 @@ void record(Results& results, const Experiment& e, const Layout& layout, const s
 Json facts(const Experiment& e) {
   Json notes = Json::array();
   const auto everybody = e.dataset.people().size();
-  notes.push_back(concat("data: ", everybody, " people, ", e.dataset.photos.size(), " photos (", e.train.size(), " train, ", e.test.size(), " test), ", e.dataset.rejected,
-                         " rejected; manifest sha256 ", e.dataset.manifest_sha256.substr(0, 16)));
+  notes.push_back(concat("data: ", everybody, " people, ", e.dataset.photos.size(), " photos (", e.train.size(),
+                         " train, ", e.test.size(), " test), ", e.dataset.rejected, " rejected; manifest sha256 ",
+                         e.dataset.manifest_sha256.substr(0, 16)));
   for (const auto& note : duplicate_notes(e.dataset)) notes.push_back(note);
-  notes.push_back(concat("protected: ", e.protected_people.size(), " of ", e.eligible.size(), " people with train and test photos (", everybody - e.eligible.size(),
-                         " others stay in the gallery), one at a time, all their training photos replaced; seed ", e.seed));
+  notes.push_back(concat("protected: ", e.protected_people.size(), " of ", e.eligible.size(),
+                         " people with train and test photos (", everybody - e.eligible.size(),
+                         " others stay in the gallery), one at a time, all their training photos replaced; seed ",
+                         e.seed));
   notes.push_back(concat("precision ", precision_name(e.options), ", device ", device_name(e.options.device),
                          ", facepoison ", version(), " ", commit(), ", LibTorch ", libtorch_version(), ", OpenCV ",
                          opencv_version()));
   if (e.dataset.photos.front().landmarks)
-    notes.push_back("deviation: each recogniser aligns by the clean photo's landmarks, for perturbed photos too; the paper's code squashes crops instead");
+    notes.push_back(
+        "deviation: each recogniser aligns by the clean photo's landmarks, for perturbed photos too; the paper's code "
+        "squashes crops instead");
   for (const auto& extractor : e.extractors) {
     const Card& card = extractor->card();
     if (!card.style_name.empty())
-      notes.push_back(concat(card.name, ": a small stand-in in the style of ", card.style_name, " (", card.style_year, "), never the published model; trained ", card.released));
+      notes.push_back(concat(card.name, ": a small stand-in in the style of ", card.style_name, " (", card.style_year,
+                             "), never the published model; trained ", card.released));
   }
   for (const auto& card : e.absent)
-    notes.push_back(concat(card.name, " (", card.release(), ") was skipped: its weights are not here", card.how_to_get().empty() ? "" : "; to get them: " + card.how_to_get()));
+    notes.push_back(concat(card.name, " (", card.release(), ") was skipped: its weights are not here",
+                           card.how_to_get().empty() ? "" : "; to get them: " + card.how_to_get()));
   for (const auto& attack : e.attacks) {
     for (const auto& note : attack->settings().notes) notes.push_back(note);
     std::string surrogates;
-    for (const auto& surrogate : attack->settings().surrogates) surrogates += (surrogates.empty() ? "" : ", ") + surrogate->card().name;
-    if (!surrogates.empty()) notes.push_back(concat("attack ", attack->settings().name, " optimises against ", surrogates));
+    for (const auto& surrogate : attack->settings().surrogates)
+      surrogates += (surrogates.empty() ? "" : ", ") + surrogate->card().name;
+    if (!surrogates.empty())
+      notes.push_back(concat("attack ", attack->settings().name, " optimises against ", surrogates));
   }
   const auto where = machine(e.options.device);
   return {{"notes", notes}, {"date", utc_time()}, {"commit", commit()}, {"machine", where}};
@@ -120,8 +129,11 @@ std::string config_hash(Json resolved) {
 void claim(const Experiment& e, const fs::path& folder) {
   const fs::path file = folder / "config.resolved.json";
   if (fs::exists(file) && config_hash(read_json(file)) != config_hash(e.resolved))
-    throw Error(Exit::usage, concat(folder.string(), " holds another config's run; name another --run-dir, or none for a folder of its own"));
-  if (!fs::exists(file) && fs::exists(folder) && !fs::is_empty(folder)) throw Error(Exit::usage, concat(folder.string(), " holds files that are no run; name an empty or a new --run-dir"));
+    throw Error(Exit::usage,
+                concat(folder.string(),
+                       " holds another config's run; name another --run-dir, or none for a folder of its own"));
+  if (!fs::exists(file) && fs::exists(folder) && !fs::is_empty(folder))
+    throw Error(Exit::usage, concat(folder.string(), " holds files that are no run; name an empty or a new --run-dir"));
   write_file(file, e.resolved.dump(1) + "\n");
 }
 
@@ -129,7 +141,9 @@ void claim(const Experiment& e, const fs::path& folder) {
 
 std::vector<std::size_t> album_rows(const Experiment& e) { return lay_out(e).album_dataset_rows; }
 
-fs::path default_run_folder(const Experiment& e) { return fs::absolute(fs::path("runs") / e.name / config_hash(e.resolved).substr(0, 12)); }
+fs::path default_run_folder(const Experiment& e) {
+  return fs::absolute(fs::path("runs") / e.name / config_hash(e.resolved).substr(0, 12));
+}
 
 void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& store) {
   claim(e, folder);
@@ -164,7 +178,9 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
   }
 
   write_file(folder / "run.json", facts(e).dump(1) + "\n");
-  write_file(folder / "rejected.csv", fs::exists(e.dataset.folder / "rejected.csv") ? read_file(e.dataset.folder / "rejected.csv") : "id,person,reason\n");
+  write_file(folder / "rejected.csv", fs::exists(e.dataset.folder / "rejected.csv")
+                                          ? read_file(e.dataset.folder / "rejected.csv")
+                                          : "id,person,reason\n");
   write_file(folder / "budget.csv", print(budget_table(budget), Format::csv));
   results.others.finish();
   results.trials.finish();

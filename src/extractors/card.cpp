@@ -29,8 +29,10 @@ void complete(Card& card) {
   if (found.contains("source") && found["source"].is_object())
     card.origin = found["source"].value("exported_sha256", card.origin);
   card.origin = found.value("source_sha256", card.origin);
-  if (card.golden.empty() && found.contains("golden") && found["golden"].is_object()) card.golden = record.parent_path() / found["golden"].value("file", "");
-  if (card.dimension == 0 && found.contains("dimension") && found["dimension"].is_number_integer()) card.dimension = found["dimension"];
+  if (card.golden.empty() && found.contains("golden") && found["golden"].is_object())
+    card.golden = record.parent_path() / found["golden"].value("file", "");
+  if (card.dimension == 0 && found.contains("dimension") && found["dimension"].is_number_integer())
+    card.dimension = found["dimension"];
 }
 
 std::array<double, 3> three(Spec& spec, const std::string& key) {
@@ -41,9 +43,18 @@ std::array<double, 3> three(Spec& spec, const std::string& key) {
 }  // namespace
 
 Json Card::contract() const {
-  return {{"side", side}, {"template", template_name}, {"bgr", bgr}, {"scale", scale}, {"mean", mean}, {"std", std},
-          {"interpolation", interpolation}, {"antialias", antialias}, {"resize", resize}, {"method", method},
-          {"flip_averaging", flip_averaging}, {"dimension", dimension}};
+  return {{"side", side},
+          {"template", template_name},
+          {"bgr", bgr},
+          {"scale", scale},
+          {"mean", mean},
+          {"std", std},
+          {"interpolation", interpolation},
+          {"antialias", antialias},
+          {"resize", resize},
+          {"method", method},
+          {"flip_averaging", flip_averaging},
+          {"dimension", dimension}};
 }
 
 std::string Card::how_to_get() const {
@@ -77,7 +88,8 @@ Card read_card(const std::string& name_or_path) {
   card.method = spec.text("method", "forward");
   card.flip_averaging = spec.flag("flip_averaging", false);
   // Of some published files nobody knows it before they are exported.
-  if (spec.has("dimension") || !card.source.contains("export")) card.dimension = static_cast<int>(spec.integer("dimension", 1, 65536));
+  if (spec.has("dimension") || !card.source.contains("export"))
+    card.dimension = static_cast<int>(spec.integer("dimension", 1, 65536));
   Spec input = spec.object("input");
   card.side = static_cast<int>(input.integer("side", 8, 4096));
   card.template_name = input.choice("template", {"arcface-112", "dlib-150", "none"});
@@ -112,7 +124,8 @@ std::vector<std::string> card_names() {
 std::vector<Card> all_cards() {
   std::vector<Card> cards;
   for (const auto& name : card_names()) cards.push_back(read_card(name));
-  std::sort(cards.begin(), cards.end(), [](const Card& a, const Card& b) { return std::tie(a.order(), a.name) < std::tie(b.order(), b.name); });
+  std::sort(cards.begin(), cards.end(),
+            [](const Card& a, const Card& b) { return std::tie(a.order(), a.name) < std::tie(b.order(), b.name); });
   return cards;
 }
 

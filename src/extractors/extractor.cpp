@@ -43,8 +43,12 @@ torch::Tensor resize(const torch::Tensor& pixels, std::int64_t height, std::int6
   const std::vector<std::int64_t> size = {height, width};
   if (card.interpolation == "nearest") return at::upsample_nearest2d(pixels, size);
   // Bicubic overshoots, and PIL and OpenCV clip what they write.
-  if (card.interpolation == "bicubic") return (card.antialias ? at::_upsample_bicubic2d_aa(pixels, size, false) : at::upsample_bicubic2d(pixels, size, false)).clamp(0, 1);
-  return card.antialias ? at::_upsample_bilinear2d_aa(pixels, size, false) : at::upsample_bilinear2d(pixels, size, false);
+  if (card.interpolation == "bicubic")
+    return (card.antialias ? at::_upsample_bicubic2d_aa(pixels, size, false)
+                           : at::upsample_bicubic2d(pixels, size, false))
+        .clamp(0, 1);
+  return card.antialias ? at::_upsample_bilinear2d_aa(pixels, size, false)
+                        : at::upsample_bilinear2d(pixels, size, false);
 }
 
 // The size to which a whole picture is resized: the square, or the square's side for its shorter one.
@@ -81,7 +85,8 @@ torch::Tensor view_under(const Card& card, const Faces& faces) {
     return middle(resize(faces.pixels, size.height, size.width, card), card.side);
   }
   const auto mode = card.interpolation == "bilinear" ? 0 : card.interpolation == "nearest" ? 1 : 2;
-  return at::grid_sampler(faces.pixels, sampling_grid(faces, *target, card.side), mode, /*zeros outside*/ 0, /*align_corners*/ true);
+  return at::grid_sampler(faces.pixels, sampling_grid(faces, *target, card.side), mode, /*zeros outside*/ 0,
+                          /*align_corners*/ true);
 }
 
 // Without a template the whole canvas, a square, is resized.
@@ -100,7 +105,8 @@ torch::Tensor seen_under(const Card& card, const Faces& faces) {
 
 torch::Tensor view_under(const Card& card, const Image& picture) {
   const auto size = plain_size(card, {picture.height, picture.width});
-  const auto resized = resample_image(picture, static_cast<int>(size.width), static_cast<int>(size.height), card.interpolation, card.antialias);
+  const auto resized = resample_image(picture, static_cast<int>(size.width), static_cast<int>(size.height),
+                                      card.interpolation, card.antialias);
   return middle(to_tensor(resized), card.side);
 }
 
@@ -112,7 +118,8 @@ torch::Tensor FeatureExtractor::embed_view_as(const Card& contract, const torch:
 torch::Tensor FeatureExtractor::embed_view(const torch::Tensor& view) const {
   const auto embedding = embed_view_as(card_, view);
   if (embedding.dim() != 2 || embedding.size(0) != view.size(0) || embedding.size(1) != card_.dimension)
-    throw Error(Exit::model, concat(card_.name, ": the network gave the shape ", embedding.sizes(), " for ", view.size(0), " faces; its card says ", view.size(0), "×", card_.dimension));
+    throw Error(Exit::model, concat(card_.name, ": the network gave the shape ", embedding.sizes(), " for ",
+                                    view.size(0), " faces; its card says ", view.size(0), "×", card_.dimension));
   return embedding;
 }
 
@@ -128,7 +135,10 @@ torch::Tensor golden_picture(int side) {
   for (int c = 0; c < 3; ++c)
     for (int y = 0; y < side; ++y)
       for (int x = 0; x < side; ++x)
-        at[0][c][y][x] = static_cast<float>((tri(x * (3 + c) + y * 5) + tri(y * (4 + c) - x * 2 + 1000) + tri(x * y / (7 + c) + c * 40)) / 3) / 255.0f;
+        at[0][c][y][x] =
+            static_cast<float>(
+                (tri(x * (3 + c) + y * 5) + tri(y * (4 + c) - x * 2 + 1000) + tri(x * y / (7 + c) + c * 40)) / 3) /
+            255.0f;
   return picture;
 }
 

@@ -24,10 +24,11 @@ void each_node(Block* block, const std::function<void(Node*)>& visit) {
   }
 }
 
-// batch_norm(x, weight, bias, mean, variance, training, momentum, eps, …) → shift + x·factor over the channels, which are the last axis of
-// x.transpose(1, -1) whether x is a picture or a row.
+// batch_norm(x, weight, bias, mean, variance, training, momentum, eps, …) → shift + x·factor over the channels, which
+// are the last axis of x.transpose(1, -1) whether x is a picture or a row.
 void spell_out_batch_norm(Graph& graph, Node* node) {
-  const auto weight = constant(node->input(1)), bias = constant(node->input(2)), mean = constant(node->input(3)), variance = constant(node->input(4));
+  const auto weight = constant(node->input(1)), bias = constant(node->input(2)), mean = constant(node->input(3)),
+             variance = constant(node->input(4));
   const auto training = toIValue(node->input(5)), eps = toIValue(node->input(7));
   if (!mean || !variance || !training || training->toBool() || !eps) return;
   auto factor = (variance->to(torch::kFloat64) + eps->toDouble()).rsqrt();
@@ -39,12 +40,14 @@ void spell_out_batch_norm(Graph& graph, Node* node) {
   auto* const first = graph.insertConstant(1);
   auto* const last = graph.insertConstant(-1);
   auto* const channels_last = graph.insert(aten::transpose, {node->input(0), first, last});
-  auto* const scaled = graph.insert(aten::addcmul, {shift.to(torch::kFloat32), channels_last, factor.to(torch::kFloat32)});
+  auto* const scaled =
+      graph.insert(aten::addcmul, {shift.to(torch::kFloat32), channels_last, factor.to(torch::kFloat32)});
   node->output()->replaceAllUsesWith(graph.insert(aten::transpose, {scaled, first, last}));
   node->destroy();
 }
 
-// Weights as they are best read, in the precision that is asked for: a frozen module's own to() passes its constants by.
+// Weights as they are best read, in the precision that is asked for: a frozen module's own to() passes its constants
+// by.
 void prepare_constant(Graph& graph, Node* node, torch::ScalarType precision) {
   const auto found = constant(node->output());
   if (!found || found->scalar_type() != torch::kFloat32) return;

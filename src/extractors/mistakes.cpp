@@ -9,7 +9,8 @@
 namespace facepoison {
 namespace {
 
-// One change of a contract. Of two changes of one kind the second would undo the first, so pairs are of different kinds.
+// One change of a contract. Of two changes of one kind the second would undo the first, so pairs are of different
+// kinds.
 struct Change {
   std::string kind, what;
   std::function<void(Card&)> apply;
@@ -37,7 +38,9 @@ const std::vector<Scaling>& scalings() {
 // Equal but for float rounding: (pixel·scale − mean)/std as slope and intercept.
 bool same(const Card& card, const Scaling& other) {
   for (std::size_t c = 0; c < 3; ++c)
-    if (std::abs(card.scale / card.std[c] - other.scale / other.std[c]) > 1e-6 || std::abs(card.mean[c] / card.std[c] - other.mean[c] / other.std[c]) > 1e-6) return false;
+    if (std::abs(card.scale / card.std[c] - other.scale / other.std[c]) > 1e-6 ||
+        std::abs(card.mean[c] / card.std[c] - other.mean[c] / other.std[c]) > 1e-6)
+      return false;
   return true;
 }
 
@@ -45,16 +48,23 @@ std::vector<Change> changes_of(const Card& card) {
   std::vector<Change> changes;
   changes.push_back({"channels", card.bgr ? "channels rgb" : "channels bgr", [](Card& c) { c.bgr = !c.bgr; }});
   for (const auto& scaling : scalings())
-    if (!same(card, scaling)) changes.push_back({"scale", "scale " + scaling.formula, [scaling](Card& c) { c.scale = scaling.scale, c.mean = scaling.mean, c.std = scaling.std; }});
-  if (card.template_name != "none") changes.push_back({"alignment", "no alignment", [](Card& c) { c.template_name = "none"; }});
+    if (!same(card, scaling))
+      changes.push_back({"scale", "scale " + scaling.formula,
+                         [scaling](Card& c) { c.scale = scaling.scale, c.mean = scaling.mean, c.std = scaling.std; }});
+  if (card.template_name != "none")
+    changes.push_back({"alignment", "no alignment", [](Card& c) { c.template_name = "none"; }});
   for (const std::string other : {"arcface-112", "dlib-150"})
-    if (card.template_name != "none" && card.template_name != other) changes.push_back({"alignment", "template " + other, [other](Card& c) { c.template_name = other; }});
+    if (card.template_name != "none" && card.template_name != other)
+      changes.push_back({"alignment", "template " + other, [other](Card& c) { c.template_name = other; }});
   for (const std::string other : {"bilinear", "bicubic", "nearest"})
     for (const bool antialias : {false, true})
       if ((other != card.interpolation || antialias != card.antialias) && !(antialias && other == "nearest"))
-        changes.push_back({"interpolation", concat("interpolation ", other, antialias ? ", antialiased" : ""), [other, antialias](Card& c) { c.interpolation = other, c.antialias = antialias; }});
-  changes.push_back({"resize", card.resize == "squash" ? "centre crop" : "squash", [](Card& c) { c.resize = c.resize == "squash" ? "centre-crop" : "squash"; }});
-  changes.push_back({"mirror", card.flip_averaging ? "no mirror averaging" : "mirror averaging", [](Card& c) { c.flip_averaging = !c.flip_averaging; }});
+        changes.push_back({"interpolation", concat("interpolation ", other, antialias ? ", antialiased" : ""),
+                           [other, antialias](Card& c) { c.interpolation = other, c.antialias = antialias; }});
+  changes.push_back({"resize", card.resize == "squash" ? "centre crop" : "squash",
+                     [](Card& c) { c.resize = c.resize == "squash" ? "centre-crop" : "squash"; }});
+  changes.push_back({"mirror", card.flip_averaging ? "no mirror averaging" : "mirror averaging",
+                     [](Card& c) { c.flip_averaging = !c.flip_averaging; }});
   return changes;
 }
 
@@ -70,26 +80,35 @@ std::vector<Mistake> usual_mistakes(const Card& card) {
   for (const auto& change : changes) add(change.what, {&change});
   for (std::size_t i = 0; i < changes.size(); ++i)
     for (std::size_t j = i + 1; j < changes.size(); ++j)
-      if (changes[i].kind != changes[j].kind) add(concat(changes[i].what, ", ", changes[j].what), {&changes[i], &changes[j]});
+      if (changes[i].kind != changes[j].kind)
+        add(concat(changes[i].what, ", ", changes[j].what), {&changes[i], &changes[j]});
   return mistakes;
 }
 
-Table explain(const FeatureExtractor& extractor, const std::optional<Faces>& aligned, const Image& whole, const torch::Tensor& reference, torch::Device device) {
+Table explain(const FeatureExtractor& extractor, const std::optional<Faces>& aligned, const Image& whole,
+              const torch::Tensor& reference, torch::Device device) {
   const c10::InferenceMode inference;
   const auto wanted = reference.flatten().to(torch::kFloat64);
   const std::string as_is = "none: the card as it is";
   Table table{{"mistake", "cosine", "max_difference"}, {}, {}};
   const auto add = [&](const std::string& what, const Card& contract) {
-    const auto view = aligned && contract.template_name != "none" ? view_under(contract, *aligned) : view_under(contract, whole);
+    const auto view =
+        aligned && contract.template_name != "none" ? view_under(contract, *aligned) : view_under(contract, whole);
     const auto found = extractor.embed_view_as(contract, view.to(device)).to(torch::kCPU, torch::kFloat64).flatten();
-    if (found.numel() != wanted.numel()) throw Error(Exit::input, concat("the reference has ", wanted.numel(), " numbers; ", extractor.card().name, " gives ", found.numel()));
-    table.add({what, at::cosine_similarity(found, wanted, 0).item<double>(), (found - wanted).abs().max().item<double>()});
+    if (found.numel() != wanted.numel())
+      throw Error(Exit::input, concat("the reference has ", wanted.numel(), " numbers; ", extractor.card().name,
+                                      " gives ", found.numel()));
+    table.add(
+        {what, at::cosine_similarity(found, wanted, 0).item<double>(), (found - wanted).abs().max().item<double>()});
   };
   add(as_is, extractor.card());
   for (const auto& mistake : usual_mistakes(extractor.card())) add(mistake.what, mistake.contract);
   // Of directions alike, the nearer numbers; of equals, the simplest, which was added first.
-  const auto rank = [](const std::vector<Cell>& row) { return std::pair(-std::round(std::get<double>(row[1]) * 1e7), std::get<double>(row[2])); };
-  std::stable_sort(table.rows.begin(), table.rows.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+  const auto rank = [](const std::vector<Cell>& row) {
+    return std::pair(-std::round(std::get<double>(row[1]) * 1e7), std::get<double>(row[2]));
+  };
+  std::stable_sort(table.rows.begin(), table.rows.end(),
+                   [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
   return table;
 }
 

@@ -13,7 +13,8 @@ torch::Tensor Perceptual::operator()(const torch::Tensor& a, const torch::Tensor
   std::call_once(loaded_, [&] {
     const c10::InferenceMode normal(false);  // whoever comes first: an attack may want gradients later
     module_ = load_model(file_, device_);
-    if (!module_.find_method(method_)) throw Error(Exit::model, concat(file_.path.string(), " has no method ", method_));
+    if (!module_.find_method(method_))
+      throw Error(Exit::model, concat(file_.path.string(), " has no method ", method_));
   });
   const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
   const auto distances = module_.get_method(method_)({a.to(torch::kFloat32), b.to(torch::kFloat32)}).toTensor();

@@ -19,20 +19,27 @@ constexpr double largest_waver = 1e-3;
 class TorchScriptExtractor final : public FeatureExtractor {
  public:
   TorchScriptExtractor(Card card, const RunOptions& options)
-      : FeatureExtractor(card), options_(options), file_(verify_model(card.file, card.path.parent_path(), card.sha256, options.trust_model, card.how_to_get())) {}
+      : FeatureExtractor(card),
+        options_(options),
+        file_(verify_model(card.file, card.path.parent_path(), card.sha256, options.trust_model, card.how_to_get())) {}
 
   Json identity() const override {
-    return {{"contract", card().contract()}, {"weights", file_.sha256}, {"precision", precision_name(options_)},
-            {"device", device_name(options_.device)}, {"folded", true}};
+    return {{"contract", card().contract()},
+            {"weights", file_.sha256},
+            {"precision", precision_name(options_)},
+            {"device", device_name(options_.device)},
+            {"folded", true}};
   }
 
  private:
   torch::Tensor forward(const torch::Tensor& prepared) const override {
     std::call_once(loaded_, [&] {
       log_debug(concat("loading ", file_.path.string()));
-      const c10::InferenceMode normal(false);  // whoever comes first: an attack may want gradients through the same weights later
+      const c10::InferenceMode normal(
+          false);  // whoever comes first: an attack may want gradients through the same weights later
       module_ = load_model(file_, options_.device);
-      if (!module_.find_method(card().method)) throw Error(Exit::model, concat(file_.path.string(), " has no method ", card().method));
+      if (!module_.find_method(card().method))
+        throw Error(Exit::model, concat(file_.path.string(), " has no method ", card().method));
       refuse_wavering(prepared.narrow(0, 0, 1));
       try {
         module_ = fold(module_, card().method, options_.precision);
@@ -49,9 +56,11 @@ class TorchScriptExtractor final : public FeatureExtractor {
       throw Error(Exit::resource, concat(card().name, ": out of memory for ", prepared.size(0), " faces"));
     } catch (const std::exception& error) {  // LibTorch's own, or what the network raises
       const std::string what = error.what();
-      throw Error(Exit::model, concat(card().name, ": the network failed on ", prepared.sizes(), ": ", what.substr(0, what.find("\nException raised from"))));
+      throw Error(Exit::model, concat(card().name, ": the network failed on ", prepared.sizes(), ": ",
+                                      what.substr(0, what.find("\nException raised from"))));
     }
-    if (!output.isTensor()) throw Error(Exit::model, concat(card().name, ": the network returns ", output.tagKind(), ", not a tensor"));
+    if (!output.isTensor())
+      throw Error(Exit::model, concat(card().name, ": the network returns ", output.tagKind(), ", not a tensor"));
     return output.toTensor().to(torch::kFloat32);
   }
 
@@ -96,7 +105,8 @@ std::shared_ptr<const FeatureExtractor> make_extractor(const Card& card, const R
   static std::mutex mutex;
   static std::map<std::string, std::weak_ptr<const FeatureExtractor>> known;
   const std::lock_guard lock(mutex);
-  auto& place = known[concat(card.path.string(), "|", precision_name(options), "|", options.device, "|", options.trust_model)];
+  auto& place =
+      known[concat(card.path.string(), "|", precision_name(options), "|", options.device, "|", options.trust_model)];
   auto extractor = place.lock();
   if (!extractor) place = extractor = std::make_shared<TorchScriptExtractor>(card, options);
   return extractor;

@@ -66,8 +66,8 @@ bool is_meant(const Expectation& expectation, const Table& table, const std::vec
 }  // namespace
 
 Expectation parse_expectation(const std::string& given) {
-  static const std::regex form(
-      R"(\s*([a-z_]+)\s*(?:\[([^\]]*)\])?\s*(<=|>=|==|!=|<|>)\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*)");
+  static const std::regex form(R"(\s*([a-z_]+)\s*(?:\[([^\]]*)\])?\s*(<=|>=|==|!=|<|>))"
+                               R"(\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*)");
   std::smatch parts;
   if (!std::regex_match(given, parts, form))
     refuse(given, "expected COLUMN[key=value,…] OP NUMBER, OP one of <= >= < > == !=");

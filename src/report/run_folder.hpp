@@ -35,11 +35,11 @@ struct Reader {
 };
 
 struct RunFolder {
-  std::vector<Group> groups;                // in the order of trials.csv
+  std::vector<Group> groups;                    // in the order of trials.csv
   std::map<std::string, std::string> released;  // of each extractor
   std::map<std::string, std::set<std::string>>
-      attacked;                             // by attack: the run's extractors whose weights it optimises against
-  std::vector<std::string> notes;           // facts about the data and the program
+      attacked;                    // by attack: the run's extractors whose weights it optimises against
+  std::vector<std::string> notes;  // facts about the data and the program
 };
 // Throws Error(input) when the folder holds no whole run.
 RunFolder read_run(const fs::path& folder);

@@ -61,24 +61,46 @@ std::vector<Cell> row_of_group(const Group& group, const Cell& released, const C
   }
   for (const auto& [person, count] : group.others) others = {others.n + count.n, others.errors + count.errors};
   const auto interval = protection_interval(rates, all.n);
-  return {group.extractor, released, group.attack, group.classifier, static_cast<std::int64_t>(rates.size()), static_cast<std::int64_t>(all.n),
-          mean(rates), interval.low, interval.high, others.rate(), static_cast<std::int64_t>(others.n), surrogate};
+  return {group.extractor,
+          released,
+          group.attack,
+          group.classifier,
+          static_cast<std::int64_t>(rates.size()),
+          static_cast<std::int64_t>(all.n),
+          mean(rates),
+          interval.low,
+          interval.high,
+          others.rate(),
+          static_cast<std::int64_t>(others.n),
+          surrogate};
 }
 
-std::vector<Cell> row_of_person(const Group& group, const std::string& person, const Cell& released, const Cell& surrogate) {
+std::vector<Cell> row_of_person(const Group& group, const std::string& person, const Cell& released,
+                                const Cell& surrogate) {
   const auto& own = group.own.at(person);
   const auto found = group.others.find(person);
   const Count others = found == group.others.end() ? Count{} : found->second;
   const auto interval = clopper_pearson(own.rate(), own.n);
-  return {group.extractor, released, group.attack, group.classifier, person, static_cast<std::int64_t>(own.n), own.rate(), interval.low, interval.high,
-          others.rate(), static_cast<std::int64_t>(others.n), surrogate};
+  return {group.extractor,
+          released,
+          group.attack,
+          group.classifier,
+          person,
+          static_cast<std::int64_t>(own.n),
+          own.rate(),
+          interval.low,
+          interval.high,
+          others.rate(),
+          static_cast<std::int64_t>(others.n),
+          surrogate};
 }
 
 }  // namespace
 
 std::vector<std::string> table_columns(bool by_person) {
-  return {"extractor", "released", "attack", "classifier", by_person ? "protected" : "people", "n",
-          "protection", "low", "high", "others_error", "others_n", "surrogate"};
+  return {"extractor", "released",   "attack", "classifier", by_person ? "protected" : "people",
+          "n",         "protection", "low",    "high",       "others_error",
+          "others_n",  "surrogate"};
 }
 
 Table table_of_run(const fs::path& folder, bool by_person) {

@@ -32,10 +32,12 @@ Audit measure(const Faces& clean, const Faces& written, const Surrogates& surrog
   return row;
 }
 
-const std::vector<std::pair<const char*, double Audit::*>> measures = {
-    {"linf", &Audit::linf},   {"l2", &Audit::l2},
-    {"psnr", &Audit::psnr},   {"dssim", &Audit::dssim},
-    {"dssim_seen", &Audit::dssim_seen}, {"lpips", &Audit::lpips}};
+const std::vector<std::pair<const char*, double Audit::*>> measures = {{"linf", &Audit::linf},
+                                                                       {"l2", &Audit::l2},
+                                                                       {"psnr", &Audit::psnr},
+                                                                       {"dssim", &Audit::dssim},
+                                                                       {"dssim_seen", &Audit::dssim_seen},
+                                                                       {"lpips", &Audit::lpips}};
 
 Table table_of(std::span<const Audit> rows) {
   Table table;
@@ -62,7 +64,10 @@ void audit(std::span<const Photo> clean, const Attack& attack, const RunOptions&
     Json pairs = Json::array();
     for (auto i = unit.first; i < unit.first + unit.count; ++i)
       pairs.push_back({content_key(clean[i]), written[i].sha256});
-    unit.key = {{"format", 1}, {"pairs", pairs}, {"seen_by", seen_by}, {"arithmetic", arithmetic(options.device)},
+    unit.key = {{"format", 1},
+                {"pairs", pairs},
+                {"seen_by", seen_by},
+                {"arithmetic", arithmetic(options.device)},
                 {"lpips", lpips ? Json(lpips->sha256()) : Json()}};
   }
   struct Pair {

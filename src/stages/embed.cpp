@@ -20,11 +20,13 @@ Json key_of(std::span<const Photo> photos, const Json& extractor, const RunOptio
 }
 
 // The first `ids.size()` rows of a padded block's embeddings.
-torch::Tensor checked(const torch::Tensor& padded, const std::vector<std::string>& ids, const FeatureExtractor& extractor) {
+torch::Tensor checked(const torch::Tensor& padded, const std::vector<std::string>& ids,
+                      const FeatureExtractor& extractor) {
   const auto features = padded.to(torch::kCPU).narrow(0, 0, static_cast<std::int64_t>(ids.size()));
   const auto finite = features.isfinite().all(1);
   for (std::size_t n = 0; n < ids.size(); ++n)
-    if (!finite[static_cast<std::int64_t>(n)].item<bool>()) throw Error(Exit::model, concat(extractor.card().name, " gives a non-finite embedding for photo ", ids[n]));
+    if (!finite[static_cast<std::int64_t>(n)].item<bool>())
+      throw Error(Exit::model, concat(extractor.card().name, " gives a non-finite embedding for photo ", ids[n]));
   return features;
 }
 

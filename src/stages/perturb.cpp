@@ -18,12 +18,9 @@ Json key_of(std::span<const Photo> photos, std::span<const Photo> companions, co
   for (const auto& photo : photos)
     seen.push_back({photo.id, photo.person, content_key(photo)});  // the id and the person seed the stream
   for (const auto& companion : companions) beside.push_back({companion.id, content_key(companion)});
-  return {{"format", 4},
-          {"arithmetic", arithmetic(options.device)},
-          {"attack", attack},
-          {"seed", seed},
-          {"batch", block_size},
-          {"photos", seen},
+  return {{"format", 4},         {"arithmetic", arithmetic(options.device)},
+          {"attack", attack},    {"seed", seed},
+          {"batch", block_size}, {"photos", seen},
           {"companions", beside}};
 }
 
@@ -68,7 +65,9 @@ void read_unit(std::span<const Photo> photos, const fs::path& folder, const std:
     album.photos.push_back(photos[n]);
     album.photos.back().path = folder / concat(n, ".png");
     album.photos.back().sha256 = text(cell(n, "sha256"));
-    album.budget.push_back({.id = photos[n].id, .attack = attack, .status = text(cell(n, "status")),
+    album.budget.push_back({.id = photos[n].id,
+                            .attack = attack,
+                            .status = text(cell(n, "status")),
                             .iterations = static_cast<std::int64_t>(as_number(cell(n, "iterations"), file.string())),
                             .similarity = number_of(cell(n, "similarity"), file.string())});
   }

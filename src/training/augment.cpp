@@ -10,7 +10,9 @@ namespace {
 using Generator = at::Generator;
 
 torch::Tensor normal(std::int64_t n, Generator& generator) { return torch::randn({n, 1, 1, 1}, generator); }
-torch::Tensor chance(std::int64_t n, double share, Generator& generator) { return torch::rand({n, 1, 1, 1}, generator) < share; }
+torch::Tensor chance(std::int64_t n, double share, Generator& generator) {
+  return torch::rand({n, 1, 1, 1}, generator) < share;
+}
 
 // Another crop is the same warp with the landmarks moved: about their middle, by a similarity of each photo's own.
 torch::Tensor moved(const torch::Tensor& landmarks, const Augmentation& how, Stream& stream) {
@@ -25,7 +27,8 @@ torch::Tensor moved(const torch::Tensor& landmarks, const Augmentation& how, Str
     for (int i = 0; i < 5; ++i) reach += std::hypot(points[n][i][0] - x, points[n][i][1] - y) / 5;
     const double side = 4 * reach;  // about what a crop shows
     const double scale = std::exp(gauss(how.scale)), angle = gauss(how.rotate);
-    const double c = scale * std::cos(angle), s = scale * std::sin(angle), dx = gauss(how.shift) * side, dy = gauss(how.shift) * side;
+    const double c = scale * std::cos(angle), s = scale * std::sin(angle), dx = gauss(how.shift) * side,
+                 dy = gauss(how.shift) * side;
     for (int i = 0; i < 5; ++i) {
       const double u = points[n][i][0] - x, v = points[n][i][1] - y;
       points[n][i][0] = x + c * u - s * v + dx;
@@ -38,7 +41,8 @@ torch::Tensor moved(const torch::Tensor& landmarks, const Augmentation& how, Str
 torch::Tensor relit(torch::Tensor views, const Augmentation& how, Generator& generator) {
   const auto n = views.size(0);
   const auto brightness = (how.light * normal(n, generator)).exp(), contrast = (how.light * normal(n, generator)).exp();
-  const auto gains = (how.colour * torch::randn({n, 3, 1, 1}, generator)).exp(), saturation = (3 * how.colour * normal(n, generator)).exp();
+  const auto gains = (how.colour * torch::randn({n, 3, 1, 1}, generator)).exp(),
+             saturation = (3 * how.colour * normal(n, generator)).exp();
   const auto middle = views.mean({1, 2, 3}, true);
   views = ((views - middle) * contrast + middle) * brightness * gains;
   const auto grey = (views * torch::tensor({0.299f, 0.587f, 0.114f}).view({1, 3, 1, 1})).sum(1, true);
@@ -57,8 +61,10 @@ void erase(torch::Tensor& views, double share, Stream& stream, Generator& genera
   const auto side = views.size(3);
   for (std::int64_t n = 0; n < views.size(0); ++n) {
     if (stream.uniform() >= share) continue;
-    const double area = (0.02 + 0.14 * stream.uniform()) * static_cast<double>(side * side), shape = std::exp(stream.uniform() - 0.5);
-    const auto height = static_cast<std::int64_t>(std::sqrt(area * shape)), width = static_cast<std::int64_t>(std::sqrt(area / shape));
+    const double area = (0.02 + 0.14 * stream.uniform()) * static_cast<double>(side * side),
+                 shape = std::exp(stream.uniform() - 0.5);
+    const auto height = static_cast<std::int64_t>(std::sqrt(area * shape)),
+               width = static_cast<std::int64_t>(std::sqrt(area / shape));
     const auto top = static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(side - height + 1)));
     const auto left = static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(side - width + 1)));
     views[n].narrow(1, top, height).narrow(2, left, width).copy_(torch::rand({3, height, width}, generator));
@@ -70,12 +76,15 @@ void erase(torch::Tensor& views, double share, Stream& stream, Generator& genera
 Augmentation Augmentation::from(Spec& spec) {
   Augmentation how;
   const auto share = [&](const char* key, double& value) { value = spec.number(key, 0, 1, value); };
-  share("flip", how.flip), share("scale", how.scale), share("rotate", how.rotate), share("shift", how.shift), share("light", how.light);
-  share("colour", how.colour), share("grey", how.grey), share("blur", how.blur), share("noise", how.noise), share("jpeg", how.jpeg), share("erase", how.erase);
+  share("flip", how.flip), share("scale", how.scale), share("rotate", how.rotate), share("shift", how.shift),
+      share("light", how.light);
+  share("colour", how.colour), share("grey", how.grey), share("blur", how.blur), share("noise", how.noise),
+      share("jpeg", how.jpeg), share("erase", how.erase);
   return how;
 }
 
-torch::Tensor augmented_views(const FeatureExtractor& extractor, const Faces& faces, const Augmentation& how, Seed seed, std::int64_t step) {
+torch::Tensor augmented_views(const FeatureExtractor& extractor, const Faces& faces, const Augmentation& how, Seed seed,
+                              std::int64_t step) {
   const torch::NoGradGuard no_grad;
   Stream stream(seed, "augment", std::to_string(step));
   auto generator = at::detail::createCPUGenerator(stream.bits());
@@ -85,8 +94,10 @@ torch::Tensor augmented_views(const FeatureExtractor& extractor, const Faces& fa
   if (faces.landmarks.defined()) other.landmarks = moved(faces.landmarks, how, stream);
   auto views = relit(extractor.view(other), how, generator);
   views = torch::where(chance(n, how.flip, generator), views.flip(3), views);
-  views = torch::where(chance(n, how.blur, generator), gaussian_blur(views, 7, 0.3 + 1.2 * stream.uniform(), true), views);
-  views = (views + how.noise * torch::rand({n, 1, 1, 1}, generator) * torch::randn(views.sizes(), generator)).clamp(0, 1);
+  views =
+      torch::where(chance(n, how.blur, generator), gaussian_blur(views, 7, 0.3 + 1.2 * stream.uniform(), true), views);
+  views =
+      (views + how.noise * torch::rand({n, 1, 1, 1}, generator) * torch::randn(views.sizes(), generator)).clamp(0, 1);
   compress(views, how.jpeg, stream);
   erase(views, how.erase, stream, generator);
   return views;

@@ -14,10 +14,13 @@ constexpr std::int64_t many = 100000000;
 void anchor_paths(Json& config, const fs::path& base) {
   if (!config.is_object()) return;
   const auto anchor = [&](const char* key) {
-    if (config.contains(key) && config[key].is_string()) config[key] = (base / config[key].get<std::string>()).lexically_normal().string();
+    if (config.contains(key) && config[key].is_string())
+      config[key] = (base / config[key].get<std::string>()).lexically_normal().string();
   };
   anchor("dataset");
-  if (config.contains("start") && config["start"].is_string() && config["start"].get<std::string>().find('/') != std::string::npos) anchor("start");
+  if (config.contains("start") && config["start"].is_string() &&
+      config["start"].get<std::string>().find('/') != std::string::npos)
+    anchor("start");
 }
 
 // What of the card is the trained one's own; the input contract stays the start's.
@@ -32,15 +35,19 @@ Json card_changes(Spec spec) {
   return changes;
 }
 
-// People to hold out, then people to train on: the first of one shuffled list, so that more of either keeps everybody of fewer.
+// People to hold out, then people to train on: the first of one shuffled list, so that more of either keeps everybody
+// of fewer.
 void choose_people(TrainingConfig& c, Spec& spec, std::int64_t wanted) {
   const auto there = c.dataset.people();
-  if (c.held_out + 2 > there.size()) spec.fail("held_out", concat("found ", c.held_out, ", but there are ", there.size(), " people, of whom at least two are to be trained on"));
+  if (c.held_out + 2 > there.size())
+    spec.fail("held_out", concat("found ", c.held_out, ", but there are ", there.size(),
+                                 " people, of whom at least two are to be trained on"));
   auto people = there;
   Stream(c.seed, "held out").shuffle(people);
   c.held_out_people.assign(people.begin(), people.begin() + static_cast<std::ptrdiff_t>(c.held_out));
   people.erase(people.begin(), people.begin() + static_cast<std::ptrdiff_t>(c.held_out));
-  if (wanted > static_cast<std::int64_t>(people.size())) spec.fail("people", concat("found ", wanted, ", but ", people.size(), " are left to train on"));
+  if (wanted > static_cast<std::int64_t>(people.size()))
+    spec.fail("people", concat("found ", wanted, ", but ", people.size(), " are left to train on"));
   if (wanted > 0) people.resize(static_cast<std::size_t>(wanted));
   std::sort(people.begin(), people.end());
   c.people = people;
@@ -48,7 +55,8 @@ void choose_people(TrainingConfig& c, Spec& spec, std::int64_t wanted) {
 
 }  // namespace
 
-TrainingConfig read_training(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model, ArtifactStore& store) {
+TrainingConfig read_training(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model,
+                             ArtifactStore& store) {
   TrainingConfig c;
   c.name = config.stem().string();
   Spec spec(read_config(config, overrides, anchor_paths), config.string());
@@ -67,10 +75,12 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
   Spec batch = spec.object("batch");
   c.people_per_batch = static_cast<std::size_t>(batch.integer("people", 2, 65536));
   c.photos_per_person = static_cast<std::size_t>(batch.integer("photos", 1, 65536));
-  Spec augmentation = spec.has("augmentation") ? spec.object("augmentation") : Spec(Json::object(), config.string() + ", augmentation");
+  Spec augmentation =
+      spec.has("augmentation") ? spec.object("augmentation") : Spec(Json::object(), config.string() + ", augmentation");
   c.augmentation = Augmentation::from(augmentation);
   augmentation.finish();
-  const auto device = spec.text("device", "auto"), precision = spec.choice("precision", {"fp32", "tf32", "bf16"}, "fp32");
+  const auto device = spec.text("device", "auto"),
+             precision = spec.choice("precision", {"fp32", "tf32", "bf16"}, "fp32");
   c.card = spec.has("card") ? card_changes(spec.object("card")) : Json::object();
   c.start = read_card(start);
   Spec loss = spec.object("loss");
@@ -79,13 +89,17 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
   make_loss(loss, 2, c.start.dimension, c.seed);  // its keys, checked before the data are touched
   spec.finish();
   c.loss = loss.record();
-  if (c.loss["kind"] == "contrastive" && c.photos_per_person != 2) batch.fail("photos", concat("found ", c.photos_per_person, ", but the contrastive loss compares 2"));
-  const auto weights = verify_model(c.start.file, c.start.path.parent_path(), c.start.sha256, trust_model, c.start.how_to_get());
+  if (c.loss["kind"] == "contrastive" && c.photos_per_person != 2)
+    batch.fail("photos", concat("found ", c.photos_per_person, ", but the contrastive loss compares 2"));
+  const auto weights =
+      verify_model(c.start.file, c.start.path.parent_path(), c.start.sha256, trust_model, c.start.how_to_get());
   c.dataset = dataset_of(dataset, {}, store);
   choose_people(c, spec, wanted);
-  if (c.people_per_batch > c.people.size()) batch.fail("people", concat("found ", c.people_per_batch, ", but only ", c.people.size(), " are trained on"));
+  if (c.people_per_batch > c.people.size())
+    batch.fail("people", concat("found ", c.people_per_batch, ", but only ", c.people.size(), " are trained on"));
   c.resolved = spec.record();
-  for (const auto* key : {"dataset", "start", "card", "log_every", "checkpoint_every"}) c.resolved.erase(key);  // what does not decide the weights
+  for (const auto* key : {"dataset", "start", "card", "log_every", "checkpoint_every"})
+    c.resolved.erase(key);  // what does not decide the weights
   c.resolved["augmentation"] = augmentation.record();
   c.resolved["manifest_sha256"] = c.dataset.manifest_sha256;
   c.resolved["start"] = {{"weights", weights.sha256}, {"contract", c.start.contract()}};

@@ -1,5 +1,6 @@
-// What training minimises. Sources: triplet: Schroff et al., FaceNet, CVPR 2015. CosFace: Wang et al., CVPR 2018. ArcFace: Deng
-// et al., CVPR 2019. MagFace: Meng et al., CVPR 2021. Contrastive: Radford et al., CLIP, ICML 2021, its symmetric loss.
+// What training minimises. Sources: triplet: Schroff et al., FaceNet, CVPR 2015. CosFace: Wang et al., CVPR 2018.
+// ArcFace: Deng et al., CVPR 2019. MagFace: Meng et al., CVPR 2021. Contrastive: Radford et al., CLIP, ICML 2021, its
+// symmetric loss.
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -26,7 +27,8 @@ torch::Tensor centres(std::int64_t people, std::int64_t dimension, Seed seed) {
 // cosines (B) and the embeddings' lengths (B).
 class MarginLoss : public Loss {
  public:
-  MarginLoss(std::int64_t people, std::int64_t dimension, Seed seed, double scale) : centres_(centres(people, dimension, seed)), scale_(scale) {}
+  MarginLoss(std::int64_t people, std::int64_t dimension, Seed seed, double scale)
+      : centres_(centres(people, dimension, seed)), scale_(scale) {}
   std::vector<torch::Tensor> parameters() override { return {centres_}; }
   void to(torch::Device device) override { centres_ = learnt(centres_, device); }
   torch::Tensor operator()(const torch::Tensor& embeddings, const torch::Tensor& labels) override {
@@ -54,19 +56,25 @@ torch::Tensor angular(const torch::Tensor& cosines, const torch::Tensor& margins
 
 class CosFace final : public MarginLoss {
  public:
-  CosFace(std::int64_t people, std::int64_t dimension, Seed seed, double scale, double margin) : MarginLoss(people, dimension, seed, scale), margin_(margin) {}
+  CosFace(std::int64_t people, std::int64_t dimension, Seed seed, double scale, double margin)
+      : MarginLoss(people, dimension, seed, scale), margin_(margin) {}
 
  private:
-  torch::Tensor with_margin(const torch::Tensor& cosines, const torch::Tensor&) const override { return cosines - margin_; }
+  torch::Tensor with_margin(const torch::Tensor& cosines, const torch::Tensor&) const override {
+    return cosines - margin_;
+  }
   double margin_;
 };
 
 class ArcFace final : public MarginLoss {
  public:
-  ArcFace(std::int64_t people, std::int64_t dimension, Seed seed, double scale, double margin) : MarginLoss(people, dimension, seed, scale), margin_(margin) {}
+  ArcFace(std::int64_t people, std::int64_t dimension, Seed seed, double scale, double margin)
+      : MarginLoss(people, dimension, seed, scale), margin_(margin) {}
 
  private:
-  torch::Tensor with_margin(const torch::Tensor& cosines, const torch::Tensor&) const override { return angular(cosines, torch::full_like(cosines, margin_)); }
+  torch::Tensor with_margin(const torch::Tensor& cosines, const torch::Tensor&) const override {
+    return angular(cosines, torch::full_like(cosines, margin_));
+  }
   double margin_;
 };
 
@@ -77,7 +85,8 @@ struct Magnitudes {
 // The margin grows with the embedding's length a, and g(a) = a/u² + 1/a pays for lengths: good photos become long.
 class MagFace final : public MarginLoss {
  public:
-  MagFace(std::int64_t people, std::int64_t dimension, Seed seed, double scale, Magnitudes m) : MarginLoss(people, dimension, seed, scale), m_(m) {}
+  MagFace(std::int64_t people, std::int64_t dimension, Seed seed, double scale, Magnitudes m)
+      : MarginLoss(people, dimension, seed, scale), m_(m) {}
 
  private:
   torch::Tensor clipped(const torch::Tensor& lengths) const { return lengths.clamp(m_.low_length, m_.high_length); }
@@ -92,9 +101,9 @@ class MagFace final : public MarginLoss {
   Magnitudes m_;
 };
 
-// max(0, margin + ‖a − p‖² − ‖a − n‖²) on unit vectors. Semi-hard, as FaceNet: over every pair of one person's photos, the negative
-// is the nearest one that is farther than the positive, or, where there is none, the farthest. Hard (Hermans et al., 2017): for
-// each photo its farthest positive and its nearest negative.
+// max(0, margin + ‖a − p‖² − ‖a − n‖²) on unit vectors. Semi-hard, as FaceNet: over every pair of one person's photos,
+// the negative is the nearest one that is farther than the positive, or, where there is none, the farthest. Hard
+// (Hermans et al., 2017): for each photo its farthest positive and its nearest negative.
 class Triplet final : public Loss {
  public:
   Triplet(double margin, bool hard) : margin_(margin), hard_(hard) {}
@@ -108,7 +117,8 @@ class Triplet final : public Loss {
 
  private:
   torch::Tensor hard(const torch::Tensor& distances, const torch::Tensor& same) const {
-    const auto positive = distances.masked_fill(same.logical_not(), -1).amax(1), negative = distances.masked_fill(same, 9).amin(1);
+    const auto positive = distances.masked_fill(same.logical_not(), -1).amax(1),
+               negative = distances.masked_fill(same, 9).amin(1);
     return (margin_ + positive - negative).clamp_min(0);
   }
   torch::Tensor semi_hard(const torch::Tensor& distances, const torch::Tensor& same) const {
@@ -116,7 +126,7 @@ class Triplet final : public Loss {
     {
       const torch::NoGradGuard no_grad;
       const auto far = distances.masked_fill(same, -1);
-      const auto choices = distances.unsqueeze(1).expand({-1, same.size(0), -1});                               // a, p, n
+      const auto choices = distances.unsqueeze(1).expand({-1, same.size(0), -1});  // a, p, n
       const auto allowed = same.logical_not().unsqueeze(1).logical_and(choices > distances.unsqueeze(2));
       const auto nearest = choices.masked_fill(allowed.logical_not(), 1e9).argmin(2);
       hardest = torch::where(allowed.any(2), nearest, far.argmax(1).unsqueeze(1));
@@ -132,7 +142,8 @@ class Triplet final : public Loss {
 // person after person, two each.
 class Contrastive final : public Loss {
  public:
-  explicit Contrastive(double temperature) : log_scale_(torch::full({1}, std::log(1 / temperature)).set_requires_grad(true)) {}
+  explicit Contrastive(double temperature)
+      : log_scale_(torch::full({1}, std::log(1 / temperature)).set_requires_grad(true)) {}
   std::vector<torch::Tensor> parameters() override { return {log_scale_}; }
   void to(torch::Device device) override { log_scale_ = learnt(log_scale_, device); }
   torch::Tensor operator()(const torch::Tensor& embeddings, const torch::Tensor& labels) override {
@@ -153,19 +164,24 @@ double scale_of(Spec& spec) { return spec.number("scale", 1, 1000, 32); }
 
 const std::vector<LossRow>& loss_registry() {
   static const std::vector<LossRow> rows = {
-      {"triplet", "FaceNet's, negatives of the batch", [](Spec& spec, std::int64_t, std::int64_t, Seed) -> std::unique_ptr<Loss> {
+      {"triplet", "FaceNet's, negatives of the batch",
+       [](Spec& spec, std::int64_t, std::int64_t, Seed) -> std::unique_ptr<Loss> {
          const double margin = spec.number("margin", 0, 4, 0.2);
          return std::make_unique<Triplet>(margin, spec.choice("mining", {"semi-hard", "hard"}, "semi-hard") == "hard");
        }},
-      {"cosface", "additive cosine margin", [](Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
+      {"cosface", "additive cosine margin",
+       [](Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
          const double scale = scale_of(spec);
          return std::make_unique<CosFace>(people, dimension, seed, scale, spec.number("margin", 0, 2, 0.35));
        }},
-      {"arcface", "additive angular margin", [](Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
+      {"arcface", "additive angular margin",
+       [](Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
          const double scale = scale_of(spec);
-         return std::make_unique<ArcFace>(people, dimension, seed, scale, spec.number("margin", 0, std::numbers::pi / 2, 0.5));
+         return std::make_unique<ArcFace>(people, dimension, seed, scale,
+                                          spec.number("margin", 0, std::numbers::pi / 2, 0.5));
        }},
-      {"magface", "angular margin that grows with the embedding's length", [](Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
+      {"magface", "angular margin that grows with the embedding's length",
+       [](Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
          const double scale = scale_of(spec);
          Magnitudes m{};
          m.low_length = spec.number("low_length", 0.01, 1e4, 10);
@@ -173,10 +189,14 @@ const std::vector<LossRow>& loss_registry() {
          m.low_margin = spec.number("low_margin", 0, std::numbers::pi / 2, 0.45);
          m.high_margin = spec.number("high_margin", 0, std::numbers::pi / 2, 0.8);
          m.penalty = spec.number("penalty", 0, 1e6, 35);
-         if (m.low_length >= m.high_length) spec.fail("high_length", concat("found ", m.high_length, ", expected more than low_length, ", m.low_length));
+         if (m.low_length >= m.high_length)
+           spec.fail("high_length", concat("found ", m.high_length, ", expected more than low_length, ", m.low_length));
          return std::make_unique<MagFace>(people, dimension, seed, scale, m);
        }},
-      {"contrastive", "CLIP's, between two photos of each person", [](Spec& spec, std::int64_t, std::int64_t, Seed) -> std::unique_ptr<Loss> { return std::make_unique<Contrastive>(spec.number("temperature", 1e-3, 10, 0.07)); }},
+      {"contrastive", "CLIP's, between two photos of each person",
+       [](Spec& spec, std::int64_t, std::int64_t, Seed) -> std::unique_ptr<Loss> {
+         return std::make_unique<Contrastive>(spec.number("temperature", 1e-3, 10, 0.07));
+       }},
   };
   return rows;
 }

@@ -21,10 +21,10 @@ namespace {
 
 // Photos in memory, 100 kB each at a canvas of 184 pixels, and whose they are.
 struct Album {
-  Faces faces;                                     // pixels uint8
-  std::vector<std::int64_t> labels;                // places in `people`
-  std::vector<std::vector<std::int64_t>> rows;     // of each person
-  std::vector<bool> train;                         // the data set's split
+  Faces faces;                                  // pixels uint8
+  std::vector<std::int64_t> labels;             // places in `people`
+  std::vector<std::vector<std::int64_t>> rows;  // of each person
+  std::vector<bool> train;                      // the data set's split
 };
 
 Album load_album(const Dataset& dataset, const std::vector<std::string>& people) {
@@ -103,7 +103,9 @@ double held_out_accuracy(Trainee& trainee, const Album& album, torch::Device dev
     (album.train[i] ? gallery_labels : probe_labels).push_back(album.labels[i]);
   }
   const auto all = torch::cat(features);
-  const auto found = make_classifier("nearest-cosine")->predict(all.index_select(0, torch::tensor(gallery)), gallery_labels, all.index_select(0, torch::tensor(probes)));
+  const auto found = make_classifier("nearest-cosine")
+                         ->predict(all.index_select(0, torch::tensor(gallery)), gallery_labels,
+                                   all.index_select(0, torch::tensor(probes)));
   double right = 0;
   for (std::size_t i = 0; i < probe_labels.size(); ++i) right += found.labels[i] == probe_labels[i];
   return right / static_cast<double>(probe_labels.size());
@@ -112,16 +114,20 @@ double held_out_accuracy(Trainee& trainee, const Album& album, torch::Device dev
 // Rises in a line, falls as a half cosine, to nothing.
 double rate_at(const TrainingConfig& c, std::int64_t step) {
   if (step < c.warmup) return c.rate * static_cast<double>(step + 1) / static_cast<double>(c.warmup);
-  const double done = static_cast<double>(step - c.warmup) / static_cast<double>(std::max<std::int64_t>(c.steps - c.warmup, 1));
+  const double done =
+      static_cast<double>(step - c.warmup) / static_cast<double>(std::max<std::int64_t>(c.steps - c.warmup, 1));
   return c.rate * 0.5 * (1 + std::cos(std::numbers::pi * done));
 }
 
 // Decay pulls on weights; biases, norms and slopes are left alone.
-torch::optim::AdamW make_optimiser(const TrainingConfig& c, const Trainee& trainee, const std::vector<torch::Tensor>& beside) {
+torch::optim::AdamW make_optimiser(const TrainingConfig& c, const Trainee& trainee,
+                                   const std::vector<torch::Tensor>& beside) {
   std::vector<torch::Tensor> decayed, free;
   for (const auto& parameter : trainee.parameters()) (parameter.dim() > 1 ? decayed : free).push_back(parameter);
   free.insert(free.end(), beside.begin(), beside.end());
-  const auto options = [&](double decay) { return std::make_unique<torch::optim::AdamWOptions>(torch::optim::AdamWOptions(c.rate).weight_decay(decay)); };
+  const auto options = [&](double decay) {
+    return std::make_unique<torch::optim::AdamWOptions>(torch::optim::AdamWOptions(c.rate).weight_decay(decay));
+  };
   std::vector<torch::optim::OptimizerParamGroup> groups;
   groups.emplace_back(decayed, options(c.weight_decay));
   groups.emplace_back(free, options(0));
@@ -131,8 +137,12 @@ torch::optim::AdamW make_optimiser(const TrainingConfig& c, const Trainee& train
 struct Paths {
   fs::path weights, card, golden, record, log, checkpoint;
   Paths(const fs::path& folder, const std::string& name)
-      : weights(folder / (name + ".pt")), card(folder / (name + ".json")), golden(folder / "golden" / (name + ".npy")), record(folder / "training" / (name + ".json")),
-        log(folder / "training" / (name + ".csv")), checkpoint(folder / "training" / (name + ".checkpoint")) {}
+      : weights(folder / (name + ".pt")),
+        card(folder / (name + ".json")),
+        golden(folder / "golden" / (name + ".npy")),
+        record(folder / "training" / (name + ".json")),
+        log(folder / "training" / (name + ".csv")),
+        checkpoint(folder / "training" / (name + ".checkpoint")) {}
 };
 
 std::string this_month() {
@@ -150,7 +160,9 @@ Json card_of(const TrainingConfig& c, const std::string& weights_sha256) {
   card.update(c.card);
   card["file"] = "./" + c.name + ".pt";
   card["sha256"] = weights_sha256;
-  card["golden"] = {{"file", "golden/" + c.name + ".npy"}, {"made_with", concat("facepoison ", version(), " on LibTorch ", libtorch_version(), ", CPU, float32, when training ended")}};
+  card["golden"] = {{"file", "golden/" + c.name + ".npy"},
+                    {"made_with", concat("facepoison ", version(), " on LibTorch ", libtorch_version(),
+                                         ", CPU, float32, when training ended")}};
   return card;
 }
 
@@ -159,16 +171,20 @@ void refuse_to_replace(const Paths& paths, const std::string& name) {
   if (fs::exists(paths.record) || fs::exists(paths.checkpoint)) return;
   for (const auto& path : {paths.card, paths.weights})
     if (fs::exists(path))
-      throw Error(Exit::usage, concat(path.string(), " is there already and no training made it; choose another folder, "
-                                      "or another name than ", name, " (\"name\", else the config's file)"));
+      throw Error(Exit::usage, concat(path.string(),
+                                      " is there already and no training made it; choose another folder, "
+                                      "or another name than ",
+                                      name, " (\"name\", else the config's file)"));
 }
 
 bool is_finished(const Paths& paths, const std::string& config_hash) {
   if (!fs::exists(paths.record) || !fs::exists(paths.card) || !fs::exists(paths.weights)) return false;
-  return read_json(paths.record).value("config_sha256", "") == config_hash && read_json(paths.card).value("sha256", "") == sha256_of_file(paths.weights);
+  return read_json(paths.record).value("config_sha256", "") == config_hash &&
+         read_json(paths.card).value("sha256", "") == sha256_of_file(paths.weights);
 }
 
-void publish(const TrainingConfig& c, const Paths& paths, const std::string& config_hash, Trainee& trainee, const Progression& at, double accuracy) {
+void publish(const TrainingConfig& c, const Paths& paths, const std::string& config_hash, Trainee& trainee,
+             const Progression& at, double accuracy) {
   const std::string bytes = trainee.archive();
   write_file(paths.weights, bytes);
   const Json card = card_of(c, sha256(bytes));
@@ -182,9 +198,16 @@ void publish(const TrainingConfig& c, const Paths& paths, const std::string& con
     read.path = paths.card, read.name = c.name, read.file = "./" + c.name + ".pt", read.sha256 = sha256(bytes);
     write_npy(paths.golden, make_extractor(read, plain)->embed(faces));
   }
-  const Json record = {{"config", c.resolved}, {"config_sha256", config_hash}, {"people", c.people.size()}, {"held_out_people", c.held_out_people.size()},
-                       {"held_out_accuracy", std::isnan(accuracy) ? Json() : Json(accuracy)}, {"seconds", std::round(at.seconds)}, {"threads", at::get_num_threads()},
-                       {"weights_sha256", sha256(bytes)}, {"facepoison", version()}, {"commit", commit()}};
+  const Json record = {{"config", c.resolved},
+                       {"config_sha256", config_hash},
+                       {"people", c.people.size()},
+                       {"held_out_people", c.held_out_people.size()},
+                       {"held_out_accuracy", std::isnan(accuracy) ? Json() : Json(accuracy)},
+                       {"seconds", std::round(at.seconds)},
+                       {"threads", at::get_num_threads()},
+                       {"weights_sha256", sha256(bytes)},
+                       {"facepoison", version()},
+                       {"commit", commit()}};
   write_file(paths.record, record.dump(2) + "\n");
   std::error_code ignored;
   fs::remove(paths.checkpoint, ignored);
@@ -217,7 +240,9 @@ void train(const TrainingConfig& c, const fs::path& output) {
 
   auto trained_parameters = trainee.parameters();
   trained_parameters.insert(trained_parameters.end(), beside.begin(), beside.end());
-  const auto batch_of = [&](std::int64_t step) { return std::async(std::launch::async, [&, step] { return draw_batch(c, album, trainee, step); }); };
+  const auto batch_of = [&](std::int64_t step) {
+    return std::async(std::launch::async, [&, step] { return draw_batch(c, album, trainee, step); });
+  };
   double accuracy = std::nan("");
   auto resumed = Clock::now();
   double before = at.seconds;
@@ -240,14 +265,17 @@ void train(const TrainingConfig& c, const fs::path& output) {
     if (at.step + 1 < c.steps) next = batch_of(at.step + 1);
     // Dropout inside a scripted network draws from the global generator, so it is set anew for each step.
     torch::manual_seed(Stream(c.seed, "network", std::to_string(at.step)).bits());
-    for (auto& group : optimiser.param_groups()) static_cast<torch::optim::AdamWOptions&>(group.options()).lr(rate_at(c, at.step));
+    for (auto& group : optimiser.param_groups())
+      static_cast<torch::optim::AdamWOptions&>(group.options()).lr(rate_at(c, at.step));
     optimiser.zero_grad();
     const auto value = (*loss)(trainee.embed_view(batch.views.to(c.options.device)), batch.labels.to(c.options.device));
     value.backward();
     torch::nn::utils::clip_grad_norm_(trained_parameters, c.gradient_limit);
     optimiser.step();
     const double number = value.item<double>();
-    if (!std::isfinite(number)) throw Error(Exit::failure, concat(c.name, ": the loss is not finite at step ", at.step, "; a smaller rate or gradient_limit may help"));
+    if (!std::isfinite(number))
+      throw Error(Exit::failure, concat(c.name, ": the loss is not finite at step ", at.step,
+                                        "; a smaller rate or gradient_limit may help"));
     at.loss_sum += number;
     ++at.loss_count;
     ++at.step;
@@ -255,15 +283,18 @@ void train(const TrainingConfig& c, const fs::path& output) {
     const bool last = at.step == c.steps, check = !held_out.labels.empty() && (at.step % c.check_every == 0 || last);
     if (check) accuracy = held_out_accuracy(trainee, held_out, c.options.device);
     if (check || last || at.step % c.log_every == 0) {
-      at.log += concat(at.step, ",", at.loss_sum / static_cast<double>(at.loss_count), ",", rate_at(c, at.step - 1), ",", check ? concat(accuracy) : "", "\n");
+      at.log += concat(at.step, ",", at.loss_sum / static_cast<double>(at.loss_count), ",", rate_at(c, at.step - 1),
+                       ",", check ? concat(accuracy) : "", "\n");
       at.loss_sum = 0, at.loss_count = 0;
       write_file(paths.log, at.log);
     }
     if (last || at.step % c.checkpoint_every == 0) save();
   }
-  if (std::isnan(accuracy) && !held_out.labels.empty()) accuracy = held_out_accuracy(trainee, held_out, c.options.device);
+  if (std::isnan(accuracy) && !held_out.labels.empty())
+    accuracy = held_out_accuracy(trainee, held_out, c.options.device);
   publish(c, paths, config_hash, trainee, at, accuracy);
-  log_info(concat(c.name, ": trained in ", std::round(at.seconds), " s; held-out people recognised: ", accuracy, "; card: ", paths.card.string()));
+  log_info(concat(c.name, ": trained in ", std::round(at.seconds), " s; held-out people recognised: ", accuracy,
+                  "; card: ", paths.card.string()));
 }
 
 }  // namespace facepoison

@@ -14,7 +14,8 @@ namespace {
 // bf16 for what gains by it (convolutions, matrix products); weights, their sums and the loss stay float32.
 class Autocast {
  public:
-  Autocast(torch::Device device, torch::ScalarType precision) : type_(device.type()), was_(at::autocast::is_autocast_enabled(type_)) {
+  Autocast(torch::Device device, torch::ScalarType precision)
+      : type_(device.type()), was_(at::autocast::is_autocast_enabled(type_)) {
     if (precision == torch::kFloat32) return;
     at::autocast::set_autocast_dtype(type_, precision);
     at::autocast::set_autocast_enabled(type_, true);
@@ -40,10 +41,13 @@ std::vector<torch::Tensor> state_of(Trainee& trainee, const std::vector<torch::T
 
 Trainee::Trainee(const TrainingConfig& config) : FeatureExtractor(config.start), options_(config.options) {
   const Card& card = config.start;
-  module_ = load_model(verify_model(card.file, card.path.parent_path(), card.sha256, options_.trust_model), options_.device);
-  if (!module_.find_method(card.method)) throw Error(Exit::model, concat(card.path.string(), ": its network has no method ", card.method));
+  module_ =
+      load_model(verify_model(card.file, card.path.parent_path(), card.sha256, options_.trust_model), options_.device);
+  if (!module_.find_method(card.method))
+    throw Error(Exit::model, concat(card.path.string(), ": its network has no method ", card.method));
   for (auto parameter : module_.parameters()) parameter.set_requires_grad(true);
-  if (parameters().empty()) throw Error(Exit::model, concat(card.path.string(), ": its network has no parameters to train (a frozen module?)"));
+  if (parameters().empty())
+    throw Error(Exit::model, concat(card.path.string(), ": its network has no parameters to train (a frozen module?)"));
 }
 
 std::vector<torch::Tensor> Trainee::parameters() const {
@@ -69,7 +73,8 @@ std::string Trainee::archive() const {
   return on_cpu.str();
 }
 
-std::string write_checkpoint(const Progression& at, Trainee& trainee, const std::vector<torch::Tensor>& beside, const torch::optim::AdamW& optimiser, const std::string& config_hash) {
+std::string write_checkpoint(const Progression& at, Trainee& trainee, const std::vector<torch::Tensor>& beside,
+                             const torch::optim::AdamW& optimiser, const std::string& config_hash) {
   torch::serialize::OutputArchive archive, moments;
   archive.write("config", torch::IValue(config_hash));
   archive.write("step", torch::IValue(at.step));
@@ -78,7 +83,8 @@ std::string write_checkpoint(const Progression& at, Trainee& trainee, const std:
   archive.write("loss_count", torch::IValue(at.loss_count));
   archive.write("log", torch::IValue(at.log));
   const auto tensors = state_of(trainee, beside);
-  for (std::size_t i = 0; i < tensors.size(); ++i) archive.write(concat("tensor", i), tensors[i].detach().to(torch::kCPU), true);
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    archive.write(concat("tensor", i), tensors[i].detach().to(torch::kCPU), true);
   optimiser.save(moments);
   archive.write("optimiser", moments);
   std::ostringstream bytes;
@@ -86,7 +92,8 @@ std::string write_checkpoint(const Progression& at, Trainee& trainee, const std:
   return bytes.str();
 }
 
-Progression read_checkpoint(const fs::path& file, Trainee& trainee, std::vector<torch::Tensor>& beside, torch::optim::AdamW& optimiser, const std::string& config_hash) {
+Progression read_checkpoint(const fs::path& file, Trainee& trainee, std::vector<torch::Tensor>& beside,
+                            torch::optim::AdamW& optimiser, const std::string& config_hash) {
   Progression at;
   try {
     torch::serialize::InputArchive archive, moments;
@@ -98,7 +105,8 @@ Progression read_checkpoint(const fs::path& file, Trainee& trainee, std::vector<
     };
     if (read("config").toStringRef() != config_hash)
       throw Error(Exit::usage, concat(file.string(), " is of another config; remove it, or name another -o"));
-    at = {read("step").toInt(), read("seconds").toDouble(), read("loss_sum").toDouble(), read("loss_count").toInt(), read("log").toStringRef()};
+    at = {read("step").toInt(), read("seconds").toDouble(), read("loss_sum").toDouble(), read("loss_count").toInt(),
+          read("log").toStringRef()};
     const torch::NoGradGuard no_grad;
     auto tensors = state_of(trainee, beside);
     for (std::size_t i = 0; i < tensors.size(); ++i) {
@@ -109,7 +117,8 @@ Progression read_checkpoint(const fs::path& file, Trainee& trainee, std::vector<
     archive.read("optimiser", moments);
     optimiser.load(moments);
   } catch (const c10::Error& error) {
-    throw Error(Exit::input, concat(file.string(), " is damaged: ", error.what_without_backtrace(), "; remove it to start again"));
+    throw Error(Exit::input,
+                concat(file.string(), " is damaged: ", error.what_without_backtrace(), "; remove it to start again"));
   }
   return at;
 }

@@ -23,15 +23,17 @@ class Trainee final : public FeatureExtractor {
 
 // Everything that decides the rest of a training. Written as one file.
 struct Progression {
-  std::int64_t step = 0;                    // steps done
-  double seconds = 0;                       // spent on them
-  double loss_sum = 0;                      // since the last line of the log
+  std::int64_t step = 0;  // steps done
+  double seconds = 0;     // spent on them
+  double loss_sum = 0;    // since the last line of the log
   std::int64_t loss_count = 0;
-  std::string log;                          // CSV so far
+  std::string log;  // CSV so far
 };
 
-std::string write_checkpoint(const Progression& at, Trainee& trainee, const std::vector<torch::Tensor>& beside, const torch::optim::AdamW& optimiser, const std::string& config_hash);
+std::string write_checkpoint(const Progression& at, Trainee& trainee, const std::vector<torch::Tensor>& beside,
+                             const torch::optim::AdamW& optimiser, const std::string& config_hash);
 // Throws Error(usage) when the file is another config's, Error(input) when it is damaged.
-Progression read_checkpoint(const fs::path& file, Trainee& trainee, std::vector<torch::Tensor>& beside, torch::optim::AdamW& optimiser, const std::string& config_hash);
+Progression read_checkpoint(const fs::path& file, Trainee& trainee, std::vector<torch::Tensor>& beside,
+                            torch::optim::AdamW& optimiser, const std::string& config_hash);
 
 }  // namespace facepoison

@@ -31,7 +31,8 @@ class AttackContract : public ::testing::TestWithParam<std::string> {
   std::shared_ptr<const Attack> make(const std::string& template_name = "none", Json extra = Json::object()) {
     Json request = {{"preset", GetParam()}};
     const Json own = preset();
-    if (own.contains("surrogates")) request["surrogates"] = {write_tiny_extractor(folder_.path, 1, "tiny-" + template_name, template_name).string()};
+    if (own.contains("surrogates"))
+      request["surrogates"] = {write_tiny_extractor(folder_.path, 1, "tiny-" + template_name, template_name).string()};
     if (own.contains("steps")) request["steps"] = 4;
     if (own.contains("distance")) request["distance"] = "dssim";  // the others' weights may not be here
     if (own.contains("folder")) request["folder"] = folder_.path.string();
@@ -39,7 +40,9 @@ class AttackContract : public ::testing::TestWithParam<std::string> {
     return make_attack(request, {});
   }
 
-  static Perturbed perturb(const Attack& attack, const Faces& faces) { return attack.perturb(faces, 3, attack.wants_companions() ? turned(faces) : Faces{}); }
+  static Perturbed perturb(const Attack& attack, const Faces& faces) {
+    return attack.perturb(faces, 3, attack.wants_companions() ? turned(faces) : Faces{});
+  }
 
   TempFolder folder_;
 };
@@ -53,7 +56,8 @@ TEST_P(AttackContract, KeepsShapeAndStaysOnTheGridInRange) {
   ASSERT_EQ(out.status.size(), 5u);
   for (const auto& status : out.status) EXPECT_TRUE(status == "ok" || status == "last-iterate") << status;
   EXPECT_EQ(out.iterations, std::vector<std::int64_t>(5, preset().contains("steps") ? 4 : 0));
-  for (const double similarity : out.similarity) EXPECT_EQ(std::isfinite(similarity), !attack->settings().surrogates.empty());
+  for (const double similarity : out.similarity)
+    EXPECT_EQ(std::isfinite(similarity), !attack->settings().surrogates.empty());
   EXPECT_GE(out.pixels.min().item<float>(), 0);
   EXPECT_LE(out.pixels.max().item<float>(), 1);
   EXPECT_LT((out.pixels * 255 - (out.pixels * 255).round()).abs().max().item<float>(), 1e-4);
@@ -94,7 +98,8 @@ TEST_P(AttackContract, ShowsEveryParameterInItsPreset) {
   const Json shown = preset();
   const auto parameters = make()->settings().parameters;
   for (const auto& [key, value] : shown.items()) EXPECT_TRUE(parameters.contains(key)) << key;
-  for (const auto& [key, value] : parameters.items()) EXPECT_TRUE(shown.contains(key)) << key << " has a default that the preset does not show";
+  for (const auto& [key, value] : parameters.items())
+    EXPECT_TRUE(shown.contains(key)) << key << " has a default that the preset does not show";
 }
 
 std::vector<std::string> preset_names() {
@@ -119,13 +124,15 @@ TEST(AttackRegistry, HasAPresetForEveryRow) {
 
 TEST(AttackRegistry, TakesTheSurrogateThatShipsWhereNoneOfAPresetWasFetched) {
   const TempFolder home;  // a project with the cards and no models
-  for (const auto* folder : {"configs", "data"}) fs::create_directory_symlink(fs::path(FACEPOISON_ROOT) / folder, home / folder);
+  for (const auto* folder : {"configs", "data"})
+    fs::create_directory_symlink(fs::path(FACEPOISON_ROOT) / folder, home / folder);
   setenv("FACEPOISON_HOME", home.path.c_str(), 1);
   const auto attack = make_attack("pgd", {});
   ASSERT_EQ(attack->settings().surrogates.size(), 1u);
   EXPECT_EQ(attack->settings().surrogates.front()->card().name, "small-surrogate");
   EXPECT_TRUE(contains(attack->settings().notes.back(), "small-surrogate stands in"));
-  EXPECT_EQ(caught([] { make_attack({{"preset", "pgd"}, {"surrogates", {"dlib"}}}, {}); }).code, Exit::model) << "what a user names is never replaced";
+  EXPECT_EQ(caught([] { make_attack({{"preset", "pgd"}, {"surrogates", {"dlib"}}}, {}); }).code, Exit::model)
+      << "what a user names is never replaced";
   unsetenv("FACEPOISON_HOME");
 }
 
@@ -164,10 +171,23 @@ TEST(AttackRegistry, RefusesPresetsThatBuildOnEachOther) {
 // A surrogate that divides zero by zero for one photo only, the all-black one.
 fs::path write_fragile_extractor(const fs::path& folder) {
   torch::jit::Module module("fragile");
-  module.define("def forward(self, x):\n  m = torch.flatten(torch.adaptive_avg_pool2d(x, [4, 1]), 1)\n  return m / torch.sum(m * m, [1], True)\n");
+  module.define(
+      "def forward(self, x):\n  m = torch.flatten(torch.adaptive_avg_pool2d(x, [4, 1]), 1)\n  return m / torch.sum(m * "
+      "m, [1], True)\n");
   module.save((folder / "fragile.pt").string());
-  const Json card = {{"title", "breaks on black"}, {"released", "2001"}, {"licence", "none"}, {"file", "./fragile.pt"}, {"sha256", sha256_of_file(folder / "fragile.pt")},
-                     {"input", {{"side", 24}, {"template", "none"}, {"channels", "rgb"}, {"scale", 1.0}, {"mean", {0.0, 0.0, 0.0}}, {"std", {1.0, 1.0, 1.0}}}}, {"dimension", 12}};
+  const Json card = {{"title", "breaks on black"},
+                     {"released", "2001"},
+                     {"licence", "none"},
+                     {"file", "./fragile.pt"},
+                     {"sha256", sha256_of_file(folder / "fragile.pt")},
+                     {"input",
+                      {{"side", 24},
+                       {"template", "none"},
+                       {"channels", "rgb"},
+                       {"scale", 1.0},
+                       {"mean", {0.0, 0.0, 0.0}},
+                       {"std", {1.0, 1.0, 1.0}}}},
+                     {"dimension", 12}};
   write_file(folder / "fragile.json", card.dump());
   return folder / "fragile.json";
 }
@@ -177,7 +197,11 @@ TEST(AttackContractInfeasible, KeepsThePhotosCleanPixelsAndSaysSo) {
   const TempFolder folder;
   Faces faces = drawn_faces(3, 48, false);
   faces.pixels[1].zero_();
-  const auto attack = make_attack({{"preset", "pgd"}, {"surrogates", {write_fragile_extractor(folder.path).string()}}, {"random_start", false}, {"steps", 2}}, {});
+  const auto attack = make_attack({{"preset", "pgd"},
+                                   {"surrogates", {write_fragile_extractor(folder.path).string()}},
+                                   {"random_start", false},
+                                   {"steps", 2}},
+                                  {});
   const auto out = attack->perturb(faces, 0);
   EXPECT_EQ(out.status, (std::vector<std::string>{"ok", "infeasible", "ok"}));
   EXPECT_TRUE(torch::equal(out.pixels[1], faces.pixels[1]));

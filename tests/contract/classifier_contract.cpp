@@ -39,7 +39,8 @@ TEST_P(ClassifierContract, SwapsAsIfItHadStartedAnew) {
   for (std::int64_t person = 0; person < 6; ++person) {
     std::vector<std::int64_t> rows;
     for (std::int64_t i = 0; i < 30; ++i)
-      if (p.labels[static_cast<std::size_t>(i)] == person && (person > 0 || i > 5)) rows.push_back(i);  // person 0 only in part
+      if (p.labels[static_cast<std::size_t>(i)] == person && (person > 0 || i > 5))
+        rows.push_back(i);  // person 0 only in part
     swaps.push_back({rows, p.gallery.index_select(0, torch::tensor(rows)) * -1});
   }
   swaps.push_back({{0, 1}, p.gallery.narrow(0, 0, 2) * -1});  // rows of two people
@@ -47,10 +48,12 @@ TEST_P(ClassifierContract, SwapsAsIfItHadStartedAnew) {
   ASSERT_EQ(swapped.size(), swaps.size());
   bool any_changed = false;
   for (std::size_t s = 0; s < swaps.size(); ++s) {
-    const auto anew = classifier_->predict(p.gallery.index_copy(0, torch::tensor(swaps[s].rows), swaps[s].features), p.labels, p.probes);
+    const auto anew = classifier_->predict(p.gallery.index_copy(0, torch::tensor(swaps[s].rows), swaps[s].features),
+                                           p.labels, p.probes);
     EXPECT_EQ(swapped[s].labels, anew.labels) << "swap " << s;
     // What is solved step by step ends a hair elsewhere from another start.
-    for (std::size_t i = 0; i < anew.distances.size(); ++i) EXPECT_NEAR(swapped[s].distances[i], anew.distances[i], GetParam() == "linear" ? 1e-5 : 0) << "swap " << s;
+    for (std::size_t i = 0; i < anew.distances.size(); ++i)
+      EXPECT_NEAR(swapped[s].distances[i], anew.distances[i], GetParam() == "linear" ? 1e-5 : 0) << "swap " << s;
     any_changed |= anew.labels != p.truth;
   }
   EXPECT_TRUE(any_changed) << "no swap mattered: this test shows nothing";

@@ -20,7 +20,8 @@ class ExtractorContract : public ::testing::TestWithParam<std::string> {
 };
 
 #define NEEDS_MODEL(extractor) \
-  if (!extractor) GTEST_SKIP() << "models/" << GetParam() << ".pt is not here; scripts/fetch_models.py " << GetParam() << " fetches it"
+  if (!extractor)              \
+  GTEST_SKIP() << "models/" << GetParam() << ".pt is not here; scripts/fetch_models.py " << GetParam() << " fetches it"
 
 TEST_P(ExtractorContract, CardSaysWhatATableNeeds) {
   const Card card = read_card(GetParam());
@@ -42,7 +43,8 @@ TEST_P(ExtractorContract, GivesTheOriginalRuntimesEmbedding) {
   Faces faces;
   faces.pixels = golden_picture(extractor->card().side);
   const auto found = extractor->embed(faces).flatten(), expected = read_npy(extractor->card().golden).flatten();
-  EXPECT_GE(at::cosine_similarity(found.to(torch::kFloat64), expected.to(torch::kFloat64), 0).item<double>(), 0.9999999);
+  EXPECT_GE(at::cosine_similarity(found.to(torch::kFloat64), expected.to(torch::kFloat64), 0).item<double>(),
+            0.9999999);
   EXPECT_LE((found - expected).abs().max().item<float>(), 1e-4 * expected.abs().max().item<float>());
 }
 
@@ -67,7 +69,8 @@ TEST_P(ExtractorContract, LetsGradientsReachThePixelsOnly) {
   const auto& gradient = faces.pixels.grad();
   ASSERT_TRUE(gradient.defined());
   EXPECT_TRUE(gradient.isfinite().all().item<bool>());
-  EXPECT_GT((gradient != 0).to(torch::kFloat32).mean().item<float>(), 0.3) << "most of the canvas lies in the recogniser's crop";
+  EXPECT_GT((gradient != 0).to(torch::kFloat32).mean().item<float>(), 0.3)
+      << "most of the canvas lies in the recogniser's crop";
 }
 
 TEST_P(ExtractorContract, IsNearlyTheSameInBf16) {

@@ -46,7 +46,8 @@ TEST_F(E2eCommands, EmbedWritesRowsInIdOrderForADataSetAndForCrops) {
   ASSERT_EQ(run("embed photos -e ./tiny.json -o b.npy").code, 0);
   const auto a = read_npy(folder_ / "a.npy"), b = read_npy(folder_ / "b.npy");
   EXPECT_EQ(a.sizes(), (std::vector<std::int64_t>{24, 16}));
-  // The canvas is as large as the drawn photos, so both ways see the same pixels, but for the bytes to which a crop's are rounded after resizing.
+  // The canvas is as large as the drawn photos, so both ways see the same pixels, but for the bytes to which a crop's
+  // are rounded after resizing.
   EXPECT_GT((a - b).abs().max().item<float>(), 0);
   EXPECT_LT((a - b).abs().max().item<float>(), 5e-3 * a.abs().max().item<float>());
   const Table names = read_csv(folder_ / "a.csv"), crop_names = read_csv(folder_ / "b.csv");
@@ -117,7 +118,9 @@ TEST_F(E2eCommands, IdentifyRefusesAPhotoOnBothSides) {
 
 TEST_F(E2eCommands, PerturbTracesEveryStepOfEveryPhoto) {
   for (const std::string again : {"", "2"}) {  // made, and found in the store
-    const auto outcome = run(concat("perturb dataset --attack fawkes-v0.3-min --surrogates ./tiny.json --set steps=5 --people p01 --trace trace", again, ".csv -o out", again));
+    const auto outcome = run(concat(
+        "perturb dataset --attack fawkes-v0.3-min --surrogates ./tiny.json --set steps=5 --people p01 --trace trace",
+        again, ".csv -o out", again));
     ASSERT_EQ(outcome.code, 0) << outcome.err;
   }
   const Table trace = read_csv(folder_ / "trace.csv"), budget = read_csv(folder_ / "out/budget.csv");
@@ -125,7 +128,8 @@ TEST_F(E2eCommands, PerturbTracesEveryStepOfEveryPhoto) {
   EXPECT_EQ(trace.rows.size(), 6 * budget.rows.size()) << "the start and five steps";
   EXPECT_EQ(text(trace.rows[5][1]), "5");
   EXPECT_EQ(text(budget.rows[0][3]), "5");
-  EXPECT_LT(as_number(budget.rows[0][8], "similarity"), as_number(trace.rows[0][4], "similarity")) << "nearer to the target than at the start";
+  EXPECT_LT(as_number(budget.rows[0][8], "similarity"), as_number(trace.rows[0][4], "similarity"))
+      << "nearer to the target than at the start";
   EXPECT_EQ(read_file(folder_ / "trace.csv"), read_file(folder_ / "trace2.csv"));
 }
 
@@ -151,7 +155,8 @@ TEST_F(E2eCommands, PerturbGivesAWholeDataSetAgain) {
   for (const auto& row : budget.rows) {
     EXPECT_EQ(text(row[4]), "8");
     EXPECT_EQ(text(row[8]), "") << "noise has no measure of its own";
-    EXPECT_NEAR(as_number(row[6], "psnr"), 20 * std::log10(255.0 / 8), 0.7) << "every pixel moved by 8, but for those at the range's ends";
+    EXPECT_NEAR(as_number(row[6], "psnr"), 20 * std::log10(255.0 / 8), 0.7)
+        << "every pixel moved by 8, but for those at the range's ends";
   }
   EXPECT_EQ(run("perturb dataset --attack noise --people nobody -o x").code, 2);
   EXPECT_EQ(run("perturb dataset --attack noise --set epsillon=1 -o x").code, 2);
@@ -249,14 +254,16 @@ TEST_F(E2eCommands, CheckNamesTheMistakeThatExplainsAnotherPipelinesEmbedding) {
   Json card = read_json(folder_ / "tiny.json");
   card["input"]["channels"] = card["input"]["channels"] == "rgb" ? "bgr" : "rgb";
   write_file(folder_ / "other.json", card.dump());
-  for (const std::string name : {"tiny", "other"}) ASSERT_EQ(run(concat("embed one -e ./", name, ".json -o ", name, ".npy")).code, 0);
+  for (const std::string name : {"tiny", "other"})
+    ASSERT_EQ(run(concat("embed one -e ./", name, ".json -o ", name, ".npy")).code, 0);
   const std::string check = "check ./tiny.json --image one/p00/v0.png --crop --format json --reference ";
   const auto same = run_binary(check + "tiny.npy", folder_.path), other = run_binary(check + "other.npy", folder_.path);
   EXPECT_EQ(same.code, 0) << same.err << same.out;
   EXPECT_TRUE(contains(same.out, "agrees")) << same.out;
   EXPECT_EQ(other.code, 4);
   EXPECT_TRUE(contains(other.out, "explained by: channels ")) << other.out;
-  EXPECT_EQ(run_binary("check ./tiny.json --image one/p00/v0.png", folder_.path).code, 2) << "an image alone has nothing to be compared with";
+  EXPECT_EQ(run_binary("check ./tiny.json --image one/p00/v0.png", folder_.path).code, 2)
+      << "an image alone has nothing to be compared with";
 }
 
 TEST_F(E2eCommands, CheckPrintsWhatItChecked) {

@@ -18,14 +18,21 @@ class E2eEval : public ::testing::Test {
   }
 
   void write_config(const Json& changes) {
-    Json config = {{"dataset", "dataset"}, {"protected", 2}, {"extractors", {"./tiny-a.json", "./tiny-b.json"}},
-                   {"attacks", {"none", "noise", {{"preset", "pgd"}, {"name", "pgd-a"}, {"surrogates", {"./tiny-a.json"}}, {"steps", 5}}}},
-                   {"classifiers", {"nearest", "centroid"}}, {"seed", 4}};
+    Json config = {
+        {"dataset", "dataset"},
+        {"protected", 2},
+        {"extractors", {"./tiny-a.json", "./tiny-b.json"}},
+        {"attacks",
+         {"none", "noise", {{"preset", "pgd"}, {"name", "pgd-a"}, {"surrogates", {"./tiny-a.json"}}, {"steps", 5}}}},
+        {"classifiers", {"nearest", "centroid"}},
+        {"seed", 4}};
     config.update(changes);
     write_file(folder_ / "x.json", config.dump());
   }
 
-  Outcome eval(const std::string& more = "", const std::string& environment = "") { return run_binary("eval --config x.json --store store2 " + more, folder_.path, environment); }
+  Outcome eval(const std::string& more = "", const std::string& environment = "") {
+    return run_binary("eval --config x.json --store store2 " + more, folder_.path, environment);
+  }
 
   TempFolder folder_;
 };
@@ -37,13 +44,16 @@ TEST_F(E2eEval, PrintsOneTableAndNothingElseOnStdout) {
   EXPECT_EQ(table.rows.size(), 2u * 3 * 2);
   EXPECT_EQ(print(table, Format::csv), run.out);
   EXPECT_EQ(read_file(folder_ / "run/table.csv"), run.out);
-  for (const auto* file : {"config.resolved.json", "trials.csv", "others.csv", "budget.csv", "rejected.csv", "run.json"}) EXPECT_TRUE(fs::exists(folder_ / "run" / file)) << file;
+  for (const auto* file :
+       {"config.resolved.json", "trials.csv", "others.csv", "budget.csv", "rejected.csv", "run.json"})
+    EXPECT_TRUE(fs::exists(folder_ / "run" / file)) << file;
 }
 
 TEST_F(E2eEval, ProtectionIsTheMeanOverPeopleOfTheirErrorInTrials) {
   ASSERT_EQ(eval("--run-dir run").code, 0);
   const Table trials = read_csv(folder_ / "run/trials.csv"), table = read_csv(folder_ / "run/table.csv");
-  ASSERT_EQ(trials.columns, (std::vector<std::string>{"extractor", "attack", "classifier", "protected", "id", "person", "predicted", "distance", "correct"}));
+  ASSERT_EQ(trials.columns, (std::vector<std::string>{"extractor", "attack", "classifier", "protected", "id", "person",
+                                                      "predicted", "distance", "correct"}));
   std::map<std::string, std::map<std::string, std::pair<int, int>>> counts;  // cell → person → errors, n
   for (const auto& row : trials.rows) {
     auto& count = counts[text(row[0]) + text(row[1]) + text(row[2])][text(row[3])];
@@ -70,23 +80,28 @@ TEST_F(E2eEval, TheSecondRunFindsEverythingInTheStoreAndGivesTheSameBytes) {
   ASSERT_EQ(again.code, 0);
   EXPECT_TRUE(contains(again.err, ", 0 made)")) << again.err;
   EXPECT_FALSE(contains(again.err, "loading ")) << "a network was loaded: " << again.err;
-  for (const auto* file : {"trials.csv", "others.csv", "budget.csv", "table.csv", "config.resolved.json"}) EXPECT_EQ(read_file(folder_ / "one" / file), read_file(folder_ / "two" / file)) << file;
+  for (const auto* file : {"trials.csv", "others.csv", "budget.csv", "table.csv", "config.resolved.json"})
+    EXPECT_EQ(read_file(folder_ / "one" / file), read_file(folder_ / "two" / file)) << file;
 }
 
 TEST_F(E2eEval, AKilledRunGoesOnToTheSameBytes) {
-  write_config({{"attacks", {{{"preset", "pgd"}, {"surrogates", {"./tiny-a.json"}}, {"steps", 150}}}}, {"protected", "all"}});
+  write_config(
+      {{"attacks", {{{"preset", "pgd"}, {"surrogates", {"./tiny-a.json"}}, {"steps", 150}}}}, {"protected", "all"}});
   ASSERT_EQ(run_binary("eval --config x.json --store quiet-store --run-dir quiet", folder_.path).code, 0);
   int killed = 0;
-  for (const auto* delay : {"0.2", "0.4", "0.6", "0.8", "1.0"}) killed += eval("--run-dir run", concat("timeout -s KILL ", delay)).code != 0;
+  for (const auto* delay : {"0.2", "0.4", "0.6", "0.8", "1.0"})
+    killed += eval("--run-dir run", concat("timeout -s KILL ", delay)).code != 0;
   EXPECT_GT(killed, 0) << "the run was too quick to be killed: this test shows nothing";
   const auto last = eval("--run-dir run");
   ASSERT_EQ(last.code, 0) << last.err;
   EXPECT_EQ(read_file(folder_ / "run/trials.csv"), read_file(folder_ / "quiet/trials.csv"));
-  for (const auto& entry : fs::directory_iterator(folder_ / "store2")) EXPECT_FALSE(entry.path().filename().string().starts_with(".tmp-")) << "left behind: " << entry.path();
+  for (const auto& entry : fs::directory_iterator(folder_ / "store2"))
+    EXPECT_FALSE(entry.path().filename().string().starts_with(".tmp-")) << "left behind: " << entry.path();
 }
 
 TEST_F(E2eEval, CtrlCStopsBetweenBlocksWith130) {
-  write_config({{"attacks", {{{"preset", "pgd"}, {"surrogates", {"./tiny-a.json"}}, {"steps", 1000}}}}, {"protected", "all"}});
+  write_config(
+      {{"attacks", {{{"preset", "pgd"}, {"surrogates", {"./tiny-a.json"}}, {"steps", 1000}}}}, {"protected", "all"}});
   const auto run = eval("--run-dir run", "timeout --foreground --preserve-status -s INT 1");
   EXPECT_EQ(run.code, 130) << run.err;
   EXPECT_TRUE(contains(run.err, "goes on from here")) << run.err;
@@ -131,7 +146,8 @@ TEST_F(E2eEval, ShowDrawsThePicturesThatWereMeasured) {
 TEST_F(E2eEval, ThePeopleOfASmallerDrawAreInALargerOne) {
   ASSERT_EQ(eval("--run-dir two").code, 0);
   ASSERT_EQ(eval("--run-dir three --set protected=3").code, 0);
-  const Json two = read_json(folder_ / "two/config.resolved.json")["protected"], three = read_json(folder_ / "three/config.resolved.json")["protected"];
+  const Json two = read_json(folder_ / "two/config.resolved.json")["protected"],
+             three = read_json(folder_ / "three/config.resolved.json")["protected"];
   EXPECT_EQ(Json(three.begin().operator*()), two[0]);
   EXPECT_EQ(three[1], two[1]);
 }
@@ -139,7 +155,8 @@ TEST_F(E2eEval, ThePeopleOfASmallerDrawAreInALargerOne) {
 TEST_F(E2eEval, AnEditedConfigOverwritesNobodysResults) {
   ASSERT_EQ(eval().code, 0);
   ASSERT_EQ(eval("--set seed=5").code, 0);
-  EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "runs/x"), fs::directory_iterator()), 3) << "two runs and the link";
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "runs/x"), fs::directory_iterator()), 3)
+      << "two runs and the link";
   EXPECT_TRUE(fs::exists(folder_ / "runs/x/latest/trials.csv"));
   ASSERT_EQ(eval("--run-dir mine").code, 0);
   const auto refused = eval("--run-dir mine --set seed=5");
@@ -240,12 +257,19 @@ TEST_P(E2eMistake, IsNamedWithTheRightCode) {
 
 INSTANTIATE_TEST_SUITE_P(
     Config, E2eMistake,
-    ::testing::Values(Mistake{"unknown_key", "protectd=3", "did you mean \"protected\"", 2}, Mistake{"unknown_extractor", "extractors=[\"dllib\"]", "did you mean dlib", 2},
-                      Mistake{"unknown_attack", "attacks=[\"lowkee\"]", "did you mean lowkey", 2}, Mistake{"unknown_classifier", "classifiers=[\"neerest\"]", "did you mean nearest", 2},
-                      Mistake{"unknown_attack_key", "attacks=[{\"preset\":\"noise\",\"epsilom\":1}]", "did you mean \"epsilon\"", 2},
-                      Mistake{"too_many_protected", "protected=6", "1 to 5", 2}, Mistake{"unknown_person", "protected=[\"p0\"]", "no person \"p0\"", 2},
-                      Mistake{"no_such_folder", "dataset=nowhere", "no such folder", 3}, Mistake{"attack_twice", "attacks=[\"none\",\"none\"]", "named twice", 2},
-                      Mistake{"seed_of_the_wrong_type", "seed=x", "expected a whole number", 2}, Mistake{"tf32_on_the_cpu", "precision=tf32' --set 'device=cpu", "is CUDA's", 2}, Mistake{"precision", "precision=fp8", "one of fp32, tf32, bf16", 2}),
+    ::testing::Values(Mistake{"unknown_key", "protectd=3", "did you mean \"protected\"", 2},
+                      Mistake{"unknown_extractor", "extractors=[\"dllib\"]", "did you mean dlib", 2},
+                      Mistake{"unknown_attack", "attacks=[\"lowkee\"]", "did you mean lowkey", 2},
+                      Mistake{"unknown_classifier", "classifiers=[\"neerest\"]", "did you mean nearest", 2},
+                      Mistake{"unknown_attack_key", "attacks=[{\"preset\":\"noise\",\"epsilom\":1}]",
+                              "did you mean \"epsilon\"", 2},
+                      Mistake{"too_many_protected", "protected=6", "1 to 5", 2},
+                      Mistake{"unknown_person", "protected=[\"p0\"]", "no person \"p0\"", 2},
+                      Mistake{"no_such_folder", "dataset=nowhere", "no such folder", 3},
+                      Mistake{"attack_twice", "attacks=[\"none\",\"none\"]", "named twice", 2},
+                      Mistake{"seed_of_the_wrong_type", "seed=x", "expected a whole number", 2},
+                      Mistake{"tf32_on_the_cpu", "precision=tf32' --set 'device=cpu", "is CUDA's", 2},
+                      Mistake{"precision", "precision=fp8", "one of fp32, tf32, bf16", 2}),
     [](const auto& info) { return info.param.name; });
 
 TEST_F(E2eEval, AModelThatIsNotWhatItsCardSaysIsExit4) {
@@ -268,7 +292,8 @@ TEST_F(E2eEval, AnAbsentRecogniserIsSkippedAndNamedOrRefused) {
   fs::remove(folder_ / "tiny-b.pt");
   const auto refused = eval();
   EXPECT_EQ(refused.code, 4);
-  EXPECT_TRUE(contains(refused.err, "to get it: .venv/bin/python scripts/export/b.py b.pth --name tiny-b")) << refused.err;
+  EXPECT_TRUE(contains(refused.err, "to get it: .venv/bin/python scripts/export/b.py b.pth --name tiny-b"))
+      << refused.err;
   write_config({{"absent", "skip"}});
   const auto skipped = eval("--format json");
   ASSERT_EQ(skipped.code, 0) << skipped.err;
@@ -282,7 +307,12 @@ TEST_F(E2eEval, AnAbsentRecogniserIsSkippedAndNamedOrRefused) {
 }
 
 TEST_F(E2eEval, TakesClassifiersWithKeys) {
-  write_config({{"classifiers", {"linear", {{"classifier", "k-nearest"}, {"k", 3}}, {{"classifier", "k-nearest"}, {"k", 1}, {"name", "one"}}, "nearest"}}, {"extractors", {"./tiny-a.json"}}});
+  write_config({{"classifiers",
+                 {"linear",
+                  {{"classifier", "k-nearest"}, {"k", 3}},
+                  {{"classifier", "k-nearest"}, {"k", 1}, {"name", "one"}},
+                  "nearest"}},
+                {"extractors", {"./tiny-a.json"}}});
   const auto run = eval("--format csv");
   ASSERT_EQ(run.code, 0) << run.err;
   const Table table = parse_csv(run.out, "stdout");
@@ -326,7 +356,8 @@ TEST_F(E2eEval, AWrongOutputShapeAndATruncatedFileAreExit4) {
 }
 
 TEST_F(E2eEval, AFolderOfPhotosIsPreparedFirst) {
-  const auto run = eval("--format csv --run-dir run --set dataset=photos --set 'prepare={\"detect\":false,\"canvas\":48}'");
+  const auto run =
+      eval("--format csv --run-dir run --set dataset=photos --set 'prepare={\"detect\":false,\"canvas\":48}'");
   ASSERT_EQ(run.code, 0) << run.err;
   ASSERT_EQ(eval("--run-dir other").code, 0);
   EXPECT_EQ(read_file(folder_ / "run/trials.csv"), read_file(folder_ / "other/trials.csv"));
@@ -337,8 +368,9 @@ TEST_F(E2eEval, SaysUnderTheTableWhatHappenedToDuplicatesEachTime) {
     fs::copy_file(folder_ / concat("photos/p00/v", v, ".png"), folder_ / concat("photos/p00/w", v, ".png"));
   write_file(folder_ / "photos/p01/w0.jpg", encode_jpeg(draw_photo(0, 5), 75));
   fs::copy_file(folder_ / "photos/p02/v0.png", folder_ / "photos/p02/v1_small.png");
-  const std::string command = "--format json --set attacks='[\"none\"]' --set dataset=photos "
-                              "--set 'prepare={\"detect\":false,\"canvas\":48";
+  const std::string command =
+      "--format json --set attacks='[\"none\"]' --set dataset=photos "
+      "--set 'prepare={\"detect\":false,\"canvas\":48";
   const std::string counts = "4 exact (4 within and 0 across people), 1 near (0 within and 1 across people)";
   const std::string dropped = "duplicates dropped: " + counts;
   for (const auto* folder : {"one", "two"}) {  // made, and found in the store

@@ -13,9 +13,17 @@ class E2eTrain : public ::testing::Test {
     write_config("x.json", Json::object());
   }
   void write_config(const std::string& name, const Json& changes) {
-    Json config = {{"start", "./fresh.json"}, {"dataset", "dataset"}, {"held_out", 3}, {"batch", {{"people", 4}, {"photos", 2}}}, {"steps", 60},
-                   {"log_every", 10}, {"check_every", 20}, {"checkpoint_every", 7}, {"loss", {{"kind", "arcface"}, {"scale", 8}}},
-                   {"card", {{"title", "a trained tiny network"}, {"in_style_of", {{"name", "ArcFace"}, {"year", "2018"}}}}}};
+    Json config = {
+        {"start", "./fresh.json"},
+        {"dataset", "dataset"},
+        {"held_out", 3},
+        {"batch", {{"people", 4}, {"photos", 2}}},
+        {"steps", 60},
+        {"log_every", 10},
+        {"check_every", 20},
+        {"checkpoint_every", 7},
+        {"loss", {{"kind", "arcface"}, {"scale", 8}}},
+        {"card", {{"title", "a trained tiny network"}, {"in_style_of", {{"name", "ArcFace"}, {"year", "2018"}}}}}};
     config.update(changes);
     write_file(folder_ / name, config.dump());
   }
@@ -73,7 +81,8 @@ TEST_F(E2eTrain, InterruptedItLeavesACheckpointAndGoesOn) {
   write_config("x.json", {{"steps", 100000}});
   // Ctrl-C once the log has its first line.
   const std::string interrupted =
-      R"(sh -c 'rm -f out/training/x.csv; "$@" & i=0; while [ ! -f out/training/x.csv ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i+1)); done; kill -INT $!; wait $!' sh)";
+      R"(sh -c 'rm -f out/training/x.csv; "$@" & i=0; while [ ! -f out/training/x.csv ] && [ $i -lt 600 ])"
+      R"(; do sleep 0.1; i=$((i+1)); done; kill -INT $!; wait $!' sh)";
   const auto run = train("out", "", interrupted);
   EXPECT_EQ(run.code, 130) << run.err;
   EXPECT_TRUE(contains(run.err, "goes on from here"));

@@ -30,7 +30,10 @@ TEST_F(Gpu, SaysItsModel) {
 
 TEST_F(Gpu, EmbedsAsTheCpuDoes) {
   for (const std::string device : {"cpu", "cuda"})
-    ASSERT_EQ(run_binary(concat("embed dataset -e ./tiny.json -o ", device, ".npy --device ", device, " --store store"), folder_.path).code, 0);
+    ASSERT_EQ(run_binary(concat("embed dataset -e ./tiny.json -o ", device, ".npy --device ", device, " --store store"),
+                         folder_.path)
+                  .code,
+              0);
   const auto cpu = read_npy(folder_ / "cpu.npy"), cuda = read_npy(folder_ / "cuda.npy");
   EXPECT_LT((cpu - cuda).norm().item<double>(), 1e-5 * cpu.norm().item<double>());
 }
@@ -39,14 +42,20 @@ TEST_F(Gpu, PerturbsAsTheCpuDoes) {
   on_both("perturb dataset --attack pgd --surrogates ./tiny.json -o ");
   const Table cpu = read_csv(folder_ / "cpu/budget.csv"), cuda = read_csv(folder_ / "cuda/budget.csv");
   ASSERT_EQ(cpu.rows.size(), cuda.rows.size());
-  for (std::size_t r = 0; r < cpu.rows.size(); ++r) EXPECT_NEAR(as_number(cpu.rows[r][7], "dssim"), as_number(cuda.rows[r][7], "dssim"), 0.01) << text(cpu.rows[r][0]);
+  for (std::size_t r = 0; r < cpu.rows.size(); ++r)
+    EXPECT_NEAR(as_number(cpu.rows[r][7], "dssim"), as_number(cuda.rows[r][7], "dssim"), 0.01) << text(cpu.rows[r][0]);
 }
 
 TEST_F(Gpu, TrainsAsTheCpuDoes) {
   for (const std::string device : {"cpu", "cuda"}) {
-    const Json config = {{"start", "./tiny.json"}, {"dataset", "dataset"}, {"batch", {{"people", 4}, {"photos", 2}}}, {"steps", 10}, {"loss", {{"kind", "arcface"}}}};
+    const Json config = {{"start", "./tiny.json"},
+                         {"dataset", "dataset"},
+                         {"batch", {{"people", 4}, {"photos", 2}}},
+                         {"steps", 10},
+                         {"loss", {{"kind", "arcface"}}}};
     write_file(folder_ / (device + ".json"), config.dump());
-    const auto run = run_binary(concat("train --config ", device, ".json -o out --store store --device ", device), folder_.path);
+    const auto run =
+        run_binary(concat("train --config ", device, ".json -o out --store store --device ", device), folder_.path);
     ASSERT_EQ(run.code, 0) << run.err;
   }
   const Table cpu = read_csv(folder_ / "out/training/cpu.csv"), cuda = read_csv(folder_ / "out/training/cuda.csv");
@@ -58,8 +67,15 @@ TEST(E2eDevice, WithoutOneTheExitCodeSaysSo) {
   const TempFolder folder;
   prepare_drawn(folder.path, 3, 4);
   write_tiny_extractor(folder.path);
-  write_file(folder / "x.json", Json{{"start", "./tiny.json"}, {"dataset", "dataset"}, {"batch", {{"people", 2}, {"photos", 2}}}, {"steps", 2}, {"loss", {{"kind", "arcface"}}}}.dump());
-  for (const std::string command : {"embed dataset -e ./tiny.json -o x.npy --device cuda", "perturb dataset --attack noise -o out --device cuda:0", "train --config x.json -o out --device cuda"}) {
+  write_file(folder / "x.json", Json{{"start", "./tiny.json"},
+                                     {"dataset", "dataset"},
+                                     {"batch", {{"people", 2}, {"photos", 2}}},
+                                     {"steps", 2},
+                                     {"loss", {{"kind", "arcface"}}}}
+                                    .dump());
+  for (const std::string command :
+       {"embed dataset -e ./tiny.json -o x.npy --device cuda", "perturb dataset --attack noise -o out --device cuda:0",
+        "train --config x.json -o out --device cuda"}) {
     const auto run = run_binary(command + " --store store", folder.path);
     EXPECT_EQ(run.code, 8) << command;
     EXPECT_TRUE(contains(run.err, "LibTorch sees 0 CUDA devices")) << run.err;

@@ -11,7 +11,8 @@ class RealAlbum : public ::testing::TestWithParam<std::string> {
   void SetUp() override {
     setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1);
     if (real_photos().empty()) GTEST_SKIP() << "FACEPOISON_REAL_PHOTOS names no folder of photos (<person>/*.jpg)";
-    if (!fs::exists(fs::path(FACEPOISON_ROOT) / "models/mtcnn.pt")) GTEST_SKIP() << "models/mtcnn.pt is not here; scripts/fetch_models.py fetches it";
+    if (!fs::exists(fs::path(FACEPOISON_ROOT) / "models/mtcnn.pt"))
+      GTEST_SKIP() << "models/mtcnn.pt is not here; scripts/fetch_models.py fetches it";
   }
   void TearDown() override { unsetenv("FACEPOISON_HOME"); }
 
@@ -43,11 +44,13 @@ TEST_P(RealAlbum, KeepsFawkesV10sPromise) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Presets, RealAlbum, ::testing::Values("fawkes-v1.0-low", "fawkes-v1.0-mid", "fawkes-v1.0.2-low"), [](const auto& info) {
-  std::string name = info.param;
-  std::replace_if(name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Presets, RealAlbum,
+                         ::testing::Values("fawkes-v1.0-low", "fawkes-v1.0-mid", "fawkes-v1.0.2-low"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace_if(name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace facepoison::testing

@@ -27,14 +27,16 @@ std::vector<Image> load_photos(const fs::path& folder) {
   std::sort(paths.begin(), paths.end());
   const std::size_t count = std::min(most_photos, paths.size());
   std::vector<Image> photos;
-  for (std::size_t i = 0; i < count; ++i) photos.push_back(decode_image(read_file(paths[i * paths.size() / count]), Exif::rotate));
+  for (std::size_t i = 0; i < count; ++i)
+    photos.push_back(decode_image(read_file(paths[i * paths.size() / count]), Exif::rotate));
   return photos;
 }
 
 Image mirrored(Image image) {
   for (int y = 0; y < image.height; ++y)
     for (int x = 0; x < image.width / 2; ++x)
-      for (int c = 0; c < 3; ++c) std::swap(image.rgb[(y * image.width + x) * 3 + c], image.rgb[(y * image.width + image.width - 1 - x) * 3 + c]);
+      for (int c = 0; c < 3; ++c)
+        std::swap(image.rgb[(y * image.width + x) * 3 + c], image.rgb[(y * image.width + image.width - 1 - x) * 3 + c]);
   return image;
 }
 
@@ -66,7 +68,8 @@ class RealDetect : public testing::Test {
   static std::optional<Detection> find(const Image& image) {
     const auto faces = detector_->detect(image);
     if (faces.empty()) return {};
-    return *std::max_element(faces.begin(), faces.end(), [](const auto& a, const auto& b) { return a.box.area() < b.box.area(); });
+    return *std::max_element(faces.begin(), faces.end(),
+                             [](const auto& a, const auto& b) { return a.box.area() < b.box.area(); });
   }
 
   // Distances between the landmarks of each photo and those of its altered copy carried back, in eye distances.
@@ -99,7 +102,8 @@ class RealDetect : public testing::Test {
 };
 
 TEST_F(RealDetect, FindsAFaceInNearlyAllPhotos) {
-  const auto found = std::count_if(photos_.begin(), photos_.end(), [](const Image& photo) { return find(photo).has_value(); });
+  const auto found =
+      std::count_if(photos_.begin(), photos_.end(), [](const Image& photo) { return find(photo).has_value(); });
   EXPECT_GE(static_cast<double>(found), .99 * static_cast<double>(photos_.size()));
 }
 
@@ -119,7 +123,8 @@ TEST_F(RealDetect, GivesLandmarksInTheirOrderInsideTheBox) {
 TEST_F(RealDetect, GivesTheBestScoreFirst) {
   for (const Image& photo : photos_) {
     const auto faces = detector_->detect(photo);
-    EXPECT_TRUE(std::is_sorted(faces.begin(), faces.end(), [](const auto& a, const auto& b) { return a.score > b.score; }));
+    EXPECT_TRUE(
+        std::is_sorted(faces.begin(), faces.end(), [](const auto& a, const auto& b) { return a.score > b.score; }));
   }
 }
 
@@ -162,8 +167,10 @@ TEST_F(RealDetect, GivesTheSameBitsForAnyThread) {
 
 TEST_F(RealDetect, FindsNothingWhereNothingIs) {
   for (const int value : {0, 128, 255})
-    for (const auto& [width, height] : {std::pair{256, 256}, {1, 1}, {12, 12}, {20, 21}, {3000, 1}, {1, 3000}, {1500, 700}}) {
-      const Image blank{width, height, std::vector<std::uint8_t>(std::size_t{3} * width * height, static_cast<std::uint8_t>(value))};
+    for (const auto& [width, height] :
+         {std::pair{256, 256}, {1, 1}, {12, 12}, {20, 21}, {3000, 1}, {1, 3000}, {1500, 700}}) {
+      const Image blank{width, height,
+                        std::vector<std::uint8_t>(std::size_t{3} * width * height, static_cast<std::uint8_t>(value))};
       EXPECT_TRUE(detector_->detect(blank).empty()) << width << "x" << height << " of " << value;
     }
 }

@@ -10,7 +10,8 @@ class RealMainJob : public ::testing::Test {
   void SetUp() override {
     if (real_photos().empty()) GTEST_SKIP() << "FACEPOISON_REAL_PHOTOS names no folder of photos (<person>/*.jpg)";
     for (const auto* name : {"mtcnn", "dlib", "mobilefacenet", "hse-faceres", "faceplugin"})
-      if (!fs::exists(fs::path(FACEPOISON_ROOT) / "models" / concat(name, ".pt"))) GTEST_SKIP() << "models/" << name << ".pt is not here; scripts/fetch_models.py fetches it";
+      if (!fs::exists(fs::path(FACEPOISON_ROOT) / "models" / concat(name, ".pt")))
+        GTEST_SKIP() << "models/" << name << ".pt is not here; scripts/fetch_models.py fetches it";
     // Six people with twenty photos each are enough, and quick.
     int people = 0;
     for (const auto& person : sorted(real_photos())) {
@@ -32,8 +33,11 @@ class RealMainJob : public ::testing::Test {
 };
 
 TEST_F(RealMainJob, RecognisersKnowCleanPeopleAndPgdFoolsItsSurrogatesOnly) {
-  const auto run = run_binary(concat("eval --config '", FACEPOISON_ROOT, "/configs/experiments/quickstart.json' --set dataset=photos --set protected=2 ",
-                                     "--set 'attacks=[\"none\",\"noise\",\"pgd\"]' --store store --run-dir run --format csv"), folder_.path);
+  const auto run =
+      run_binary(concat("eval --config '", FACEPOISON_ROOT,
+                        "/configs/experiments/quickstart.json' --set dataset=photos --set protected=2 ",
+                        "--set 'attacks=[\"none\",\"noise\",\"pgd\"]' --store store --run-dir run --format csv"),
+                 folder_.path);
   ASSERT_EQ(run.code, 0) << run.err;
   const Table table = parse_csv(run.out, "stdout");
   ASSERT_EQ(table.rows.size(), 12u);

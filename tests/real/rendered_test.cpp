@@ -25,7 +25,8 @@ TEST(RealRendered, TheDetectorFindsTheFacesWhereTheMeshSaysTheyAre) {
     if (faces.empty()) continue;
     ++found;
     const auto& marks = folder.landmarks.at(folder.photos[i].id);
-    const double size = distance({(marks[0].x + marks[1].x) / 2, (marks[0].y + marks[1].y) / 2}, {(marks[3].x + marks[4].x) / 2, (marks[3].y + marks[4].y) / 2});
+    const double size = distance({(marks[0].x + marks[1].x) / 2, (marks[0].y + marks[1].y) / 2},
+                                 {(marks[3].x + marks[4].x) / 2, (marks[3].y + marks[4].y) / 2});
     for (std::size_t k = 0; k < 5; ++k) errors.push_back(distance(marks[k], faces.front().landmarks[k]) / size);
   }
   EXPECT_GE(found, 0.95 * seen) << "of " << seen;
@@ -42,7 +43,8 @@ TEST(RealRendered, RecognisersKnowThePeople) {
   EXPECT_TRUE(read_csv(folder / "dataset/rejected.csv").rows.empty());
   std::vector<double> shares;
   for (const auto& name : names) {
-    const auto outcome = run_binary(concat("identify dataset dataset --classifier nearest-cosine --store store -e ", name), folder.path);
+    const auto outcome =
+        run_binary(concat("identify dataset dataset --classifier nearest-cosine --store store -e ", name), folder.path);
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     const Table table = parse_csv(outcome.out, "stdout");
     double right = 0;

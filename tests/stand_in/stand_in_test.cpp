@@ -142,9 +142,9 @@ const std::vector<Preset>& presets() {
 
 TEST(E2eStandInPresets, AreOfEveryAttack) {
   for (const auto& row : attack_registry())
-    EXPECT_TRUE(std::any_of(presets().begin(), presets().end(),
-                            [&](const Preset& preset) { return read_preset(preset.attack)["attack"] == row.name; }))
-        << row.name;
+    EXPECT_TRUE(std::any_of(presets().begin(), presets().end(), [&](const Preset& preset) {
+      return read_preset(preset.attack)["attack"] == row.name;
+    })) << row.name;
 }
 
 class E2eStandInAttack : public E2eStandIn, public ::testing::WithParamInterface<Preset> {};
@@ -166,16 +166,15 @@ INSTANTIATE_TEST_SUITE_P(Each, E2eStandInAttack, ::testing::ValuesIn(presets()),
 
 TEST_F(E2eStandIn, EvaluatesAsTheCpu) {
   const Json surrogates = {"./net-a.json"};
-  const Json config = {
-      {"dataset", "dataset"},
-      {"extractors", {"./net-a.json", "./net-b.json"}},
-      {"attacks",
-       {"none",
-        "noise",
-        {{"preset", "pgd"}, {"surrogates", surrogates}, {"steps", 4}},
-        {{"preset", "fawkes-v0.3-low"}, {"surrogates", surrogates}, {"steps", 4}},
-        {{"preset", "lowkey"}, {"surrogates", surrogates}, {"steps", 4}}}},
-      {"classifiers", {"nearest", "centroid", "linear", "k-nearest"}}};
+  const Json config = {{"dataset", "dataset"},
+                       {"extractors", {"./net-a.json", "./net-b.json"}},
+                       {"attacks",
+                        {"none",
+                         "noise",
+                         {{"preset", "pgd"}, {"surrogates", surrogates}, {"steps", 4}},
+                         {{"preset", "fawkes-v0.3-low"}, {"surrogates", surrogates}, {"steps", 4}},
+                         {{"preset", "lowkey"}, {"surrogates", surrogates}, {"steps", 4}}}},
+                       {"classifiers", {"nearest", "centroid", "linear", "k-nearest"}}};
   write_file(folder_ / "x.json", config.dump());
   run_on_both("eval --config x.json --set device=@ --run-dir @");
   EXPECT_EQ(read_file(folder_ / "cpu/table.csv"), read_file(folder_ / "standin/table.csv"));
@@ -187,9 +186,12 @@ TEST_F(E2eStandIn, EvaluatesAsTheCpu) {
 class E2eStandInLoss : public E2eStandIn, public ::testing::WithParamInterface<std::string> {};
 
 TEST_P(E2eStandInLoss, TrainsAsTheCpu) {
-  const Json config = {{"start", "./net-a.json"},       {"dataset", "dataset"},
-                       {"held_out", 1},                 {"batch", {{"people", 3}, {"photos", 2}}},
-                       {"steps", 6},                    {"log_every", 1},
+  const Json config = {{"start", "./net-a.json"},
+                       {"dataset", "dataset"},
+                       {"held_out", 1},
+                       {"batch", {{"people", 3}, {"photos", 2}}},
+                       {"steps", 6},
+                       {"log_every", 1},
                        {"loss", {{"kind", GetParam()}}}};
   for (const auto* device : {"cpu", "standin"}) write_file(folder_ / concat(device, ".json"), config.dump());
   run_on_both("train --config @.json --device @ -o trained");

@@ -29,7 +29,8 @@ Image draw_photo(int person, int variant, int side) {
     for (int x = 0; x < side; ++x)
       for (int c = 0; c < 3; ++c) {
         const double u = static_cast<double>(x) / side + shift, v = static_cast<double>(y) / side - shift;
-        const double value = 0.5 + 0.4 * std::sin(6 * (wave[c][0] * u + wave[c][1] * v) + 6 * wave[c][2]) * std::cos(5 * wave[c][3] * v);
+        const double value =
+            0.5 + 0.4 * std::sin(6 * (wave[c][0] * u + wave[c][1] * v) + 6 * wave[c][2]) * std::cos(5 * wave[c][3] * v);
         const double weave = 0.16 * std::sin(6.28 * (across * x + down * y) / side + start);
         image.rgb[static_cast<std::size_t>((y * side + x) * 3 + c)] =
             static_cast<std::uint8_t>(std::clamp(value * light + weave, 0.0, 1.0) * 255);
@@ -39,7 +40,8 @@ Image draw_photo(int person, int variant, int side) {
 
 void draw_people(const fs::path& folder, int people, int photos, int side) {
   for (int p = 0; p < people; ++p)
-    for (int v = 0; v < photos; ++v) write_file(folder / concat("p", p / 10, p % 10) / concat("v", v, ".png"), encode_png(draw_photo(p, v, side)));
+    for (int v = 0; v < photos; ++v)
+      write_file(folder / concat("p", p / 10, p % 10) / concat("v", v, ".png"), encode_png(draw_photo(p, v, side)));
 }
 
 Image lying(const Image& image) {
@@ -58,18 +60,31 @@ std::string with_exif_turn(std::string jpeg) {
   return jpeg.insert(2, std::string("\xff\xe1\0\x22", 4) + std::string("Exif\0\0", 6) + tiff);
 }
 
-fs::path write_tiny_extractor(const fs::path& folder, int seed, const std::string& name, const std::string& template_name) {
+fs::path write_tiny_extractor(const fs::path& folder, int seed, const std::string& name,
+                              const std::string& template_name) {
   fs::create_directories(folder);
   torch::jit::Module module("tiny");
   Stream stream(static_cast<Seed>(seed), "tiny");
   auto weight = torch::empty({16, 108});
-  for (std::int64_t i = 0; i < weight.numel(); ++i) weight.data_ptr<float>()[i] = static_cast<float>(stream.uniform() - 0.5);
+  for (std::int64_t i = 0; i < weight.numel(); ++i)
+    weight.data_ptr<float>()[i] = static_cast<float>(stream.uniform() - 0.5);
   module.register_parameter("weight", weight, false);
-  module.define("def forward(self, x):\n  return torch.matmul(torch.flatten(torch.adaptive_avg_pool2d(x, [6, 6]), 1), self.weight.t())\n");
+  module.define(
+      "def forward(self, x):\n  return torch.matmul(torch.flatten(torch.adaptive_avg_pool2d(x, [6, 6]), 1), "
+      "self.weight.t())\n");
   module.save((folder / (name + ".pt")).string());
-  const Json card = {{"title", "a tiny linear network for tests"}, {"released", "2001"}, {"licence", "none"}, {"file", "./" + name + ".pt"},
+  const Json card = {{"title", "a tiny linear network for tests"},
+                     {"released", "2001"},
+                     {"licence", "none"},
+                     {"file", "./" + name + ".pt"},
                      {"sha256", sha256_of_file(folder / (name + ".pt"))},
-                     {"input", {{"side", 24}, {"template", template_name}, {"channels", "bgr"}, {"scale", 255.0}, {"mean", {10.0, 20.0, 30.0}}, {"std", {64.0, 64.0, 64.0}}}},
+                     {"input",
+                      {{"side", 24},
+                       {"template", template_name},
+                       {"channels", "bgr"},
+                       {"scale", 255.0},
+                       {"mean", {10.0, 20.0, 30.0}},
+                       {"std", {64.0, 64.0, 64.0}}}},
                      {"dimension", 16}};
   write_file(folder / (name + ".json"), card.dump(1));
   return folder / (name + ".json");
@@ -117,7 +132,8 @@ Faces drawn_faces(int count, int side, bool with_landmarks) {
 
 Outcome run_binary(const std::string& arguments, const fs::path& folder, const std::string& environment) {
   const TempFolder capture;
-  const std::string command = concat("cd '", folder.string(), "' && FACEPOISON_HOME='", FACEPOISON_ROOT, "' ", environment, " ", FACEPOISON_BINARY, " ", arguments, " >'",
+  const std::string command = concat("cd '", folder.string(), "' && FACEPOISON_HOME='", FACEPOISON_ROOT, "' ",
+                                     environment, " ", FACEPOISON_BINARY, " ", arguments, " >'",
                                      (capture / "out").string(), "' 2>'", (capture / "err").string(), "'");
   const int status = std::system(command.c_str());
   Outcome outcome;

@@ -29,7 +29,8 @@ std::string with_exif_turn(std::string jpeg);
 
 // Writes tiny.pt (average pool to 6×6, a linear layer, float32) and tiny.json, whose sha256 is right; gives the card's
 // path. Different seeds make different networks.
-fs::path write_tiny_extractor(const fs::path& folder, int seed = 1, const std::string& name = "tiny", const std::string& template_name = "none");
+fs::path write_tiny_extractor(const fs::path& folder, int seed = 1, const std::string& name = "tiny",
+                              const std::string& template_name = "none");
 
 // Makes a project folder (FACEPOISON_HOME) with the committed cards, and no models but those that are put there.
 void link_project(const fs::path& home);

@@ -18,7 +18,8 @@ class Augment : public ::testing::Test {
   }
   static Augmentation nothing() {
     Augmentation how;
-    how.flip = how.scale = how.rotate = how.shift = how.light = how.colour = how.grey = how.blur = how.noise = how.jpeg = how.erase = 0;
+    how.flip = how.scale = how.rotate = how.shift = how.light = how.colour = how.grey = how.blur = how.noise =
+        how.jpeg = how.erase = 0;
     return how;
   }
   TempFolder folder_;
@@ -40,10 +41,13 @@ TEST_F(Augment, IsTheSameForTheSameStepAndOtherwiseAnother) {
 }
 
 TEST_F(Augment, EachKindChangesThePictureByItself) {
-  const auto flipped = [&](Augmentation how) { return (augmented_views(*extractor_, faces_, how, 3, 1) - plain()).abs().mean().item<float>(); };
+  const auto flipped = [&](Augmentation how) {
+    return (augmented_views(*extractor_, faces_, how, 3, 1) - plain()).abs().mean().item<float>();
+  };
   const std::vector<std::pair<const char*, double Augmentation::*>> kinds = {
-      {"scale", &Augmentation::scale}, {"rotate", &Augmentation::rotate}, {"shift", &Augmentation::shift}, {"light", &Augmentation::light},
-      {"colour", &Augmentation::colour}, {"blur", &Augmentation::blur}, {"noise", &Augmentation::noise}, {"jpeg", &Augmentation::jpeg}, {"erase", &Augmentation::erase}};
+      {"scale", &Augmentation::scale}, {"rotate", &Augmentation::rotate}, {"shift", &Augmentation::shift},
+      {"light", &Augmentation::light}, {"colour", &Augmentation::colour}, {"blur", &Augmentation::blur},
+      {"noise", &Augmentation::noise}, {"jpeg", &Augmentation::jpeg},     {"erase", &Augmentation::erase}};
   for (const auto& [name, member] : kinds) {
     Augmentation how = nothing();
     how.*member = name == std::string("blur") || name == std::string("jpeg") || name == std::string("erase") ? 1 : 0.1;

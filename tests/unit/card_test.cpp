@@ -16,7 +16,8 @@ Card with(const fs::path& folder, const Json& changes) {
 
 TEST(Card, AStandInIsOrderedByWhatItStandsForAndSaysSo) {
   const TempFolder folder;
-  const Card card = with(folder.path, {{"released", "2026-11"}, {"in_style_of", {{"name", "ArcFace"}, {"year", "2018"}}}});
+  const Card card =
+      with(folder.path, {{"released", "2026-11"}, {"in_style_of", {{"name", "ArcFace"}, {"year", "2018"}}}});
   EXPECT_EQ(card.order(), "2018");
   EXPECT_EQ(card.release(), "2018 style");
   EXPECT_EQ(card.released, "2026-11");
@@ -45,7 +46,14 @@ TEST(Card, WhatOnlyTheExportKnowsComesFromItsRecord) {
 
 TEST(Card, AWholePictureIsSquashedOrItsMiddleCropped) {
   const TempFolder folder;
-  Card card = with(folder.path, {{"input", {{"side", 32}, {"template", "none"}, {"channels", "rgb"}, {"scale", 1.0}, {"mean", {0, 0, 0}}, {"std", {1, 1, 1}}, {"resize", "centre-crop"}}}});
+  Card card = with(folder.path, {{"input",
+                                  {{"side", 32},
+                                   {"template", "none"},
+                                   {"channels", "rgb"},
+                                   {"scale", 1.0},
+                                   {"mean", {0, 0, 0}},
+                                   {"std", {1, 1, 1}},
+                                   {"resize", "centre-crop"}}}});
   const Image tall = crop_image(draw_photo(0, 0, 48), 0, 0, 32, 35);
   // Its shorter side fits already. 1.5 rows are left over on each side, which torchvision rounds to the even number.
   EXPECT_TRUE(torch::equal(view_under(card, tall), to_tensor(crop_image(tall, 0, 2, 32, 32))));

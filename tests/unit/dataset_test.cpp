@@ -18,7 +18,12 @@ Photo photo(const fs::path& folder, const std::string& id, int variant = 0, int 
   const auto png = encode_png(draw_photo(0, variant, picture_side));
   const fs::path path = folder / "canvas" / (id + ".png");
   write_file(path, png);
-  return {.id = id, .person = id.substr(0, id.find('/')), .path = path, .sha256 = sha256(png), .source = id, .source_sha256 = sha256(id)};
+  return {.id = id,
+          .person = id.substr(0, id.find('/')),
+          .path = path,
+          .sha256 = sha256(png),
+          .source = id,
+          .source_sha256 = sha256(id)};
 }
 
 // A manifest of two photos, after `edit` has changed its lines.
@@ -39,12 +44,14 @@ Caught broken(Edit&& edit) {
 void expect_line_2(const Caught& found, const std::vector<std::string>& parts) {
   EXPECT_EQ(found.code, Exit::input);
   EXPECT_TRUE(contains(found.message, "manifest.jsonl, line 2")) << found.message;
-  for (const auto& part : parts) EXPECT_TRUE(contains(found.message, part)) << "no '" << part << "' in: " << found.message;
+  for (const auto& part : parts)
+    EXPECT_TRUE(contains(found.message, part)) << "no '" << part << "' in: " << found.message;
 }
 
 TEST(Dataset, RoundTrips) {
   const TempFolder folder;
-  std::vector<Photo> photos = {photo(folder.path, "a/1.jpg", 0), photo(folder.path, "a/two \"words\".png", 1), photo(folder.path, "é/3.bmp", 2)};
+  std::vector<Photo> photos = {photo(folder.path, "a/1.jpg", 0), photo(folder.path, "a/two \"words\".png", 1),
+                               photo(folder.path, "é/3.bmp", 2)};
   photos[0].split = "train", photos[1].split = "test", photos[1].duplicate_of = "a/1.jpg";
   photos[0].landmarks = Landmarks{{{1.0 / 3, 2}, {3, -4.5}, {5, 6}, {7, 1e-17}, {9, 10}}};
   Table rejected = no_rejects;
@@ -64,7 +71,8 @@ TEST(Dataset, RoundTrips) {
                 std::tie(b.id, b.person, b.sha256, b.source, b.source_sha256, b.split, b.duplicate_of));
       EXPECT_TRUE(fs::equivalent(a.path, b.path));
       ASSERT_EQ(a.landmarks.has_value(), b.landmarks.has_value());
-      for (std::size_t p = 0; a.landmarks && p < 5; ++p) EXPECT_TRUE((*a.landmarks)[p].x == (*b.landmarks)[p].x && (*a.landmarks)[p].y == (*b.landmarks)[p].y);
+      for (std::size_t p = 0; a.landmarks && p < 5; ++p)
+        EXPECT_TRUE((*a.landmarks)[p].x == (*b.landmarks)[p].x && (*a.landmarks)[p].y == (*b.landmarks)[p].y);
     }
   }
 }
@@ -85,8 +93,10 @@ TEST(Dataset, NoticesACanvasThatWasReplacedOrEdited) {
     const auto time = fs::last_write_time(canvas);
     std::string other = encode_png(draw_photo(0, 2, side));
     other.resize(fs::file_size(canvas));
-    if (in_place) std::ofstream(canvas, std::ios::binary) << other;
-    else write_file(canvas, other);
+    if (in_place)
+      std::ofstream(canvas, std::ios::binary) << other;
+    else
+      write_file(canvas, other);
     fs::last_write_time(canvas, time);  // the size and the time of the last change are what they were
     const auto [code, message] = caught([&] { read_dataset(folder.path); });
     EXPECT_EQ(code, Exit::input);
@@ -171,7 +181,8 @@ TEST(Dataset, RefusesIdsOutOfOrderOrTwice) {
 
 TEST(Dataset, RefusesPathsThatLeaveItsFolder) {
   for (const char* path : {"../outside.png", "canvas/../../outside.png", "/etc/hostname"})
-    expect_line_2(broken([&](std::vector<Json>& lines, const fs::path&) { lines[1]["path"] = path; }), {"\"path\"", path});
+    expect_line_2(broken([&](std::vector<Json>& lines, const fs::path&) { lines[1]["path"] = path; }),
+                  {"\"path\"", path});
 }
 
 TEST(Dataset, RefusesALinkThatLeavesItsFolder) {
@@ -185,7 +196,8 @@ TEST(Dataset, RefusesALinkThatLeavesItsFolder) {
 }
 
 TEST(Dataset, RefusesAMissingPicture) {
-  expect_line_2(broken([](std::vector<Json>&, const fs::path& folder) { fs::remove(folder / "canvas/b/1.jpg.png"); }), {"canvas/b/1.jpg.png"});
+  expect_line_2(broken([](std::vector<Json>&, const fs::path& folder) { fs::remove(folder / "canvas/b/1.jpg.png"); }),
+                {"canvas/b/1.jpg.png"});
 }
 
 TEST(Dataset, RefusesAFolderForAPicture) {
@@ -194,15 +206,19 @@ TEST(Dataset, RefusesAFolderForAPicture) {
 }
 
 TEST(Dataset, RefusesWrongValues) {
-  const std::vector<std::pair<std::string, Json>> edits = {{"side", 13},     {"side", 0},   {"split", "validation"}, {"landmarks", Json::array({1, 2})},
-                                                           {"person", 3},    {"extra", 1},  {"id", nullptr},         {"landmarks", "none"}};
+  const std::vector<std::pair<std::string, Json>> edits = {
+      {"side", 13},  {"side", 0},  {"split", "validation"}, {"landmarks", Json::array({1, 2})},
+      {"person", 3}, {"extra", 1}, {"id", nullptr},         {"landmarks", "none"}};
   for (const auto& [key, value] : edits)
-    expect_line_2(broken([&](std::vector<Json>& lines, const fs::path&) { lines[1][key] = value; }), {"\"" + key + "\""});
-  expect_line_2(broken([](std::vector<Json>& lines, const fs::path&) { lines[1].erase("sha256"); }), {"sha256", "missing"});
+    expect_line_2(broken([&](std::vector<Json>& lines, const fs::path&) { lines[1][key] = value; }),
+                  {"\"" + key + "\""});
+  expect_line_2(broken([](std::vector<Json>& lines, const fs::path&) { lines[1].erase("sha256"); }),
+                {"sha256", "missing"});
 }
 
 TEST(Dataset, RefusesADuplicateOfWhatIsNoId) {
-  expect_line_2(broken([](std::vector<Json>& lines, const fs::path&) { lines[1]["duplicate_of"] = 5; }), {"\"duplicate_of\""});
+  expect_line_2(broken([](std::vector<Json>& lines, const fs::path&) { lines[1]["duplicate_of"] = 5; }),
+                {"\"duplicate_of\""});
 }
 
 TEST(Dataset, RefusesWhatIsNoManifest) {

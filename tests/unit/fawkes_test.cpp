@@ -1,4 +1,5 @@
-// The parts of Fawkes against TensorFlow's and Keras's own numbers (tests/reference/fixtures), whom v0.3 aims at, who leaves a batch.
+// The parts of Fawkes against TensorFlow's and Keras's own numbers (tests/reference/fixtures), whom v0.3 aims at, who
+// leaves a batch.
 #include "attacks/fawkes.hpp"
 #include "attacks/search.hpp"
 #include "facepoison/npy.hpp"
@@ -8,7 +9,9 @@
 namespace facepoison::testing {
 namespace {
 
-torch::Tensor fixture(const std::string& name) { return read_npy(fs::path(FACEPOISON_ROOT) / "tests/reference/fixtures" / (name + ".npy")); }
+torch::Tensor fixture(const std::string& name) {
+  return read_npy(fs::path(FACEPOISON_ROOT) / "tests/reference/fixtures" / (name + ".npy"));
+}
 
 TEST(FawkesParts, DssimIsTensorflows) {
   const auto pairs = fixture("dssim-pairs"), expected = fixture("dssim"), slopes = fixture("dssim-gradient");
@@ -44,15 +47,19 @@ TEST(FawkesSearch, KeepsTheBestFeasibleAndLetsThePatientOnesGo) {
   const auto pixels = torch::zeros({3, 3, 2, 2});
   Search search(pixels, 2);
   auto state = torch::arange(3, torch::kFloat32);
-  const auto picture = [](std::vector<float> values) { return torch::tensor(values).view({-1, 1, 1, 1}).expand({-1, 3, 2, 2}).contiguous(); };
+  const auto picture = [](std::vector<float> values) {
+    return torch::tensor(values).view({-1, 1, 1, 1}).expand({-1, 3, 2, 2}).contiguous();
+  };
   const auto some = torch::zeros({3});
   search.note(some, some, some);
   search.offer(0, picture({.1f, .2f, .3f}), torch::tensor({1.f, 1.f, 1.f}), torch::tensor({true, true, false}));
   EXPECT_TRUE(search.go_on(1, {&state}));
   search.note(torch::tensor({0.f, std::nanf(""), 0.f}), some, some);  // the second photo breaks down
-  search.offer(1, picture({.4f, .5f, .6f}), torch::tensor({.5f, std::nanf(""), 2.f}), torch::tensor({true, true, true}));
+  search.offer(1, picture({.4f, .5f, .6f}), torch::tensor({.5f, std::nanf(""), 2.f}),
+               torch::tensor({true, true, true}));
   EXPECT_TRUE(search.go_on(2, {&state}));
-  EXPECT_TRUE(torch::equal(search.here, torch::tensor({2}, torch::kInt64))) << "the first photo's best is two steps old";
+  EXPECT_TRUE(torch::equal(search.here, torch::tensor({2}, torch::kInt64)))
+      << "the first photo's best is two steps old";
   EXPECT_TRUE(torch::equal(state, torch::tensor({2.f})));
   const auto one = torch::zeros({1});
   search.note(one, one, one);
@@ -77,7 +84,9 @@ struct Crowd {
       for (int i = 0; i < 2; ++i) everybody.push_back(photo(concat(person < 10 ? "p0" : "p", person), i));
     everybody.back().split = "test";  // nobody's test photos are aimed at
   }
-  static Photo photo(const std::string& person, int i) { return Photo{.id = concat(person, "/", i), .person = person, .split = "train"}; }
+  static Photo photo(const std::string& person, int i) {
+    return Photo{.id = concat(person, "/", i), .person = person, .split = "train"};
+  }
 };
 
 torch::Tensor embed_by_number(std::span<const Photo> photos, const FeatureExtractor&) {
@@ -148,7 +157,13 @@ TEST(FawkesV10, KeepsTheCleanPhotoWhereNothingIsFeasible) {
   const TempFolder folder;
   const Faces faces = drawn_faces(2, 48, false);
   // A start that is out of budget at once, and no rescue.
-  const auto attack = make_attack({{"preset", "fawkes-v1.0-low"}, {"surrogates", {write_tiny_extractor(folder.path).string()}}, {"steps", 1}, {"start_size", 0.5}, {"clip", 255}, {"rescue", false}}, {});
+  const auto attack = make_attack({{"preset", "fawkes-v1.0-low"},
+                                   {"surrogates", {write_tiny_extractor(folder.path).string()}},
+                                   {"steps", 1},
+                                   {"start_size", 0.5},
+                                   {"clip", 255},
+                                   {"rescue", false}},
+                                  {});
   const auto out = attack->perturb(faces, 0);
   EXPECT_EQ(out.status, (std::vector<std::string>{"infeasible", "infeasible"}));
   EXPECT_TRUE(torch::equal(out.pixels, faces.pixels));
@@ -161,11 +176,14 @@ TEST(FawkesV10, SetsOutInFloat32) {
   const Faces faces = drawn_faces(2, 48, false);
   const auto card = write_tiny_extractor(folder.path).string();
   const auto after_one_step = [&](const std::string& precision, int exact_steps) {
-    const Json request = {{"preset", "fawkes-v1.0-high"}, {"surrogates", {card}}, {"steps", 2}, {"exact_steps", exact_steps}};
+    const Json request = {
+        {"preset", "fawkes-v1.0-high"}, {"surrogates", {card}}, {"steps", 2}, {"exact_steps", exact_steps}};
     return make_attack(request, run_options("cpu", precision, false))->perturb(faces, 0).pixels;
   };
   const auto expected = after_one_step("fp32", 0);
-  const auto agreement = [&](int exact_steps) { return (after_one_step("bf16", exact_steps) == expected).to(torch::kFloat32).mean().item<double>(); };
+  const auto agreement = [&](int exact_steps) {
+    return (after_one_step("bf16", exact_steps) == expected).to(torch::kFloat32).mean().item<double>();
+  };
   EXPECT_GT(agreement(1), 0.99);
   EXPECT_LT(agreement(0), 0.9) << "bf16 alone sees where to go, so that exact_steps is not needed";
   unsetenv("FACEPOISON_HOME");
@@ -175,7 +193,8 @@ TEST(FawkesV10, KeepsItsPromiseInTheWrittenPixels) {
   setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1);
   const TempFolder folder;
   const Faces faces = drawn_faces(4, 64, false);
-  const auto attack = make_attack({{"preset", "fawkes-v1.0-mid"}, {"surrogates", {write_tiny_extractor(folder.path).string()}}}, {});
+  const auto attack =
+      make_attack({{"preset", "fawkes-v1.0-mid"}, {"surrogates", {write_tiny_extractor(folder.path).string()}}}, {});
   const auto out = attack->perturb(faces, 0);
   const auto change = (out.pixels - faces.pixels).abs().max().item<double>() * 255;
   EXPECT_LE(change, 16.01) << "15 grey levels, and one of rounding";

@@ -12,7 +12,8 @@ class FilesAttack : public ::testing::Test {
     setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1);
     draw_people(folder_ / "photos", 2, 3, 96);
     std::string landmarks = "id,a,b,c,d,e,f,g,h,i,j\n";
-    for (const auto* photo : {"p00/v0", "p00/v1", "p00/v2", "p01/v0", "p01/v1", "p01/v2"}) landmarks += concat(photo, ".png,30,36,64,38,47,55,33,70,61,72\n");
+    for (const auto* photo : {"p00/v0", "p00/v1", "p00/v2", "p01/v0", "p01/v1", "p01/v2"})
+      landmarks += concat(photo, ".png,30,36,64,38,47,55,33,70,61,72\n");
     write_file(folder_ / "photos/landmarks.csv", landmarks);
     ArtifactStore store(folder_ / "store");
     dataset_ = prepare(scan_photos(folder_ / "photos"), folder_ / "dataset", {}, store);
@@ -26,7 +27,8 @@ class FilesAttack : public ::testing::Test {
     write_file(folder_ / "cloaks" / name, encode_png(resize_image(image, side, side)));
   }
   void put_all(const std::string& suffix, int side = 96) {
-    for (const auto& photo : dataset_.photos) put(photo.source, photo.person + "/face/" + fs::path(photo.source).stem().string() + suffix + ".png", side);
+    for (const auto& photo : dataset_.photos)
+      put(photo.source, photo.person + "/face/" + fs::path(photo.source).stem().string() + suffix + ".png", side);
   }
   Album run(Json extra = Json::object()) {
     Json request = {{"preset", "files"}, {"folder", (folder_ / "cloaks").string()}};

@@ -17,7 +17,9 @@ namespace {
 
 using namespace testing;
 
-std::size_t entries(const fs::path& folder) { return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), {})); }
+std::size_t entries(const fs::path& folder) {
+  return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), {}));
+}
 
 TEST(WriteFile, MakesTheFolderAndReplacesTheOldBytes) {
   const TempFolder folder;

@@ -20,11 +20,17 @@ torch::jit::Module network(bool branch) {
   module.register_parameter("kernel", torch::randn({5, 3, 3, 3}) * 0.2, false);
   module.register_parameter("linear", torch::randn({7, 5}), false);
   module.register_attribute("training", c10::BoolType::get(), false);
-  const std::string first = "torch.batch_norm(x, self.a_weight, self.a_bias, self.a_mean, self.a_variance, False, 0.1, 1e-3, True)";
-  module.define(concat("def forward(self, x):\n", branch ? concat("    if x.size(0) > 1:\n        x = ", first, "\n    else:\n        x = ", first, " * 1.0\n") : concat("    x = ", first, "\n"),
-                       "    x = torch.relu(torch.batch_norm(torch.conv2d(x, self.kernel), self.b_weight, self.b_bias, self.b_mean, self.b_variance, False, 0.1, 1e-3, True))\n"
-                       "    x = torch.matmul(x.mean([2, 3]), self.linear.t())\n"
-                       "    return torch.batch_norm(x, self.c_weight, self.c_bias, self.c_mean, self.c_variance, False, 0.1, 1e-3, True)\n"));
+  const std::string first =
+      "torch.batch_norm(x, self.a_weight, self.a_bias, self.a_mean, self.a_variance, False, 0.1, 1e-3, True)";
+  module.define(concat(
+      "def forward(self, x):\n",
+      branch ? concat("    if x.size(0) > 1:\n        x = ", first, "\n    else:\n        x = ", first, " * 1.0\n")
+             : concat("    x = ", first, "\n"),
+      "    x = torch.relu(torch.batch_norm(torch.conv2d(x, self.kernel), self.b_weight, self.b_bias, self.b_mean, "
+      "self.b_variance, False, 0.1, 1e-3, True))\n"
+      "    x = torch.matmul(x.mean([2, 3]), self.linear.t())\n"
+      "    return torch.batch_norm(x, self.c_weight, self.c_bias, self.c_mean, self.c_variance, False, 0.1, 1e-3, "
+      "True)\n"));
   module.eval();
   return module;
 }
@@ -53,7 +59,8 @@ TEST(Fold, GivesTheSameWithItsGradients) {
 TEST(Fold, ComputesInThePrecisionThatIsAskedFor) {
   const auto plain = network(false), folded = fold(plain, "forward", torch::kBFloat16);
   const auto x = torch::rand({4, 3, 9, 8});
-  const auto exact = plain.get_method("forward")({x}).toTensor(), rough = folded.get_method("forward")({x.to(torch::kBFloat16)}).toTensor();
+  const auto exact = plain.get_method("forward")({x}).toTensor(),
+             rough = folded.get_method("forward")({x.to(torch::kBFloat16)}).toTensor();
   EXPECT_EQ(rough.scalar_type(), torch::kBFloat16);
   EXPECT_GT(at::cosine_similarity(exact.flatten(), rough.to(torch::kFloat32).flatten(), 0).item<double>(), 0.999);
 }

@@ -28,12 +28,14 @@ void expect_near(const Similarity& a, const Similarity& b, double tolerance = 1e
 // Σ ‖s(from) − to‖²
 double residual(const Similarity& s, const Landmarks& from, const Landmarks& to) {
   double sum = 0;
-  for (std::size_t i = 0; i < 5; ++i) sum += std::pow(s.apply(from[i]).x - to[i].x, 2) + std::pow(s.apply(from[i]).y - to[i].y, 2);
+  for (std::size_t i = 0; i < 5; ++i)
+    sum += std::pow(s.apply(from[i]).x - to[i].x, 2) + std::pow(s.apply(from[i]).y - to[i].y, 2);
   return sum;
 }
 
 TEST(FitSimilarity, RecoversAKnownOne) {
-  for (const Similarity known : {Similarity{}, Similarity{0.3, 0.4, -7, 90}, Similarity{-2, 0, 5, 5}, Similarity{0, 1e-3, 1e4, -1e4}})
+  for (const Similarity known :
+       {Similarity{}, Similarity{0.3, 0.4, -7, 90}, Similarity{-2, 0, 5, 5}, Similarity{0, 1e-3, 1e4, -1e4}})
     expect_near(fit_similarity(face, moved(face, known)), known);
 }
 
@@ -42,8 +44,9 @@ TEST(FitSimilarity, IsTheLeastSquaresOne) {
   bent[2].x += 6, bent[4].y -= 3;
   const auto best = fit_similarity(face, bent);
   for (const double step : {-1e-3, 1e-3})
-    for (const Similarity other : {Similarity{best.a + step, best.b, best.tx, best.ty}, Similarity{best.a, best.b + step, best.tx, best.ty},
-                                   Similarity{best.a, best.b, best.tx + step, best.ty}, Similarity{best.a, best.b, best.tx, best.ty + step}})
+    for (const Similarity other :
+         {Similarity{best.a + step, best.b, best.tx, best.ty}, Similarity{best.a, best.b + step, best.tx, best.ty},
+          Similarity{best.a, best.b, best.tx + step, best.ty}, Similarity{best.a, best.b, best.tx, best.ty + step}})
       EXPECT_GT(residual(other, face, bent), residual(best, face, bent));
 }
 
@@ -96,12 +99,14 @@ TEST(TemplateLandmarks, ScaleWithPixelAreas) {
 }
 
 TEST(Canvas, HoldsEveryTemplate) {
-  for (const auto& [name, side] : {std::pair{"arcface-112", 112}, std::pair{"dlib-150", 150}, std::pair{"arcface-112", 224}}) {
+  for (const auto& [name, side] :
+       {std::pair{"arcface-112", 112}, std::pair{"dlib-150", 150}, std::pair{"arcface-112", 224}}) {
     const auto to_canvas = fit_similarity(*template_landmarks(name, side), canvas_landmarks());
     for (const double x : {0, side - 1})
       for (const double y : {0, side - 1}) {
         const Point p = to_canvas.apply({x, y});
-        EXPECT_TRUE(p.x >= 0 && p.x < canvas_side && p.y >= 0 && p.y < canvas_side) << name << " (" << x << ", " << y << ") is at " << p.x << ", " << p.y;
+        EXPECT_TRUE(p.x >= 0 && p.x < canvas_side && p.y >= 0 && p.y < canvas_side)
+            << name << " (" << x << ", " << y << ") is at " << p.x << ", " << p.y;
       }
   }
 }

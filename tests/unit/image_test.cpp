@@ -35,7 +35,8 @@ void expect_refused(std::string_view bytes, const std::vector<std::string>& part
   const auto [code, message] = caught([&] { decode_image(bytes, Exif::rotate); });
   EXPECT_EQ(code, Exit::input) << what;
   EXPECT_FALSE(message.empty()) << what;
-  for (const auto& part : parts) EXPECT_TRUE(contains(message, part)) << what << ": no '" << part << "' in: " << message;
+  for (const auto& part : parts)
+    EXPECT_TRUE(contains(message, part)) << what << ": no '" << part << "' in: " << message;
 }
 
 std::array<int, 3> pixel(const Image& image, int x, int y) {
@@ -53,7 +54,10 @@ TEST(DecodeImage, RefusesATruncatedPicture) {
   for (const char* extension : {".jpg", ".png", ".bmp"}) {
     const auto bytes = encoded(extension, bgr_photo());
     ASSERT_NO_THROW(decode_image(bytes, Exif::rotate)) << extension;
-    for (std::size_t tenth = 1; tenth < 10; ++tenth) expect_refused(bytes.substr(0, bytes.size() * tenth / 10), tenth < 5 ? std::vector<std::string>{} : std::vector<std::string>{"truncated"}, concat(extension, " at ", tenth, "/10"));
+    for (std::size_t tenth = 1; tenth < 10; ++tenth)
+      expect_refused(bytes.substr(0, bytes.size() * tenth / 10),
+                     tenth < 5 ? std::vector<std::string>{} : std::vector<std::string>{"truncated"},
+                     concat(extension, " at ", tenth, "/10"));
     expect_refused(bytes.substr(0, bytes.size() - 2), {}, concat(extension, " without its last two bytes"));
     expect_refused(bytes.substr(0, 10), {}, concat(extension, " of ten bytes"));
   }
@@ -88,7 +92,8 @@ TEST(DecodeImage, RefusesWhatIsNoPicture) {
 }
 
 TEST(DecodeImage, RefusesAHugePictureBeforeItTakesMemory) {
-  auto png = encoded(".png", bgr_photo(16)), jpeg = encoded(".jpg", bgr_photo(16)), bmp = encoded(".bmp", bgr_photo(16));
+  auto png = encoded(".png", bgr_photo(16)), jpeg = encoded(".jpg", bgr_photo(16)),
+       bmp = encoded(".bmp", bgr_photo(16));
   put16(png, 18, 30000), put16(png, 22, 30000);
   const auto frame = jpeg.find("\xff\xc0");
   ASSERT_NE(frame, std::string::npos);
@@ -106,9 +111,11 @@ TEST(DecodeImage, TurnsEveryKindIntoRgb) {
   EXPECT_EQ(colour.width, 4);
   EXPECT_EQ(colour.height, 3);
   EXPECT_EQ(pixel(colour, 3, 2), (Rgb{30, 20, 10}));
-  EXPECT_EQ(pixel(decode_image(encoded(".bmp", cv::Mat(3, 5, CV_8UC3, cv::Scalar(10, 20, 30))), Exif::rotate), 4, 2), (Rgb{30, 20, 10}));
+  EXPECT_EQ(pixel(decode_image(encoded(".bmp", cv::Mat(3, 5, CV_8UC3, cv::Scalar(10, 20, 30))), Exif::rotate), 4, 2),
+            (Rgb{30, 20, 10}));
   for (const char* extension : {".png", ".jpg"})
-    EXPECT_EQ(pixel(decode_image(encoded(extension, cv::Mat(8, 8, CV_8U, cv::Scalar(77))), Exif::rotate), 2, 1), (Rgb{77, 77, 77}));
+    EXPECT_EQ(pixel(decode_image(encoded(extension, cv::Mat(8, 8, CV_8U, cv::Scalar(77))), Exif::rotate), 2, 1),
+              (Rgb{77, 77, 77}));
   const cv::Mat clear(2, 2, CV_8UC4, cv::Scalar(10, 20, 30, 0));
   EXPECT_EQ(pixel(decode_image(encoded(".png", clear), Exif::rotate), 1, 1), (Rgb{30, 20, 10}));  // not blended
   const cv::Mat deep(2, 2, CV_16UC3, cv::Scalar(10 * 257, 20 * 257, 30 * 257));
@@ -150,7 +157,8 @@ TEST(WarpImage, IsExactForTheIdentityAndAShift) {
 
 Image checkerboard(int side, int cell) {
   Image image{side, side, {}};
-  for (int i = 0; i < side * side; ++i) image.rgb.insert(image.rgb.end(), 3, (i % side / cell + i / side / cell) % 2 ? 255 : 0);
+  for (int i = 0; i < side * side; ++i)
+    image.rgb.insert(image.rgb.end(), 3, (i % side / cell + i / side / cell) % 2 ? 255 : 0);
   return image;
 }
 
@@ -158,13 +166,16 @@ TEST(WarpImage, DoesNotAliasACheckerboard) {
   for (const auto& [cell, shrink] : {std::pair{1, 4.0}, std::pair{2, 5.0}}) {
     const Image small = warp_image(checkerboard(256, cell), {1 / shrink, 0, 0, 0}, 48);
     for (int y = 4; y < 44; ++y)
-      for (int x = 4; x < 44; ++x) ASSERT_NEAR(pixel(small, x, y)[0], 127.5, 3) << x << ", " << y << " of cells of " << cell;
+      for (int x = 4; x < 44; ++x)
+        ASSERT_NEAR(pixel(small, x, y)[0], 127.5, 3) << x << ", " << y << " of cells of " << cell;
   }
 }
 
 TEST(WarpImage, KeepsPlacesWhenItShrinks) {
   Image ramp{128, 128, {}};  // red is 2x, green is 2y, so that no halving has to round
-  for (int i = 0; i < 128 * 128; ++i) ramp.rgb.insert(ramp.rgb.end(), {static_cast<std::uint8_t>(i % 128 * 2), static_cast<std::uint8_t>(i / 128 * 2), 0});
+  for (int i = 0; i < 128 * 128; ++i)
+    ramp.rgb.insert(ramp.rgb.end(),
+                    {static_cast<std::uint8_t>(i % 128 * 2), static_cast<std::uint8_t>(i / 128 * 2), 0});
   const Similarity turned{0.15, 0.08, 20, 1};
   const Image small = warp_image(ramp, turned, 64);
   for (const Point source : {Point{30, 20}, Point{100, 50}, Point{64, 110}}) {
@@ -187,8 +198,11 @@ TEST(ResizeImage, TakesTheMeanOfAnArea) {
 // Against PIL and OpenCV themselves the exporters' tests hold it, from a picture's file to the embedding.
 TEST(ResampleImage, AntialiasesOrNot) {
   const Image fine = checkerboard(64, 1);  // finer than what is left of it
-  const auto grey = [](const Image& image) { return std::all_of(image.rgb.begin(), image.rgb.end(), [](int value) { return std::abs(value - 127) <= 2; }); };
-  for (const std::string interpolation : {"bilinear", "bicubic"}) EXPECT_TRUE(grey(resample_image(fine, 16, 16, interpolation, true))) << interpolation;
+  const auto grey = [](const Image& image) {
+    return std::all_of(image.rgb.begin(), image.rgb.end(), [](int value) { return std::abs(value - 127) <= 2; });
+  };
+  for (const std::string interpolation : {"bilinear", "bicubic"})
+    EXPECT_TRUE(grey(resample_image(fine, 16, 16, interpolation, true))) << interpolation;
   const Image nearest = resample_image(fine, 16, 16, "nearest", false);
   EXPECT_EQ(pixel(nearest, 3, 5), pixel(fine, 12, 20));
   EXPECT_FALSE(grey(nearest));

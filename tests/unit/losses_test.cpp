@@ -8,7 +8,8 @@ namespace {
 
 // Three people, four dimensions, and embeddings that lie near nobody in particular.
 struct Case {
-  torch::Tensor embeddings = torch::tensor({{2.0f, 1.0f, 0.0f, 0.5f}, {-1.0f, 0.5f, 3.0f, 0.0f}, {0.1f, -2.0f, 0.3f, 1.0f}, {1.0f, 1.0f, 1.0f, 1.0f}});
+  torch::Tensor embeddings = torch::tensor(
+      {{2.0f, 1.0f, 0.0f, 0.5f}, {-1.0f, 0.5f, 3.0f, 0.0f}, {0.1f, -2.0f, 0.3f, 1.0f}, {1.0f, 1.0f, 1.0f, 1.0f}});
   torch::Tensor labels = torch::tensor({0, 1, 2, 1}, torch::kInt64);
 };
 
@@ -20,7 +21,8 @@ std::unique_ptr<Loss> made(const Json& json) {
 }
 
 // −log softmax of scale·(the right class's value moved, the others plain), in double and one photo at a time.
-double by_hand(const Case& c, const torch::Tensor& centres, double scale, const std::function<double(double, double)>& move) {
+double by_hand(const Case& c, const torch::Tensor& centres, double scale,
+               const std::function<double(double, double)>& move) {
   double sum = 0;
   for (std::int64_t n = 0; n < 4; ++n) {
     const auto e = c.embeddings[n].to(torch::kFloat64);
@@ -41,7 +43,8 @@ double by_hand(const Case& c, const torch::Tensor& centres, double scale, const 
 TEST(Losses, CosFaceTakesItsMarginFromTheRightCosine) {
   const Case c;
   const auto loss = made({{"kind", "cosface"}, {"scale", 8}, {"margin", 0.3}});
-  EXPECT_NEAR((*loss)(c.embeddings, c.labels).item<double>(), by_hand(c, loss->parameters()[0], 8, [](double cosine, double) { return cosine - 0.3; }), 1e-4);
+  EXPECT_NEAR((*loss)(c.embeddings, c.labels).item<double>(),
+              by_hand(c, loss->parameters()[0], 8, [](double cosine, double) { return cosine - 0.3; }), 1e-4);
 }
 
 TEST(Losses, ArcFaceAddsItsMarginToTheRightAngle) {
@@ -56,40 +59,61 @@ TEST(Losses, ArcFaceAddsItsMarginToTheRightAngle) {
 
 TEST(Losses, MagFacesMarginGrowsWithTheLengthAndLengthsArePaidFor) {
   const Case c;
-  const auto loss = made({{"kind", "magface"}, {"scale", 8}, {"low_length", 1}, {"high_length", 3}, {"low_margin", 0.1}, {"high_margin", 0.5}, {"penalty", 2}});
+  const auto loss = made({{"kind", "magface"},
+                          {"scale", 8},
+                          {"low_length", 1},
+                          {"high_length", 3},
+                          {"low_margin", 0.1},
+                          {"high_margin", 0.5},
+                          {"penalty", 2}});
   double penalty = 0;
   for (std::int64_t n = 0; n < 4; ++n) {
     const double a = std::clamp(c.embeddings[n].norm().item<double>(), 1.0, 3.0);
     penalty += 2 * (a / 9 + 1 / a) / 4;
   }
-  const auto move = [](double cosine, double length) { return std::cos(std::acos(cosine) + 0.1 + 0.2 * (std::clamp(length, 1.0, 3.0) - 1)); };
-  EXPECT_NEAR((*loss)(c.embeddings, c.labels).item<double>(), by_hand(c, loss->parameters()[0], 8, move) + penalty, 1e-4);
+  const auto move = [](double cosine, double length) {
+    return std::cos(std::acos(cosine) + 0.1 + 0.2 * (std::clamp(length, 1.0, 3.0) - 1));
+  };
+  EXPECT_NEAR((*loss)(c.embeddings, c.labels).item<double>(), by_hand(c, loss->parameters()[0], 8, move) + penalty,
+              1e-4);
 }
 
 TEST(Losses, TripletTakesTheNearestNegativeBeyondThePositive) {
   // On the unit circle, angles in degrees: person 0 at 0 and 40, person 1 at 30, 60 and 90.
   std::vector<float> xy;
-  for (const double degrees : {0, 40, 30, 60, 90}) xy.push_back(static_cast<float>(3 * std::cos(degrees * M_PI / 180))), xy.push_back(static_cast<float>(3 * std::sin(degrees * M_PI / 180)));
+  for (const double degrees : {0, 40, 30, 60, 90})
+    xy.push_back(static_cast<float>(3 * std::cos(degrees * M_PI / 180))),
+        xy.push_back(static_cast<float>(3 * std::sin(degrees * M_PI / 180)));
   const auto embeddings = torch::tensor(xy).view({5, 2});
   const auto d = [](double a, double b) { return 2 - 2 * std::cos((a - b) * M_PI / 180); };
   const double margin = 0.2;
-  const auto lost = [&](double anchor, double positive, double negative) { return std::max(0.0, margin + d(anchor, positive) - d(anchor, negative)); };
+  const auto lost = [&](double anchor, double positive, double negative) {
+    return std::max(0.0, margin + d(anchor, positive) - d(anchor, negative));
+  };
   // anchor, positive, negative: the nearest beyond the positive, or the farthest where all are nearer.
-  const double sum = lost(0, 40, 60) + lost(40, 0, 90) + lost(30, 60, 0) + lost(30, 90, 0) + lost(60, 30, 0) + lost(60, 90, 0) + lost(90, 30, 0) + lost(90, 60, 40);
-  EXPECT_NEAR((*made({{"kind", "triplet"}, {"margin", margin}}))(embeddings, torch::tensor({0, 0, 1, 1, 1}, torch::kInt64)).item<double>(), sum / 8, 1e-5);
+  const double sum = lost(0, 40, 60) + lost(40, 0, 90) + lost(30, 60, 0) + lost(30, 90, 0) + lost(60, 30, 0) +
+                     lost(60, 90, 0) + lost(90, 30, 0) + lost(90, 60, 40);
+  EXPECT_NEAR(
+      (*made({{"kind", "triplet"}, {"margin", margin}}))(embeddings, torch::tensor({0, 0, 1, 1, 1}, torch::kInt64))
+          .item<double>(),
+      sum / 8, 1e-5);
 }
 
 TEST(Losses, ContrastiveIsTheCrossEntropyOfFindingOnesPartner) {
   // Unit vectors; the scores between first and second views are 1, 0, 0 / 0, 1, 0 / 0, 0, 1 over the temperature.
-  const auto views = torch::tensor({1.f, 0.f, 0.f, 2.f, 0.f, 0.f, 0.f, 1.f, 0.f, 0.f, 5.f, 0.f, 0.f, 0.f, 1.f, 0.f, 0.f, 1.f}).view({6, 3});
+  const auto views =
+      torch::tensor({1.f, 0.f, 0.f, 2.f, 0.f, 0.f, 0.f, 1.f, 0.f, 0.f, 5.f, 0.f, 0.f, 0.f, 1.f, 0.f, 0.f, 1.f})
+          .view({6, 3});
   const auto loss = made({{"kind", "contrastive"}, {"temperature", 0.5}});
-  EXPECT_NEAR((*loss)(views, torch::tensor({0, 0, 1, 1, 2, 2}, torch::kInt64)).item<double>(), std::log(std::exp(2.0) + 2) - 2, 1e-5);
+  EXPECT_NEAR((*loss)(views, torch::tensor({0, 0, 1, 1, 2, 2}, torch::kInt64)).item<double>(),
+              std::log(std::exp(2.0) + 2) - 2, 1e-5);
 }
 
 TEST(Losses, GradientsReachTheEmbeddingsAndStayFinite) {
   for (const auto& row : loss_registry()) {
     const Case c;
-    auto embeddings = torch::cat({c.embeddings, c.embeddings.flip(0)}).set_requires_grad(true);  // equal pairs too: distances of zero
+    auto embeddings =
+        torch::cat({c.embeddings, c.embeddings.flip(0)}).set_requires_grad(true);  // equal pairs too: distances of zero
     const auto labels = torch::tensor({0, 1, 2, 1, 1, 2, 1, 0}, torch::kInt64);
     Json settings = {{"kind", row.name}};
     if (row.name == "triplet") settings["margin"] = 4;  // so that no triplet is content
@@ -102,7 +126,8 @@ TEST(Losses, GradientsReachTheEmbeddingsAndStayFinite) {
 TEST(Losses, BadParametersAreNamed) {
   EXPECT_EQ(caught([] { made({{"kind", "softmax"}}); }).code, Exit::usage);
   EXPECT_TRUE(contains(caught([] { made({{"kind", "arcface"}, {"margn", 0.5}}); }).message, "margin"));
-  EXPECT_TRUE(contains(caught([] { made({{"kind", "magface"}, {"low_length", 5}, {"high_length", 5}}); }).message, "high_length"));
+  EXPECT_TRUE(contains(caught([] { made({{"kind", "magface"}, {"low_length", 5}, {"high_length", 5}}); }).message,
+                       "high_length"));
 }
 
 }  // namespace

@@ -9,12 +9,14 @@ class Mistakes : public ::testing::Test {
  protected:
   TempFolder folder_;
   // A network that no contract but the right one satisfies.
-  std::shared_ptr<const FeatureExtractor> extractor_ = make_extractor(write_tiny_extractor(folder_.path, 1, "tiny", "arcface-112").string(), {});
+  std::shared_ptr<const FeatureExtractor> extractor_ =
+      make_extractor(write_tiny_extractor(folder_.path, 1, "tiny", "arcface-112").string(), {});
   Faces aligned_ = drawn_faces(1, 64, true);
   Image whole_ = draw_photo(0, 0, 48);
 
   torch::Tensor embedded(const Card& contract) {
-    return extractor_->embed_view_as(contract, contract.template_name == "none" ? view_under(contract, whole_) : view_under(contract, aligned_));
+    return extractor_->embed_view_as(
+        contract, contract.template_name == "none" ? view_under(contract, whole_) : view_under(contract, aligned_));
   }
 
   std::string found(const torch::Tensor& reference) {
@@ -23,14 +25,17 @@ class Mistakes : public ::testing::Test {
   }
 };
 
-TEST_F(Mistakes, NoneIsFoundWhereThereIsNone) { EXPECT_EQ(found(extractor_->embed(aligned_)), "none: the card as it is"); }
+TEST_F(Mistakes, NoneIsFoundWhereThereIsNone) {
+  EXPECT_EQ(found(extractor_->embed(aligned_)), "none: the card as it is");
+}
 
 TEST_F(Mistakes, EachOneIsFoundByItsName) {
   std::size_t single = 0;
   for (const auto& mistake : usual_mistakes(extractor_->card())) {
     if (contains(mistake.what, ", ")) continue;
     const auto reference = embedded(mistake.contract);
-    if ((reference - extractor_->embed(aligned_)).norm().item<double>() < 1e-4) continue;  // plain resizing does not matter to an aligned face
+    if ((reference - extractor_->embed(aligned_)).norm().item<double>() < 1e-4)
+      continue;  // plain resizing does not matter to an aligned face
     EXPECT_EQ(found(reference), mistake.what);
     ++single;
   }

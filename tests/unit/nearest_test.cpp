@@ -27,7 +27,8 @@ Prediction brute_force(const torch::Tensor& gallery, const Labels& labels, const
     std::int64_t best = 0;
     double least = INFINITY;
     for (std::int64_t g = 0; g < gallery.size(0); ++g) {
-      const double d = distance(gallery.data_ptr<float>() + g * dimension, probes.data_ptr<float>() + p * dimension, dimension, cosine);
+      const double d = distance(gallery.data_ptr<float>() + g * dimension, probes.data_ptr<float>() + p * dimension,
+                                dimension, cosine);
       if (d < least) least = d, best = g;
     }
     out.labels.push_back(labels[static_cast<std::size_t>(best)]);
@@ -84,22 +85,28 @@ TEST_F(Nearest, WorksForAnyNorm) {
   expect_brute_force(mixed, labels_of(60, 6), torch::randn({40, 32}));
 }
 
-TEST_F(Nearest, WorksWhereAFloatCannotHoldTheSquares) { expect_brute_force(1e25 * torch::randn({60, 32}), labels_of(60, 6), 1e25 * torch::randn({40, 32})); }
+TEST_F(Nearest, WorksWhereAFloatCannotHoldTheSquares) {
+  expect_brute_force(1e25 * torch::randn({60, 32}), labels_of(60, 6), 1e25 * torch::randn({40, 32}));
+}
 
 TEST_F(Nearest, GivesTiesToTheLowestRow) {
   auto gallery = torch::randn({3, 16});
   gallery = torch::cat({gallery, gallery, gallery});
   const Labels labels = {8, 7, 6, 5, 4, 3, 2, 1, 0};
   for (const char* name : {"nearest", "nearest-cosine"})
-    EXPECT_EQ(make_classifier(name)->predict(gallery, labels, gallery.narrow(0, 0, 3)).labels, (Labels{8, 7, 6})) << name;
+    EXPECT_EQ(make_classifier(name)->predict(gallery, labels, gallery.narrow(0, 0, 3)).labels, (Labels{8, 7, 6}))
+        << name;
 }
 
 TEST_F(Nearest, NeverAnswersWithNobody) {  // a zero has no direction: refused, or one of the people
   for (const auto& row : classifier_registry()) {
     const auto zero = torch::zeros({1, 4}), gallery = torch::randn({3, 4});
     try {
-      for (const auto label : make_classifier(row.name)->predict(gallery, {0, 1, 2}, zero).labels) EXPECT_TRUE(label >= 0 && label < 3) << row.name;
-      for (const auto label : make_classifier(row.name)->predict(torch::cat({zero, zero, zero}), {0, 1, 2}, gallery).labels) EXPECT_TRUE(label >= 0 && label < 3) << row.name;
+      for (const auto label : make_classifier(row.name)->predict(gallery, {0, 1, 2}, zero).labels)
+        EXPECT_TRUE(label >= 0 && label < 3) << row.name;
+      for (const auto label :
+           make_classifier(row.name)->predict(torch::cat({zero, zero, zero}), {0, 1, 2}, gallery).labels)
+        EXPECT_TRUE(label >= 0 && label < 3) << row.name;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), Exit::input) << row.name;
     }
@@ -119,8 +126,10 @@ TEST(Classifiers, RefuseWhatCannotBeCompared) {
     const auto classifier = make_classifier(row.name);
     auto broken = gallery.clone(), lost = probes.clone();
     broken[1][2] = NAN, lost[0][0] = INFINITY;
-    for (const auto& [g, l, p] : {std::tuple{gallery, Labels{0, 1, 2}, torch::randn({2, 5})}, std::tuple{torch::empty({0, 4}), Labels{}, probes},
-                                  std::tuple{gallery, Labels{0, 1}, probes}, std::tuple{broken, Labels{0, 1, 2}, probes}, std::tuple{gallery, Labels{0, 1, 2}, lost}})
+    for (const auto& [g, l, p] :
+         {std::tuple{gallery, Labels{0, 1, 2}, torch::randn({2, 5})},
+          std::tuple{torch::empty({0, 4}), Labels{}, probes}, std::tuple{gallery, Labels{0, 1}, probes},
+          std::tuple{broken, Labels{0, 1, 2}, probes}, std::tuple{gallery, Labels{0, 1, 2}, lost}})
       EXPECT_EQ(caught([&, g = g, l = l, p = p] { classifier->predict(g, l, p); }).code, Exit::input) << row.name;
     EXPECT_TRUE(classifier->predict(gallery, {0, 1, 2}, torch::empty({0, 4})).labels.empty()) << row.name;
   }
@@ -132,18 +141,21 @@ TEST(Classifiers, NameTheNearestKnownOne) {
   EXPECT_TRUE(contains(message, "neerest") && contains(message, "did you mean nearest?")) << message;
 }
 
-void expect_as_predicted(const torch::Tensor& gallery, const Labels& labels, const std::vector<Swap>& swaps, const torch::Tensor& probes) {
+void expect_as_predicted(const torch::Tensor& gallery, const Labels& labels, const std::vector<Swap>& swaps,
+                         const torch::Tensor& probes) {
   const auto before = gallery.clone();
   for (const auto& row : classifier_registry()) {
     const auto classifier = make_classifier(row.name);
     const auto found = classifier->predict_swapped(gallery, labels, swaps, probes);
     ASSERT_EQ(found.size(), swaps.size());
     for (std::size_t s = 0; s < swaps.size(); ++s) {
-      const auto expected = classifier->predict(gallery.index_copy(0, torch::tensor(swaps[s].rows), swaps[s].features), labels, probes);
+      const auto expected =
+          classifier->predict(gallery.index_copy(0, torch::tensor(swaps[s].rows), swaps[s].features), labels, probes);
       EXPECT_EQ(found[s].labels, expected.labels) << row.name << ", swap " << s;
       // What is solved step by step ends a hair elsewhere from another start.
       for (std::size_t i = 0; i < expected.distances.size(); ++i)
-        EXPECT_NEAR(found[s].distances[i], expected.distances[i], row.name == "linear" ? 1e-5 : 0) << row.name << ", swap " << s << ", probe " << i;
+        EXPECT_NEAR(found[s].distances[i], expected.distances[i], row.name == "linear" ? 1e-5 : 0)
+            << row.name << ", swap " << s << ", probe " << i;
     }
   }
   EXPECT_TRUE(torch::equal(gallery, before)) << "the clean gallery was changed";
@@ -176,14 +188,20 @@ TEST(Swaps, KeepTiesAtTheLowestRow) {
   torch::manual_seed(8);
   auto gallery = torch::randn({6, 6});
   const auto probes = gallery.narrow(0, 0, 6).clone();
-  const std::vector<Swap> swaps = {{{0, 3}, gallery.index_select(0, torch::tensor({1, 2}))}, {{4, 5}, gallery.index_select(0, torch::tensor({0, 1}))}};
+  const std::vector<Swap> swaps = {{{0, 3}, gallery.index_select(0, torch::tensor({1, 2}))},
+                                   {{4, 5}, gallery.index_select(0, torch::tensor({0, 1}))}};
   expect_as_predicted(gallery, {0, 1, 2, 0, 3, 3}, swaps, probes);
 }
 
 TEST(Swaps, RefuseANonFiniteFeature) {
   for (const auto& row : classifier_registry()) {
     const Swap swap{{0}, torch::full({1, 4}, NAN)};
-    EXPECT_EQ(caught([&] { make_classifier(row.name)->predict_swapped(torch::randn({2, 4}), {0, 1}, {&swap, 1}, torch::randn({2, 4})); }).code, Exit::input) << row.name;
+    EXPECT_EQ(caught([&] {
+                make_classifier(row.name)->predict_swapped(torch::randn({2, 4}), {0, 1}, {&swap, 1},
+                                                           torch::randn({2, 4}));
+              }).code,
+              Exit::input)
+        << row.name;
   }
 }
 

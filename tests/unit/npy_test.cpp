@@ -48,7 +48,9 @@ TEST(Npy, RoundTripsAnyShape) {
 
 TEST(Npy, WritesRowsInOrderAsFloat32) {
   const TempFolder folder;
-  write_npy(folder / "m.npy", torch::tensor({1., 2., 3., 4., 5., 6.}, torch::kFloat64).view({3, 2}).t());  // a view that is not contiguous
+  write_npy(
+      folder / "m.npy",
+      torch::tensor({1., 2., 3., 4., 5., 6.}, torch::kFloat64).view({3, 2}).t());  // a view that is not contiguous
   const auto bytes = read_file(folder / "m.npy");
   EXPECT_EQ(bytes.substr(bytes.size() - 24), raw<float>({1, 3, 5, 2, 4, 6}));
   EXPECT_EQ((bytes.size() - 24) % 64, 0u);  // as the format asks
@@ -59,20 +61,28 @@ TEST(Npy, WritesRowsInOrderAsFloat32) {
 TEST(Npy, ReadsNumpysFloat32AndFloat64) {
   const auto expected = torch::tensor({{1.5f, -2.f}, {3.f, 4.f}});
   for (const int version : {1, 2, 3}) {
-    EXPECT_TRUE(torch::equal(read(npy(header("'<f4'", "False", "(2, 2)"), raw<float>({1.5, -2, 3, 4}), version)), expected)) << version;
-    EXPECT_TRUE(torch::equal(read(npy(header("'<f8'", "False", "(2, 2)"), raw<double>({1.5, -2, 3, 4}), version)), expected)) << version;
+    EXPECT_TRUE(
+        torch::equal(read(npy(header("'<f4'", "False", "(2, 2)"), raw<float>({1.5, -2, 3, 4}), version)), expected))
+        << version;
+    EXPECT_TRUE(
+        torch::equal(read(npy(header("'<f8'", "False", "(2, 2)"), raw<double>({1.5, -2, 3, 4}), version)), expected))
+        << version;
   }
   EXPECT_EQ(read(npy(header("'<f8'", "False", "(2,)"), raw<double>({1, 2}))).scalar_type(), torch::kFloat32);
 }
 
 TEST(Npy, RefusesOtherTypes) {
-  for (const char* type : {"'|O'", "'>f4'", "'<i8'", "'<f2'", "[('a', '<f4')]"}) expect_refused(npy(header(type, "False", "(1,)"), raw<float>({1})), "type");
+  for (const char* type : {"'|O'", "'>f4'", "'<i8'", "'<f2'", "[('a', '<f4')]"})
+    expect_refused(npy(header(type, "False", "(1,)"), raw<float>({1})), "type");
 }
 
-TEST(Npy, RefusesFortranOrder) { expect_refused(npy(header("'<f4'", "True", "(2, 2)"), raw<float>({1, 2, 3, 4})), "Fortran"); }
+TEST(Npy, RefusesFortranOrder) {
+  expect_refused(npy(header("'<f4'", "True", "(2, 2)"), raw<float>({1, 2, 3, 4})), "Fortran");
+}
 
 TEST(Npy, RefusesAnotherVersion) {
-  for (const int version : {0, 4, 9}) expect_refused(npy(header("'<f4'", "False", "(1,)"), raw<float>({1}), version), "version");
+  for (const int version : {0, 4, 9})
+    expect_refused(npy(header("'<f4'", "False", "(1,)"), raw<float>({1}), version), "version");
 }
 
 TEST(Npy, RefusesASizeThatDoesNotFitItsShape) {
@@ -81,7 +91,8 @@ TEST(Npy, RefusesASizeThatDoesNotFitItsShape) {
 }
 
 TEST(Npy, RefusesShapesThatOverflow) {
-  for (const char* shape : {"(4294967296, 4294967296)", "(2, 9223372036854775807)", "(99999999999999999999,)", "(4611686018427387904,)", "(1073741824, 1073741824, 16)"})
+  for (const char* shape : {"(4294967296, 4294967296)", "(2, 9223372036854775807)", "(99999999999999999999,)",
+                            "(4611686018427387904,)", "(1073741824, 1073741824, 16)"})
     expect_refused(npy(header("'<f4'", "False", shape), ""), "shape");
   expect_refused(npy(header("'<f4'", "False", "(-1,)"), ""), "shape");
 }

@@ -35,13 +35,17 @@ TEST_F(ScanPhotosTest, FaceFoldersWinWhereTheyHoldAPhoto) {
 }
 
 TEST_F(ScanPhotosTest, ReadsLfwsLayoutInTheOrderOfBytes) {
-  put("Zoe/Zoe_0002.jpg"), put("Zoe/Zoe_0001.jpg"), put("Zoe/Zoe_10.jpg"), put("Zoe A/1.jpg"), put("adam/1.jpg"), put("Élise/1.jpg");
-  EXPECT_EQ(ids(), (Names{"Zoe A/1.jpg", "Zoe/Zoe_0001.jpg", "Zoe/Zoe_0002.jpg", "Zoe/Zoe_10.jpg", "adam/1.jpg", "Élise/1.jpg"}));
+  put("Zoe/Zoe_0002.jpg"), put("Zoe/Zoe_0001.jpg"), put("Zoe/Zoe_10.jpg"), put("Zoe A/1.jpg"), put("adam/1.jpg"),
+      put("Élise/1.jpg");
+  EXPECT_EQ(ids(), (Names{"Zoe A/1.jpg", "Zoe/Zoe_0001.jpg", "Zoe/Zoe_0002.jpg", "Zoe/Zoe_10.jpg", "adam/1.jpg",
+                          "Élise/1.jpg"}));
 }
 
 TEST_F(ScanPhotosTest, KnowsPhotosByTheirExtension) {
-  for (const char* name : {"A/1.JPG", "A/2.jpeg", "A/3.Png", "A/4.bmp", "A/5.webp", "A/6.gif", "A/7.tiff", "A/8.pgm"}) put(name);
-  for (const char* name : {"A/x.txt", "A/.hidden.jpg", "A/jpg", "A/x.jpg.part", ".cache/1.jpg", "A/deeper/1.jpg"}) put(name);
+  for (const char* name : {"A/1.JPG", "A/2.jpeg", "A/3.Png", "A/4.bmp", "A/5.webp", "A/6.gif", "A/7.tiff", "A/8.pgm"})
+    put(name);
+  for (const char* name : {"A/x.txt", "A/.hidden.jpg", "A/jpg", "A/x.jpg.part", ".cache/1.jpg", "A/deeper/1.jpg"})
+    put(name);
   fs::create_directories(root_ / "A/folder.jpg");
   EXPECT_EQ(ids(), (Names{"A/1.JPG", "A/2.jpeg", "A/3.Png", "A/4.bmp", "A/5.webp", "A/6.gif", "A/7.tiff", "A/8.pgm"}));
 }
@@ -82,7 +86,8 @@ TEST_F(ScanPhotosTest, MayBeALinkItself) {
 
 TEST_F(ScanPhotosTest, RefusesAFolderThatIsNone) {
   put("file");
-  for (const auto& [path, reason] : {std::pair{root_ / "missing", "no such folder"}, std::pair{root_ / "file", "not a folder"}}) {
+  for (const auto& [path, reason] :
+       {std::pair{root_ / "missing", "no such folder"}, std::pair{root_ / "file", "not a folder"}}) {
     const auto [code, message] = caught([&] { scan_photos(path); });
     EXPECT_EQ(code, Exit::input);
     EXPECT_TRUE(contains(message, path.string()) && contains(message, reason)) << message;
@@ -106,9 +111,10 @@ TEST_F(ScanPhotosTest, ReadsLandmarks) {
 TEST_F(ScanPhotosTest, NamesTheLineOfAWrongLandmark) {
   put("A/1.jpg");
   const std::string row = "A/1.jpg,1,2,3,4,5,6,7,8,9,10\n";
-  for (const auto& [bytes, part] : {std::pair{header + "A/1.jpg,1,2,3,4,five,6,7,8,9,10\n", "line 2"}, std::pair{header + row + row, "line 3"},
-                                    std::pair{header + row + "A/2.jpg,1,2\n", "line 3"}, std::pair{std::string("id,x,y\nA/1.jpg,1,2\n"), "ten numbers"},
-                                    std::pair{std::string(""), "empty"}}) {
+  for (const auto& [bytes, part] :
+       {std::pair{header + "A/1.jpg,1,2,3,4,five,6,7,8,9,10\n", "line 2"}, std::pair{header + row + row, "line 3"},
+        std::pair{header + row + "A/2.jpg,1,2\n", "line 3"},
+        std::pair{std::string("id,x,y\nA/1.jpg,1,2\n"), "ten numbers"}, std::pair{std::string(""), "empty"}}) {
     put("landmarks.csv", bytes);
     const auto [code, message] = problem();
     EXPECT_EQ(code, Exit::input) << bytes;
@@ -149,10 +155,10 @@ TEST_F(ScanPhotosTest, GivesEachOfACoupleTheOwnBox) {
 }
 
 TEST_F(ScanPhotosTest, LeavesOutWhatToolsLeftBesideTheOriginal) {
-  const Names of_tools = {"A/x_attacked.png",   "A/x_cloaked.png", "A/x_high_cloaked.png",  "A/x_low_cloaked.png",
+  const Names of_tools = {"A/x_attacked.png",    "A/x_cloaked.png", "A/x_high_cloaked.png",  "A/x_low_cloaked.png",
                           "A/x_mid_cloaked.jpg", "A/x_small.png",   "A/x_small_cloaked.png", "C/face/y_cloaked.png"};
-  const Names photos = {"A/_small.jpg", "A/alone_small.jpg", "A/x.jpg", "A/x_smaller.jpg",
-                        "B/x_cloaked.png", "C/face/y.jpg"};
+  const Names photos = {"A/_small.jpg",    "A/alone_small.jpg", "A/x.jpg",
+                        "A/x_smaller.jpg", "B/x_cloaked.png",   "C/face/y.jpg"};
   for (const auto& names : {of_tools, photos})
     for (const auto& name : names) put(name);
   put("C/y_small.jpg");  // above face/, which wins

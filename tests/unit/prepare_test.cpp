@@ -64,7 +64,8 @@ TEST_F(PrepareTest, TakesCropsAsTheyAreWithoutDetection) {
     train += photo.train();
   }
   EXPECT_EQ(train, 14u);
-  EXPECT_EQ(decode_image(read_file(dataset.photos[11].path), Exif::ignore).rgb, draw_photo(1, 1).rgb);  // 48 pixels already
+  EXPECT_EQ(decode_image(read_file(dataset.photos[11].path), Exif::ignore).rgb,
+            draw_photo(1, 1).rgb);  // 48 pixels already
   EXPECT_EQ(dataset.rejected, 0u);
 }
 
@@ -85,26 +86,31 @@ TEST_F(PrepareTest, AlignsByTheLandmarksFile) {
   const Dataset dataset = run();
   EXPECT_EQ(dataset.side, canvas_side);
   ASSERT_EQ(ids(dataset), std::vector<std::string>{"A/1.png"});
-  const Image expected = crop_image(photo, 5, 9, canvas_side, canvas_side), canvas = decode_image(read_file(dataset.photos[0].path), Exif::ignore);
+  const Image expected = crop_image(photo, 5, 9, canvas_side, canvas_side),
+              canvas = decode_image(read_file(dataset.photos[0].path), Exif::ignore);
   double worst = 0;
-  for (std::size_t i = 0; i < canvas.rgb.size(); ++i) worst = std::max(worst, std::abs(static_cast<double>(canvas.rgb[i]) - expected.rgb[i]));
+  for (std::size_t i = 0; i < canvas.rgb.size(); ++i)
+    worst = std::max(worst, std::abs(static_cast<double>(canvas.rgb[i]) - expected.rgb[i]));
   EXPECT_LE(worst, 1);
   for (std::size_t i = 0; i < 5; ++i) EXPECT_NEAR(dataset.photos[0].landmarks->at(i).x, canvas_landmarks()[i].x, 1e-9);
-  EXPECT_EQ(rejected(), (std::map<std::string, std::string>{{"A/2.png", "not in landmarks.csv"}, {"A/3.png", "the five landmarks coincide"}}));
+  EXPECT_EQ(rejected(), (std::map<std::string, std::string>{{"A/2.png", "not in landmarks.csv"},
+                                                            {"A/3.png", "the five landmarks coincide"}}));
 }
 
 TEST_F(PrepareTest, ListsBadPhotosAndGoesOn) {
   draw_people(photos(), 1, 4);
   const auto png = encode_png(draw_photo(0, 0));
-  put("p00/cut.png", png.substr(0, png.size() / 2)), put("p00/page.jpg", "<html>404</html>"), put("p00/empty.jpg", ""), put("p00/x.webp", "RIFF");
+  put("p00/cut.png", png.substr(0, png.size() / 2)), put("p00/page.jpg", "<html>404</html>"), put("p00/empty.jpg", ""),
+      put("p00/x.webp", "RIFF");
   fs::create_directories(photos() / "nobody");
   const Dataset dataset = run();
   EXPECT_EQ(ids(dataset), (std::vector<std::string>{"p00/v0.png", "p00/v1.png", "p00/v2.png", "p00/v3.png"}));
   const auto reasons = rejected();
   EXPECT_EQ(reasons.size(), 5u);
   EXPECT_EQ(dataset.rejected, 5u);
-  for (const auto& [id, part] : {std::pair{"p00/cut.png", "truncated"}, std::pair{"p00/page.jpg", "HTML"}, std::pair{"p00/empty.jpg", "empty"},
-                                 std::pair{"p00/x.webp", "not a JPEG"}, std::pair{"nobody/", "no photos"}})
+  for (const auto& [id, part] :
+       {std::pair{"p00/cut.png", "truncated"}, std::pair{"p00/page.jpg", "HTML"}, std::pair{"p00/empty.jpg", "empty"},
+        std::pair{"p00/x.webp", "not a JPEG"}, std::pair{"nobody/", "no photos"}})
     EXPECT_TRUE(reasons.count(id) && contains(reasons.at(id), part)) << id;
 }
 
@@ -190,10 +196,12 @@ TEST_F(PrepareTest, MakesACanvasAgainThatWasEditedInPlace) {
 TEST_F(PrepareTest, DropsDuplicatesBeforeItSplits) {
   draw_people(photos(), 2, 5);
   const Dataset before = run("before");
-  put("p00/v10.png", encode_png(draw_photo(0, 1))), put("p01/v9.png", encode_png(draw_photo(0, 2)));  // one before v0 … v4, one after
+  put("p00/v10.png", encode_png(draw_photo(0, 1))),
+      put("p01/v9.png", encode_png(draw_photo(0, 2)));  // one before v0 … v4, one after
   const Dataset after = run();
   ASSERT_EQ(after.photos.size(), before.photos.size());
-  for (std::size_t i = 0; i < after.photos.size(); ++i) EXPECT_EQ(after.photos[i].split, before.photos[i].split) << after.photos[i].id;
+  for (std::size_t i = 0; i < after.photos.size(); ++i)
+    EXPECT_EQ(after.photos[i].split, before.photos[i].split) << after.photos[i].id;
   const auto reasons = rejected();
   EXPECT_EQ(reasons.at("p01/v9.png"), "duplicate of p00/v2.png");
   EXPECT_EQ(reasons.size(), 2u);
@@ -262,7 +270,8 @@ TEST_F(PrepareTest, GivesTheSameBytesAgainFromTheStore) {
   EXPECT_EQ(misses_, 3u);
   run("again");
   EXPECT_EQ(misses_, 0u);
-  for (const char* file : {"manifest.jsonl", "rejected.csv"}) EXPECT_EQ(read_file(folder_ / "again" / file), read_file(folder_ / "dataset" / file));
+  for (const char* file : {"manifest.jsonl", "rejected.csv"})
+    EXPECT_EQ(read_file(folder_ / "again" / file), read_file(folder_ / "dataset" / file));
   put("p01/v2.png", encode_png(draw_photo(7, 7)));
   EXPECT_EQ(run("again").photos.size(), 12u);
   EXPECT_EQ(misses_, 1u);  // that person's block alone
@@ -302,9 +311,11 @@ TEST_F(PrepareTest, SplitsByTheRuleAskedFor) {
 }
 
 TEST(PrepareOptions, ReadTheirOwnRecord) {
-  const Json json = {{"detect", false}, {"canvas", 64}, {"split_rule", "facecure"}, {"split", 0.5}, {"seed", 9},
-                     {"drop_duplicates", false}, {"people", {"ann", "b*"}}};
-  Spec spec(json, "x.json"), defaults(Json::object(), "x.json"), wrong({{"split", 1.5}}, "x.json"), small({{"canvas", 15}}, "x.json");
+  const Json json = {{"detect", false},        {"canvas", 64}, {"split_rule", "facecure"},
+                     {"split", 0.5},           {"seed", 9},    {"drop_duplicates", false},
+                     {"people", {"ann", "b*"}}};
+  Spec spec(json, "x.json"), defaults(Json::object(), "x.json"), wrong({{"split", 1.5}}, "x.json"),
+      small({{"canvas", 15}}, "x.json");
   EXPECT_EQ(PrepareOptions::from(spec).record(), json);
   EXPECT_NO_THROW(spec.finish());
   EXPECT_EQ(PrepareOptions::from(defaults).record(), PrepareOptions{}.record());

@@ -21,10 +21,12 @@ TEST(Stream, GivesTheSameNumbersOnEveryMachine) {
 
 TEST(Stream, ChangesWithEveryPartOfItsKey) {
   const std::vector<std::uint64_t> firsts = {
-      Stream(1, "p", "a", "b").bits(), Stream(2, "p", "a", "b").bits(), Stream(1, "q", "a", "b").bits(), Stream(1, "p", "c", "b").bits(),
-      Stream(1, "p", "a", "c").bits(), Stream(1, "p", "a").bits(),      Stream(1, "p").bits(),           Stream(1, "p", "", "a").bits(),
+      Stream(1, "p", "a", "b").bits(), Stream(2, "p", "a", "b").bits(), Stream(1, "q", "a", "b").bits(),
+      Stream(1, "p", "c", "b").bits(), Stream(1, "p", "a", "c").bits(), Stream(1, "p", "a").bits(),
+      Stream(1, "p").bits(),           Stream(1, "p", "", "a").bits(),
   };
-  for (std::size_t i = 0; i < firsts.size(); ++i) EXPECT_EQ(std::count(firsts.begin(), firsts.end(), firsts[i]), 1) << "key " << i;
+  for (std::size_t i = 0; i < firsts.size(); ++i)
+    EXPECT_EQ(std::count(firsts.begin(), firsts.end(), firsts[i]), 1) << "key " << i;
 }
 
 TEST(Stream, TellsTuplesApartThatReadTheSame) {

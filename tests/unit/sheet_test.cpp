@@ -17,7 +17,8 @@ std::array<int, 3> at(const Image& image, int x, int y) {
 }
 
 TEST(Sheet, PicturesStandInRowsOnWhite) {
-  const Image sheet = contact_sheet({{{plain(8, 255, 0, 0), ""}, {plain(30, 0, 255, 0), ""}}, {{plain(8, 0, 0, 255), ""}}}, 20);
+  const Image sheet =
+      contact_sheet({{{plain(8, 255, 0, 0), ""}, {plain(30, 0, 255, 0), ""}}, {{plain(8, 0, 0, 255), ""}}}, 20);
   EXPECT_EQ(sheet.width, 4 + 2 * 24);
   EXPECT_EQ(sheet.height, 4 + 2 * 24);
   EXPECT_EQ(at(sheet, 14, 14), (std::array<int, 3>{255, 0, 0}));

@@ -30,7 +30,8 @@ double plain_dssim(const torch::Tensor& a, const torch::Tensor& b) {
             mx += w * u, my += w * v, xx += w * u * u, yy += w * v * v, xy += w * u * v;
           }
         const double c1 = 1e-4, c2 = 9e-4;
-        sum += (2 * mx * my + c1) * (2 * (xy - mx * my) + c2) / ((mx * mx + my * my + c1) * (xx - mx * mx + yy - my * my + c2));
+        sum += (2 * mx * my + c1) * (2 * (xy - mx * my) + c2) /
+               ((mx * mx + my * my + c1) * (xx - mx * mx + yy - my * my + c2));
       }
   return (1 - sum / windows) / 2;
 }
@@ -48,7 +49,8 @@ TEST_F(Dssim, IsZeroForEqualPictures) {
 }
 
 TEST_F(Dssim, IsThatOfPlainLoops) {
-  const auto a = torch::rand({2, 3, 13, 17}, torch::kFloat64), b = (a + 0.2 * torch::randn({2, 3, 13, 17}, torch::kFloat64)).clamp(0, 1);
+  const auto a = torch::rand({2, 3, 13, 17}, torch::kFloat64),
+             b = (a + 0.2 * torch::randn({2, 3, 13, 17}, torch::kFloat64)).clamp(0, 1);
   const auto exact = dssim(a, b), single = dssim(a.to(torch::kFloat32), b.to(torch::kFloat32));
   for (int n = 0; n < 2; ++n) {
     EXPECT_NEAR(exact[n].item<double>(), plain_dssim(a[n], b[n]), 1e-12);
@@ -58,21 +60,24 @@ TEST_F(Dssim, IsThatOfPlainLoops) {
 }
 
 TEST_F(Dssim, IsAKnownNumberForFlatPictures) {
-  const auto a = torch::full({1, 3, 11, 11}, 0.25, torch::kFloat64), b = torch::full({1, 3, 11, 11}, 0.75, torch::kFloat64);
+  const auto a = torch::full({1, 3, 11, 11}, 0.25, torch::kFloat64),
+             b = torch::full({1, 3, 11, 11}, 0.75, torch::kFloat64);
   EXPECT_NEAR(dssim(a, b).item<double>(), (1 - (2 * 0.25 * 0.75 + 1e-4) / (0.0625 + 0.5625 + 1e-4)) / 2, 1e-12);
 }
 
 TEST_F(Dssim, MeasuresEachPictureAloneAndEitherWay) {
   const auto a = torch::rand({3, 3, 12, 12}), b = torch::rand({3, 3, 12, 12});
   const auto together = dssim(a, b);
-  for (int n = 0; n < 3; ++n) EXPECT_NEAR(dssim(a.narrow(0, n, 1), b.narrow(0, n, 1)).item<double>(), together[n].item<double>(), 1e-6);
+  for (int n = 0; n < 3; ++n)
+    EXPECT_NEAR(dssim(a.narrow(0, n, 1), b.narrow(0, n, 1)).item<double>(), together[n].item<double>(), 1e-6);
   EXPECT_TRUE(torch::allclose(dssim(b, a), together));
   EXPECT_TRUE((together >= 0).all().item<bool>() && (together <= 1).all().item<bool>());
   EXPECT_GT(dssim(a, 1 - a).min().item<double>(), 0.5);  // a negative is worse than another picture
 }
 
 TEST_F(Dssim, HasTheGradientOfFiniteDifferences) {
-  const auto a = torch::rand({1, 3, 12, 12}, torch::kFloat64), b = torch::rand({1, 3, 12, 12}, torch::kFloat64).requires_grad_(true);
+  const auto a = torch::rand({1, 3, 12, 12}, torch::kFloat64),
+             b = torch::rand({1, 3, 12, 12}, torch::kFloat64).requires_grad_(true);
   dssim(a, b).sum().backward();
   const auto slope = b.grad();
   for (int k = 0; k < 12; ++k) {
@@ -84,7 +89,9 @@ TEST_F(Dssim, HasTheGradientOfFiniteDifferences) {
   EXPECT_GT(slope.abs().max().item<double>(), 1e-4);
 }
 
-TEST_F(Dssim, ThrowsForPicturesUnderItsWindow) { EXPECT_THROW(dssim(torch::rand({1, 3, 10, 30}), torch::rand({1, 3, 10, 30})), c10::Error); }
+TEST_F(Dssim, ThrowsForPicturesUnderItsWindow) {
+  EXPECT_THROW(dssim(torch::rand({1, 3, 10, 30}), torch::rand({1, 3, 10, 30})), c10::Error);
+}
 
 TEST(GaussianBlur, KeepsConstantsAndSize) {
   const auto flat = torch::full({2, 3, 9, 12}, 0.3, torch::kFloat64);

@@ -19,7 +19,8 @@ void expect_usage(Action&& action, const std::vector<std::string>& parts) {
 }
 
 TEST(Spec, ReadsEveryKind) {
-  Spec spec = spec_of(R"({"t": "word", "c": "b", "n": 2, "i": -3, "f": true, "l": ["x", "y"], "v": [1, 2.5], "r": [null]})");
+  Spec spec =
+      spec_of(R"({"t": "word", "c": "b", "n": 2, "i": -3, "f": true, "l": ["x", "y"], "v": [1, 2.5], "r": [null]})");
   EXPECT_EQ(spec.text("t"), "word");
   EXPECT_EQ(spec.choice("c", {"a", "b"}), "b");
   EXPECT_EQ(spec.number("n", 0, 2), 2);
@@ -32,7 +33,8 @@ TEST(Spec, ReadsEveryKind) {
 }
 
 TEST(Spec, SaysWhereWhatWasFoundAndWhatIsRight) {
-  Spec spec = spec_of(R"({"t": 3, "c": "z", "n": 9.5, "i": 2.5, "big": 11, "f": "yes", "l": ["x", 4], "v": [1, "b"], "word": "w"})");
+  Spec spec = spec_of(
+      R"({"t": 3, "c": "z", "n": 9.5, "i": 2.5, "big": 11, "f": "yes", "l": ["x", 4], "v": [1, "b"], "word": "w"})");
   expect_usage([&] { spec.text("t"); }, {"x.json", "\"t\"", "found 3", "text"});
   expect_usage([&] { spec.choice("c", {"a", "b"}); }, {"x.json", "\"c\"", "\"z\"", "a, b"});
   expect_usage([&] { spec.number("n", 0, 9); }, {"x.json", "\"n\"", "9.5", "0", "9"});
@@ -127,7 +129,9 @@ TEST(ParseJson, RefusesANumberThatNoDoubleHolds) {
   expect_usage([] { parse_json(R"({"a": 1e999})", "x.json"); }, {"x.json"});
 }
 
-TEST(ReadJson, NamesAMissingFile) { expect_usage([] { read_json("/nowhere/x.json"); }, {"/nowhere/x.json"}); }
+TEST(ReadJson, NamesAMissingFile) {
+  expect_usage([] { read_json("/nowhere/x.json"); }, {"/nowhere/x.json"});
+}
 
 TEST(NearestName, IsTheFewestEditsAwayOrNone) {
   const std::vector<std::string> known = {"nearest", "nearest-cosine", "centroid"};

@@ -29,10 +29,13 @@ std::vector<std::size_t> tests_of(const std::string& person, const Names& people
   return rows;
 }
 
-std::size_t trains(const Names& split) { return static_cast<std::size_t>(std::count(split.begin(), split.end(), "train")); }
+std::size_t trains(const Names& split) {
+  return static_cast<std::size_t>(std::count(split.begin(), split.end(), "train"));
+}
 
 TEST(SeededSplit, RoundsTheShareToTheNearest) {
-  const std::size_t expected[] = {0, 1, 1, 2, 3, 4, 4, 5, 6, 6, 7, 8, 8, 9, 10, 11};  // 0.7·5 = 3.5 and 0.7·15 = 10.5 go up
+  const std::size_t expected[] = {0, 1, 1, 2, 3, 4, 4,  5,
+                                  6, 6, 7, 8, 8, 9, 10, 11};  // 0.7·5 = 3.5 and 0.7·15 = 10.5 go up
   for (std::size_t n = 0; n < std::size(expected); ++n) {
     const auto split = seeded_split(repeated("a", n), 0.7, 0);
     ASSERT_EQ(split.size(), n);
@@ -44,7 +47,8 @@ TEST(SeededSplit, RoundsTheShareToTheNearest) {
 TEST(SeededSplit, KeepsAPhotoOnEitherSide) {
   EXPECT_EQ(seeded_split({"a"}, 0, 0), Names{"train"});
   for (const double share : {0.0, 0.01, 0.99, 1.0})
-    for (const std::size_t n : {2, 9}) EXPECT_EQ(trains(seeded_split(repeated("a", n), share, 0)), share < 0.5 ? 1 : n - 1) << share << " of " << n;
+    for (const std::size_t n : {2, 9})
+      EXPECT_EQ(trains(seeded_split(repeated("a", n), share, 0)), share < 0.5 ? 1 : n - 1) << share << " of " << n;
 }
 
 TEST(SeededSplit, CountsForEachPerson) {
@@ -82,7 +86,8 @@ TEST(FacecureSplit, IsPythonsDrawOverSortedPeople) {
 
 TEST(FacecureSplit, TakesThreeTenthsRoundedDown) {
   const std::size_t tests[] = {0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3};  // [int(.3 * n) for n in range(12)]
-  for (std::size_t n = 0; n < std::size(tests); ++n) EXPECT_EQ(trains(facecure_split(repeated("a", n))), n - tests[n]) << n;
+  for (std::size_t n = 0; n < std::size(tests); ++n)
+    EXPECT_EQ(trains(facecure_split(repeated("a", n))), n - tests[n]) << n;
 }
 
 }  // namespace

@@ -54,11 +54,11 @@ TEST_F(Company, ChangesNoBitOfAnEmbedding) {
 
 TEST_F(Company, ChangesNoPicture) {
   const auto people = dataset_.people();
-  for (const Json preset : {Json{{"preset", "noise"}},
-                            Json{{"preset", "pgd"}, {"steps", 4}, {"surrogates", {"small-surrogate"}}},
-                            Json{{"preset", "fawkes-v0.3-low"}, {"steps", 4}, {"surrogates", {"small-surrogate"}}},
-                            Json{{"preset", "fawkes-v1.0-low"}, {"steps", 6}, {"surrogates", {"small-surrogate"}}},
-                            Json{{"preset", "lowkey-dssim"}, {"steps", 4}, {"surrogates", {"small-surrogate"}}}}) {
+  for (const Json preset :
+       {Json{{"preset", "noise"}}, Json{{"preset", "pgd"}, {"steps", 4}, {"surrogates", {"small-surrogate"}}},
+        Json{{"preset", "fawkes-v0.3-low"}, {"steps", 4}, {"surrogates", {"small-surrogate"}}},
+        Json{{"preset", "fawkes-v1.0-low"}, {"steps", 6}, {"surrogates", {"small-surrogate"}}},
+        Json{{"preset", "lowkey-dssim"}, {"steps", 4}, {"surrogates", {"small-surrogate"}}}}) {
     const auto attack = make_attack(preset, {});
     ArtifactStore one(folder_ / concat("one-", preset["preset"].get<std::string>())),
         two(folder_ / concat("two-", preset["preset"].get<std::string>()));

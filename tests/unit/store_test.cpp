@@ -220,7 +220,8 @@ TEST(Store, ACopyOfTheStoreIsWhole) {
 TEST(Store, TheOrderOfAKeyIsNoPartOfIt) {
   const TempFolder folder;
   const ArtifactStore store(folder / "store");
-  EXPECT_EQ(store.path("kind", {{"a", 1}, {"b", {{"c", 2}, {"d", 3}}}}), store.path("kind", {{"b", {{"d", 3}, {"c", 2}}}, {"a", 1}}));
+  EXPECT_EQ(store.path("kind", {{"a", 1}, {"b", {{"c", 2}, {"d", 3}}}}),
+            store.path("kind", {{"b", {{"d", 3}, {"c", 2}}}, {"a", 1}}));
 }
 
 TEST(Store, IsSharedByProcesses) {
@@ -233,7 +234,8 @@ TEST(Store, IsSharedByProcesses) {
     try {
       ArtifactStore store(folder / "store");
       for (int k = 0; k < 20; ++k) {
-        const auto path = store.get_or_make("kind", {{"k", k}}, [&](const fs::path& at) { write_file(at / "data", std::to_string(k)); });
+        const auto path = store.get_or_make("kind", {{"k", k}},
+                                            [&](const fs::path& at) { write_file(at / "data", std::to_string(k)); });
         bad += read_file(path / "data") != std::to_string(k);
       }
     } catch (...) {

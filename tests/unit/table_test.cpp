@@ -108,12 +108,16 @@ TEST(Latex, EscapesWhatTexReserves) {
   Table table = one_row({"a&b_c%d#e", "$x^2$ {y} ~\\", 0.12345});
   table.notes = {"50 % of\nit"};
   const auto out = print(table, Format::latex);
-  EXPECT_TRUE(contains(out, "a\\&b\\_c\\%d\\#e & \\$x\\textasciicircum{}2\\$ \\{y\\} \\textasciitilde{}\\textbackslash{} & 0.123 \\\\\n")) << out;
+  EXPECT_TRUE(contains(
+      out,
+      "a\\&b\\_c\\%d\\#e & \\$x\\textasciicircum{}2\\$ \\{y\\} \\textasciitilde{}\\textbackslash{} & 0.123 \\\\\n"))
+      << out;
   EXPECT_TRUE(contains(out, "% 50 % of it\n")) << out;
 }
 
 TEST(JsonTable, GivesEveryDigitAndNullForNoNumber) {
-  Table table = one_row({0.1, std::numeric_limits<double>::quiet_NaN(), -std::numeric_limits<double>::infinity(), std::int64_t{3}, "t\"x"});
+  Table table = one_row({0.1, std::numeric_limits<double>::quiet_NaN(), -std::numeric_limits<double>::infinity(),
+                         std::int64_t{3}, "t\"x"});
   table.notes = {"n"};
   const auto json = nlohmann::json::parse(print(table, Format::json));
   const auto& row = json.at("rows").at(0);
@@ -125,7 +129,9 @@ TEST(JsonTable, GivesEveryDigitAndNullForNoNumber) {
   EXPECT_EQ(json.at("notes").at(0), "n");
 }
 
-TEST(JsonTable, IsWholeForTextThatIsNotUtf8) { EXPECT_TRUE(nlohmann::json::accept(print(one_row({"caf\xe9"}), Format::json))); }
+TEST(JsonTable, IsWholeForTextThatIsNotUtf8) {
+  EXPECT_TRUE(nlohmann::json::accept(print(one_row({"caf\xe9"}), Format::json)));
+}
 
 TEST(Formats, AreKnownByName) {
   EXPECT_EQ(parse_format("markdown"), Format::markdown);
