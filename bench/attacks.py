@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Seconds a photo: the C++ attacks in one batched loop, fp32 and bf16, beside tests/reference one photo at a time, in one run.
+"""Seconds a photo: the C++ attacks in one batched loop, fp32 and bf16, beside tests/reference one photo at a time, in
+one run.
 
     .venv/bin/python bench/attacks.py [--surrogates dlib,faceplugin] [--photos 32] [--canvas 112]
 
-The C++ times are of the whole command: start, networks, pictures read, written and audited. The reference's are of its loop alone.
+The C++ times are of the whole command: start, networks, pictures read, written and audited. The reference's are of its
+loop alone.
 """
 import argparse
 import sys
@@ -25,12 +27,20 @@ def main():
     surrogates = options.surrogates.split(",")
     album = compare.Album(options.photos, options.canvas)
     cards = [compare.card_of(name, album.folder) for name in surrogates]
-    print(f"{options.photos} photos, canvas {options.canvas}, surrogates {options.surrogates}, {torch.get_num_threads()} threads\n")
+    print(
+        f"{options.photos} photos, canvas {options.canvas}, surrogates {options.surrogates}, "
+        f"{torch.get_num_threads()} threads\n"
+    )
     print("| attack | reference, s/photo | C++ fp32 | ratio | C++ bf16 | ratio |\n|---|---|---|---|---|---|")
     for attack in compare.SETTINGS:
         theirs = compare.reference_side(album, attack, cards).seconds / options.photos
-        ours = [compare.cpp_side(album, attack, surrogates, precision).seconds / options.photos for precision in ("fp32", "bf16")]
-        print(f"| {attack} | {theirs:.2f} | " + " | ".join(f"{t:.2f} | {theirs / t:.1f}" for t in ours) + " |", flush=True)
+        ours = [
+            compare.cpp_side(album, attack, surrogates, precision).seconds / options.photos
+            for precision in ("fp32", "bf16")
+        ]
+        print(
+            f"| {attack} | {theirs:.2f} | " + " | ".join(f"{t:.2f} | {theirs / t:.1f}" for t in ours) + " |", flush=True
+        )
     album.close()
 
 

@@ -91,7 +91,9 @@ def onnxruntime_worker(path, side, batch, threads):
 def worker(path, side, batch, threads):
     """A contender: an ONNX file in onnxruntime."""
     arguments = ["--worker", path, str(side), "--batch", str(batch), "--threads", str(threads)]
-    process = subprocess.Popen([GOLDEN_PYTHON, __file__, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [GOLDEN_PYTHON, __file__, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
 
     def measured():
         process.stdin.write("\n")
@@ -115,7 +117,9 @@ def onnxruntime_contender(name, card, members, batch, threads, folder):
 def cpp_rates(name, environment=None):
     """Rates by precision, from one run of the C++ benchmark."""
     command = [CPP_BENCHMARK, "--benchmark_format=json", f"--benchmark_filter=^embed/{name}/"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=os.environ | (environment or {}))
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=ROOT, env=os.environ | (environment or {})
+    )
     runs = json.loads(done.stdout)["benchmarks"] if done.stdout.strip() else []
     return {run["name"].split("/")[2]: run["items_per_second"] for run in runs if "items_per_second" in run}
 
@@ -171,10 +175,15 @@ def print_rows(rows, args, notes):
     import torch
 
     columns = list(dict.fromkeys(label for row in rows.values() for label in row))
-    print(f"Images per second, batch {args.batch}, {args.threads} threads, median of {args.rounds}, torch {torch.__version__}\n")
+    print(
+        f"Images per second, batch {args.batch}, {args.threads} threads, median of {args.rounds}, "
+        f"torch {torch.__version__}\n"
+    )
     print(f"| | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}")
     for name, row in rows.items():
-        print(f"| {name} | {' | '.join(f'{row[c]:.{1 if row[c] < 100 else 0}f}' if c in row else '–' for c in columns)} |")
+        print(
+            f"| {name} | {' | '.join(f'{row[c]:.{1 if row[c] < 100 else 0}f}' if c in row else '–' for c in columns)} |"
+        )
     for note in sorted(notes):
         print(f"\n{note}")
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Images per second of the two networks that most exports are of, iResNet-100 and CLIP's ViT-B/32, of random weights: `facepoison embed`'s rate
-in fp32 and bf16 beside eager PyTorch, in both too, and onnxruntime, in turns and in one run.
+"""Images per second of the two networks that most exports are of, iResNet-100 and CLIP's ViT-B/32, of random weights:
+`facepoison embed`'s rate in fp32 and bf16 beside eager PyTorch, in both too, and onnxruntime, in turns and in one run.
 
     .venv/bin/python bench/exported.py [--batch 16] [--threads 2] [--rounds 5]
 
-onnxruntime is .venv-golden's (scripts/make_golden.py says how to make it); bf16 is fast where the processor has it (AVX512-BF16, AMX).
+onnxruntime is .venv-golden's (scripts/make_golden.py says how to make it); bf16 is fast where the processor has it
+(AVX512-BF16, AMX).
 """
 import argparse
 import contextlib
@@ -30,7 +31,8 @@ NETWORKS = {
 
 
 def export(name, home):
-    """A random checkpoint through the exporter into a home of its own; returns the network as the exporter builds it."""
+    """A random checkpoint through the exporter into a home of its own;
+    returns the network as the exporter builds it."""
     _, exporter, make = NETWORKS[name]
     module = make()
     tensors = random_tensors(shapes_of(module))
@@ -62,11 +64,15 @@ def contenders(name, module, args, home, notes):
         path = str(home / f"{name}.onnx")
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")  # this exporter is the old one; it wants no further package
-            torch.onnx.export(module, (x[:2].contiguous(),), path, input_names=["x"], dynamic_axes={"x": {0: "batch"}}, dynamo=False)
+            torch.onnx.export(
+                module, (x[:2].contiguous(),), path, input_names=["x"], dynamic_axes={"x": {0: "batch"}}, dynamo=False
+            )
         found["onnxruntime fp32"] = compare.worker(path, side, args.batch, args.threads)
     else:
         notes.add(compare.NO_GOLDEN)
-    found["facepoison"] = lambda: compare.cpp_rates(name, {"FACEPOISON_HOME": str(home), "OMP_NUM_THREADS": str(args.threads)})
+    found["facepoison"] = lambda: compare.cpp_rates(
+        name, {"FACEPOISON_HOME": str(home), "OMP_NUM_THREADS": str(args.threads)}
+    )
     return found
 
 

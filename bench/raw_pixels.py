@@ -1,5 +1,5 @@
-"""Writes a recogniser that recognises nothing: its embedding is the aligned picture itself, 28 × 28 RGB. What it reaches
-by nearest neighbour is in colours, light and backdrop, and every real recogniser has to be far above it.
+"""Writes a recogniser that recognises nothing: its embedding is the aligned picture itself, 28 × 28 RGB. What it
+reaches by nearest neighbour is in colours, light and backdrop, and every real recogniser has to be far above it.
 
     .venv/bin/python bench/raw_pixels.py FOLDER      # FOLDER/raw-pixels.pt and its card
     facepoison identify DATASET DATASET -e FOLDER/raw-pixels.json
@@ -33,9 +33,16 @@ def main():
         warnings.simplefilter("ignore")  # TorchScript is called deprecated; it is what LibTorch reads
         torch.jit.script(RawPixels()).save(str(folder / "raw-pixels.pt"))
     digest = hashlib.sha256((folder / "raw-pixels.pt").read_bytes()).hexdigest()
-    pixels = {"side": SIDE, "template": "arcface-112", "channels": "rgb", "scale": 1.0, "mean": [0.5] * 3, "std": [0.5] * 3}
-    card = {"title": "raw pixels, a baseline", "released": "none", "licence": "the project's", "file": "./raw-pixels.pt", "sha256": digest,
-            "input": pixels, "dimension": 3 * CELLS * CELLS}  # fmt: skip
+    pixels = {
+        "side": SIDE,
+        "template": "arcface-112",
+        "channels": "rgb",
+        "scale": 1.0,
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+    }
+    card = {"title": "raw pixels, a baseline", "released": "none", "licence": "the project's",
+            "file": "./raw-pixels.pt", "sha256": digest, "input": pixels, "dimension": 3 * CELLS * CELLS}  # fmt: skip
     (folder / "raw-pixels.json").write_text(json.dumps(card, indent=2) + "\n")
 
 

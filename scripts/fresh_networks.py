@@ -3,8 +3,8 @@
 
     .venv/bin/python scripts/fresh_networks.py [NAME ...] [--seed N] [-o FOLDER]
 
-Without names: all. FOLDER (default models/fresh) gets NAME.pt, a TorchScript module, and NAME.json. The shapes follow the
-published methods' architectures in small, at most 2 MB each, and have no weights of theirs.
+Without names: all. FOLDER (default models/fresh) gets NAME.pt, a TorchScript module, and NAME.json. The shapes follow
+the published methods' architectures in small, at most 2 MB each, and have no weights of theirs.
 """
 import argparse
 import hashlib
@@ -21,8 +21,8 @@ SIDE, DIMENSION = 80, 128
 
 
 class ResidualBlock(nn.Module):
-    """iResNet's: BN, conv, BN, PReLU, conv, BN, and a shortcut (Duta et al. 2020, as ArcFace uses it). ReLU in the place of
-    PReLU, whose backward pass took a fifth of a training step on CPUs."""
+    """iResNet's: BN, conv, BN, PReLU, conv, BN, and a shortcut (Duta et al. 2020, as ArcFace uses it). ReLU in the
+    place of PReLU, whose backward pass took a fifth of a training step on CPUs."""
 
     def __init__(self, inputs, outputs, stride):
         super().__init__()
@@ -31,15 +31,19 @@ class ResidualBlock(nn.Module):
             nn.Conv2d(outputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs),
         )  # fmt: skip
         plain = inputs == outputs and stride == 1
-        self.shortcut = nn.Identity() if plain else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        self.shortcut = (
+            nn.Identity()
+            if plain
+            else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        )
 
     def forward(self, x):
         return self.body(x) + self.shortcut(x)
 
 
 def depthwise(width, side):
-    """Weighs the places of the last map, each channel by itself (as MobileFaceNet): a mean forgets where things are in an aligned
-    face (small-clip knew half as many people with one), and a dense layer would be most of the weights."""
+    """Weighs the places of the last map, each channel by itself (as MobileFaceNet): a mean forgets where things are in
+    an aligned face (small-clip knew half as many people with one), and a dense layer would be most of the weights."""
     return nn.Conv2d(width, width, side, groups=width, bias=False)
 
 
@@ -59,11 +63,14 @@ def iresnet(widths, blocks):
 def conv(inputs, outputs, kernel, stride=1):
     kernel = kernel if isinstance(kernel, tuple) else (kernel, kernel)
     padding = (kernel[0] // 2, kernel[1] // 2)
-    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+    )
 
 
 class InceptionBlock(nn.Module):
-    """Branches side by side, joined by a 1×1 convolution and added in part (Szegedy et al. 2017, as FaceNet uses it)."""
+    """Branches side by side, joined by a 1×1 convolution and added in part (Szegedy et al. 2017,
+    as FaceNet uses it)."""
 
     def __init__(self, width, branches, share):
         super().__init__()
@@ -89,18 +96,37 @@ class Reduction(nn.Module):
 
 def inception_resnet():
     def block_a(w):
-        return InceptionBlock(w, [conv(w, 12, 1), nn.Sequential(conv(w, 12, 1), conv(12, 12, 3)), nn.Sequential(conv(w, 12, 1), conv(12, 16, 3), conv(16, 16, 3))], 0.3)
+        return InceptionBlock(
+            w,
+            [
+                conv(w, 12, 1),
+                nn.Sequential(conv(w, 12, 1), conv(12, 12, 3)),
+                nn.Sequential(conv(w, 12, 1), conv(12, 16, 3), conv(16, 16, 3)),
+            ],
+            0.3,
+        )
 
     def block_b(w):
-        return InceptionBlock(w, [conv(w, 24, 1), nn.Sequential(conv(w, 24, 1), conv(24, 24, (1, 7)), conv(24, 32, (7, 1)))], 0.3)
+        return InceptionBlock(
+            w, [conv(w, 24, 1), nn.Sequential(conv(w, 24, 1), conv(24, 24, (1, 7)), conv(24, 32, (7, 1)))], 0.3
+        )
 
     def block_c(w):
-        return InceptionBlock(w, [conv(w, 32, 1), nn.Sequential(conv(w, 32, 1), conv(32, 40, (1, 3)), conv(40, 48, (3, 1)))], 0.3)
+        return InceptionBlock(
+            w, [conv(w, 32, 1), nn.Sequential(conv(w, 32, 1), conv(32, 40, (1, 3)), conv(40, 48, (3, 1)))], 0.3
+        )
 
     layers = [conv(3, 16, 3, 2), conv(16, 32, 3), nn.MaxPool2d(3, 2, 1), conv(32, 48, 3)]  # 20 × 20
     layers += [block_a(48), block_a(48), Reduction(48, 32, 32)]  # 112 channels, 10 × 10
     layers += [block_b(112), block_b(112), Reduction(112, 48, 48)]  # 208 channels, 5 × 5
-    layers += [block_c(208), block_c(208), depthwise(208, SIDE // 16), nn.Flatten(1), nn.Linear(208, DIMENSION, bias=False), nn.BatchNorm1d(DIMENSION)]
+    layers += [
+        block_c(208),
+        block_c(208),
+        depthwise(208, SIDE // 16),
+        nn.Flatten(1),
+        nn.Linear(208, DIMENSION, bias=False),
+        nn.BatchNorm1d(DIMENSION),
+    ]
     network = nn.Sequential(*layers)
     network(torch.zeros(2, 3, SIDE, SIDE))  # tells the lazy layers their width
     for module in network.modules():  # what that one call moved
@@ -127,7 +153,9 @@ class TransformerBlock(nn.Module):
     def __init__(self, width, heads):
         super().__init__()
         self.attend = nn.Sequential(nn.LayerNorm(width), Attention(width, heads))
-        self.think = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 3 * width), nn.GELU(), nn.Linear(3 * width, width))
+        self.think = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 3 * width), nn.GELU(), nn.Linear(3 * width, width)
+        )
 
     def forward(self, x):
         x = x + self.attend(x)
@@ -135,12 +163,18 @@ class TransformerBlock(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """Tokens of 8 × 8 pixels through a residual convolutional stem (the hybrid of Dosovitskiy et al. 2021), for few photos cannot
-    teach plain patches; a weight for each token in the place of a class token."""
+    """Tokens of 8 × 8 pixels through a residual convolutional stem (the hybrid of Dosovitskiy et al. 2021), for few
+    photos cannot teach plain patches; a weight for each token in the place of a class token."""
 
     def __init__(self, width=96, heads=4, depth=3):
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 24, 3, 2, 1, bias=False), nn.BatchNorm2d(24), nn.ReLU(), ResidualBlock(24, 48, 2), ResidualBlock(48, width, 2))
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 24, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(24),
+            nn.ReLU(),
+            ResidualBlock(24, 48, 2),
+            ResidualBlock(48, width, 2),
+        )
         self.position = nn.Parameter(0.02 * torch.randn(1, (SIDE // 8) ** 2, width))
         self.blocks = nn.Sequential(*[TransformerBlock(width, heads) for _ in range(depth)], nn.LayerNorm(width))
         self.grid = SIDE // 8
@@ -172,12 +206,16 @@ def write(name, seed, folder):
     card = {
         "title": f"{title}, fresh weights", "released": "none", "licence": "the project's",
         "file": f"./{name}.pt", "sha256": hashlib.sha256((folder / f"{name}.pt").read_bytes()).hexdigest(),
-        "input": {"side": SIDE, "template": template, "channels": "rgb", "scale": 255.0, "mean": [127.5] * 3, "std": [127.5] * 3},
+        "input": {"side": SIDE, "template": template, "channels": "rgb", "scale": 255.0,
+                  "mean": [127.5] * 3, "std": [127.5] * 3},
         "dimension": DIMENSION,
     }  # fmt: skip
     (folder / f"{name}.json").write_text(json.dumps(card, indent=2) + "\n")
     size = (folder / f"{name}.pt").stat().st_size
-    print(f"{name}: {sum(p.numel() for p in network.parameters())} parameters, {size / 1e6:.2f} MB in {folder / name}.pt", flush=True)
+    print(
+        f"{name}: {sum(p.numel() for p in network.parameters())} parameters, {size / 1e6:.2f} MB in {folder / name}.pt",
+        flush=True,
+    )
 
 
 def main():

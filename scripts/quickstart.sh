@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From nothing to the table: sets up, builds, fetches the recognisers, and runs the main job on the rendered people that
-# ship with the project, or on a folder of photos. Then come three sentences that say what the table says, and a sheet of
-# pictures.
+# ship with the project, or on a folder of photos. Then come three sentences that say what the table says, and a sheet
+# of pictures.
 # Usage: scripts/quickstart.sh [PHOTOS] [eval options]; PHOTOS is <person>/<photo>.jpg, at least two photos a person.
 set -euo pipefail
 photos=

@@ -5,7 +5,8 @@ set -euo pipefail
 config=${1:?usage: scripts/sweep.sh CONFIG [eval options]}
 shift
 facepoison=${FACEPOISON:-$(dirname "$0")/../build/release/facepoison}
-extractors=$("$facepoison" eval --config "$config" --dry-run --format csv "$@" | awk -F, 'NR > 1 && !seen[$1]++ {print $1}')
+extractors=$("$facepoison" eval --config "$config" --dry-run --format csv "$@" |
+  awk -F, 'NR > 1 && !seen[$1]++ {print $1}')
 first=yes
 for extractor in $extractors; do
   echo "sweep: $extractor" >&2

@@ -10,5 +10,6 @@ scripts/build.sh "$preset"
 if [[ $preset != asan ]]; then
   fetch_recognisers || say "some recognisers are missing; the tests that need them will skip"
 fi
-# Most tests are a process that starts; two at a time, each on one core, for two threads that wait for each other are slower.
+# Most tests are a process that starts; two at a time, each on one core,
+# for two threads that wait for each other are slower.
 OMP_NUM_THREADS=1 ctest --preset "$preset" --no-tests=error -j 2

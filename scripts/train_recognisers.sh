@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the small recognisers that ship in data/recognisers/ again: training people, fresh networks, training. Interrupted, the
-# same command goes on where it was; what is there already is not made again.
+# Makes the small recognisers that ship in data/recognisers/ again: training people, fresh networks, training.
+# Interrupted, the same command goes on where it was; what is there already is not made again.
 # Usage: scripts/train_recognisers.sh [FOLDER] [NAME ...]; default: models/trained, all of configs/training.
 set -euo pipefail
 cd "$(dirname "$0")/.."

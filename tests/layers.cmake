@@ -24,12 +24,18 @@ set(attacks "facepoison/(attack|similarity).hpp|attacks/")
 set(extractors "facepoison/(extractor|card).hpp|extractors/")
 set(data "facepoison/(dataset|detect|image|geometry|npy|photos|prepare|sheet|splits).hpp")
 set(commands "commands/")
-forbid(core "${data}|${extractors}|${attacks}|${classifiers}|${stages}|${training}|${experiments}|${report}|${commands}" "core includes nothing above it")
-forbid(data "${extractors}|${attacks}|${classifiers}|${stages}|${training}|${experiments}|${report}|${commands}" "data includes core only")
-forbid(extractors "${attacks}|${classifiers}|${stages}|${training}|${experiments}|${report}|${commands}" "extractors include data and core only")
-forbid(attacks "${classifiers}|${stages}|${training}|${experiments}|${report}|${commands}" "attacks include extractors, data and core only")
-forbid(classifiers "${data}|${extractors}|${attacks}|${stages}|${training}|${experiments}|${report}|${commands}" "classifiers include core only")
-forbid(report "${data}|${extractors}|${attacks}|${classifiers}|${stages}|${training}|${experiments}|${commands}" "report includes core only")
+forbid(core "${data}|${extractors}|${attacks}|${classifiers}|${stages}|${training}|${experiments}|${report}|${commands}"
+  "core includes nothing above it")
+forbid(data "${extractors}|${attacks}|${classifiers}|${stages}|${training}|${experiments}|${report}|${commands}"
+  "data includes core only")
+forbid(extractors "${attacks}|${classifiers}|${stages}|${training}|${experiments}|${report}|${commands}"
+  "extractors include data and core only")
+forbid(attacks "${classifiers}|${stages}|${training}|${experiments}|${report}|${commands}"
+  "attacks include extractors, data and core only")
+forbid(classifiers "${data}|${extractors}|${attacks}|${stages}|${training}|${experiments}|${report}|${commands}"
+  "classifiers include core only")
+forbid(report "${data}|${extractors}|${attacks}|${classifiers}|${stages}|${training}|${experiments}|${commands}"
+  "report includes core only")
 forbid(stages "${training}|${experiments}|${report}|${commands}" "stages include attacks and below, and classifiers")
 forbid(training "${stages}|${experiments}|${report}|${commands}" "training includes attacks and below, and classifiers")
 forbid(experiments "${commands}" "experiments include stages and below, classifiers and report")

@@ -5,8 +5,8 @@ MODELS = ("Functional", "Model", "Sequential")
 
 
 def read_keras(description, weights, output=None):
-    """description: model_config. weights: arrays by "layer/kind". output: the layer whose output is the result; by default the model's.
-    Returns a torch.fx GraphModule on N×3×H×W."""
+    """description: model_config. weights: arrays by "layer/kind". output: the layer whose output is the result; by
+    default the model's. Returns a torch.fx GraphModule on N×3×H×W."""
     h, w, c = input_shape(description)
     builder = Builder((c, h, w), "hwc")
     result = builder.tensor(apply_model(builder, weights, description, builder.input, output))
@@ -35,9 +35,14 @@ def input_shape(model):
 
 
 def histories(value):
-    """The (layer, node) pairs of a call's tensors, in order. Keras 2 writes [name, node, tensor, …], Keras 3 a described tensor."""
+    """The (layer, node) pairs of a call's tensors, in order. Keras 2 writes [name, node, tensor, …], Keras 3 a
+    described tensor."""
     if isinstance(value, dict):
-        return [tuple(value["config"]["keras_history"][:2])] if value.get("class_name") == "__keras_tensor__" else histories(list(value.values()))
+        return (
+            [tuple(value["config"]["keras_history"][:2])]
+            if value.get("class_name") == "__keras_tensor__"
+            else histories(list(value.values()))
+        )
     if not isinstance(value, list):
         return []
     if len(value) >= 3 and isinstance(value[0], str) and isinstance(value[1], int):
@@ -72,7 +77,9 @@ def apply_model(builder, weights, model, x, output=None):
         waiting = [call for call in waiting if (call[0]["config"]["name"], call[1]) not in values]
     ends = [(output, 0)] if output else histories(model["config"]["output_layers"])
     if len(ends) != 1 or ends[0] not in values:
-        raise NotImplementedError(f"{len(ends)} outputs" if len(ends) != 1 else f"the output {ends[0][0]}: no layer has that name")
+        raise NotImplementedError(
+            f"{len(ends)} outputs" if len(ends) != 1 else f"the output {ends[0][0]}: no layer has that name"
+        )
     return values[ends[0]]
 
 
@@ -117,7 +124,11 @@ def activated(builder, v, config):
         return v
     if activation == "relu":
         return builder.relu(v)
-    what = "a classifier's head; --layer names the layer before it" if activation == "softmax" else "which is not known here"
+    what = (
+        "a classifier's head; --layer names the layer before it"
+        if activation == "softmax"
+        else "which is not known here"
+    )
     raise NotImplementedError(f"the activation {activation} of {config['name']}: {what}")
 
 
@@ -125,7 +136,10 @@ def conv(builder, inputs, config, weights):
     if one(config.get("dilation_rate", 1)) != 1 or config.get("groups", 1) != 1:
         raise NotImplementedError("a dilated or grouped convolution")
     bias = weights("bias") if config["use_bias"] else None
-    found = builder.conv(inputs[0], weights("kernel").transpose(3, 2, 0, 1), bias, one(config["strides"]), config["padding"])  # from HWIO
+    # from HWIO
+    found = builder.conv(
+        inputs[0], weights("kernel").transpose(3, 2, 0, 1), bias, one(config["strides"]), config["padding"]
+    )
     return activated(builder, found, config)
 
 
@@ -138,8 +152,13 @@ def batch_norm(builder, inputs, config, weights):
     axis = config.get("axis", -1)
     if (axis[0] if isinstance(axis, list) else axis) not in (-1, len(inputs[0].shape)):
         raise NotImplementedError(f"a norm over the axis {axis}")
-    scale, bias = weights("gamma") if config.get("scale", True) else 1, weights("beta") if config.get("center", True) else 0
-    return builder.batch_norm(inputs[0], scale, bias, weights("moving_mean"), weights("moving_variance"), config["epsilon"])
+    scale, bias = (
+        weights("gamma") if config.get("scale", True) else 1,
+        weights("beta") if config.get("center", True) else 0,
+    )
+    return builder.batch_norm(
+        inputs[0], scale, bias, weights("moving_mean"), weights("moving_variance"), config["epsilon"]
+    )
 
 
 def activation(builder, inputs, config, _):

@@ -34,7 +34,9 @@ def read_tfjs(model_json, data, output):
     builder = Builder((c, h, w), "hwc")
     values[source["name"]] = builder.input
 
-    operations = [Operation(n["op"], n.get("input", []), n["name"], n["attr"]) for n in nodes if n["name"] not in values]
+    operations = [
+        Operation(n["op"], n.get("input", []), n["name"], n["attr"]) for n in nodes if n["name"] not in values
+    ]
     for op in needed(operations, [output]):
         if op.kind not in READERS:
             raise NotImplementedError(f"TensorFlow operation {op.kind}")

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""AdaFace: the authors' checkpoints, such as `adaface_ir50_ms1mv2.ckpt`, of an IR 18, 34, 50 or 101, with their head, which is dropped.
+"""AdaFace: the authors' checkpoints, such as `adaface_ir50_ms1mv2.ckpt`, of an IR 18, 34, 50 or 101, with their head,
+which is dropped.
 
     .venv/bin/python scripts/export/adaface.py adaface_ir101_webface12m.ckpt [--name adaface] [-o FOLDER]
 
-The embedding has length one: the first of the two things that the authors' network returns. The second, the length, is left out.
+The embedding has length one: the first of the two things that the authors' network returns. The second, the length, is
+left out.
 """
 import sys
 from pathlib import Path

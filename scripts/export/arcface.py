@@ -15,8 +15,13 @@ def build(tensors, where, eps=1e-5):
     """The module and its name, which the tensors' names tell."""
     blocks = blocks_of(tensors)
     if blocks not in DEPTHS:
-        fail(f"{where} is no iResNet of InsightFace's: its stages have {blocks} blocks, expected one of {', '.join(map(str, DEPTHS))}")
-    return load_into(IResNet(blocks, eps), tensors, f"{where} is no iResNet of InsightFace's"), f"iResNet-{DEPTHS[blocks]}"
+        fail(
+            f"{where} is no iResNet of InsightFace's: its stages have {blocks} blocks, "
+            f"expected one of {', '.join(map(str, DEPTHS))}"
+        )
+    return load_into(
+        IResNet(blocks, eps), tensors, f"{where} is no iResNet of InsightFace's"
+    ), f"iResNet-{DEPTHS[blocks]}"
 
 
 def main(given=None):

@@ -15,7 +15,8 @@ from convert import golden
 from fetch_models import ROOT, replace_atomically, sha256_of
 
 MODEL_ERROR, DISK_ERROR = 4, 7  # the program's exit codes for "a model file, its hash or its card" and for the disk
-CODE = re.compile(r"(?:Trying to load )?unsupported (?:global|class)[^\n]*", re.IGNORECASE)  # how PyTorch refuses a pickle's code
+# how PyTorch refuses a pickle's code
+CODE = re.compile(r"(?:Trying to load )?unsupported (?:global|class)[^\n]*", re.IGNORECASE)
 
 
 def fail(message, code=MODEL_ERROR):
@@ -37,13 +38,17 @@ def dimension_of(module, height, width, path):
     with torch.no_grad():
         shape = module(torch.zeros(2, 3, height, width)).shape
     if len(shape) != 2 or shape[0] != 2:
-        fail(f"{path} is no recogniser: of two pictures it makes {' x '.join(map(str, shape))} numbers, expected 2 x DIMENSION")
+        fail(
+            f"{path} is no recogniser: of two pictures it makes {' x '.join(map(str, shape))} numbers, "
+            "expected 2 x DIMENSION"
+        )
     return shape[1]
 
 
 def load_state_dict(path, classes=()):
-    """Tensors by name. Ends the program, saying why, for anything else. classes: full names of those that such a checkpoint mentions
-    beside its weights; empty ones of ours stand in for them: nothing of theirs is imported or run."""
+    """Tensors by name. Ends the program, saying why, for anything else. classes: full names of those that such a
+    checkpoint mentions beside its weights; empty ones of ours stand in for them:
+    nothing of theirs is imported or run."""
     check_file(path, "checkpoint")
     try:
         stand_ins = [(type("StandIn", (), {}), name) for name in classes]
@@ -57,7 +62,9 @@ def load_state_dict(path, classes=()):
         fail(f"{path} is no PyTorch checkpoint, or a truncated one: {sentence(str(error)) or type(error).__name__}")
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):  # beside an epoch, an optimiser's state
         loaded = loaded["state_dict"]
-    named = isinstance(loaded, dict) and all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in loaded.items())
+    named = isinstance(loaded, dict) and all(
+        isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in loaded.items()
+    )
     if not named or not loaded:
         fail(f"{path} is no state dict: it holds a {type(loaded).__name__} of other things than named tensors")
     return loaded
@@ -79,32 +86,38 @@ def without_prefix(tensors, prefixes):
 
 
 def unwrap(tensors, prefixes, sign):
-    """The network's tensors, without the first of the prefixes under which a name goes on with the sign; none, if there is no such.
-    Says what else the checkpoint holds, a head mostly, which is dropped."""
+    """The network's tensors, without the first of the prefixes under which a name goes on with the sign; none, if there
+    is no such. Says what else the checkpoint holds, a head mostly, which is dropped."""
     for prefix in prefixes:
         if any(name.startswith(prefix + sign) for name in tensors):
             dropped = [name for name in tensors if not name.startswith(prefix)]
             if dropped:
-                print(f"dropped, as no part of the network: {', '.join(dropped[:3])}{', ...' if len(dropped) > 3 else ''}")
+                print(
+                    f"dropped, as no part of the network: {', '.join(dropped[:3])}{', ...' if len(dropped) > 3 else ''}"
+                )
             return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     return {}
 
 
 def check_keys(found, wanted, complaint):
-    """found: tensors by name. wanted: shapes by name. Ends the program with the complaint and what is missing, unexpected or misshapen."""
+    """found: tensors by name. wanted: shapes by name. Ends the program with the complaint and what is missing,
+    unexpected or misshapen."""
     parts = [
         ("missing", [key for key in wanted if key not in found]),
         ("unexpected", [key for key in found if key not in wanted]),
         ("of another shape", [f"{key} {tuple(found[key].shape)} for {tuple(wanted[key])}"
                               for key in wanted if key in found and tuple(found[key].shape) != tuple(wanted[key])]),
     ]  # fmt: skip
-    said = [f"{len(keys)} {kind} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})" for kind, keys in parts if keys]
+    said = [
+        f"{len(keys)} {kind} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})" for kind, keys in parts if keys
+    ]
     if said:
         fail(f"{complaint}: {'; '.join(said)}")
 
 
 def save_module(module, path):
-    """Scripts and saves, whole or not at all; not frozen, for a frozen module no longer casts. Returns the file's sha256."""
+    """Scripts and saves, whole or not at all; not frozen, for a frozen module no longer casts.
+    Returns the file's sha256."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch calls TorchScript deprecated; it is what LibTorch reads
         scripted = torch.jit.script(module.eval().requires_grad_(False))
@@ -118,8 +131,11 @@ def write_json(value, path):
 
 
 def load_into(module, tensors, complaint):
-    """The module with a checkpoint's weights in float32. Counters of batches, which no network needs, may be missing."""
-    wanted = {name: tensor.shape for name, tensor in module.state_dict().items() if not name.endswith("num_batches_tracked")}
+    """The module with a checkpoint's weights in float32. Counters of batches, which no network needs,
+    may be missing."""
+    wanted = {
+        name: tensor.shape for name, tensor in module.state_dict().items() if not name.endswith("num_batches_tracked")
+    }
     found = {name: tensor.float() for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")}
     check_keys(found, wanted, complaint)
     module.load_state_dict(found, strict=False)
@@ -136,7 +152,12 @@ def arguments(doc, default_name=None):
     """default_name: none where it depends on the file."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
-    parser.add_argument("--name", type=plain_name, default=default_name, help=f"of the card and the weights (default: {default_name or 'by the file'})")
+    parser.add_argument(
+        "--name",
+        type=plain_name,
+        default=default_name,
+        help=f"of the card and the weights (default: {default_name or 'by the file'})",
+    )
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "models", metavar="FOLDER", help="default: models")
     return parser
 
@@ -148,7 +169,11 @@ def write(module, output, card, options, network):
     replace_atomically(options.output / "golden" / f"{options.name}.npy", lambda path: save_npy(path, output))
     made = {"file": f"golden/{options.name}.npy", "made_with": f"PyTorch {torch.__version__}, eager, CPU"}
     card |= {"file": f"./{options.name}.pt", "sha256": sha256, "golden": made}
-    card["source"] = {**card.get("source", {}), "exported_from": options.checkpoint.name, "exported_sha256": sha256_of(options.checkpoint)}
+    card["source"] = {
+        **card.get("source", {}),
+        "exported_from": options.checkpoint.name,
+        "exported_sha256": sha256_of(options.checkpoint),
+    }
     if network:
         card["source"]["network"] = network
     write_json(card, options.output / f"{options.name}.json")
@@ -156,8 +181,9 @@ def write(module, output, card, options, network):
 
 
 def finish(module, family_card, options, network=None):
-    """Writes NAME.pt, its golden embedding and NAME.json: the committed card of that name, else the family's (by name, or itself), with what
-    only this machine knows. In models/ that completes the committed card; anywhere, `-e FOLDER/NAME.json` takes it. network: which of a family's it is."""
+    """Writes NAME.pt, its golden embedding and NAME.json: the committed card of that name, else the family's (by name,
+    or itself), with what only this machine knows. In models/ that completes the committed card; anywhere,
+    `-e FOLDER/NAME.json` takes it. network: which of a family's it is."""
     cards = ROOT / "configs/extractors"
     committed = cards / f"{options.name}.json"
     known = committed if committed.exists() else cards / f"{family_card}.json" if isinstance(family_card, str) else None
@@ -174,7 +200,10 @@ def finish(module, family_card, options, network=None):
     weights = options.output / f"{options.name}.pt"
     parameters = sum(p.numel() for p in module.parameters())
     which = f"{network}, " if network else ""
-    print(f"{options.checkpoint.name}: {which}{parameters:,} parameters, {output.size}-d; wrote {weights}, sha256 {sha256[:16]}")
+    print(
+        f"{options.checkpoint.name}: {which}{parameters:,} parameters, {output.size}-d; "
+        f"wrote {weights}, sha256 {sha256[:16]}"
+    )
 
 
 def save_npy(path, output):

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""CLIP's image tower, ViT-B/32: OpenAI's `ViT-B-32.pt`, or a state dict of open_clip or of transformers (CLIPVisionModelWithProjection or
-the whole CLIPModel).
+"""CLIP's image tower, ViT-B/32: OpenAI's `ViT-B-32.pt`, or a state dict of open_clip or of transformers
+(CLIPVisionModelWithProjection or the whole CLIPModel).
 
-    .venv/bin/python scripts/export/clip.py ViT-B-32.pt [--name clip | --name clip-facecure] [-o FOLDER] [--gelu quick|exact]
+    .venv/bin/python scripts/export/clip.py ViT-B-32.pt [--name clip | --name clip-facecure] [-o FOLDER]
+        [--gelu quick|exact]
 
-The same weights under two cards: `clip` resizes the shorter side and crops the middle, as OpenAI's preprocessing does, `clip-facecure`
-squashes, as the paper's code. OpenAI's activation is x·σ(1.702 x), the default here; open_clip's own models mostly have the exact GELU.
+The same weights under two cards: `clip` resizes the shorter side and crops the middle, as OpenAI's preprocessing does,
+`clip-facecure` squashes, as the paper's code. OpenAI's activation is x·σ(1.702 x), the default here; open_clip's own
+models mostly have the exact GELU.
 
-OpenAI's file is a TorchScript archive: PyTorch's weights_only reader refuses it, and torch.jit.load runs code of its. Its tensors are read
-here straight from the zip, by an unpickler that knows tensors, dictionaries and nothing else: see TensorsOnly. Half precision becomes
-float32.
+OpenAI's file is a TorchScript archive: PyTorch's weights_only reader refuses it, and torch.jit.load runs code of its.
+Its tensors are read here straight from the zip, by an unpickler that knows tensors, dictionaries and nothing else: see
+TensorsOnly. Half precision becomes float32.
 """
 import io
 import pickle
@@ -33,7 +35,10 @@ class Attention(nn.Module):
     def __init__(self, width, heads):
         super().__init__()
         self.heads = heads
-        self.in_proj_weight, self.in_proj_bias = nn.Parameter(torch.empty(3 * width, width)), nn.Parameter(torch.empty(3 * width))
+        self.in_proj_weight, self.in_proj_bias = (
+            nn.Parameter(torch.empty(3 * width, width)),
+            nn.Parameter(torch.empty(3 * width)),
+        )
         self.out_proj = nn.Linear(width, width)
 
     def forward(self, x):
@@ -73,7 +78,9 @@ class ImageTower(nn.Module):
         self.class_embedding = nn.Parameter(torch.empty(width))
         self.positional_embedding = nn.Parameter(torch.empty(grid * grid + 1, width))
         self.ln_pre, self.ln_post = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.transformer = nn.ModuleDict({"resblocks": nn.Sequential(*[Block(width, width // 64, quick) for _ in range(depth)])})
+        self.transformer = nn.ModuleDict(
+            {"resblocks": nn.Sequential(*[Block(width, width // 64, quick) for _ in range(depth)])}
+        )
         self.proj = nn.Parameter(torch.empty(width, dimension))
 
     def forward(self, x):
@@ -90,8 +97,8 @@ class Holder:
 
 
 class TensorsOnly(pickle.Unpickler):
-    """Reads a TorchScript archive's data.pkl: objects become plain holders of their attributes, whatever class they name, and nothing of
-    any class is ever called."""
+    """Reads a TorchScript archive's data.pkl: objects become plain holders of their attributes, whatever class they
+    name, and nothing of any class is ever called."""
 
     def __init__(self, archive, root):
         super().__init__(io.BytesIO(archive.read(f"{root}/data.pkl")))
@@ -108,7 +115,12 @@ class TensorsOnly(pickle.Unpickler):
 
     def persistent_load(self, place):
         _, kind, key, _, count = place
-        types = {"HalfStorage": torch.float16, "FloatStorage": torch.float32, "LongStorage": torch.int64, "DoubleStorage": torch.float64}
+        types = {
+            "HalfStorage": torch.float16,
+            "FloatStorage": torch.float32,
+            "LongStorage": torch.int64,
+            "DoubleStorage": torch.float64,
+        }
         if kind not in types:
             raise pickle.UnpicklingError(f"a tensor of {kind}")
         return torch.frombuffer(bytearray(self.archive.read(f"{self.root}/data/{key}")), dtype=types[kind])[:count]
@@ -139,14 +151,16 @@ def tensors_of_archive(path):
 # What transformers calls the tower's parts, and OpenAI.
 TRANSFORMERS = {
     "vision_model.": "", "embeddings.class_embedding": "class_embedding", "embeddings.patch_embedding": "conv1",
-    "embeddings.position_embedding.weight": "positional_embedding", "pre_layrnorm": "ln_pre", "post_layernorm": "ln_post",
+    "embeddings.position_embedding.weight": "positional_embedding", "pre_layrnorm": "ln_pre",
+    "post_layernorm": "ln_post",
     "encoder.layers.": "transformer.resblocks.", "layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc",
     "mlp.fc2": "mlp.c_proj", "self_attn.out_proj": "attn.out_proj",
 }  # fmt: skip
 
 
 def from_transformers(tensors):
-    """transformers' names in OpenAI's; q, k and v become one matrix. A name of the tower that nobody knows stays, to be refused."""
+    """transformers' names in OpenAI's; q, k and v become one matrix. A name of the tower that nobody knows stays,
+    to be refused."""
     renamed = {}
     for name, tensor in tensors.items():
         if name == "visual_projection.weight":
@@ -158,7 +172,9 @@ def from_transformers(tensors):
     for name in [name for name in renamed if ".self_attn.q_proj." in name]:
         names = [name.replace("q_proj", f"{which}_proj") for which in "qkv"]
         if all(part in renamed for part in names):
-            renamed[name.replace("self_attn.q_proj.", "attn.in_proj_")] = torch.cat([renamed.pop(part) for part in names])
+            renamed[name.replace("self_attn.q_proj.", "attn.in_proj_")] = torch.cat(
+                [renamed.pop(part) for part in names]
+            )
     return renamed
 
 
@@ -168,7 +184,11 @@ def image_tensors(path):
     if tensors is None:
         tensors = load_state_dict(path)
     theirs = unwrap(tensors, ["module.", ""], "vision_model.")
-    return from_transformers(theirs) if theirs else unwrap(tensors, ["module.visual.", "visual.", "module.", ""], "conv1.weight")
+    return (
+        from_transformers(theirs)
+        if theirs
+        else unwrap(tensors, ["module.visual.", "visual.", "module.", ""], "conv1.weight")
+    )
 
 
 def build(tensors, where, quick):
@@ -181,7 +201,10 @@ def build(tensors, where, quick):
     grid = round((tensors["positional_embedding"].shape[0] - 1) ** 0.5)
     layers = len({name.split(".")[2] for name in tensors if name.startswith("transformer.resblocks.")})
     if width % 64 or patch * grid != SIDE:
-        fail(f"{where} is a ViT of width {width} with pictures of {patch * grid}; the cards want heads of 64 and pictures of {SIDE}")
+        fail(
+            f"{where} is a ViT of width {width} with pictures of {patch * grid}; "
+            f"the cards want heads of 64 and pictures of {SIDE}"
+        )
     return load_into(ImageTower(width, layers, patch, grid, tensors["proj"].shape[1], quick), tensors, complaint)
 
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""FaceNet: facenet-pytorch's checkpoints of Inception-ResNet v1, `20180402-114759-vggface2.pt` and `20180408-102900-casia-webface.pt`, and
-DeepFace's `facenet_weights.h5`, the same network in Keras with 128 numbers.
+"""FaceNet: facenet-pytorch's checkpoints of Inception-ResNet v1, `20180402-114759-vggface2.pt` and
+`20180408-102900-casia-webface.pt`, and DeepFace's `facenet_weights.h5`, the same network in Keras with 128 numbers.
 
     .venv/bin/python scripts/export/facenet.py 20180402-114759-vggface2.pt [--name facenet] [-o FOLDER]
     .venv/bin/python scripts/export/facenet.py facenet_weights.h5 [--name facenet-deepface] [-o FOLDER]
 
-The layer that names the training set's people is dropped. facenet-pytorch's embedding has length one, as that package gives it, DeepFace's not.
+The layer that names the training set's people is dropped. facenet-pytorch's embedding has length one, as that package
+gives it, DeepFace's not.
 """
 import sys
 from pathlib import Path
@@ -54,15 +55,32 @@ class Residual(nn.Module):
 
 
 def block35():
-    return Residual(256, [chain((256, 32, 1)), chain((256, 32, 1), (32, 32, 3, 1, 1)), chain((256, 32, 1), (32, 32, 3, 1, 1), (32, 32, 3, 1, 1))], 0.17)
+    return Residual(
+        256,
+        [
+            chain((256, 32, 1)),
+            chain((256, 32, 1), (32, 32, 3, 1, 1)),
+            chain((256, 32, 1), (32, 32, 3, 1, 1), (32, 32, 3, 1, 1)),
+        ],
+        0.17,
+    )
 
 
 def block17():
-    return Residual(896, [chain((896, 128, 1)), chain((896, 128, 1), (128, 128, (1, 7), 1, (0, 3)), (128, 128, (7, 1), 1, (3, 0)))], 0.10)
+    return Residual(
+        896,
+        [chain((896, 128, 1)), chain((896, 128, 1), (128, 128, (1, 7), 1, (0, 3)), (128, 128, (7, 1), 1, (3, 0)))],
+        0.10,
+    )
 
 
 def block8(scale=0.20, last=False):
-    return Residual(1792, [chain((1792, 192, 1)), chain((1792, 192, 1), (192, 192, (1, 3), 1, (0, 1)), (192, 192, (3, 1), 1, (1, 0)))], scale, last)
+    return Residual(
+        1792,
+        [chain((1792, 192, 1)), chain((1792, 192, 1), (192, 192, (1, 3), 1, (0, 1)), (192, 192, (3, 1), 1, (1, 0)))],
+        scale,
+        last,
+    )
 
 
 class Reduction(nn.Module):
@@ -92,7 +110,11 @@ class InceptionResnetV1(nn.Module):
         self.repeat_1 = nn.Sequential(*[block35() for _ in range(5)])
         self.mixed_6a = Reduction(chain((256, 384, 3, 2)), chain((256, 192, 1), (192, 192, 3, 1, 1), (192, 256, 3, 2)))
         self.repeat_2 = nn.Sequential(*[block17() for _ in range(10)])
-        self.mixed_7a = Reduction(chain((896, 256, 1), (256, 384, 3, 2)), chain((896, 256, 1), (256, 256, 3, 2)), chain((896, 256, 1), (256, 256, 3, 1, 1), (256, 256, 3, 2)))
+        self.mixed_7a = Reduction(
+            chain((896, 256, 1), (256, 384, 3, 2)),
+            chain((896, 256, 1), (256, 256, 3, 2)),
+            chain((896, 256, 1), (256, 256, 3, 1, 1), (256, 256, 3, 2)),
+        )
         self.repeat_3 = nn.Sequential(*[block8() for _ in range(5)])
         self.block8 = block8(1.0, last=True)
         self.last_linear = nn.Linear(1792, dimension, bias=False)
@@ -110,7 +132,8 @@ BLOCKS = {"repeat_1": "Block35", "repeat_2": "Block17", "repeat_3": "Block8"}
 
 
 def keras_layer(path, conv):
-    """What Keras's Inception-ResNet calls a convolution of ours: repeat_1.0.branch1.0 is Block35_1_Branch_1_Conv2d_0a_1x1."""
+    """What Keras's Inception-ResNet calls a convolution of ours:
+    repeat_1.0.branch1.0 is Block35_1_Branch_1_Conv2d_0a_1x1."""
     size = "{}x{}".format(*conv.kernel_size)
     stage, *rest = path.split(".")
     if stage.startswith("conv2d_"):
@@ -124,7 +147,8 @@ def keras_layer(path, conv):
         return f"{block}_Conv2d_{size}"
     branch, place = rest[0][-1], f"0{'abc'[int(rest[1])]}_" if len(rest) > 1 else ""
     place = "1a_" if conv.stride == (2, 2) else place
-    if branch == "1" and stage in ("repeat_2", "repeat_3"):  # a slip of who wrote it: the second branch has the block's number
+    # a slip of who wrote it: the second branch has the block's number
+    if branch == "1" and stage in ("repeat_2", "repeat_3"):
         branch = str(int(number) + 1)
     return f"{block}_Branch_{branch}_Conv2d_{place}{size}"
 
@@ -164,11 +188,19 @@ def main(given=None):
     keras = options.checkpoint.suffix == ".h5"
     options.name = options.name or ("facenet-deepface" if keras else "facenet")
     if keras:
-        module = from_keras(read_h5(options.checkpoint)[1], InceptionResnetV1(128, unit=False), f"{options.checkpoint} is not DeepFace's FaceNet")
+        module = from_keras(
+            read_h5(options.checkpoint)[1],
+            InceptionResnetV1(128, unit=False),
+            f"{options.checkpoint} is not DeepFace's FaceNet",
+        )
         return finish(module, "facenet-deepface", options, "Inception-ResNet v1 from Keras")
     tensors = without_prefix(load_state_dict(options.checkpoint), ["module."])
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("logits.")}
-    finish(load_into(InceptionResnetV1(), tensors, f"{options.checkpoint} is not facenet-pytorch's Inception-ResNet v1"), "facenet", options)
+    finish(
+        load_into(InceptionResnetV1(), tensors, f"{options.checkpoint} is not facenet-pytorch's Inception-ResNet v1"),
+        "facenet",
+        options,
+    )
 
 
 if __name__ == "__main__":

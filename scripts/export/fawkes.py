@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Fawkes's own recognisers, Keras files of whole models: v1.0's `extractor_0.h5` and `extractor_2.h5`, v0.3's `low_extract.h5` and `high_extract.h5`.
+"""Fawkes's own recognisers, Keras files of whole models: v1.0's `extractor_0.h5` and `extractor_2.h5`, v0.3's
+`low_extract.h5` and `high_extract.h5`.
 
     .venv/bin/python scripts/export/fawkes.py extractor_0.h5 [--name celeb1m] [-o FOLDER]
 
-Built from the description that the file carries, whatever its architecture (Keras 2's and 3's, layers of a plain convolutional network; a Lambda
-layer holds code and is refused). What is in the published files was asked of their authors and never answered, and they were not at hand: this is
-tested with keras.applications' DenseNets, which v0.3's are said to be. v1.0's embeddings get length one, as its code gives them, v0.3's stay raw.
+Built from the description that the file carries, whatever its architecture (Keras 2's and 3's, layers of a plain
+convolutional network; a Lambda layer holds code and is refused). What is in the published files was asked of their
+authors and never answered, and they were not at hand: this is tested with keras.applications' DenseNets, which v0.3's
+are said to be. v1.0's embeddings get length one, as its code gives them, v0.3's stay raw.
 """
 import sys
 from pathlib import Path
@@ -18,7 +20,12 @@ from convert import keras_reader  # noqa: E402
 from export.base import arguments, dimension_of, fail, finish, sentence  # noqa: E402
 from export.keras_file import read_h5  # noqa: E402
 
-FILES = {"extractor_0": "celeb1m", "extractor_2": "fawkes-extractor-2", "low_extract": "webface", "high_extract": "fawkes-high-extract"}
+FILES = {
+    "extractor_0": "celeb1m",
+    "extractor_2": "fawkes-extractor-2",
+    "low_extract": "webface",
+    "high_extract": "fawkes-high-extract",
+}
 UNIT = ("celeb1m", "fawkes-extractor-2")
 
 
@@ -34,7 +41,10 @@ class OfLengthOne(nn.Module):
 def build(path, layer):
     described, weights = read_h5(path)
     if described is None:
-        fail(f"{path} holds weights without the network's description; a file of model.save() is expected, not of save_weights()")
+        fail(
+            f"{path} holds weights without the network's description; "
+            "a file of model.save() is expected, not of save_weights()"
+        )
     try:
         module = keras_reader.read_keras(described, weights, layer)
     except NotImplementedError as error:
@@ -52,7 +62,10 @@ def main(given=None):
     options = parser.parse_args(given)
     family = FILES.get(options.checkpoint.stem) or (options.name if options.name in FILES.values() else None)
     if not family:
-        fail(f"{options.checkpoint}: which of Fawkes's is it? Its name is none of {', '.join(FILES)}; give --name {', '.join(FILES.values())}")
+        fail(
+            f"{options.checkpoint}: which of Fawkes's is it? "
+            f"Its name is none of {', '.join(FILES)}; give --name {', '.join(FILES.values())}"
+        )
     options.name = options.name or family
     module, height, width = build(options.checkpoint, options.layer)
     side = 112 if family in UNIT else 224

@@ -1,7 +1,7 @@
 """The other family of residual networks for faces, IR, which AdaFace's and face.evoLVe's published weights are of.
 
-No package of a registry has them; layer names and shapes are those of mk-minchul/AdaFace, net.py (read at c60eaa7), and of
-ZhaoJ9014/face.evoLVe, backbone/model_irse.py (read at a9897bd), which LowKey's code carries too.
+No package of a registry has them; layer names and shapes are those of mk-minchul/AdaFace, net.py (read at c60eaa7), and
+of ZhaoJ9014/face.evoLVe, backbone/model_irse.py (read at a9897bd), which LowKey's code carries too.
 """
 import re
 
@@ -21,14 +21,17 @@ class Block(nn.Module):
         if inputs == outputs:
             self.shortcut_layer = nn.MaxPool2d(1, stride)  # only leaves out pixels
         else:
-            self.shortcut_layer = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+            self.shortcut_layer = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
 
     def forward(self, x):
         return self.res_layer(x) + self.shortcut_layer(x)
 
 
 class IR(nn.Module):
-    """112 × 112 → 512. AdaFace's has one more normalisation in each block, no learnt factors in the last one, and gives length one."""
+    """112 × 112 → 512. AdaFace's has one more normalisation in each block, no learnt factors in the last one, and gives
+    length one."""
 
     def __init__(self, blocks, adaface):
         super().__init__()

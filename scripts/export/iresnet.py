@@ -1,8 +1,9 @@
-"""iResNet as InsightFace's arcface_torch has it (Duta et al. 2020, Deng et al. 2019): ArcFace's and MagFace's published weights are of it.
+"""iResNet as InsightFace's arcface_torch has it (Duta et al. 2020, Deng et al. 2019): ArcFace's and MagFace's published
+weights are of it.
 
 No package of a registry has the architecture; layer names and shapes are those of deepinsight/insightface,
-recognition/arcface_torch/backbones/iresnet.py (read at 7fadd42), and, with another epsilon, of IrvingMeng/MagFace, models/iresnet.py
-(read at 99bae61).
+recognition/arcface_torch/backbones/iresnet.py (read at 7fadd42), and, with another epsilon, of IrvingMeng/MagFace,
+models/iresnet.py (read at 99bae61).
 """
 import torch
 from torch import nn

@@ -19,18 +19,25 @@ def attribute(group, name):
 
 
 def read_h5(path):
-    """The model's description (None where only weights were saved) and the weights: arrays by "layer/kind", in the network's order."""
+    """The model's description (None where only weights were saved) and the weights: arrays by "layer/kind", in the
+    network's order."""
     check_file(path, "Keras file")
     try:
         with h5py.File(path, "r") as file:
             described = file.attrs.get("model_config")
             description = None if described is None else json.loads(described)
-            nested = [layer["config"]["name"] for layer in layers_of(description) if layer["class_name"] in MODELS] if description else []
+            nested = (
+                [layer["config"]["name"] for layer in layers_of(description) if layer["class_name"] in MODELS]
+                if description
+                else []
+            )
             group, weights = file.get("model_weights", file), {}
             for layer in attribute(group, "layer_names"):
                 for name in attribute(group[layer], "weight_names"):
                     inside, kind = name.split(":")[0].rsplit("/", 1)
-                    weights[f"{inside.removeprefix(layer + '/') if layer in nested else layer}/{kind}"] = group[layer][name][()]
+                    weights[f"{inside.removeprefix(layer + '/') if layer in nested else layer}/{kind}"] = (
+                        group[layer][name][()]
+                    )
     except Exception as error:  # half a file can break its reader anywhere
         fail(f"{path} is no Keras .h5 file, or a truncated one: {sentence(str(error)) or type(error).__name__}")
     if not weights:

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """LowKey's four surrogates: face.evoLVe's IR-152 and ResNet-152, each trained with ArcFace's and CosFace's loss.
 
-    .venv/bin/python scripts/export/lowkey.py Backbone_IR_152_Arcface_Epoch_112.pth [--name lowkey-ir152-arcface] [-o FOLDER]
+    .venv/bin/python scripts/export/lowkey.py Backbone_IR_152_Arcface_Epoch_112.pth [--name lowkey-ir152-arcface]
+        [-o FOLDER]
 
 LowKey's code attacks two of them only, the CosFace-trained ones: it loads the ArcFace file of an architecture and then
 the CosFace file into the same network (preset lowkey; all four: lowkey-paper). The other files:
 Backbone_IR_152_Cosface_Epoch_70.pth, Backbone_ResNet_152_Arcface_Epoch_65.pth,
 Backbone_ResNet_152_Cosface_Epoch_68.pth.
-The network is known by the tensors, the loss by the file's name only. No package of a registry has the networks; layer names and shapes
-are those of ZhaoJ9014/face.evoLVe, backbone/model_irse.py and model_resnet.py (read at a9897bd), which LowKey's code carries too.
+The network is known by the tensors, the loss by the file's name only. No package of a registry has the networks; layer
+names and shapes are those of ZhaoJ9014/face.evoLVe, backbone/model_irse.py and model_resnet.py (read at a9897bd), which
+LowKey's code carries too.
 """
 import sys
 from pathlib import Path
@@ -50,7 +52,11 @@ class ResNet(nn.Module):
         for stage, count in enumerate(blocks):
             width = 64 << stage
             first = Bottleneck(inputs, width, 1 if stage == 0 else 2)
-            setattr(self, f"layer{stage + 1}", nn.Sequential(first, *[Bottleneck(4 * width, width, 1) for _ in range(count - 1)]))
+            setattr(
+                self,
+                f"layer{stage + 1}",
+                nn.Sequential(first, *[Bottleneck(4 * width, width, 1) for _ in range(count - 1)]),
+            )
             inputs = 4 * width
         self.bn_o1, self.fc, self.bn_o2 = nn.BatchNorm2d(2048), nn.Linear(2048 * 4 * 4, 512), nn.BatchNorm1d(512)
 
@@ -72,7 +78,10 @@ def card_name(path, kind, name):
     """name: what was asked for, or none."""
     said = [loss for loss in LOSSES if loss in path.name.lower()]
     if name is None and len(said) != 1:
-        fail(f"{path} holds {NETWORKS[kind]}; its name does not say whether ArcFace's or CosFace's loss trained it: give --name")
+        fail(
+            f"{path} holds {NETWORKS[kind]}; "
+            "its name does not say whether ArcFace's or CosFace's loss trained it: give --name"
+        )
     name = name or f"lowkey-{kind}-{said[0]}"
     for other in NETWORKS:
         if other != kind and name.startswith(f"lowkey-{other}-"):

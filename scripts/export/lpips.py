@@ -3,12 +3,12 @@
 
     .venv/bin/python scripts/export/lpips.py ALEXNET.pth [--heads alex.pth] [-o FOLDER]
 
-ALEXNET.pth is https://download.pytorch.org/models/alexnet-owt-7be5be79.pth (torchvision, BSD-3-Clause, 233 MB) or the older
-alexnet-owt-4df8aa71.pth. The heads are LPIPS v0.1's (BSD-2-Clause), which PyPI's lpips 0.1.4 carries: without --heads, pip fetches
-it. FOLDER (default models) gets lpips.pt and its record, lpips.json.
+ALEXNET.pth is https://download.pytorch.org/models/alexnet-owt-7be5be79.pth (torchvision, BSD-3-Clause, 233 MB) or the
+older alexnet-owt-4df8aa71.pth. The heads are LPIPS v0.1's (BSD-2-Clause), which PyPI's lpips 0.1.4 carries: without
+--heads, pip fetches it. FOLDER (default models) gets lpips.pt and its record, lpips.json.
 
-The module takes two N×3×H×W tensors, RGB in [0,1], H and W at least 31, and gives N distances (Zhang et al., CVPR 2018, v0.1):
-differentiable, 0 for equal pictures.
+The module takes two N×3×H×W tensors, RGB in [0,1], H and W at least 31, and gives N distances (Zhang et al., CVPR 2018,
+v0.1): differentiable, 0 for equal pictures.
 """
 import argparse
 import re
@@ -38,9 +38,10 @@ HEADS_SHA256 = "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0
 
 
 class Lpips(nn.Module):
-    """The same numbers as PyPI's lpips, LPIPS(net="alex"), with normalize=True, and as S-aiueo32's lpips_pytorch, LPIPS("alex", "0.1"),
-    which LowKey uses: same five layers, constants, epsilon and heads. That one wants pictures in [-1,1], as LowKey scales them, and adds up
-    the distances of a batch, which LowKey divides by its size: the mean of these distances is LowKey's term."""
+    """The same numbers as PyPI's lpips, LPIPS(net="alex"), with normalize=True, and as S-aiueo32's lpips_pytorch,
+    LPIPS("alex", "0.1"), which LowKey uses: same five layers, constants, epsilon and heads. That one wants pictures in
+    [-1,1], as LowKey scales them, and adds up the distances of a batch, which LowKey divides by its size: the mean of
+    these distances is LowKey's term."""
 
     def __init__(self):
         super().__init__()
@@ -57,7 +58,8 @@ class Lpips(nn.Module):
             if k == 1 or k == 2:
                 x = F.max_pool2d(x, 3, 2)
             x = F.relu(convolution(x))
-            # Not the root of a sum of squares: its gradient is no number where all channels are zero, this one's is zero.
+            # Not the root of a sum of squares: its gradient is no number where all channels are zero,
+            # this one's is zero.
             found.append(x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + 1e-10))
         return found
 
@@ -73,7 +75,11 @@ def alexnet_shapes():
     """Every tensor of torchvision's file, by name."""
     weights = {f"features.{n}": (o, i, k, k) for n, (i, o, k, _, _) in zip(NUMBERS, CONVOLUTIONS)}
     weights |= {f"classifier.{n}": shape for n, shape in CLASSIFIER.items()}
-    return {f"{layer}.{part}": shape[: None if part == "weight" else 1] for layer, shape in weights.items() for part in ("weight", "bias")}
+    return {
+        f"{layer}.{part}": shape[: None if part == "weight" else 1]
+        for layer, shape in weights.items()
+        for part in ("weight", "bias")
+    }
 
 
 def head_shapes():
@@ -130,7 +136,10 @@ def described(what, path, published, licence):
     sha256 = sha256_of(path)
     known = sha256.startswith(published)
     licence = licence if known else "not known"  # somebody's own weights
-    print(f"{what}: {path.name}, sha256 {sha256[:16]}, {'the published file' if known else 'NOT A PUBLISHED FILE'}, licence: {licence}")
+    print(
+        f"{what}: {path.name}, sha256 {sha256[:16]}, "
+        f"{'the published file' if known else 'NOT A PUBLISHED FILE'}, licence: {licence}"
+    )
     return {"file": path.name, "sha256": sha256, "published": known, "licence": licence}
 
 
@@ -144,7 +153,12 @@ def export(alexnet, heads, folder, temporary):
     }
     folder.mkdir(parents=True, exist_ok=True)
     sha256 = save_module(module, folder / "lpips.pt")
-    record = {"file": "lpips.pt", "sha256": sha256, "source": source, "converted_with": {"torch": str(torch.__version__)}}
+    record = {
+        "file": "lpips.pt",
+        "sha256": sha256,
+        "source": source,
+        "converted_with": {"torch": str(torch.__version__)},
+    }
     write_json(record, folder / "lpips.json")
     print(f"wrote {folder / 'lpips.pt'}, sha256 {sha256[:16]}")
 
@@ -152,7 +166,9 @@ def export(alexnet, heads, folder, temporary):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description="Makes lpips.pt of AlexNet's and LPIPS's published files.")
     parser.add_argument("alexnet", type=Path, metavar="ALEXNET.pth", help="torchvision's alexnet-owt-7be5be79.pth")
-    parser.add_argument("--heads", type=Path, metavar="alex.pth", help=f"{MEMBER} of PyPI's {PACKAGE} (default: pip fetches it)")
+    parser.add_argument(
+        "--heads", type=Path, metavar="alex.pth", help=f"{MEMBER} of PyPI's {PACKAGE} (default: pip fetches it)"
+    )
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "models", metavar="FOLDER")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as temporary:

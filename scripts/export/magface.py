@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""MagFace: the authors' checkpoints, `magface_epoch_00025.pth` of an iResNet 100 (also 18, 34, 50) with its head, which is dropped.
+"""MagFace: the authors' checkpoints, `magface_epoch_00025.pth` of an iResNet 100 (also 18, 34, 50) with its head, which
+is dropped.
 
-    .venv/bin/python scripts/export/magface.py magface_epoch_00025.pth [--name magface | --name magface-facecure] [-o FOLDER]
+    .venv/bin/python scripts/export/magface.py magface_epoch_00025.pth [--name magface | --name magface-facecure]
+        [-o FOLDER]
 
-The same weights under two cards: `magface` is fed BGR, as the authors' gen_feat.py does it, `magface-facecure` RGB, as the paper's code.
+The same weights under two cards: `magface` is fed BGR, as the authors' gen_feat.py does it, `magface-facecure` RGB, as
+the paper's code.
 """
 import sys
 from pathlib import Path
@@ -20,7 +23,10 @@ def main(given=None):
     options = arguments(__doc__, "magface").parse_args(given)
     tensors = unwrap(load_state_dict(options.checkpoint), PREFIXES, "layer1.")
     if not tensors:
-        fail(f"{options.checkpoint} is no checkpoint of MagFace's: there is no layer1 under any of {', '.join(PREFIXES)} (a bare backbone is arcface.py's)")
+        fail(
+            f"{options.checkpoint} is no checkpoint of MagFace's: "
+            f"there is no layer1 under any of {', '.join(PREFIXES)} (a bare backbone is arcface.py's)"
+        )
     module, network = build(tensors, options.checkpoint, eps=2e-5)
     finish(module, "magface", options, network)
 

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""An ONNX recogniser: InsightFace's `w600k_r50.onnx` (pack buffalo_l), `glintr100.onnx` (antelopev2), or another of that kind.
+"""An ONNX recogniser: InsightFace's `w600k_r50.onnx` (pack buffalo_l), `glintr100.onnx` (antelopev2), or another of
+that kind.
 
     .venv/bin/python scripts/export/onnx.py w600k_r50.onnx --name buffalo-l [-o FOLDER]
-    .venv/bin/python scripts/export/onnx.py mine.onnx --name mine [--channels bgr] [--mean 0 --std 255] [--template none] [--title ...] ...
+    .venv/bin/python scripts/export/onnx.py mine.onnx --name mine [--channels bgr] [--mean 0 --std 255]
+        [--template none] [--title ...] ...
 
-A committed card of the name is completed. For another name a whole card is made: the side and the dimension are the graph's, the rest is
-InsightFace's (RGB, (x - 127.5) / 127.5, the ArcFace-112 template) unless the switches say otherwise; a graph that begins by subtracting or
-multiplying, as those converted from MXNet do, scales the pixels itself and gets them from 0 to 255. The batch becomes free.
+A committed card of the name is completed. For another name a whole card is made: the side and the dimension are the
+graph's, the rest is InsightFace's (RGB, (x - 127.5) / 127.5, the ArcFace-112 template) unless the switches say
+otherwise; a graph that begins by subtracting or multiplying, as those converted from MXNet do, scales the pixels itself
+and gets them from 0 to 255. The batch becomes free.
 
 Read by scripts/convert/onnx_reader.py, which runs nothing of the file's.
 """
@@ -39,7 +42,10 @@ def input_of(graph, path):
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in weights]
     if len(inputs) != 1 or len(graph.output) != 1:
-        fail(f"{path} is no recogniser: it has {len(inputs)} inputs and {len(graph.output)} outputs, expected one of each")
+        fail(
+            f"{path} is no recogniser: "
+            f"it has {len(inputs)} inputs and {len(graph.output)} outputs, expected one of each"
+        )
     return inputs[0]
 
 
@@ -97,7 +103,8 @@ def new_card(options, side, dimension, scaled):
         "method": "forward",
         "flip_averaging": False,
         "dimension": dimension,
-        "notes": "Made of an ONNX file. Whether it wants its pictures so, facepoison check CARD --image PHOTO --reference X.npy tells.",
+        "notes": "Made of an ONNX file. Whether it wants its pictures so, "
+        "facepoison check CARD --image PHOTO --reference X.npy tells.",
     }
 
 
@@ -106,20 +113,27 @@ def parsed(given):
     described = parser.add_argument_group("for a name without a committed card")
     described.add_argument("--side", type=int, help="where the graph leaves it open")
     described.add_argument("--channels", choices=["rgb", "bgr"], help="default: rgb")
-    described.add_argument("--mean", type=float, nargs="+", help="one number or three, of pixels from 0 to 255; default: 127.5")
+    described.add_argument(
+        "--mean", type=float, nargs="+", help="one number or three, of pixels from 0 to 255; default: 127.5"
+    )
     described.add_argument("--std", type=float, nargs="+", help="likewise; default: 127.5")
     described.add_argument("--template", choices=["arcface-112", "dlib-150", "none"], help="default: arcface-112")
     described.add_argument("--title", help="default: the name")
     described.add_argument("--released", metavar="YEAR", help="default: not known")
     described.add_argument("--licence", help="default: not known")
     options = parser.parse_args(given)
-    if any(numbers and len(numbers) not in (1, 3) for numbers in (options.mean, options.std)) or 0 in (options.std or []):
+    if any(numbers and len(numbers) not in (1, 3) for numbers in (options.mean, options.std)) or 0 in (
+        options.std or []
+    ):
         parser.error("--mean and --std take one number or three, --std no zero")
     options.name = options.name or options.checkpoint.stem
     options.committed = ROOT / "configs/extractors" / f"{options.name}.json"
     said = [group.option_strings[0] for group in described._group_actions if getattr(options, group.dest) is not None]
     if said and options.committed.exists():
-        parser.error(f"the card {options.committed.name} is committed, and {', '.join(said)} would contradict it; give another --name")
+        parser.error(
+            f"the card {options.committed.name} is committed, "
+            f"and {', '.join(said)} would contradict it; give another --name"
+        )
     return options
 
 
@@ -133,7 +147,10 @@ def main(given=None):
     scaled = scales_pixels(model.graph, source)
     if card and (scaled or side != card["input"]["side"]):
         found = "scales its pixels itself" if scaled else f"takes pictures of {side}"
-        fail(f"{path} {found}, which is not what the card {options.committed.name} says; another --name gets a card of its own")
+        fail(
+            f"{path} {found}, "
+            f"which is not what the card {options.committed.name} says; another --name gets a card of its own"
+        )
     module, dimension = build(model, side, path)
     convolutions = sum(node.op_type == "Conv" for node in model.graph.node)
     network = f"ONNX, {convolutions} convolutions, {side} x {side}{', scales pixels itself' if scaled else ''}"

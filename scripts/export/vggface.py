@@ -4,8 +4,8 @@
     .venv/bin/python scripts/export/vggface.py vgg_face_weights.h5 [--name vggface] [-o FOLDER]
     .venv/bin/python scripts/export/vggface.py vgg_face_weights.h5 --name vggface-2622 --dimension 2622
 
-The embedding is the 4096 numbers before the classifier, after their ReLU, or with --dimension 2622 the classifier's, before the softmax, which
-DeepFace gave until 2023.
+The embedding is the 4096 numbers before the classifier, after their ReLU, or with --dimension 2622 the classifier's,
+before the softmax, which DeepFace gave until 2023.
 """
 import sys
 from pathlib import Path
@@ -48,7 +48,11 @@ def load(weights, module, complaint):
     biases = {name: array for name, array in weights.items() if array.ndim == 1}
     with torch.device("meta"):  # the file has all layers, whichever of them are wanted
         convolutions = [layer for layer in VggFace(2622).layers if isinstance(layer, nn.Conv2d)]
-    numbered = {f"layer {k + 1}, {kind}": array for kind, arrays in (("kernel", kernels), ("bias", biases)) for k, array in enumerate(arrays.values())}
+    numbered = {
+        f"layer {k + 1}, {kind}": array
+        for kind, arrays in (("kernel", kernels), ("bias", biases))
+        for k, array in enumerate(arrays.values())
+    }
     wanted = {f"layer {k + 1}, kernel": conv.weight.permute(2, 3, 1, 0).shape for k, conv in enumerate(convolutions)}
     wanted |= {f"layer {k + 1}, bias": conv.bias.shape for k, conv in enumerate(convolutions)}
     check_keys(numbered, wanted, complaint)
@@ -62,7 +66,9 @@ def main(given=None):
     parser = arguments(__doc__, "vggface")
     parser.add_argument("--dimension", type=int, choices=[4096, 2622], default=4096, help="default: 4096")
     options = parser.parse_args(given)
-    module = load(read_h5(options.checkpoint)[1], VggFace(options.dimension), f"{options.checkpoint} is not DeepFace's VGG-Face")
+    module = load(
+        read_h5(options.checkpoint)[1], VggFace(options.dimension), f"{options.checkpoint} is not DeepFace's VGG-Face"
+    )
     finish(module, "vggface" if options.dimension == 4096 else "vggface-2622", options, "VGG-16")
 
 

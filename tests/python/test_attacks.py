@@ -8,7 +8,8 @@ sys.path.insert(0, str(ROOT / "tests/reference"))
 import compare  # noqa: E402
 
 BOTH = ["small-surrogate", "small-arcface"]
-SURROGATES = {"fawkes-v0.3": BOTH, "fawkes-v1.0": BOTH[:1], "lowkey": BOTH}  # 150 steps against one are enough of a test
+# 150 steps against one are enough of a test
+SURROGATES = {"fawkes-v0.3": BOTH, "fawkes-v1.0": BOTH[:1], "lowkey": BOTH}
 PENALTY = {"fawkes-v0.3": (1e9, 0.003), "fawkes-v1.0": (1e6, 0.017), "lowkey": (0, 0)}
 # Of similarity, after 1, 2 and 10 steps; the reference's own float32 drifts from its float64 by a third of this.
 TOLERANCE = {"fawkes-v0.3": (1e-4, 1e-4, 3e-3), "fawkes-v1.0": (1e-3, 1e-3, 0.02), "lowkey": (0.002, 0.002, 0.005)}
@@ -17,8 +18,9 @@ FOLLOWED = 3  # of five photos at the least, after ten steps
 
 
 def same_path(ours, theirs, photo, step, threshold):
-    """Whether both were on the same side of v1.0's budget at every earlier step. A DSSIM beside a border decides whether the weight
-    of the feature term doubles, halves or starts again: another processor's last digit parts two right implementations there."""
+    """Whether both were on the same side of v1.0's budget at every earlier step. A DSSIM beside a border decides
+    whether the weight of the feature term doubles, halves or starts again: another processor's last digit parts two
+    right implementations there."""
 
     def side(dssim):
         return (dssim > 0.9 * threshold) + (dssim >= 1.1 * threshold)
@@ -35,12 +37,17 @@ class Attacks(unittest.TestCase):
 
     def follow(self, attack):
         names = SURROGATES[attack]
-        ours, theirs = compare.cpp_side(self.album, attack, names), compare.reference_side(self.album, attack, [compare.card_of(name, self.album.folder) for name in names])
+        ours, theirs = (
+            compare.cpp_side(self.album, attack, names),
+            compare.reference_side(self.album, attack, [compare.card_of(name, self.album.folder) for name in names]),
+        )
         self.assertEqual(len(ours.final), 5)
         penalty, threshold = PENALTY[attack]
         followed = dict.fromkeys(compare.STEPS, 0)
         for (photo, step), (loss, dssim, similarity) in theirs.trace.items():
-            if step not in compare.STEPS or (attack == "fawkes-v1.0" and not same_path(ours, theirs, photo, step, threshold)):
+            if step not in compare.STEPS or (
+                attack == "fawkes-v1.0" and not same_path(ours, theirs, photo, step, threshold)
+            ):
                 continue
             followed[step] += 1
             found = ours.trace[photo, step]
@@ -50,7 +57,9 @@ class Attacks(unittest.TestCase):
                 self.assertAlmostEqual(found[1], dssim, delta=ROUNDING + tolerance * dssim)
                 # Over budget, the penalty's slope magnifies what DSSIM is off by.
                 excess, off = max(dssim - threshold, 0), ROUNDING + tolerance * dssim
-                self.assertAlmostEqual(found[0], loss, delta=tolerance * abs(loss) + penalty * (2 * excess * off + off * off) + 1e-6)
+                self.assertAlmostEqual(
+                    found[0], loss, delta=tolerance * abs(loss) + penalty * (2 * excess * off + off * off) + 1e-6
+                )
         self.assertGreaterEqual(followed[10], FOLLOWED)
         for which, what in enumerate(("DSSIM", "similarity")):
             with self.subTest(attack=attack, what=what):

@@ -117,7 +117,12 @@ class TensorFlow(unittest.TestCase):
 
     def test_weights_of_several_kinds_in_one_file(self):
         entries = [
-            {"name": "q", "shape": [2], "dtype": "float32", "quantization": {"dtype": "uint8", "scale": 0.5, "min": -1}},
+            {
+                "name": "q",
+                "shape": [2],
+                "dtype": "float32",
+                "quantization": {"dtype": "uint8", "scale": 0.5, "min": -1},
+            },
             {"name": "h", "shape": [1], "dtype": "float32", "quantization": {"dtype": "float16"}},
             {"name": "f", "shape": [1, 1], "dtype": "float32"},
         ]
@@ -155,7 +160,9 @@ class Activations(unittest.TestCase):
 
     def test_relu6(self):
         six, zero = np.asarray(np.float32(6)), np.asarray(np.float32(0))
-        x, found, calls = self.build(lambda b, x: b.maximum(b.minimum(b.relu(b.mul(np.float32([9, 9, 9]), x)), six), zero))
+        x, found, calls = self.build(
+            lambda b, x: b.maximum(b.minimum(b.relu(b.mul(np.float32([9, 9, 9]), x)), six), zero)
+        )
         np.testing.assert_allclose(found, np.clip(9 * x, 0, 6), atol=1e-5)
 
 

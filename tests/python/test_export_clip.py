@@ -1,6 +1,8 @@
-"""CLIP's exporter against what open_clip and transformers gave (fixtures/make_clip_fixture.py), and against files that are none.
+"""CLIP's exporter against what open_clip and transformers gave (fixtures/make_clip_fixture.py), and against files that
+are none.
 
-The networks are narrow and two layers deep, with B/32's names, picture and patches; B/32's own names and shapes are compared as such.
+The networks are narrow and two layers deep, with B/32's names, picture and patches; B/32's own names and shapes are
+compared as such.
 """
 import contextlib
 import io
@@ -43,7 +45,11 @@ def all_layers(compact, layers):
 TOWER = as_published(random_tensors(all_layers(EXPECTED["shapes"], 2)))
 VISUAL = {f"visual.{name}": tensor for name, tensor in TOWER.items()}
 TRANSFORMERS = as_published(random_tensors(all_layers(EXPECTED["transformers_shapes"], 2)))
-TEXT = {"text_projection": torch.zeros(3, 3), "logit_scale": torch.zeros(()), "transformer.resblocks.0.ln_1.weight": torch.zeros(3)}
+TEXT = {
+    "text_projection": torch.zeros(3, 3),
+    "logit_scale": torch.zeros(()),
+    "transformer.resblocks.0.ln_1.weight": torch.zeros(3),
+}
 
 
 class Tree(torch.nn.Module):
@@ -111,7 +117,9 @@ class WithFolder(unittest.TestCase):
         name = given[1] if len(given) > 1 else "clip"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return torch.jit.load(self.folder / "out" / f"{name}.pt"), json.loads((self.folder / "out" / f"{name}.json").read_text())
+            return torch.jit.load(self.folder / "out" / f"{name}.pt"), json.loads(
+                (self.folder / "out" / f"{name}.json").read_text()
+            )
 
     def refused(self, checkpoint):
         with contextlib.redirect_stderr(io.StringIO()) as said, self.assertRaises(SystemExit) as left:
@@ -136,7 +144,9 @@ class Numbers(WithFolder):
         """Of pictures that Pillow resized, as both third parties do it: the network alone."""
         module, card = self.exported(*given)
         recipe = card["input"]
-        inputs = [golden.network_input(np.asarray(resized(picture, recipe["resize"])), recipe) for picture in pictures()]
+        inputs = [
+            golden.network_input(np.asarray(resized(picture, recipe["resize"])), recipe) for picture in pictures()
+        ]
         with torch.no_grad():
             self.compare(module(torch.from_numpy(np.concatenate(inputs))).numpy().astype(np.float64), key, 1e-4)
 
@@ -168,7 +178,8 @@ class Numbers(WithFolder):
             self.export(self.saved(VISUAL), name)
             command = [BINARY, "embed", "crops", "-e", f"out/{name}.json", "-o", "x.npy", "--store", "store"]
             subprocess.run(command, cwd=self.folder, check=True, capture_output=True)
-            self.compare(np.load(self.folder / "x.npy").astype(np.float64), name, 0.02)  # Pillow rounds between its two passes too
+            # Pillow rounds between its two passes too
+            self.compare(np.load(self.folder / "x.npy").astype(np.float64), name, 0.02)
 
     def test_any_batch_gradients_and_bf16(self):
         module, _ = self.exported(self.saved(VISUAL))
@@ -198,7 +209,9 @@ class Record(WithFolder):
         self.assertEqual(np.load(self.folder / "out" / made["golden"]["file"]).size, 512)
 
     def test_cards_differ_in_the_resizing_only(self):
-        one, other = [json.loads((ROOT / f"configs/extractors/{name}.json").read_text()) for name in ("clip", "clip-facecure")]
+        one, other = [
+            json.loads((ROOT / f"configs/extractors/{name}.json").read_text()) for name in ("clip", "clip-facecure")
+        ]
         self.assertEqual(one["input"] | {"resize": "squash"}, other["input"])
         self.assertEqual([one["source"]["sha256"], other["source"]["sha256"]], 2 * [clip.PUBLISHED])
 
@@ -207,17 +220,29 @@ class Record(WithFolder):
             shapes = shapes_of(clip.ImageTower(768, 12, 32, 7, 512, True))
             self.assertEqual(shapes, all_layers(EXPECTED["b32_shapes"], 12))
             self.assertEqual(sum(int(np.prod(shape)) for shape in shapes.values()), EXPECTED["b32_parameters"])
-            theirs = {name: torch.empty(shape) for name, shape in all_layers(EXPECTED["b32_transformers_shapes"], 12).items()}
-            self.assertEqual({name: tuple(tensor.shape) for name, tensor in clip.from_transformers(theirs).items()}, shapes)
+            theirs = {
+                name: torch.empty(shape) for name, shape in all_layers(EXPECTED["b32_transformers_shapes"], 12).items()
+            }
+            self.assertEqual(
+                {name: tuple(tensor.shape) for name, tensor in clip.from_transformers(theirs).items()}, shapes
+            )
 
 
 class Refusals(WithFolder):
     def test_wrong_families(self):
-        self.assertIn("no conv1.weight, no positional_embedding, no proj", self.refused(self.saved({"bn1.weight": torch.zeros(3)})))
-        resnet = {"visual.conv1.weight": torch.zeros(64, 3, 3, 3), "visual.attnpool.positional_embedding": torch.zeros(50, 2048)}
+        self.assertIn(
+            "no conv1.weight, no positional_embedding, no proj",
+            self.refused(self.saved({"bn1.weight": torch.zeros(3)})),
+        )
+        resnet = {
+            "visual.conv1.weight": torch.zeros(64, 3, 3, 3),
+            "visual.attnpool.positional_embedding": torch.zeros(50, 2048),
+        }
         self.assertIn("no positional_embedding, no proj", self.refused(self.archive(resnet)))
         larger = VISUAL | {"visual.positional_embedding": torch.zeros(145, 128)}
-        self.assertIn("pictures of 384; the cards want heads of 64 and pictures of 224", self.refused(self.saved(larger)))
+        self.assertIn(
+            "pictures of 384; the cards want heads of 64 and pictures of 224", self.refused(self.saved(larger))
+        )
         self.assertIn("gives 8 numbers a face", self.refused(self.saved(VISUAL | {"visual.proj": torch.zeros(128, 8)})))
 
     def test_missing_and_unexpected(self):
@@ -232,7 +257,9 @@ class Refusals(WithFolder):
             self.refused(without(TRANSFORMERS, "vision_model.encoder.layers.1.self_attn.k_proj.bias")),
             r"1 missing \(transformer.resblocks.1.attn.in_proj_bias\); 2 unexpected",
         )
-        self.assertIn("1 unexpected (head.weight)", self.refused(self.saved(VISUAL | {"visual.head.weight": torch.zeros(1)})))
+        self.assertIn(
+            "1 unexpected (head.weight)", self.refused(self.saved(VISUAL | {"visual.head.weight": torch.zeros(1)}))
+        )
         adapted = TRANSFORMERS | {"vision_model.adapter.weight": torch.zeros(1)}
         self.assertIn("1 unexpected (adapter.weight)", self.refused(self.saved(adapted)))
         shorter = VISUAL | {"visual.ln_post.bias": torch.zeros(3)}

@@ -55,7 +55,12 @@ class Eval(unittest.TestCase):
         self.export(clip, "clip", self.checkpoint(test_export_clip.VISUAL))
         (self.folder / "network.onnx").write_bytes(test_export_onnx.INSIGHTFACE)
         self.export(onnx, "buffalo-l", self.folder / "network.onnx")
-        for key, exporter, name in (("facenet", facenet, "facenet-deepface"), ("vggface", vggface, "vggface"), ("fawkes-v0.3", fawkes, "webface"), ("fawkes-v1.0", fawkes, "celeb1m")):
+        for key, exporter, name in (
+            ("facenet", facenet, "facenet-deepface"),
+            ("vggface", vggface, "vggface"),
+            ("fawkes-v0.3", fawkes, "webface"),
+            ("fawkes-v1.0", fawkes, "celeb1m"),
+        ):
             self.export(exporter, name, keras.saved(key))
 
     @unittest.skipUnless(BINARY.exists(), f"{BINARY} is not built")
@@ -67,8 +72,9 @@ class Eval(unittest.TestCase):
             (self.folder / "photos" / person).mkdir(parents=True)
             for k in range(4):
                 shutil.copy(ROOT / f"data/rendered/{person}/{k:02}.jpg", self.folder / "photos" / person)
-        config = {"dataset": "photos", "prepare": {"detect": False, "canvas": 112}, "protected": 1, "seed": 0, "attacks": ["none", "noise"],
-                  "classifiers": ["nearest"], "extractors": [f"./{name}.json" for name in cards]}  # fmt: skip
+        config = {"dataset": "photos", "prepare": {"detect": False, "canvas": 112}, "protected": 1, "seed": 0,
+                  "attacks": ["none", "noise"], "classifiers": ["nearest"],
+                  "extractors": [f"./{name}.json" for name in cards]}  # fmt: skip
         (self.folder / "x.json").write_text(json.dumps(config))
         command = [BINARY, "eval", "--config", "x.json", "--store", "store", "--format", "csv"]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
@@ -81,7 +87,9 @@ class Eval(unittest.TestCase):
 
     def test_the_oblivious_sweep_names_every_recogniser_of_the_paper(self):
         text = (ROOT / "configs/experiments/paper/oblivious.json").read_text()
-        swept = json.loads("\n".join(line for line in text.splitlines() if not line.lstrip().startswith("//")))["extractors"]
+        swept = json.loads("\n".join(line for line in text.splitlines() if not line.lstrip().startswith("//")))[
+            "extractors"
+        ]
         cards = {path.stem: json.loads(path.read_text()) for path in (ROOT / "configs/extractors").glob("*.json")}
         self.assertEqual([name for name, card in cards.items() if "export" in card["source"] and name not in swept], [])
         self.assertEqual([name for name in swept if name not in cards and not name.startswith("small-")], [])

@@ -1,5 +1,5 @@
-"""The exporter of facenet-pytorch's FaceNet gives what that package gives (fixtures/make_facenet_fixture.py), and refuses what it should.
-DeepFace's FaceNet, a Keras file, is in test_export_keras.py."""
+"""The exporter of facenet-pytorch's FaceNet gives what that package gives (fixtures/make_facenet_fixture.py), and
+refuses what it should. DeepFace's FaceNet, a Keras file, is in test_export_keras.py."""
 import contextlib
 import csv
 import io
@@ -63,11 +63,18 @@ class Facenet(unittest.TestCase):
         if os.environ.get("FACEPOISON_SHOW"):
             print(f"| facenet | {abs(found - EXPECTED).max():.2g} | {cosine:.8f} |", file=sys.stderr)
         self.assertGreaterEqual(cosine, 0.99999, f"max difference {abs(found - EXPECTED).max()}")
-        checked = subprocess.run([BINARY, "check", self.folder / "facenet.json", "--format", "csv"], capture_output=True, text=True, check=True).stdout
+        checked = subprocess.run(
+            [BINARY, "check", self.folder / "facenet.json", "--format", "csv"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
         self.assertEqual(next(csv.DictReader(io.StringIO(checked)))["golden"], "ok")
 
     def test_refusals(self):
-        self.assertIn("is not facenet-pytorch's Inception-ResNet v1", self.refused(self.saved({"conv1.weight": torch.zeros(3)})))
+        self.assertIn(
+            "is not facenet-pytorch's Inception-ResNet v1", self.refused(self.saved({"conv1.weight": torch.zeros(3)}))
+        )
         missing = {name: tensor for name, tensor in self.tensors.items() if name != "repeat_2.3.conv2d.bias"}
         self.assertIn("1 missing (repeat_2.3.conv2d.bias)", self.refused(self.saved(missing)))
         page, half = self.folder / "page.pt", self.folder / "half.pt"

@@ -58,7 +58,8 @@ class WithFolder(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
-        self.enterContext(mock.patch.object(torch.nn.init, "kaiming_uniform_"))  # which takes its time; the checkpoint's numbers follow
+        # which takes its time; the checkpoint's numbers follow
+        self.enterContext(mock.patch.object(torch.nn.init, "kaiming_uniform_"))
         for known in (iresnet.DEPTHS, adaface.DEPTHS):
             self.enterContext(mock.patch.dict(known, {SMALL: "small"}))
         self.enterContext(mock.patch.object(lowkey, "BLOCKS", SMALL))
@@ -75,7 +76,11 @@ class WithFolder(unittest.TestCase):
 
     def refused(self, exporter, checkpoint, *more):
         said = io.StringIO()
-        with self.assertRaises(SystemExit) as stopped, contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        with (
+            self.assertRaises(SystemExit) as stopped,
+            contextlib.redirect_stderr(said),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
             exporter.main([str(checkpoint), "-o", str(self.folder / "out"), *more])
         self.assertEqual(stopped.exception.code, 4)
         self.assertEqual(len(said.getvalue().splitlines()), 1, said.getvalue())
@@ -89,14 +94,20 @@ class Fidelity(WithFolder):
         cosine = (found * wanted).sum(-1) / np.linalg.norm(found, axis=-1) / np.linalg.norm(wanted, axis=-1)
         apart = abs(found - wanted).max() / abs(wanted).max()
         if os.environ.get("FACEPOISON_SHOW"):
-            print(f"| {what} | {abs(found - wanted).max():.2g} of {abs(wanted).max():.3g} | {cosine.min():.8f} |", file=sys.stderr)
+            print(
+                f"| {what} | {abs(found - wanted).max():.2g} of {abs(wanted).max():.3g} | {cosine.min():.8f} |",
+                file=sys.stderr,
+            )
         self.assertGreaterEqual(cosine.min(), least_cosine, what)
         self.assertLessEqual(apart, difference, what)
 
     def assert_same(self, card, name):
-        """The golden picture, which PyTorch gave to the module, then from the pictures' files through the card and the binary."""
+        """The golden picture, which PyTorch gave to the module,
+        then from the pictures' files through the card and the binary."""
         golden, pictures = expected(name)
-        self.assert_close(f"{card}, golden picture", np.load(self.folder / f"golden/{card}.npy"), golden, 0.9999999, 1e-5)
+        self.assert_close(
+            f"{card}, golden picture", np.load(self.folder / f"golden/{card}.npy"), golden, 0.9999999, 1e-5
+        )
         self.assert_scripted(card)
         if not BINARY.exists():
             self.skipTest(f"{BINARY} is not built: from a picture's file on not compared")
@@ -116,13 +127,17 @@ class Fidelity(WithFolder):
         faces = torch.rand(2, 3, 112, 112, generator=torch.Generator().manual_seed(1)).requires_grad_()
         found = module(faces)
         self.assertEqual(found.shape, (2, 512))
-        found.square().sum().backward() if card != "adaface" else found[:, 0].sum().backward()  # a length of one has no gradient
+        # a length of one has no gradient
+        found.square().sum().backward() if card != "adaface" else found[:, 0].sum().backward()
         self.assertGreater(faces.grad.abs().sum(), 0)
 
     def test_arcface(self):
         tensors = random_tensors(shapes_of(iresnet.IResNet((2, 2, 2, 2))))
         said = self.export(arcface, self.saved(prefixed("module.", tensors), "backbone.pth"))
-        self.assertRegex(said, r"^backbone.pth: iResNet-18, 24,0\d\d,\d{3} parameters, 512-d; wrote .*arcface.pt, sha256 [0-9a-f]{16}\n$")
+        self.assertRegex(
+            said,
+            r"^backbone.pth: iResNet-18, 24,0\d\d,\d{3} parameters, 512-d; wrote .*arcface.pt, sha256 [0-9a-f]{16}\n$",
+        )
         card = json.loads((self.folder / "arcface.json").read_text())
         self.assertEqual(card["source"]["network"], "iResNet-18")
         self.assertEqual(card["source"]["exported_from"], "backbone.pth")
@@ -131,12 +146,17 @@ class Fidelity(WithFolder):
     def test_magface_under_both_cards(self):
         """Wrapped from inside and from outside, as the authors' code accepts both; each with its head."""
         tensors = random_tensors(shapes_of(iresnet.IResNet(SMALL)))
-        wrappings = (("magface", "features.module.", "fc.weight"), ("magface-facecure", "module.features.", "module.fc.weight"))
+        wrappings = (
+            ("magface", "features.module.", "fc.weight"),
+            ("magface-facecure", "module.features.", "module.fc.weight"),
+        )
         for card, prefix, head in wrappings:
             state = prefixed(prefix, tensors) | {head: torch.zeros(512, 5)}
             whole = {"epoch": 25, "arch": "iresnet100", "state_dict": state, "optimizer": {}}
             said = self.export(magface, self.saved(whole, "magface_epoch_00025.pth"), "--name", card)
-            self.assertRegex(said, rf"^dropped, as no part of the network: {head}\nmagface_epoch_00025.pth: iResNet-small, ")
+            self.assertRegex(
+                said, rf"^dropped, as no part of the network: {head}\nmagface_epoch_00025.pth: iResNet-small, "
+            )
         for card in ("magface", "magface-facecure"):
             self.assert_same(card, card)
 
@@ -144,7 +164,9 @@ class Fidelity(WithFolder):
         tensors = random_tensors(shapes_of(IR(SMALL, adaface=True)))
         head = {"head.kernel": torch.zeros(512, 5), "head.t": torch.zeros(1)}
         state = collections.OrderedDict(prefixed("model.", tensors) | head)
-        checkpoint = self.saved({"epoch": 25, "state_dict": state, "hyper_parameters": {"arch": "ir_101"}}, "adaface.ckpt")
+        checkpoint = self.saved(
+            {"epoch": 25, "state_dict": state, "hyper_parameters": {"arch": "ir_101"}}, "adaface.ckpt"
+        )
         said = self.export(adaface, checkpoint)
         self.assertRegex(said, r"^dropped, as no part of the network: head.kernel, head.t\nadaface.ckpt: IR-small, ")
         self.assert_same("adaface", "adaface")
@@ -166,12 +188,16 @@ class Layouts(unittest.TestCase):
             shapes = shapes_of(make())
         weights = sum(int(np.prod(shape)) for key, shape in shapes.items() if not key.endswith("num_batches_tracked"))
         lines = "".join(f"{key} {list(shape)}\n" for key, shape in sorted(shapes.items()))
-        self.assertEqual([len(shapes), weights, hashlib.sha256(lines.encode()).hexdigest()], EXPECTED["layouts"][name], name)
+        self.assertEqual(
+            [len(shapes), weights, hashlib.sha256(lines.encode()).hexdigest()], EXPECTED["layouts"][name], name
+        )
         return shapes
 
     def test_names_and_shapes_are_the_authors(self):
         for blocks, depth in iresnet.DEPTHS.items():
-            self.assertEqual(iresnet.blocks_of(self.check(f"iresnet-{depth}", lambda b=blocks: iresnet.IResNet(b))), blocks)
+            self.assertEqual(
+                iresnet.blocks_of(self.check(f"iresnet-{depth}", lambda b=blocks: iresnet.IResNet(b))), blocks
+            )
         for blocks, depth in adaface.DEPTHS.items():
             self.check(f"adaface-{depth}", lambda b=blocks: IR(b, adaface=True))
             self.assertEqual(adaface.blocks_of(nothing(lambda b=blocks: IR(b, adaface=True))), blocks)
@@ -197,7 +223,10 @@ class Refusals(WithFolder):
         iresnet18, ir18 = nothing(lambda: iresnet.IResNet(SMALL)), nothing(lambda: IR(SMALL, adaface=True))
         backbone, flat = self.saved(iresnet18), self.saved(ir18, "flat.pth")
         self.assertIn("no iResNet of InsightFace's: its stages have (0, 0, 0, 0) blocks", self.refused(arcface, flat))
-        self.assertIn("no checkpoint of MagFace's: there is no layer1 under any of features.module.", self.refused(magface, backbone))
+        self.assertIn(
+            "no checkpoint of MagFace's: there is no layer1 under any of features.module.",
+            self.refused(magface, backbone),
+        )
         self.assertIn("no IR of AdaFace's: its stages have (0, 0, 0, 0) blocks", self.refused(adaface, backbone))
         self.assertIn("neither face.evoLVe's IR-152 nor its ResNet-152: ", self.refused(lowkey, backbone))
         self.assertIn("is not face.evoLVe's IR-152: ", self.refused(lowkey, flat))
@@ -213,7 +242,9 @@ class Refusals(WithFolder):
         self.assertIn("1 unexpected (layer1.0.se.weight)", self.refused(arcface, self.saved(tensors)))
         tensors = nothing(lambda: IR(SMALL, adaface=True))
         del tensors["output_layer.3.weight"]
-        self.assertIn("1 missing (output_layer.3.weight)", self.refused(adaface, self.saved(prefixed("model.", tensors))))
+        self.assertIn(
+            "1 missing (output_layer.3.weight)", self.refused(adaface, self.saved(prefixed("model.", tensors)))
+        )
         tensors["output_layer.3.weight"] = torch.zeros(1).expand(512, 512 * 14 * 14)  # as for pictures of 224 × 224
         said = self.refused(adaface, self.saved(prefixed("model.", tensors)))
         self.assertIn("1 of another shape (output_layer.3.weight (512, 100352) for (512, 25088))", said)
@@ -241,7 +272,8 @@ class Refusals(WithFolder):
 
 class Lightning(WithFolder):
     def test_its_class_is_neither_imported_nor_run(self):
-        """Some versions put the class itself into the checkpoint: only this one is let through, and nothing of it is loaded."""
+        """Some versions put the class itself into the checkpoint: only this one is let through,
+        and nothing of it is loaded."""
         name, package = adaface.CLASSES[0].rsplit(".", 1)[::-1]
         parents = ("pytorch_lightning", "pytorch_lightning.callbacks", package)
         modules = {parent: types.ModuleType(parent) for parent in parents}
@@ -249,7 +281,9 @@ class Lightning(WithFolder):
         setattr(modules[package], name, theirs)
         with mock.patch.dict(sys.modules, modules):
             tensors = prefixed("model.", {"body.0.x": torch.zeros(1)})
-            checkpoint = self.saved({"callbacks": {theirs: {"best_model_score": torch.zeros(1)}}, "state_dict": tensors})
+            checkpoint = self.saved(
+                {"callbacks": {theirs: {"best_model_score": torch.zeros(1)}}, "state_dict": tensors}
+            )
         self.assertIn("no IR of AdaFace's: its stages", self.refused(adaface, checkpoint))
         self.assertIn("code beside its weights", self.refused(arcface, checkpoint))
         self.assertNotIn("pytorch_lightning", sys.modules)

@@ -1,4 +1,5 @@
-"""The exporters of Keras's files against what Keras gave (fixtures/make_keras_fixture.py), and against files that are none."""
+"""The exporters of Keras's files against what Keras gave (fixtures/make_keras_fixture.py),
+and against files that are none."""
 import contextlib
 import io
 import json
@@ -27,11 +28,17 @@ BINARY = Path(os.environ.get("FACEPOISON_BINARY", ROOT / "build/release/facepois
 FOUND = json.loads((HERE / "fixtures/keras.json").read_text())
 PICTURES = [ROOT / "data/rendered/gallery-000" / name for name in ("00.jpg", "01.jpg")]
 NARROW = 16  # of the fixture's VGG-Face
-FILES = {"facenet": "facenet_weights.h5", "vggface": "vgg_face_weights.h5", "fawkes-v0.3": "low_extract.h5", "fawkes-v1.0": "extractor_0.h5"}
+FILES = {
+    "facenet": "facenet_weights.h5",
+    "vggface": "vgg_face_weights.h5",
+    "fawkes-v0.3": "low_extract.h5",
+    "fawkes-v1.0": "extractor_0.h5",
+}
 
 
 def write(path, layers, description, arrays=None):
-    """As Keras lays out its .h5 files: whole models in model_weights, beside their description; weights alone at the top."""
+    """As Keras lays out its .h5 files: whole models in model_weights, beside their description;
+    weights alone at the top."""
     arrays = arrays or random_keras(layers)
     with h5py.File(path, "w") as file:
         if description is not None:
@@ -92,10 +99,16 @@ class Fidelity(WithFolder):
             shutil.copy(picture, self.folder / "crops/somebody")
         command = [BINARY, "embed", "crops", "-e", f"out/{card}.json", "-o", "x.npy", "--store", "store"]
         subprocess.run(command, cwd=self.folder, check=True, capture_output=True)
-        found, expected = np.load(self.folder / "x.npy")[:, ::step].astype(np.float64), np.array(FOUND["embeddings"][key])
+        found, expected = (
+            np.load(self.folder / "x.npy")[:, ::step].astype(np.float64),
+            np.array(FOUND["embeddings"][key]),
+        )
         cosine = (found * expected).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(expected, axis=1)
         if os.environ.get("FACEPOISON_SHOW"):
-            print(f"| {card} | {abs(found - expected).max():.2g} of {abs(expected).max():.3g} | {cosine.min():.8f} |", file=sys.stderr)
+            print(
+                f"| {card} | {abs(found - expected).max():.2g} of {abs(expected).max():.3g} | {cosine.min():.8f} |",
+                file=sys.stderr,
+            )
         self.assertGreaterEqual(cosine.min(), 0.99999)
         self.assertLess(abs(found - expected).max(), 0.01 * abs(expected).max())
 
@@ -138,13 +151,22 @@ class Descriptions(WithFolder):
         """A dense layer on a flattened picture, in a model inside a model, its names cut into two attributes."""
         inner = {"class_name": "Sequential", "config": {"name": "inner", "layers": [
             {"class_name": "Flatten", "config": {"name": "flat"}},
-            {"class_name": "Dense", "config": {"name": "dense", "use_bias": False, "activation": "linear"}}]}}  # fmt: skip
+            {"class_name": "Dense",
+             "config": {"name": "dense", "use_bias": False, "activation": "linear"}}]}}  # fmt: skip
         first = {"class_name": "InputLayer", "config": {"name": "in", "batch_input_shape": [None, 2, 3, 3]}}
-        return {"class_name": "Sequential", "config": [first, inner, {"class_name": "ReLU", "config": {"name": "relu"}}]}
+        return {
+            "class_name": "Sequential",
+            "config": [first, inner, {"class_name": "ReLU", "config": {"name": "relu"}}],
+        }
 
     def test_a_model_in_a_model(self):
         path, kernel = self.folder / "nested.h5", np.arange(18 * 4, dtype=np.float32).reshape(18, 4) - 30
-        write(path, [["in", []], ["inner", [["inner/dense/kernel:0", [18, 4]]]]], self.sequential(), {("inner", "inner/dense/kernel:0"): kernel})
+        write(
+            path,
+            [["in", []], ["inner", [["inner/dense/kernel:0", [18, 4]]]]],
+            self.sequential(),
+            {("inner", "inner/dense/kernel:0"): kernel},
+        )
         with h5py.File(path, "a") as file:
             group = file["model_weights"]
             names = list(group.attrs["layer_names"])
@@ -152,15 +174,25 @@ class Descriptions(WithFolder):
             group.attrs["layer_names0"], group.attrs["layer_names1"] = names[:1], names[1:]
         description, weights = fawkes.read_h5(path)
         picture = np.random.RandomState(0).standard_normal((1, 2, 3, 3)).astype(np.float32)
-        found = keras_reader.read_keras(description, weights)(torch.from_numpy(picture.transpose(0, 3, 1, 2).copy())).detach()
+        found = keras_reader.read_keras(description, weights)(
+            torch.from_numpy(picture.transpose(0, 3, 1, 2).copy())
+        ).detach()
         np.testing.assert_allclose(found.numpy()[0], np.maximum(picture.ravel() @ kernel, 0), rtol=1e-5)
 
     def test_the_output_of_a_named_layer(self):
         described = changed(FOUND["descriptions"]["fawkes-v0.3"], "relu", activation="softmax")
         checkpoint = self.saved("fawkes-v0.3", description=described)
-        self.assertIn("the activation softmax of relu: a classifier's head; --layer names the layer before it", self.refused(fawkes, checkpoint))
-        self.assertIn("it makes 2 x 76 x 7 x 7 numbers", self.refused(fawkes, self.saved("fawkes-v0.3"), "--layer", "bn"))
-        self.assertIn("the output nowhere: no layer has that name", self.refused(fawkes, self.saved("fawkes-v0.3"), "--layer", "nowhere"))
+        self.assertIn(
+            "the activation softmax of relu: a classifier's head; --layer names the layer before it",
+            self.refused(fawkes, checkpoint),
+        )
+        self.assertIn(
+            "it makes 2 x 76 x 7 x 7 numbers", self.refused(fawkes, self.saved("fawkes-v0.3"), "--layer", "bn")
+        )
+        self.assertIn(
+            "the output nowhere: no layer has that name",
+            self.refused(fawkes, self.saved("fawkes-v0.3"), "--layer", "nowhere"),
+        )
 
 
 class Refusals(WithFolder):
@@ -179,7 +211,9 @@ class Refusals(WithFolder):
         densenet = self.saved("fawkes-v0.3")
         self.assertRegex(self.refused(facenet, densenet), r"is not DeepFace's FaceNet: \d+ missing .*; \d+ unexpected")
         self.assertIn("is not DeepFace's VGG-Face", self.refused(vggface, densenet))
-        self.assertIn("without the network's description", self.refused(fawkes, self.saved("facenet", "low_extract.h5")))
+        self.assertIn(
+            "without the network's description", self.refused(fawkes, self.saved("facenet", "low_extract.h5"))
+        )
 
     def test_what_is_missing_is_named(self):
         cut = [row for row in FOUND["layouts"]["facenet"] if row[0] != "Bottleneck"]
@@ -187,17 +221,25 @@ class Refusals(WithFolder):
         cut = [row for row in FOUND["layouts"]["vggface"] if row[0] != "conv2d_15"]
         self.assertIn("layer 16, kernel", self.refused(vggface, self.saved("vggface", layers=cut)))
         cut = [row for row in FOUND["layouts"]["fawkes-v0.3"] if row[0] != "conv1/conv"]
-        self.assertIn("the weights conv1/conv/kernel are missing", self.refused(fawkes, self.saved("fawkes-v0.3", layers=cut)))
+        self.assertIn(
+            "the weights conv1/conv/kernel are missing", self.refused(fawkes, self.saved("fawkes-v0.3", layers=cut))
+        )
 
     def test_code_is_not_run(self):
         described = json.loads(json.dumps(FOUND["descriptions"]["fawkes-v0.3"]))
         (layer,) = [layer for layer in described["config"]["layers"] if layer["config"]["name"] == "relu"]
         layer["class_name"], layer["config"] = "Lambda", {"name": "relu", "function": ["4wEAAA=="]}
-        self.assertIn("the Lambda layer relu, which holds code", self.refused(fawkes, self.saved("fawkes-v0.3", description=described)))
+        self.assertIn(
+            "the Lambda layer relu, which holds code",
+            self.refused(fawkes, self.saved("fawkes-v0.3", description=described)),
+        )
 
     def test_which_of_fawkess(self):
         self.assertIn("which of Fawkes's is it?", self.refused(fawkes, self.saved("fawkes-v0.3", "mine.h5")))
-        self.assertIn("takes pictures of 224 x 224; Fawkes's celeb1m takes 112 x 112", self.refused(fawkes, self.saved("fawkes-v0.3", "extractor_0.h5")))
+        self.assertIn(
+            "takes pictures of 224 x 224; Fawkes's celeb1m takes 112 x 112",
+            self.refused(fawkes, self.saved("fawkes-v0.3", "extractor_0.h5")),
+        )
 
 
 if __name__ == "__main__":

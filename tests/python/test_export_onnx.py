@@ -1,4 +1,5 @@
-"""The exporter of ONNX recognisers against what onnxruntime gave (fixtures/make_onnx_fixture.py), and against files that are none."""
+"""The exporter of ONNX recognisers against what onnxruntime gave (fixtures/make_onnx_fixture.py), and against files
+that are none."""
 import contextlib
 import io
 import json
@@ -99,7 +100,8 @@ class Numbers(WithFolder):
         for name in ("buffalo-l", "antelopev2", "plain"):
             self.export(self.saved(INSIGHTFACE), "--name", name)
             self.compare(self.embedded(name, "crops"), "insightface, crops", 0.9999999, 1e-5)
-        self.compare(self.embedded("plain", "whole"), "insightface, whole", 0.99999, 0.01)  # OpenCV resizes in whole numbers
+        # OpenCV resizes in whole numbers
+        self.compare(self.embedded("plain", "whole"), "insightface, whole", 0.99999, 0.01)
         self.export(self.saved(MXNET), "--name", "inside")
         self.compare(self.embedded("inside", "crops"), "mxnet, crops", 0.9999999, 1e-5)
 
@@ -107,7 +109,9 @@ class Numbers(WithFolder):
         for name, data in (("plain", INSIGHTFACE), ("inside", MXNET)):
             self.export(self.saved(data), "--name", name)
             module, recipe = self.module(name), self.card(name)["input"]
-            x = torch.from_numpy(np.concatenate([golden.network_input(golden.picture(SIDE, SIDE) // k, recipe) for k in (1, 2, 3)]))
+            x = torch.from_numpy(
+                np.concatenate([golden.network_input(golden.picture(SIDE, SIDE) // k, recipe) for k in (1, 2, 3)])
+            )
             whole = module(x)
             self.assertEqual(tuple(whole.shape), (3, DIMENSION))
             torch.testing.assert_close(torch.cat([module(row[None]) for row in x]), whole, rtol=0, atol=1e-4)
@@ -141,7 +145,10 @@ class Cards(WithFolder):
         card = self.card("other")
         self.assertEqual([card[key] for key in ("title", "released", "licence")], ["T", "2020", "L"])
         recipe = card["input"]
-        self.assertEqual([recipe[key] for key in ("channels", "mean", "std", "template")], ["bgr", [103, 116, 123], [1, 1, 1], "none"])
+        self.assertEqual(
+            [recipe[key] for key in ("channels", "mean", "std", "template")],
+            ["bgr", [103, 116, 123], [1, 1, 1], "none"],
+        )
 
     def test_pixels_scaled_inside(self):
         self.assertIn("scales pixels itself", self.export(self.saved(MXNET), "--name", "inside"))
@@ -159,10 +166,20 @@ class Cards(WithFolder):
 
     def test_as_a_program(self):
         """Where its own folder must not hide the package onnx."""
-        command = [sys.executable, ROOT / "scripts/export/onnx.py", self.saved(INSIGHTFACE), "--name", "program", "-o", self.folder / "out"]
+        command = [
+            sys.executable,
+            ROOT / "scripts/export/onnx.py",
+            self.saved(INSIGHTFACE),
+            "--name",
+            "program",
+            "-o",
+            self.folder / "out",
+        ]
         done = subprocess.run(command, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(sorted(path.name for path in (self.folder / "out").iterdir()), ["golden", "program.json", "program.pt"])
+        self.assertEqual(
+            sorted(path.name for path in (self.folder / "out").iterdir()), ["golden", "program.json", "program.pt"]
+        )
 
 
 class Refusals(WithFolder):
@@ -198,7 +215,10 @@ class Refusals(WithFolder):
             del graph.initializer[0]
 
         def another_axis(graph):
-            graph.input[0].type.tensor_type.shape.dim[1].dim_value, graph.input[0].type.tensor_type.shape.dim[3].dim_value = 112, 3
+            (
+                graph.input[0].type.tensor_type.shape.dim[1].dim_value,
+                graph.input[0].type.tensor_type.shape.dim[3].dim_value,
+            ) = 112, 3
 
         def outside(graph):
             graph.initializer[0].data_location = onnx_package.TensorProto.EXTERNAL
@@ -206,7 +226,10 @@ class Refusals(WithFolder):
         self.assertIn("cannot read: ONNX operation Celu", self.refused(self.changed(unknown)))
         self.assertIn("1 inputs and 2 outputs", self.refused(self.changed(two_outputs)))
         self.assertRegex(self.refused(self.changed(a_map)), "of two pictures it makes 2 x 8 x .* numbers")
-        self.assertRegex(self.refused(self.changed(a_missing_weight)), "no network that can be read: KeyError: 'stem.weight'|2 inputs")
+        self.assertRegex(
+            self.refused(self.changed(a_missing_weight)),
+            "no network that can be read: KeyError: 'stem.weight'|2 inputs",
+        )
         self.assertIn("takes free x 112 x 112 x 3, expected pictures", self.refused(self.changed(another_axis)))
         self.assertIn("weights in another file", self.refused(self.changed(outside)))
 
@@ -215,7 +238,9 @@ class Refusals(WithFolder):
         self.assertIn("scales its pixels itself, which is not what the card buffalo-l.json says", said)
         self.assertIn("gives 512 numbers a face", self.refused(INSIGHTFACE, "--name", "mobilefacenet"))
         self.assertIn("takes pictures of 112", self.refused(INSIGHTFACE, "--name", "dlib"))
-        self.assertIn("--mean would contradict it", self.refused(INSIGHTFACE, "--name", "buffalo-l", "--mean", "0", code=2))
+        self.assertIn(
+            "--mean would contradict it", self.refused(INSIGHTFACE, "--name", "buffalo-l", "--mean", "0", code=2)
+        )
         self.assertIn("one number or three", self.refused(INSIGHTFACE, "--name", "x", "--mean", "0", "1", code=2))
 
 

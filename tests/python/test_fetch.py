@@ -85,7 +85,9 @@ class Packages(unittest.TestCase):
         # of nothing, by sha512sum (and base64) and sha256sum
         of_npm, of_pypi = (packages.REGISTRIES[name].integrity(b"") for name in ("npm", "pypi"))
         self.assertTrue(of_npm.startswith("sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/"), of_npm)
-        self.assertTrue(of_pypi.startswith("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"), of_pypi)
+        self.assertTrue(
+            of_pypi.startswith("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"), of_pypi
+        )
 
     def test_no_network(self):
         failed = subprocess.CompletedProcess([], 1, "", "WARNING: this\nnpm error that\nERROR: No route\n")

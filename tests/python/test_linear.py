@@ -34,7 +34,13 @@ class Classifiers(unittest.TestCase):
 
     @classmethod
     def facepoison(cls, *arguments):
-        return subprocess.run([BINARY, *map(str, arguments), "--store", "store"], cwd=cls.folder.name, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            [BINARY, *map(str, arguments), "--store", "store"],
+            cwd=cls.folder.name,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
 
     def identify(self, classifier, chosen=None):
         """Predicted person and distance of each probe; `chosen` limits the people."""
@@ -43,8 +49,13 @@ class Classifiers(unittest.TestCase):
         with open(Path(self.folder.name) / "some.csv", "w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["id", "person", "split"])
-            writer.writerows([i, person, "train" if train else "test"] for i, (person, train) in enumerate(zip(self.people[rows], self.train[rows])))
-        found = list(csv.DictReader(io.StringIO(self.facepoison("identify", "some.npy", "some.npy", "--classifier", classifier))))
+            writer.writerows(
+                [i, person, "train" if train else "test"]
+                for i, (person, train) in enumerate(zip(self.people[rows], self.train[rows]))
+            )
+        found = list(
+            csv.DictReader(io.StringIO(self.facepoison("identify", "some.npy", "some.npy", "--classifier", classifier)))
+        )
         self.assertGreater(len(found), 10)
         gallery, probes = rows & self.train, rows & ~self.train
         return [row["predicted"] for row in found], np.array([float(row["distance"]) for row in found]), gallery, probes

@@ -1,6 +1,8 @@
-"""LPIPS's exporter against what the real lpips package gave (fixtures/lpips.json), and against files that are none. No network.
+"""LPIPS's exporter against what the real lpips package gave (fixtures/lpips.json), and against files that are none.
+No network.
 
-The published weights are not here: AlexNet's are random, and so are the heads, unless FACEPOISON_LPIPS_HEADS names the package's own file.
+The published weights are not here: AlexNet's are random, and so are the heads, unless FACEPOISON_LPIPS_HEADS names the
+package's own file.
 """
 import contextlib
 import io
@@ -87,7 +89,9 @@ class Numbers(WithFiles):
     def test_as_the_package_with_random_heads(self):
         self.compare(self.heads, EXPECTED["random_heads"])
 
-    @unittest.skipUnless(HEADS, "FACEPOISON_LPIPS_HEADS does not name lpips/weights/v0.1/alex.pth of PyPI's lpips 0.1.4")
+    @unittest.skipUnless(
+        HEADS, "FACEPOISON_LPIPS_HEADS does not name lpips/weights/v0.1/alex.pth of PyPI's lpips 0.1.4"
+    )
     def test_as_the_package_with_its_own_heads(self):
         self.assertEqual(lpips.sha256_of(HEADS), lpips.HEADS_SHA256)
         self.compare(HEADS, EXPECTED["package_heads"])
@@ -116,7 +120,9 @@ class Record(WithFiles):
         self.assertEqual(record["file"], card["file"])
         self.assertEqual(record["sha256"], lpips.sha256_of(self.folder / "out" / "lpips.pt"))
         self.assertEqual(record["source"]["alexnet"]["sha256"], lpips.sha256_of(self.alexnet))
-        self.assertEqual([(part["published"], part["licence"]) for part in record["source"].values()], 2 * [(False, "not known")])
+        self.assertEqual(
+            [(part["published"], part["licence"]) for part in record["source"].values()], 2 * [(False, "not known")]
+        )
         self.assertEqual(card["source"]["heads"]["members"], {lpips.MEMBER: lpips.HEADS_SHA256})
         self.assertEqual(said.count("NOT A PUBLISHED FILE"), 2)
         self.assertEqual(sorted(p.name for p in (self.folder / "out").iterdir()), ["lpips.json", "lpips.pt"])
@@ -151,7 +157,9 @@ class Refusals(WithFiles):
         alexnet = dict(ALEXNET)
         vgg = {f"features.{k}.weight": torch.zeros(8, 3, 3, 3) for k in (0, 2, 5, 7, 10)}
         said = self.refused(self.saved("vgg.pth", vgg))
-        self.assertRegex(said, r"14 missing \(features.0.bias.*3 unexpected \(features.2.weight, .*2 of another shape \(features.0")
+        self.assertRegex(
+            said, r"14 missing \(features.0.bias.*3 unexpected \(features.2.weight, .*2 of another shape \(features.0"
+        )
         del alexnet["features.10.bias"]
         self.assertIn("1 missing (features.10.bias)", self.refused(self.saved("part.pth", alexnet)))
         self.assertIn("is not torchvision's AlexNet", self.refused(self.heads))
@@ -160,7 +168,9 @@ class Refusals(WithFiles):
     def test_no_state_dict(self):
         for value in ([torch.zeros(1)], {"state_dict": {"epoch": 3}}, {}):
             self.assertIn("no state dict", self.refused(self.saved("other.pth", value)))
-        self.assertIn("is not torchvision's AlexNet", self.refused(self.saved("wrapped.pth", {"state_dict": random_heads()})))
+        self.assertIn(
+            "is not torchvision's AlexNet", self.refused(self.saved("wrapped.pth", {"state_dict": random_heads()}))
+        )
 
     def test_code_is_not_run(self):
         trap = self.folder / "it ran"
@@ -168,7 +178,11 @@ class Refusals(WithFiles):
         bare, newer = self.folder / "bare.pth", self.folder / "newer.pth"
         bare.write_bytes(pickle.dumps(value, protocol=2))
         newer.write_bytes(pickle.dumps(value, protocol=4))  # which PyTorch's reader does not even follow
-        for path in (self.saved("zip.pth", value), self.saved("old.pth", value, _use_new_zipfile_serialization=False), bare):
+        for path in (
+            self.saved("zip.pth", value),
+            self.saved("old.pth", value, _use_new_zipfile_serialization=False),
+            bare,
+        ):
             self.assertRegex(self.refused(path), "code beside its weights, which was not run: .*mkdir")
         self.assertIn("no PyTorch checkpoint", self.refused(newer))
         self.assertIn("code beside its weights", self.refused(self.saved("module.pth", torch.nn.Linear(2, 2))))
@@ -194,7 +208,11 @@ class Heads(WithFiles):
             return subprocess.CompletedProcess(command, returncode, "", "WARNING: this\nERROR: No route\n")
 
         said = io.StringIO()
-        with mock.patch.object(subprocess, "run", pretend), contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        with (
+            mock.patch.object(subprocess, "run", pretend),
+            contextlib.redirect_stderr(said),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
             with contextlib.suppress(SystemExit):
                 return lpips.fetch_heads(self.folder)
         return said.getvalue()

@@ -1,4 +1,5 @@
-"""Tests of the reference attacks: their parts against TensorFlow's and Keras's own numbers, and what each attack promises."""
+"""Tests of the reference attacks: their parts against TensorFlow's and Keras's own numbers,
+and what each attack promises."""
 import csv
 import json
 import sys
@@ -26,14 +27,21 @@ def fixture(name):
 def tiny_network(seed, side=SIDE):
     torch.manual_seed(seed)
     left = (side - 5) // 2 + 1  # rows and columns after the convolution
-    layers = [torch.nn.Conv2d(3, 8, 5, stride=2), torch.nn.Tanh(), torch.nn.Flatten(), torch.nn.Linear(8 * left * left, 16)]
+    layers = [
+        torch.nn.Conv2d(3, 8, 5, stride=2),
+        torch.nn.Tanh(),
+        torch.nn.Flatten(),
+        torch.nn.Linear(8 * left * left, 16),
+    ]
     return torch.nn.Sequential(*layers).requires_grad_(False)
 
 
 def random_photo(seed):
     """Smooth, with some grain, and 8 bits deep as a photo is."""
     random = torch.Generator().manual_seed(seed)
-    coarse = torch.nn.functional.interpolate(torch.rand(1, 3, 4, 4, generator=random), size=(SIDE, SIDE), mode="bicubic")
+    coarse = torch.nn.functional.interpolate(
+        torch.rand(1, 3, 4, 4, generator=random), size=(SIDE, SIDE), mode="bicubic"
+    )
     grain = 0.04 * torch.randn(1, 3, SIDE, SIDE, generator=random)
     return ((coarse + grain).clamp(0, 1) * 255).floor() / 255
 
@@ -57,7 +65,9 @@ class Parts(unittest.TestCase):
     def test_adadelta_is_keras_and_tensorflows(self):
         for name, epsilon, rates in (("keras", 1e-7, [15.0] * 5), ("tf1", 1e-8, [10 * 0.8**i for i in range(5)])):
             optimiser, parameter = attacks.Adadelta(epsilon), fixture("adadelta-start.npy")
-            for gradient, rate, wanted in zip(fixture("adadelta-gradients.npy"), rates, fixture(f"adadelta-{name}.npy")):
+            for gradient, rate, wanted in zip(
+                fixture("adadelta-gradients.npy"), rates, fixture(f"adadelta-{name}.npy")
+            ):
                 parameter = optimiser.step(parameter, gradient, rate)
                 torch.testing.assert_close(parameter, wanted, rtol=1e-6, atol=1e-9)
 
@@ -137,7 +147,9 @@ class Attacks(unittest.TestCase):
 
     def test_fawkes_v10_without_a_feasible_picture_keeps_the_photo(self):
         grain = 0.5 * torch.randn(self.photo.shape, generator=torch.Generator().manual_seed(6))
-        result = attacks.fawkes_v10(self.photo, self.networks, threshold=1e-4, steps=3, rate=15.0, clip=255.0, start=grain)
+        result = attacks.fawkes_v10(
+            self.photo, self.networks, threshold=1e-4, steps=3, rate=15.0, clip=255.0, start=grain
+        )
         self.assertEqual(result.status, "infeasible")
         self.assertTrue(torch.equal(result.pixels, self.photo))
 
@@ -167,7 +179,9 @@ class Attacks(unittest.TestCase):
 
         free = attacks.lowkey(self.photo, self.networks, noise, steps=10, similarity_weight=0.0).trace[-1]
         held = attacks.lowkey(self.photo, self.networks, noise, steps=10, similarity_weight=0.5).trace[-1]
-        tied = attacks.lowkey(self.photo, self.networks, noise, steps=10, similarity_weight=1e6, distance=nowhere).pixels
+        tied = attacks.lowkey(
+            self.photo, self.networks, noise, steps=10, similarity_weight=1e6, distance=nowhere
+        ).pixels
         self.assertLess(held.dssim, free.dssim)
         self.assertAlmostEqual(held.loss, 0.5 * held.dssim - held.similarity, places=6)
         self.assertLess((tied - self.photo).abs().max().item(), 0.004)
@@ -184,7 +198,8 @@ class Attacks(unittest.TestCase):
 
         noise = torch.full_like(self.photo, 0.001)
         narrow, wide = (
-            attacks.lowkey(self.photo, [network], noise, steps=3).trace[-1].similarity for network in (self.networks[0], doubled)
+            attacks.lowkey(self.photo, [network], noise, steps=3).trace[-1].similarity
+            for network in (self.networks[0], doubled)
         )
         self.assertGreater(narrow, 0)
         self.assertAlmostEqual(wide / narrow, 1, delta=1e-3)
@@ -200,7 +215,13 @@ class CommandLine(unittest.TestCase):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.jit.trace(tiny_network(1, side), torch.zeros(1, 3, side, side)).save(str(self.folder / f"{name}.pt"))
-        wanted = {"side": side, "channels": channels, "scale": 255.0, "mean": [127.5, 120.0, 110.0], "std": [127.5, 100.0, 90.0]}
+        wanted = {
+            "side": side,
+            "channels": channels,
+            "scale": 255.0,
+            "mean": [127.5, 120.0, 110.0],
+            "std": [127.5, 100.0, 90.0],
+        }
         card = self.folder / f"{name}.json"
         card.write_text(json.dumps({"file": f"./{name}.pt", "input": wanted}))
         return card
@@ -210,7 +231,9 @@ class CommandLine(unittest.TestCase):
         mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in ([127.5, 120.0, 110.0], [127.5, 100.0, 90.0]))
         for channels, turned in (("rgb", photo), ("bgr", photo[:, [2, 1, 0]])):
             network = reference_run.load_network(self.write_card(channels, channels, SIDE))
-            torch.testing.assert_close(network(photo), tiny_network(1)((255 * turned - mean) / std), rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(
+                network(photo), tiny_network(1)((255 * turned - mean) / std), rtol=1e-4, atol=1e-5
+            )
         self.assertEqual(reference_run.load_network(self.write_card("small", "rgb", 16))(photo).shape, (1, 16))
 
     def test_it_writes_trace_pixels_and_summary(self):
@@ -218,11 +241,27 @@ class CommandLine(unittest.TestCase):
             np.save(self.folder / f"{name}.npy", random_photo(seed)[0].numpy())
         card = self.write_card("card", "rgb", SIDE)
         photos = [f"first={self.folder}/a.npy", f"{self.folder}/b.npy"]
-        command = ["fawkes-v1.0", "--photos", *photos, "--networks", card, "--set", "steps=2", "threshold=0.02", "-o", self.folder / "out"]
+        command = [
+            "fawkes-v1.0",
+            "--photos",
+            *photos,
+            "--networks",
+            card,
+            "--set",
+            "steps=2",
+            "threshold=0.02",
+            "-o",
+            self.folder / "out",
+        ]
         reference_run.main([str(argument) for argument in command])
-        with open(self.folder / "out/trace.csv", newline="") as trace, open(self.folder / "out/summary.csv", newline="") as summary:
+        with (
+            open(self.folder / "out/trace.csv", newline="") as trace,
+            open(self.folder / "out/summary.csv", newline="") as summary,
+        ):
             rows, ends = list(csv.DictReader(trace)), list(csv.DictReader(summary))
-        self.assertEqual([(row["id"], row["iteration"]) for row in rows], [("first", "0"), ("first", "1"), ("b", "0"), ("b", "1")])
+        self.assertEqual(
+            [(row["id"], row["iteration"]) for row in rows], [("first", "0"), ("first", "1"), ("b", "0"), ("b", "1")]
+        )
         self.assertEqual([(end["id"], end["status"]) for end in ends], [("first", "ok"), ("b", "ok")])
         pixels = np.load(self.folder / "out/first.npy")
         self.assertEqual((pixels.shape, pixels.dtype), ((3, SIDE, SIDE), np.float32))

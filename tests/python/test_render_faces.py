@@ -52,7 +52,9 @@ class Gallery(unittest.TestCase):
         self.assertEqual(recipe["sources_sha256"], found, "the recipe changed: render the gallery again")
 
 
-@unittest.skipUnless((ROOT / ".venv-render/ready").exists(), "no .venv-render; scripts/render_faces/run.sh --help makes it")
+@unittest.skipUnless(
+    (ROOT / ".venv-render/ready").exists(), "no .venv-render; scripts/render_faces/run.sh --help makes it"
+)
 class Rendering(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -66,7 +68,11 @@ class Rendering(unittest.TestCase):
         return done.stderr
 
     def contents(self, name):
-        return {str(p.relative_to(self.folder / name)): p.read_bytes() for p in (self.folder / name).rglob("*") if p.is_file()}
+        return {
+            str(p.relative_to(self.folder / name)): p.read_bytes()
+            for p in (self.folder / name).rglob("*")
+            if p.is_file()
+        }
 
     def test_the_same_seeds_give_the_same_bytes_in_any_order_and_after_a_kill(self):
         self.render("whole", "--people", "3..4")
@@ -86,7 +92,10 @@ class Rendering(unittest.TestCase):
     def test_groups_are_different_people_and_a_folder_is_of_one_recipe(self):
         self.render("gallery", "--people", "3")
         self.render("training", "--people", "3", "--group", "training")
-        self.assertNotEqual((self.folder / "gallery/gallery-003/00.jpg").read_bytes(), (self.folder / "training/training-003/00.jpg").read_bytes())
+        self.assertNotEqual(
+            (self.folder / "gallery/gallery-003/00.jpg").read_bytes(),
+            (self.folder / "training/training-003/00.jpg").read_bytes(),
+        )
         before = self.contents("gallery")
         said = self.render("gallery", "--people", "3", "--group", "training", code=1)
         self.assertIn("another recipe (group)", said)

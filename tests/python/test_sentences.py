@@ -78,8 +78,8 @@ class Sentences(unittest.TestCase):
         said = sentences(TABLE, ["pgd"], [difference("dlib", 0.02, -0.1, 0.14), difference("hse", 0, 0, 0)])[2]
         self.assertEqual(
             said,
-            "Noise gives 0.10 (dlib) to 0.50 (hse); of its difference from clean photos the interval includes 0 against "
-            "2 of 2 recognisers; with 8 people an interval is up to 0.70 wide.",
+            "Noise gives 0.10 (dlib) to 0.50 (hse); of its difference from clean photos the interval includes 0 "
+            "against 2 of 2 recognisers; with 8 people an interval is up to 0.70 wide.",
         )
 
     def test_noise_that_differs_is_named(self):

@@ -53,7 +53,9 @@ class WithoutMissing(unittest.TestCase):
     def test_an_object_keeps_its_other_keys_and_its_own_surrogates(self):
         mine = {"preset": "pgd", "name": "pgd-16", "steps": 9}
         self.assertEqual(without_missing.with_surrogates(mine, ALL, "x"), mine)
-        self.assertEqual(without_missing.with_surrogates(mine, ALL - {"dlib"}, "x"), {**mine, "surrogates": ["faceplugin"]})
+        self.assertEqual(
+            without_missing.with_surrogates(mine, ALL - {"dlib"}, "x"), {**mine, "surrogates": ["faceplugin"]}
+        )
         own = {**mine, "surrogates": ["mobilefacenet"]}
         self.assertEqual(without_missing.with_surrogates(own, {"mobilefacenet"}, "x"), own)
         self.assertEqual(without_missing.with_surrogates(own, {"dlib"}, "x"), {**mine, "surrogates": ["x"]})
@@ -62,7 +64,11 @@ class WithoutMissing(unittest.TestCase):
         own = {"lowkey-ir152-cosface", "lowkey-resnet152-cosface"}  # of lowkey, on which lowkey-dssim builds
         for present in (own, ALL):
             self.assertEqual(without_missing.with_surrogates("lowkey-dssim", present, "x"), "lowkey-dssim")
-        for present, left in ((ALL - {"dlib"}, "faceplugin"), ({"lowkey-ir152-cosface", "dlib"}, "lowkey-ir152-cosface"), (set(), "x")):
+        for present, left in (
+            (ALL - {"dlib"}, "faceplugin"),
+            ({"lowkey-ir152-cosface", "dlib"}, "lowkey-ir152-cosface"),
+            (set(), "x"),
+        ):
             changed = without_missing.with_surrogates("lowkey-dssim", present, "x")
             self.assertEqual(changed, {"preset": "lowkey-dssim", "surrogates": [left]})
 

@@ -1,9 +1,11 @@
 """Three face cloaks, written a second time: one photo at a time, eager PyTorch, nothing made fast.
 
 They exist to be compared with the C++ attacks, so they are written from the formulas alone:
-  Fawkes v0.3  "Fawkes: Protecting Privacy against Unauthorized Deep Learning Models" (USENIX Security 2020), release of July 2020
+  Fawkes v0.3  "Fawkes: Protecting Privacy against Unauthorized Deep Learning Models" (USENIX Security 2020),
+               release of July 2020
   Fawkes v1.0  the same authors' untargeted rewrite, as it was on 21 April 2021
-  LowKey       "LowKey: Leveraging Adversarial Attacks to Protect Social Media Users from Facial Recognition" (ICLR 2021)
+  LowKey       "LowKey: Leveraging Adversarial Attacks to Protect Social Media Users from Facial Recognition"
+               (ICLR 2021)
 
 A photo is a tensor 1x3xHxW, RGB, in [0,1]. A network is any callable from such a tensor to a raw 1xD embedding.
 In a trace, row k is measured on the picture after k steps; row 0 is the start.
@@ -44,8 +46,8 @@ def gaussian(size, sigma, like):
 
 
 def dssim(a, b):
-    """(1 - SSIM) / 2 as TensorFlow's tf.image.ssim has it: 11x11 Gaussian windows of sigma 1.5, K1 .01, K2 .03, only windows
-    that lie inside the picture, the mean over windows and channels. The same number for [0,1] and 0..255."""
+    """(1 - SSIM) / 2 as TensorFlow's tf.image.ssim has it: 11x11 Gaussian windows of sigma 1.5, K1 .01, K2 .03, only
+    windows that lie inside the picture, the mean over windows and channels. The same number for [0,1] and 0..255."""
     window = gaussian(11, 1.5, a)
 
     def local_mean(x):
@@ -60,7 +62,8 @@ def dssim(a, b):
 
 
 class Adadelta:
-    """Zeiler's Adadelta on one tensor, as TensorFlow and Keras have it: the memory of updates does not know the rate."""
+    """Zeiler's Adadelta on one tensor, as TensorFlow and Keras have it:
+    the memory of updates does not know the rate."""
 
     def __init__(self, epsilon, rho=0.95):
         self.epsilon, self.rho = epsilon, rho
@@ -109,7 +112,9 @@ def v03_similarity(photo, target, networks):
     return similarity
 
 
-def fawkes_v03(photo, target, networks, threshold=0.008, steps=500, rate=10.0, penalty=1e9, epsilon=1e-8, start=1e-6, decay=0.8):
+def fawkes_v03(
+    photo, target, networks, threshold=0.008, steps=500, rate=10.0, penalty=1e9, epsilon=1e-8, start=1e-6, decay=0.8
+):
     """Fawkes v0.3 towards a target picture; the defaults are its mode "high".
 
     The iterate with the smallest feature term wins, whatever its DSSIM: only the penalty holds the budget.
@@ -155,8 +160,9 @@ def v10_similarity(photo, networks):
 class Weight:
     """The weight of v1.0's feature term, which reacts to the DSSIM of each iterate.
 
-    It doubles while the budget is clearly kept and halves while it is clearly exceeded. Coming straight from the other side it
-    starts again at 1; near the budget, or past its range (128 doubles once more, 256 does not), it goes back to 1 as well.
+    It doubles while the budget is clearly kept and halves while it is clearly exceeded. Coming straight from the other
+    side it starts again at 1; near the budget, or past its range (128 doubles once more, 256 does not), it goes back to
+    1 as well.
     """
 
     def __init__(self):
@@ -173,7 +179,18 @@ class Weight:
             self.value, self.side = 1.0, "neither"
 
 
-def fawkes_v10(photo, networks, threshold=0.017, steps=150, rate=15.0, penalty=1e6, epsilon=1e-7, clip=15.0, start=1e-4, sign_step=0.01):
+def fawkes_v10(
+    photo,
+    networks,
+    threshold=0.017,
+    steps=150,
+    rate=15.0,
+    penalty=1e6,
+    epsilon=1e-7,
+    clip=15.0,
+    start=1e-4,
+    sign_step=0.01,
+):
     """Fawkes v1.0 away from the photo's own embedding; the defaults are its mode "high" of April 2021.
 
     start is a number, or a tensor like the photo, in tanh space; clip is in grey levels of 0..255.
@@ -203,7 +220,8 @@ def fawkes_v10(photo, networks, threshold=0.017, steps=150, rate=15.0, penalty=1
 
 
 def v10_choice(photo, best, best_picture, last_picture, trace, similarity_of):
-    """A weak best gives way to the last iterate where that one moved further at a DSSIM below .015, whatever the threshold."""
+    """A weak best gives way to the last iterate where that one moved further at a DSSIM below .015,
+    whatever the threshold."""
     if best < 0.3 and trace[-1].dssim < 0.015 and trace[-1].similarity > best:
         return Result(last_picture.clamp(0, 1), "last-iterate", trace, similarity_of)
     if best_picture is None:  # the original would write a black picture here
@@ -228,9 +246,9 @@ def flip_feature(network, pixels):
 
 
 def lowkey_similarity(photo, networks):
-    """The mean over networks and over {blurred, plain} of the sum over dimensions of (f - v)^2 / |v|, divided by 512: the
-    original's mean over its features, so that networks of other dimensions weigh as much beside the perceptual distance.
-    Both views of a network are held against v, the feature of the photo as it is, not blurred."""
+    """The mean over networks and over {blurred, plain} of the sum over dimensions of (f - v)^2 / |v|, divided by 512:
+    the original's mean over its features, so that networks of other dimensions weigh as much beside the perceptual
+    distance. Both views of a network are held against v, the feature of the photo as it is, not blurred."""
     with torch.no_grad():
         sources = [flip_feature(network, photo) for network in networks]
 
@@ -246,8 +264,8 @@ def lowkey_similarity(photo, networks):
 def lowkey(photo, networks, start_noise, step=0.0025, steps=50, similarity_weight=0.05, distance=dssim):
     """LowKey with one start: signed steps up J = feature term - similarity_weight * distance, taken in pixels.
 
-    There is no projection; the picture is clamped once, at the end. The last iterate is the result. The trace's loss is -J, and
-    all its rows, the last one too, are measured on the picture that is not clamped.
+    There is no projection; the picture is clamped once, at the end. The last iterate is the result. The trace's loss is
+    -J, and all its rows, the last one too, are measured on the picture that is not clamped.
     distance(photo, picture) stands where LowKey has LPIPS.
     """
     similarity_of = lowkey_similarity(photo, networks)

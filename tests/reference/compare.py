@@ -2,8 +2,9 @@
 
     .venv/bin/python tests/reference/compare.py [--surrogates small-surrogate,small-arcface] [--photos N] [--canvas 80]
 
-prints what test_attacks.py asserts: loss, DSSIM and similarity after 1, 2 and 10 steps, and of the 8-bit pictures at the end. Photos are
-rendered ones, squashed to the canvas as `prepare --no-detect` does it, so that no warp stands between pixels and network.
+prints what test_attacks.py asserts: loss, DSSIM and similarity after 1, 2 and 10 steps, and of the 8-bit pictures at
+the end. Photos are rendered ones, squashed to the canvas as `prepare --no-detect` does it, so that no warp stands
+between pixels and network.
 """
 import argparse
 import csv
@@ -25,11 +26,16 @@ ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("FACEPOISON_BINARY", ROOT / "build/release/facepoison"))
 STEPS = (1, 2, 10)
 
-# preset, its overrides in C++, and the same for the reference. v1.0's own start, 1e-4, moves an embedding by hardly more than float32 rounds:
-# the signs that its second step takes are noise, and two right programs part there. From .01 on they are the picture's.
+# preset, its overrides in C++, and the same for the reference. v1.0's own start, 1e-4, moves an embedding by hardly
+# more than float32 rounds: the signs that its second step takes are noise, and two right programs part there. From .01
+# on they are the picture's.
 SETTINGS = {
     "fawkes-v0.3": ("fawkes-v0.3-low", {}, {"threshold": 0.003, "steps": 50, "rate": 35.0}),
-    "fawkes-v1.0": ("fawkes-v1.0-high", {"start_size": 0.01}, {"threshold": 0.017, "steps": 150, "rate": 15.0, "start": 0.01}),
+    "fawkes-v1.0": (
+        "fawkes-v1.0-high",
+        {"start_size": 0.01},
+        {"threshold": 0.017, "steps": 150, "rate": 15.0, "start": 0.01},
+    ),
     "lowkey": ("lowkey", {"start": 0, "distance": "dssim"}, {}),
 }
 
@@ -44,7 +50,8 @@ class Side:
 
 
 class Album:
-    """Photos of one rendered person (beyond 20 of others', as one album) and one of another, prepared in a temporary folder."""
+    """Photos of one rendered person (beyond 20 of others', as one album) and one of another,
+    prepared in a temporary folder."""
 
     def __init__(self, count=5, canvas=80):
         self.folder = Path(tempfile.mkdtemp())
@@ -52,7 +59,9 @@ class Album:
             (self.folder / name / person).mkdir(parents=True)
             for i in range(photos):
                 source = person if i < 20 else f"gallery-{i // 20 + 1:03}"
-                shutil.copy(ROOT / f"data/rendered/{source}/{i % 20:02}.jpg", self.folder / name / person / f"{i:02}.jpg")
+                shutil.copy(
+                    ROOT / f"data/rendered/{source}/{i % 20:02}.jpg", self.folder / name / person / f"{i:02}.jpg"
+                )
             self.facepoison("prepare", name, "-o", f"{name}-data", "--no-detect", "--canvas", canvas)
         self.pictures = sorted(self.folder.glob("photos-data/canvas/*/*.png"))
         (self.target,) = self.folder.glob("targets-data/canvas/*/*.png")
@@ -77,11 +86,14 @@ def cpp_side(album, attack, surrogates, precision="fp32"):
     name = f"{attack}-{precision}"
     changes = [argument for key, value in overrides.items() for argument in ("--set", f"{key}={value}")]
     start = time.perf_counter()
-    album.facepoison("perturb", "photos-data", "--attack", preset, "--surrogates", ",".join(surrogates), "--photos", "all", "--precision", precision,
-                     *changes, "--trace", f"{name}.csv", "-o", name)  # fmt: skip
+    album.facepoison("perturb", "photos-data", "--attack", preset, "--surrogates", ",".join(surrogates),
+                     "--photos", "all", "--precision", precision, *changes,
+                     "--trace", f"{name}.csv", "-o", name)  # fmt: skip
     side = Side(seconds=time.perf_counter() - start)
     for row in rows(album.folder / f"{name}.csv"):
-        side.trace[Path(row["id"]).stem, int(row["iteration"])] = tuple(float(row[key]) for key in ("loss", "dssim", "similarity"))
+        side.trace[Path(row["id"]).stem, int(row["iteration"])] = tuple(
+            float(row[key]) for key in ("loss", "dssim", "similarity")
+        )
     for row in rows(album.folder / name / "budget.csv"):
         side.final[Path(row["id"]).stem] = (float(row["dssim"]), float(row["similarity"]))
     return side
@@ -92,7 +104,13 @@ def reference_side(album, attack, cards):
     side = Side()
     for path in album.pictures:
         photo = reference.read_photo(path)
-        extra = {"target": reference.read_photo(album.target)} if attack == "fawkes-v0.3" else {"start_noise": torch.zeros_like(photo)} if attack == "lowkey" else {}
+        extra = (
+            {"target": reference.read_photo(album.target)}
+            if attack == "fawkes-v0.3"
+            else {"start_noise": torch.zeros_like(photo)}
+            if attack == "lowkey"
+            else {}
+        )
         stem = Path(path.stem).stem  # 00.jpg.png
         start = time.perf_counter()
         result = reference.ATTACKS[attack](photo=photo, networks=networks, **extra, **SETTINGS[attack][2])
@@ -107,7 +125,11 @@ def reference_side(album, attack, cards):
 
 def card_of(name, folder):
     """A card that says where its weights are: a fetched recogniser's lie in models/, which only the program knows."""
-    path = next(path for path in (ROOT / f"data/recognisers/{name}.json", ROOT / f"configs/extractors/{name}.json") if path.exists())
+    path = next(
+        path
+        for path in (ROOT / f"data/recognisers/{name}.json", ROOT / f"configs/extractors/{name}.json")
+        if path.exists()
+    )
     card = json.loads(path.read_text())
     card["file"] = str(path.parent / card["file"] if "/" in card["file"] else ROOT / "models" / card["file"])
     copy = folder / path.name
@@ -129,9 +151,18 @@ def main():
     album = Album(options.photos, options.canvas)
     print("| attack | step | loss (C++, reference) | DSSIM | similarity |\n|---|---|---|---|---|")
     for attack in SETTINGS:
-        ours, theirs = cpp_side(album, attack, surrogates), reference_side(album, attack, [card_of(name, album.folder) for name in surrogates])
+        ours, theirs = (
+            cpp_side(album, attack, surrogates),
+            reference_side(album, attack, [card_of(name, album.folder) for name in surrogates]),
+        )
         for step in STEPS:
-            means = [[sum(side.trace[Path(p.stem).stem, step][i] for p in album.pictures) / len(album.pictures) for side in (ours, theirs)] for i in range(3)]
+            means = [
+                [
+                    sum(side.trace[Path(p.stem).stem, step][i] for p in album.pictures) / len(album.pictures)
+                    for side in (ours, theirs)
+                ]
+                for i in range(3)
+            ]
             print(f"| {attack} | {step} | " + " | ".join(f"{a:.6g}, {b:.6g}" for a, b in means) + " |", flush=True)
         ends = [f"{mean_final(ours, i):.6g}, {mean_final(theirs, i):.6g}" for i in range(2)]
         print(f"| {attack} | written | | " + " | ".join(ends) + " |", flush=True)

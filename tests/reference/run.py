@@ -1,16 +1,18 @@
 """Cloaks photos with the reference attacks, so that another implementation's traces and pixels can be laid beside them.
 
-  run.py fawkes-v1.0 --photos FOLDER --networks data/recognisers/small-surrogate.json --set steps=20 threshold=0.01 -o OUT
+  run.py fawkes-v1.0 --photos FOLDER --networks data/recognisers/small-surrogate.json --set steps=20 threshold=0.01
+    -o OUT
 
-Photos are PNG files of 8 bits a channel, or .npy files of float32, 3xHxW, RGB in [0,1]. A folder gives its files in the order of
-their names. A photo's id is its file's stem, or what stands before "=" in ID=FILE.
+Photos are PNG files of 8 bits a channel, or .npy files of float32, 3xHxW, RGB in [0,1]. A folder gives its files in the
+order of their names. A photo's id is its file's stem, or what stands before "=" in ID=FILE.
 
 OUT/trace.csv    id,iteration,loss,dssim,similarity: row k is measured after k steps
 OUT/ID.npy       the cloaked photo, float32 3xHxW in [0,1], before it becomes 8 bits
 OUT/summary.csv  id,status,dssim,similarity,seconds; measured on the cloaked photo truncated to 8 bits
 
-Two right implementations part after some steps, because signs and budgets turn on the last digits of float32. How soon shows
-when the same command runs with --double. Fawkes v0.3 hardly drifts, LowKey a little, Fawkes v1.0 a lot from its first step on.
+Two right implementations part after some steps, because signs and budgets turn on the last digits of float32. How soon
+shows when the same command runs with --double. Fawkes v0.3 hardly drifts, LowKey a little, Fawkes v1.0 a lot from its
+first step on.
 """
 import argparse
 import csv
@@ -109,7 +111,10 @@ def extra_arguments(options, photos, dtype):
     if options.noise:
         noise = one_each(torch.from_numpy(np.load(options.noise)).to(dtype), "noises", photos)
     if options.attack == "fawkes-v0.3":
-        return [{"target": read_photo(path).to(dtype)} for _, path in one_each(named_files(options.targets), "targets", photos)]
+        return [
+            {"target": read_photo(path).to(dtype)}
+            for _, path in one_each(named_files(options.targets), "targets", photos)
+        ]
     if options.attack == "lowkey" and noise is None:
         raise SystemExit("lowkey needs --noise")
     key = "start_noise" if options.attack == "lowkey" else "start"
@@ -136,9 +141,15 @@ def main(arguments=None):
     parser.add_argument("attack", choices=ATTACKS)
     parser.add_argument("--photos", nargs="+", required=True, metavar="FOLDER|FILE|ID=FILE")
     parser.add_argument("--networks", nargs="+", required=True, metavar="CARD.json")
-    parser.add_argument("--targets", nargs="+", default=[], metavar="FILE", help="fawkes-v0.3: one a photo; the names play no part")
-    parser.add_argument("--noise", metavar="FILE.npy", help="Nx3xHxW, one a photo: pixels for lowkey, tanh space for fawkes-v1.0")
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="the attack's keyword arguments")
+    parser.add_argument(
+        "--targets", nargs="+", default=[], metavar="FILE", help="fawkes-v0.3: one a photo; the names play no part"
+    )
+    parser.add_argument(
+        "--noise", metavar="FILE.npy", help="Nx3xHxW, one a photo: pixels for lowkey, tanh space for fawkes-v1.0"
+    )
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="the attack's keyword arguments"
+    )
     parser.add_argument("--double", action="store_true", help="float64 throughout, to see how far float32 alone drifts")
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args(arguments)
@@ -151,7 +162,10 @@ def main(arguments=None):
     extras = extra_arguments(options, photos, dtype)
     networks = [load_network(card, dtype) for card in options.networks]
     options.out.mkdir(parents=True, exist_ok=True)
-    with open(options.out / "trace.csv", "w", newline="") as traces, open(options.out / "summary.csv", "w", newline="") as summaries:
+    with (
+        open(options.out / "trace.csv", "w", newline="") as traces,
+        open(options.out / "summary.csv", "w", newline="") as summaries,
+    ):
         trace, summary = csv.writer(traces, lineterminator="\n"), csv.writer(summaries, lineterminator="\n")
         trace.writerow(["id", "iteration", "loss", "dssim", "similarity"])
         summary.writerow(["id", "status", "dssim", "similarity", "seconds"])
