@@ -1,14 +1,14 @@
 // How cached work is done, once for every arrow: what is missing of it is claimed, decoded in the background, made in
 // batches of one size, and put into the store; with progress, and an end between two batches when a signal has come.
 #pragma once
-#include <deque>
-#include <future>
+#include <chrono>
 #include <map>
 #include <span>
 
 #include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
 #include "facepoison/store.hpp"
+#include "facepoison/worker.hpp"
 
 namespace facepoison {
 
@@ -16,6 +16,7 @@ namespace facepoison {
 struct Unit {
   std::size_t first = 0, count = 0;
   Json key;
+  std::vector<std::string> needs = {};  // names of the artefacts that it is made from, for a plan
 };
 
 // Units of at most `most` rows, none of two people. Rows have a `person`.
@@ -37,12 +38,15 @@ struct Arrow {
   std::string kind, label;                                         // the store's folder; what the progress says
   std::size_t batch = 1;                                           // rows at once, and in a unit, at most
   std::string called = "photos";                                   // what a row is
+  Json work;                                                       // what decides how long a row takes
   std::function<Decoded(const std::vector<std::size_t>&)> decode;  // in the background
   std::function<std::vector<Made>(const std::vector<std::size_t>&, Decoded)> make;  // one for each row
   std::function<void(const Unit&, std::span<const Made>, const fs::path&)> write;   // a unit's, into its folder
 
-  // The artefacts of the units, in their order: found, made, or made meanwhile by other processes.
+  // The artefacts of the units, in their order: found, made, or made meanwhile by other processes. Where the store only
+  // plans, nothing is made: there are paths to nothing among them.
   std::vector<fs::path> follow(const std::vector<Unit>& units, ArtifactStore& store) const {
+    if (store.planning()) return plan(units, store);
     std::size_t total = 0;
     for (const auto& unit : units) total += unit.count;
     Progress progress(label, total, called);
@@ -68,6 +72,17 @@ struct Arrow {
   }
 
  private:
+  std::vector<fs::path> plan(const std::vector<Unit>& units, ArtifactStore& store) const {
+    const double seconds = store.seconds_a_row(kind, work);
+    std::vector<fs::path> folders;
+    for (const auto& unit : units) {
+      const bool stored = store.find(kind, unit.key).has_value();
+      folders.push_back(store.path(kind, unit.key));
+      store.plan({kind, folders.back().filename(), stored, seconds * static_cast<double>(unit.count), unit.needs});
+    }
+    return folders;
+  }
+
   struct Open {  // a unit under way
     std::shared_ptr<Claim> claim;
     std::vector<Made> made;
@@ -96,14 +111,17 @@ struct Arrow {
     std::vector<Place> places;
     std::vector<std::size_t> rows;
     std::future<Decoded> ahead;
+    Worker worker;
     const auto look_ahead = [&] {
       for (; waiting.size() < batch && !missing.empty(); missing.pop_front()) claim(missing.front());
       places.assign(waiting.begin(), waiting.begin() + std::min(batch, waiting.size()));
       waiting.erase(waiting.begin(), waiting.begin() + places.size());
       rows.clear();
       for (const auto& place : places) rows.push_back(place.row);
-      if (!rows.empty()) ahead = std::async(std::launch::async, decode, rows);
+      if (!rows.empty()) ahead = worker.start([this, rows] { return decode(rows); });
     };
+    const auto start = std::chrono::steady_clock::now();
+    std::size_t rows_made = 0;
     for (look_ahead(); !places.empty();) {
       stop_if_interrupted();
       Decoded decoded = ahead.get();
@@ -120,8 +138,11 @@ struct Arrow {
             store.put(kind, unit.key, [&](const fs::path& at) { write(unit, std::span<const Made>(mine.made), at); });
         open.erase(here[n].unit);
       }
+      rows_made += now.size();
       progress.advance(now.size());
     }
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    if (rows_made > 0) store.note_seconds(kind, work, rows_made, took.count());
     return of_others;
   }
 };

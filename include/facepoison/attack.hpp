@@ -12,6 +12,7 @@ using Surrogates = std::vector<std::shared_ptr<const FeatureExtractor>>;
 // What every attack has besides its own parameters.
 struct AttackSettings {
   std::string name;       // the preset's, or the user's label
+  int version = 1;        // see AttackRow
   Json parameters;        // everything that was read, defaults included
   Surrogates surrogates;  // the extractors it optimises against; empty for attacks that need none
   Surrogates exact;       // the same in float32: themselves, unless the precision is bf16
@@ -25,9 +26,9 @@ struct Perturbed {
   // "ok"; "last-iterate": Fawkes's rescue; with its clean pixels: "infeasible", or "missing" a file
   std::vector<std::string> status;
   std::vector<std::int64_t> iterations;  // steps taken
-  std::vector<double> similarity;        // the attack's own measure of the rounded pixels; NaN where it has none
-  torch::Tensor trace;  // K×N×3 float64 on the CPU: loss, DSSIM, similarity of the picture after k = 0 … K−1 steps, NaN
-                        // where a photo had left; or undefined
+  std::vector<double> own_measure;       // the attack's own measure of the rounded pixels; NaN where it has none
+  torch::Tensor trace;  // K×N×3 float64 on the CPU: loss, DSSIM, own measure of the picture after k = 0 … K−1 steps,
+                        // NaN where a photo had left; or undefined
 };
 
 // How an attack sees photos embedded: rows in the photos' order.
@@ -70,7 +71,7 @@ class Attack {
  private:
   virtual Found run(const Faces& faces, const Faces& companions, Seed seed) const = 0;
   // N, or undefined.
-  virtual torch::Tensor similarity(const Faces& faces, const Faces& companions, const torch::Tensor& pixels) const {
+  virtual torch::Tensor own_measure(const Faces& faces, const Faces& companions, const torch::Tensor& pixels) const {
     return {};
   }
   AttackSettings settings_;
@@ -88,7 +89,10 @@ std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& 
 Json read_preset(const std::string& name);  // what it builds on included
 
 struct AttackRow {
-  std::string name, help;
+  std::string name;
+  int version;  // of what it computes, a part of cache keys: to be raised when a photo's bytes change, which a test
+                // sees
+  std::string help;
   bool needs_surrogates, aims, sees_perceptual;
   std::vector<std::string> notes;
   std::shared_ptr<Attack> (*make)(Spec&, AttackSettings);

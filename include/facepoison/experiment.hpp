@@ -1,9 +1,9 @@
 // The main job: for each extractor, attack and classifier, each protected person's training photos are replaced by
 // perturbed ones, and that person's clean test photos are identified against everybody.
 #pragma once
-#include "facepoison/attack.hpp"
 #include "facepoison/expect.hpp"
 #include "facepoison/prepare.hpp"
+#include "facepoison/world.hpp"
 
 namespace facepoison {
 
@@ -31,8 +31,11 @@ struct Experiment {
 Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model,
                            ArtifactStore& store, const std::vector<Expectation>& expectations = {});
 
-// Rows of the data set: the protected people's training photos, person after person, as each attack gets them.
-std::vector<std::size_t> album_rows(const Experiment& experiment);
+// Every combination of the config's axes, with these people's games; the rows of the tables in their order.
+Scenarios scenarios(const Experiment& experiment, const std::vector<std::string>& people);
+
+// The experiment and the store must outlive it.
+World world_of(const Experiment& experiment, const std::vector<std::string>& people, ArtifactStore& store);
 
 // runs/<name>/<short hash of what was resolved>, below the working folder.
 fs::path default_run_folder(const Experiment& experiment);
@@ -42,7 +45,11 @@ fs::path default_run_folder(const Experiment& experiment);
 // Refuses a folder that holds another config's run: Error(usage).
 void run_experiment(const Experiment& experiment, const fs::path& folder, ArtifactStore& store);
 
-// What would be run, a row for each extractor, attack and classifier.
-Table plan(const Experiment& experiment);
+// What would be run, a row for each extractor, attack and classifier; notes say where, and how much there is to make.
+Table plan(const Experiment& experiment, const std::vector<PlannedUnit>& units);
+
+// What a run wants of the store, in an order in which each unit comes after those that it is made from. Until a unit's
+// inputs are there its id is a stand-in. Nothing is made, and the store only plans from then on.
+std::vector<PlannedUnit> planned_units(const Experiment& experiment, ArtifactStore& store);
 
 }  // namespace facepoison

@@ -11,7 +11,7 @@ namespace facepoison {
 fs::path project_home();
 
 // "dlib" → <home>/<folder>/dlib.json; anything with a slash or ending in .json is a path and returned as it is.
-fs::path resolve_card(const std::string& name_or_path, const fs::path& folder);
+fs::path resolve_named(const std::string& name_or_path, const fs::path& folder);
 
 // models/<file> of the project, or, with a slash in `file`, a path from `card_folder`.
 fs::path model_path(const std::string& file, const fs::path& card_folder);

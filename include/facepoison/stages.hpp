@@ -2,6 +2,7 @@
 // answers.
 #pragma once
 #include <cmath>
+#include <mutex>
 
 #include "facepoison/attack.hpp"
 #include "facepoison/classifier.hpp"
@@ -9,6 +10,27 @@
 #include "facepoison/store.hpp"
 
 namespace facepoison {
+
+// Photos' embeddings in the store, a row for each. They are read when somebody wants the numbers; whoever wants to know
+// which numbers, asks for a row's name.
+class Embedded {
+ public:
+  Embedded(std::vector<std::pair<fs::path, std::size_t>> units, std::int64_t dimension);
+  const torch::Tensor& matrix() const;    // N×D float32 on the CPU; several threads may ask at once
+  torch::Tensor matrix_or_zeros() const;  // zeros where some are only planned
+  // Of the row's artefact, which decides its numbers, and the row's place in it.
+  std::string name(std::size_t row) const { return concat(artefact(row), " ", rows_[row].second); }
+  std::string artefact(std::size_t row) const { return units_[rows_[row].first].first.filename(); }
+
+ private:
+  std::vector<std::pair<fs::path, std::size_t>> units_;    // an artefact and how many rows it has
+  std::vector<std::pair<std::size_t, std::size_t>> rows_;  // unit, place
+  std::int64_t dimension_;
+  mutable std::once_flag once_;
+  mutable torch::Tensor matrix_;
+};
+std::shared_ptr<const Embedded> embedded(std::span<const Photo> photos, const FeatureExtractor& extractor,
+                                         const RunOptions& options, ArtifactStore& store);
 
 // Rows in the photos' order: N×D float32 on the CPU. Throws Error(model) that names the photo of a non-finite
 // embedding.
@@ -22,20 +44,20 @@ torch::Tensor embed_crops(const PhotoFolder& folder, Exif exif, const FeatureExt
 
 // What a perturbed photo's file holds, compared with the clean canvas's. NaN: not known.
 struct Audit {
-  std::string id, attack, status;    // status: see Perturbed
-  std::int64_t iterations = 0;       // steps taken
-  double linf = 0;                   // grey levels, 0 … 255
-  double l2 = 0;                     // Euclidean length of the difference, pixels in [0,1]
-  double psnr = 0;                   // dB; infinite for equal pictures
-  double dssim = 0;                  // over the whole canvas, 0 … 1
-  double dssim_seen = std::nan("");  // over what the attack's surrogates see of it, where it has some
-  double similarity = std::nan("");  // the attack's own measure, where it has one
-  double lpips = std::nan("");       // where models/lpips.pt is there
+  std::string id, attack, status;     // status: see Perturbed
+  std::int64_t iterations = 0;        // steps taken
+  double linf = 0;                    // grey levels, 0 … 255
+  double l2 = 0;                      // Euclidean length of the difference, pixels in [0,1]
+  double psnr = 0;                    // dB; infinite for equal pictures
+  double dssim = 0;                   // over the whole canvas, 0 … 1
+  double dssim_seen = std::nan("");   // over what the attack's surrogates see of it, where it has some
+  double own_measure = std::nan("");  // the attack's own measure, where it has one
+  double lpips = std::nan("");        // where models/lpips.pt is there
 };
 // Cells of what is not known are empty; the column lpips is there where one number is.
 Table budget_table(const std::vector<Audit>& budget);
 
-struct Album {
+struct Posted {
   std::vector<Photo> photos;     // as given, with the perturbed pictures' path and sha256
   std::vector<Audit> budget;     // a row for each
   std::vector<fs::path> traces;  // files; see read_traces()
@@ -43,27 +65,35 @@ struct Album {
 
 // Perturbs, rounds to 8 bits, writes PNG, reads back and audits. `everybody`: the data set's photos, among whom an
 // attack may aim at somebody. A photo's picture depends on nobody else's being perturbed.
-Album perturb(std::span<const Photo> photos, std::span<const Photo> everybody, const Attack& attack, Seed seed,
-              const RunOptions& options, ArtifactStore& store);
+Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, const Attack& attack, Seed seed,
+               const RunOptions& options, ArtifactStore& store);
 
-// Measures an album against its clean photos, in the same order.
+// Measures posted photos against the clean ones, in the same order.
 void audit(std::span<const Photo> clean, const Attack& attack, const RunOptions& options, ArtifactStore& store,
-           Album& album);
+           Posted& posted);
 
-// id, iteration, loss, dssim, similarity: of the pictures after so many steps.
-Table read_traces(const Album& album);
+// id, iteration, loss, dssim, similarity (the own measure): of the pictures after so many steps.
+Table read_traces(const Posted& posted);
 
-// A clean gallery and the probes, by rows; people are numbers.
-struct Clean {
-  torch::Tensor gallery, probes;  // G×D, N×D float32 on the CPU
+// Embeddings by name: an answer that is in the store needs no more of them.
+struct Features {
+  std::string name;                     // of what decided them; alike for alike numbers
+  std::vector<std::string> needs;       // the artefacts that hold them, each once
+  std::function<torch::Tensor()> read;  // N×D float32 on the CPU
+};
+
+// Everybody's gallery and the probes, by rows; people are numbers.
+struct Sides {
+  Features gallery, probes;
   std::vector<std::int64_t> gallery_labels, probe_labels;
 };
 
 // One person's gallery photos swapped.
-struct Game {
+struct Swapped {
   std::string person;
   std::int64_t label = 0;
-  Swap swap;
+  std::vector<std::int64_t> rows;  // of the gallery, rising
+  Features features;               // what stands there
 };
 
 struct Answer {
@@ -72,8 +102,8 @@ struct Answer {
   std::int64_t others = 0, others_errors = 0;  // other people's probes, and how many of them were taken for another
 };
 
-// For each game; `label` is what the progress says. `classifier`: see make_classifier().
-std::vector<Answer> answer(const Clean& clean, std::span<const Game> games, const Json& classifier,
+// For each swap; `label` is what the progress says. `classifier`: see make_classifier().
+std::vector<Answer> answer(const Sides& sides, std::span<const Swapped> swaps, const Json& classifier,
                            const std::string& label, ArtifactStore& store);
 
 }  // namespace facepoison

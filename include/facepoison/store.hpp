@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "facepoison/files.hpp"
 #include "facepoison/spec.hpp"
@@ -24,6 +25,14 @@ class Claim {
  private:
   fs::path path_;
   int file_;
+};
+
+// An artefact that is wanted, and how it stands with it.
+struct PlannedUnit {
+  std::string arrow, id;  // the kind; the artefact's name, a stand-in while its inputs are not there
+  bool stored = false;
+  double seconds = 0;              // that making it takes, by what its kind took before; NaN: not known
+  std::vector<std::string> needs;  // ids of what it is made from
 };
 
 class ArtifactStore {
@@ -49,6 +58,18 @@ class ArtifactStore {
   fs::path get_or_make(const std::string& kind, const Json& key, const Fill& fill);
 
   fs::path path(const std::string& kind, const Json& key) const;
+
+  // From now on nothing is made: arrows add to `plan` what they would want, each unit once. It must outlive the store.
+  void only_plan(std::vector<PlannedUnit>& plan) { plan_ = &plan; }
+  bool planning() const { return plan_ != nullptr; }
+  void plan(PlannedUnit unit);
+  // The id of a unit "all" that is stored when all of these are.
+  std::string plan_all(const std::vector<std::string>& ids);
+
+  // What making so many rows took; `work` is what decides how long one takes. Kept in the store, of all runs together.
+  void note_seconds(const std::string& kind, const Json& work, std::size_t rows, double seconds);
+  double seconds_a_row(const std::string& kind, const Json& work) const;  // NaN: never made here
+
   std::size_t hits() const { return hits_; }
   std::size_t misses() const { return misses_; }
   const fs::path& root() const { return root_; }
@@ -58,6 +79,8 @@ class ArtifactStore {
   void remove_left_over();
   fs::path root_;
   std::unique_ptr<Heart> heart_;
+  std::vector<PlannedUnit>* plan_ = nullptr;
+  std::set<std::string> planned_;  // ids
   std::size_t hits_ = 0, misses_ = 0;
 };
 

@@ -1,6 +1,7 @@
 // Rows with named columns, read from CSV and written in any format that a result is printed in.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -53,7 +54,31 @@ class TableFile {
   Table waiting_;
 };
 
-// RFC 4180, header line first; every cell is text. Throws Error(input) with the line of an uneven row.
+// RFC 4180 in parts of any length, header line first; every cell is text. Throws Error(input) with the line of an
+// uneven row.
+class CsvReader {
+ public:
+  using OnRow = std::function<void(const std::vector<std::string>& columns, std::vector<Cell> row)>;
+  CsvReader(std::string where, OnRow on_row);
+  void feed(std::string_view text);
+  std::vector<std::string> finish();  // the columns
+
+ private:
+  enum class Quote { none, open, maybe_closed };
+  void end_cell();
+  void end_row();
+  std::string where_;
+  OnRow on_row_;
+  std::vector<std::string> columns_;
+  std::vector<Cell> row_;
+  std::string cell_;
+  std::size_t line_ = 1;
+  Quote quote_ = Quote::none;
+  bool any_ = false;  // has this line anything?
+};
+void read_rows(const fs::path& path, const CsvReader::OnRow& on_row);  // of a file, one at a time
+
+// All of it.
 Table parse_csv(const std::string& csv, const std::string& where);
 Table read_csv(const fs::path& path);
 

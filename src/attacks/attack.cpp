@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "facepoison/error.hpp"
-#include "facepoison/similarity.hpp"
+#include "facepoison/dssim.hpp"
 
 namespace facepoison {
 
@@ -19,7 +19,7 @@ Perturbed Attack::perturb(const Faces& faces, Seed seed, const Faces& companions
                         .mul(255)
                         .round()
                         .div(255);
-  const auto score = similarity(faces, companions, kept);
+  const auto score = own_measure(faces, companions, kept);
   Perturbed out;
   out.pixels = kept.to(torch::kCPU);
   out.trace = found.trace;
@@ -27,7 +27,7 @@ Perturbed Attack::perturb(const Faces& faces, Seed seed, const Faces& companions
     const auto at = static_cast<std::size_t>(n);
     out.status.push_back(!finite[n].item<bool>() ? "infeasible" : found.status.empty() ? "ok" : found.status[at]);
     out.iterations.push_back(found.iterations.empty() ? 0 : found.iterations[at]);
-    out.similarity.push_back(score.defined() ? score[n].item<double>() : std::nan(""));
+    out.own_measure.push_back(score.defined() ? score[n].item<double>() : std::nan(""));
   }
   return out;
 }
@@ -38,7 +38,7 @@ Json Attack::identity() const {
   // Names and places of files are no part of it: what they hold is.
   Json parameters = settings_.parameters;
   for (const auto* key : {"surrogates", "stand_ins", "folder", "targets"}) parameters.erase(key);
-  Json identity = {{"parameters", parameters}, {"surrogates", surrogates}};
+  Json identity = {{"version", settings_.version}, {"parameters", parameters}, {"surrogates", surrogates}};
   if (settings_.perceptual) identity["perceptual"] = settings_.perceptual->sha256();
   return identity;
 }

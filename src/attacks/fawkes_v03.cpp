@@ -22,7 +22,7 @@
 
 #include "attacks/fawkes.hpp"
 #include "attacks/search.hpp"
-#include "facepoison/similarity.hpp"
+#include "facepoison/dssim.hpp"
 
 namespace facepoison {
 namespace {
@@ -132,7 +132,7 @@ class FawkesV03 final : public Attack {
     return sum;
   }
 
-  torch::Tensor similarity(const Faces& faces, const Faces& targets, const torch::Tensor& pixels) const override {
+  torch::Tensor own_measure(const Faces& faces, const Faces& targets, const torch::Tensor& pixels) const override {
     const torch::NoGradGuard no_grad;
     Faces seen = faces;
     seen.pixels = pixels;

@@ -27,7 +27,7 @@
 // - Of the code's resizing, which stretches contrast, nothing is kept.
 #include "attacks/fawkes.hpp"
 #include "attacks/search.hpp"
-#include "facepoison/similarity.hpp"
+#include "facepoison/dssim.hpp"
 
 namespace facepoison {
 namespace {
@@ -71,7 +71,7 @@ class FawkesV10 final : public Attack {
     return sum;
   }
 
-  torch::Tensor similarity(const Faces& faces, const Faces&, const torch::Tensor& pixels) const override {
+  torch::Tensor own_measure(const Faces& faces, const Faces&, const torch::Tensor& pixels) const override {
     const torch::NoGradGuard no_grad;
     Faces seen = faces;
     seen.pixels = pixels;

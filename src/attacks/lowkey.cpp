@@ -25,7 +25,7 @@
 // - Surrogates are the user's cards. Where LowKey's own were not exported, the preset's stand_ins are attacked, and a
 //   note says so.
 #include "attacks/search.hpp"
-#include "facepoison/similarity.hpp"
+#include "facepoison/dssim.hpp"
 
 namespace facepoison {
 namespace {
@@ -71,7 +71,7 @@ class LowKey final : public Attack {
     return sum / static_cast<double>(clean.size() * ((p_.blurred_view ? 1 : 0) + (p_.plain_view ? 1 : 0)));
   }
 
-  torch::Tensor similarity(const Faces& faces, const Faces&, const torch::Tensor& pixels) const override {
+  torch::Tensor own_measure(const Faces& faces, const Faces&, const torch::Tensor& pixels) const override {
     const torch::NoGradGuard no_grad;
     Faces seen = faces;
     seen.pixels = pixels;

@@ -37,7 +37,7 @@ class Pgd final : public Attack {
     return (settings().surrogates[s]->embed(moved) - own[s]).square().sum(1) / own[s].norm(2, 1);
   }
 
-  torch::Tensor similarity(const Faces& faces, const Faces&, const torch::Tensor& pixels) const override {
+  torch::Tensor own_measure(const Faces& faces, const Faces&, const torch::Tensor& pixels) const override {
     const torch::NoGradGuard no_grad;
     const auto own = embed_all(faces);
     Faces moved = faces;

@@ -27,7 +27,7 @@ Json merged(const Json& request, int depth = 0) {
 }
 
 Json read_preset(const std::string& name, int depth) {
-  const fs::path path = resolve_card(name, folder);
+  const fs::path path = resolve_named(name, folder);
   if (!fs::exists(path)) {
     const auto near = nearest_name(name, names_in(folder));
     throw Error(Exit::usage, concat("no attack \"", name, "\" (", path.string(), ")",
@@ -69,10 +69,11 @@ void choose_surrogates(Json& wanted, bool named_by_user, AttackSettings& setting
 
 const std::vector<AttackRow>& attack_registry() {
   static const std::vector<AttackRow> rows = {
-      {"none", "photos as they are", false, false, false, {}, make_none},
-      {"noise", "random signs of one size", false, false, false, {}, make_noise},
-      {"pgd", "sign-gradient ascent away from the own embedding, capped in L∞", true, false, false, {}, make_pgd},
+      {"none", 1, "photos as they are", false, false, false, {}, make_none},
+      {"noise", 1, "random signs of one size", false, false, false, {}, make_noise},
+      {"pgd", 1, "sign-gradient ascent away from the own embedding, capped in L∞", true, false, false, {}, make_pgd},
       {"fawkes-v0.3",
+       1,
        "towards and past another person, under a penalty on DSSIM",
        true,
        true,
@@ -83,6 +84,7 @@ const std::vector<AttackRow>& attack_registry() {
         "code"},
        make_fawkes_v03},
       {"fawkes-v1.0",
+       1,
        "away from the own embedding, under a threshold of DSSIM and 15 grey levels",
        true,
        false,
@@ -92,13 +94,14 @@ const std::vector<AttackRow>& attack_registry() {
         "Adadelta's epsilon 1e-7; 8 bits by truncation, as its code"},
        make_fawkes_v10},
       {"lowkey",
+       1,
        "LowKey: sign ascent on blurred and plain views, held by LPIPS or a stand-in",
        true,
        false,
        true,
        {"the perceptual distance is over the whole canvas, as FaceCure ran it"},
        make_lowkey},
-      {"files", "perturbed photos from any other tool, paired by their names", false, false, false, {}, make_files},
+      {"files", 1, "perturbed photos from any other tool, paired by their names", false, false, false, {}, make_files},
   };
   return rows;
 }
@@ -145,6 +148,7 @@ std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& 
   if (row.sees_perceptual)
     if (const auto distance = spec.text("distance"); distance != "dssim")
       settings.perceptual = need_perceptual(distance, options);
+  settings.version = row.version;
   const auto attack = row.make(spec, std::move(settings));
   spec.finish();
   attack->set_parameters(spec.record());

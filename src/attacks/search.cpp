@@ -14,9 +14,9 @@ Search::Search(const torch::Tensor& pixels, std::int64_t patience)
       changed_(torch::zeros_like(here)),
       steps_(torch::zeros_like(here)) {}
 
-void Search::note(const torch::Tensor& loss, const torch::Tensor& distance, const torch::Tensor& similarity) {
+void Search::note(const torch::Tensor& loss, const torch::Tensor& distance, const torch::Tensor& own_measure) {
   auto row = torch::full({best.size(0), 3}, std::numeric_limits<double>::quiet_NaN(), best.options());
-  row.index_copy_(0, here, torch::stack({loss.detach(), distance.detach(), similarity.detach()}, 1));
+  row.index_copy_(0, here, torch::stack({loss.detach(), distance.detach(), own_measure.detach()}, 1));
   notes_.push_back(row);
   finite_ = loss.detach().isfinite();
 }

@@ -15,7 +15,7 @@ class Search {
   Search(const torch::Tensor& pixels, std::int64_t patience);
 
   // All arguments have a row for each photo that is still here; `step`: how many steps the picture has had.
-  void note(const torch::Tensor& loss, const torch::Tensor& distance, const torch::Tensor& similarity);
+  void note(const torch::Tensor& loss, const torch::Tensor& distance, const torch::Tensor& own_measure);
   void offer(std::int64_t step, const torch::Tensor& pixels, const torch::Tensor& score,
              const torch::Tensor& feasible);  // a higher score is better
 

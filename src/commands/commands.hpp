@@ -43,7 +43,8 @@ struct DeviceOptions {
 // Prints to stdout, or to a file atomically.
 struct OutputOptions {
   OutputOptions(CLI::App& app, const std::string& default_format);
-  void write(const Table& table) const;
+  // `more`: further keys of an object, for json alone.
+  void write(const Table& table, const Json& more = {}) const;
   std::string format, file;
 };
 

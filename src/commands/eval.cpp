@@ -15,6 +15,17 @@ void link_latest(const fs::path& folder) {
   if (!error) fs::rename(temporary, folder.parent_path() / "latest", error);
 }
 
+Json json_of(const std::vector<PlannedUnit>& units) {
+  Json list = Json::array();
+  for (const auto& unit : units)
+    list.push_back({{"arrow", unit.arrow},
+                    {"id", unit.id},
+                    {"stored", unit.stored},
+                    {"seconds", unit.stored ? 0 : unit.seconds},  // NaN is written as null
+                    {"needs", unit.needs}});
+  return list;
+}
+
 }  // namespace
 
 Action eval_command(CLI::App& app) {
@@ -50,7 +61,8 @@ Action eval_command(CLI::App& app) {
     if (o->strict) o->overrides.push_back("absent=refuse");
     const Experiment experiment = read_experiment(o->config, o->overrides, o->trust_model, artifacts, expectations);
     if (o->dry_run) {
-      output->write(plan(experiment));
+      const auto units = planned_units(experiment, artifacts);
+      output->write(plan(experiment, units), {{"units", json_of(units)}});
       return Exit::ok;
     }
     const fs::path folder = o->run_folder.empty() ? default_run_folder(experiment) : fs::absolute(o->run_folder);

@@ -30,8 +30,13 @@ OutputOptions::OutputOptions(CLI::App& app, const std::string& default_format) :
   app.add_option("-o,--output", file, "write there instead of to stdout");
 }
 
-void OutputOptions::write(const Table& table) const {
-  const std::string out = print(table, parse_format(format));
+void OutputOptions::write(const Table& table, const Json& more) const {
+  std::string out = print(table, parse_format(format));
+  if (!more.empty() && parse_format(format) == Format::json) {
+    Json all = parse_json(out, "the table");
+    all.update(more);
+    out = all.dump(1) + "\n";
+  }
   if (!file.empty() && file != "-") return write_file(file, out);
   if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() || std::fflush(stdout) != 0)
     throw Error(Exit::resource, "cannot write to stdout");

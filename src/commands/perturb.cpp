@@ -8,9 +8,9 @@ namespace facepoison {
 namespace {
 
 // The whole data set again: chosen photos perturbed, the others the same files.
-void write_perturbed(const Dataset& dataset, const Album& album, const fs::path& output) {
+void write_perturbed(const Dataset& dataset, const Posted& posted, const fs::path& output) {
   std::map<std::string, const Photo*> perturbed;
-  for (const auto& photo : album.photos) perturbed[photo.id] = &photo;
+  for (const auto& photo : posted.photos) perturbed[photo.id] = &photo;
   std::vector<Photo> photos = dataset.photos;
   for (auto& photo : photos) {
     const auto found = perturbed.find(photo.id);
@@ -20,15 +20,15 @@ void write_perturbed(const Dataset& dataset, const Album& album, const fs::path&
     copy_to(from, photo.path);
   }
   const auto rejected = dataset.folder / "rejected.csv";
-  write_file(output / "budget.csv", print(budget_table(album.budget), Format::csv));
+  write_file(output / "budget.csv", print(budget_table(posted.budget), Format::csv));
   write_dataset(output, photos, dataset.side,
                 fs::exists(rejected) ? read_csv(rejected) : Table{{"id", "person", "reason"}, {}, {}});
 }
 
 // How many photos the attack changed, and how many stayed clean, by status.
-std::string what_became(const Album& album) {
+std::string what_became(const Posted& posted) {
   std::map<std::string, std::size_t> counts;
-  for (const auto& row : album.budget) ++counts[row.status];
+  for (const auto& row : posted.budget) ++counts[row.status];
   std::string list;
   for (const auto& [status, count] : counts)
     list += concat(list.empty() ? "" : ", ", count, " ", status,
@@ -82,11 +82,11 @@ Action perturb_command(CLI::App& app) {
                   concat(o->dataset,
                          ": none of the chosen people's photos is a train photo; --photos all takes the others too"));
     auto artifacts = store->open();
-    const Album album = perturb(photos, dataset.photos, *attack, o->seed, options, artifacts);
-    write_perturbed(dataset, album, output);
-    if (!o->trace.empty()) write_file(o->trace, print(read_traces(album), Format::csv));
-    log_info(concat(album.photos.size(), " photos of ", people.size(), " people went through ", o->attack, " (",
-                    what_became(album), "), ", dataset.photos.size() - album.photos.size(),
+    const Posted posted = perturb(photos, dataset.photos, *attack, o->seed, options, artifacts);
+    write_perturbed(dataset, posted, output);
+    if (!o->trace.empty()) write_file(o->trace, print(read_traces(posted), Format::csv));
+    log_info(concat(posted.photos.size(), " photos of ", people.size(), " people went through ", o->attack, " (",
+                    what_became(posted), "), ", dataset.photos.size() - posted.photos.size(),
                     " others are as they were; in ", output.string()));
     return Exit::ok;
   };

@@ -46,7 +46,7 @@ std::string budget_label(const std::string& attack, const Audit& audit) {
 
 // original | perturbed | difference | perturbed | difference …, a row a photo.
 std::vector<std::vector<Tile>> strips(std::span<const Photo> photos, const std::vector<std::string>& names,
-                                      const std::vector<Album>& albums) {
+                                      const std::vector<Posted>& albums) {
   std::vector<std::vector<Tile>> rows;
   for (std::size_t i = 0; i < photos.size(); ++i) {
     const Image original = picture_of(photos[i]);
@@ -65,8 +65,8 @@ std::vector<std::vector<Tile>> strips(std::span<const Photo> photos, const std::
 struct Shown {
   std::vector<Photo> photos;
   std::vector<std::string> attacks;
-  std::vector<Album> albums;  // one for each attack
-  int side = 0;               // of a canvas
+  std::vector<Posted> albums;  // one for each attack
+  int side = 0;                // of a canvas
 };
 
 struct Choice {
@@ -96,21 +96,24 @@ Shown of_data_set(const Dataset& dataset, const std::vector<std::shared_ptr<cons
 // protected; and of the people's other photos too, with which they are made.
 Shown of_experiment(const Experiment& e, const Choice& choice, ArtifactStore& store) {
   Shown shown{{}, {}, {}, e.dataset.side};
-  std::vector<Photo> album;
   const auto people = choice.among(e.protected_people, true);
+  std::vector<std::string> chosen = e.protected_people;
+  std::erase_if(chosen, [&](const auto& person) { return !people.count(person); });
+  World world = world_of(e, chosen, store);
+  const auto& rows = world.rows(1);  // everybody's posted photos, alike for each attack
   std::map<std::string, std::size_t> taken;
   std::vector<std::size_t> places;
-  for (const auto row : album_rows(e)) {
-    const auto& photo = e.dataset.photos[row];
-    if (!people.count(photo.person)) continue;
-    if (taken[photo.person]++ < choice.photos_each(true)) places.push_back(album.size());
-    album.push_back(photo);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto& photo = e.dataset.photos[rows[i]];
+    if (taken[photo.person]++ >= choice.photos_each(true)) continue;
+    places.push_back(i);
+    shown.photos.push_back(photo);
   }
-  for (const auto i : places) shown.photos.push_back(album[i]);
-  for (const auto& attack : e.attacks) {
-    if (!attack->changes_photos()) continue;
-    const Album all = perturb(album, e.dataset.photos, *attack, e.seed, e.options, store);
-    shown.attacks.push_back(attack->settings().name);
+  for (std::int16_t t = 1; t < world.treatments(); ++t) {
+    const auto& attack = *world.treatment(t).attack;
+    if (!attack.changes_photos()) continue;
+    const Posted& all = world.posted(t);
+    shown.attacks.push_back(attack.settings().name);
     auto& few = shown.albums.emplace_back();
     for (const auto i : places) few.photos.push_back(all.photos[i]), few.budget.push_back(all.budget[i]);
   }

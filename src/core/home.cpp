@@ -19,7 +19,7 @@ fs::path project_home() {
               concat("no configs/extractors above ", binary.string(), ": set FACEPOISON_HOME to the project's folder"));
 }
 
-fs::path resolve_card(const std::string& name_or_path, const fs::path& folder) {
+fs::path resolve_named(const std::string& name_or_path, const fs::path& folder) {
   if (name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".json")) return fs::absolute(name_or_path);
   return project_home() / folder / (name_or_path + ".json");
 }

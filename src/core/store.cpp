@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <ctime>
 #include <fstream>
@@ -117,6 +119,16 @@ bool is_whole(const fs::path& folder) {
     return first_altered(seal_of(folder, digests), sha256(digests), folder / record) == nullptr;
   } catch (const std::exception&) {
     return false;  // no seal, or one that cannot be read
+  }
+}
+
+// How many rows were made, and in how many seconds; none where that cannot be read.
+std::pair<double, double> read_seconds(const fs::path& file) {
+  try {
+    const Json known = read_json(file);
+    return {known.at("rows"), known.at("seconds")};
+  } catch (const std::exception&) {
+    return {0, 0};
   }
 }
 
@@ -234,6 +246,32 @@ fs::path ArtifactStore::put(const std::string& kind, const Json& key, const Fill
     throw;
   }
   return final;
+}
+
+void ArtifactStore::plan(PlannedUnit unit) {
+  if (planned_.insert(unit.id).second) plan_->push_back(std::move(unit));
+}
+
+std::string ArtifactStore::plan_all(const std::vector<std::string>& ids) {
+  const std::string id = sha256(Json(ids).dump());
+  if (planned_.count(id)) return id;
+  const std::set<std::string> needed(ids.begin(), ids.end());
+  const bool stored = std::none_of(plan_->begin(), plan_->end(),
+                                   [&](const auto& unit) { return !unit.stored && needed.count(unit.id); });
+  plan({"all", id, stored, 0, ids});
+  return id;
+}
+
+void ArtifactStore::note_seconds(const std::string& kind, const Json& work, std::size_t rows, double seconds) {
+  const fs::path file = root_ / "seconds" / name_of(kind, work);
+  const auto [before, took] = read_seconds(file);
+  write_file(file,
+             Json{{"kind", kind}, {"rows", before + static_cast<double>(rows)}, {"seconds", took + seconds}}.dump());
+}
+
+double ArtifactStore::seconds_a_row(const std::string& kind, const Json& work) const {
+  const auto [rows, seconds] = read_seconds(root_ / "seconds" / name_of(kind, work));
+  return seconds / rows;  // 0 / 0 is NaN
 }
 
 fs::path ArtifactStore::get_or_make(const std::string& kind, const Json& key, const Fill& fill) {

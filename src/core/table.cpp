@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -216,53 +217,77 @@ void TableFile::finish() {
   sync_to_disk(path_);
 }
 
-Table parse_csv(const std::string& in, const std::string& where) {
-  Table table;
-  std::vector<Cell> row;
-  std::string cell;
-  std::size_t line = 1;
-  bool inside = false, any = false;
-  auto end_row = [&] {
-    row.emplace_back(std::move(cell));
-    cell.clear();
-    if (table.columns.empty())
-      for (const auto& name : row) table.columns.push_back(std::get<std::string>(name));
-    else if (row.size() == table.columns.size())
-      table.rows.push_back(row);
-    else
-      throw Error(Exit::input,
-                  concat(where, ", line ", line, ": ", row.size(), " cells; the header has ", table.columns.size()));
-    row.clear();
-    any = false;
-  };
-  for (std::size_t i = 0; i < in.size(); ++i) {
-    const char c = in[i];
-    if (inside) {
-      if (c == '"' && i + 1 < in.size() && in[i + 1] == '"')
-        cell += in[++i];
-      else if (c == '"')
-        inside = false;
+CsvReader::CsvReader(std::string where, OnRow on_row) : where_(std::move(where)), on_row_(std::move(on_row)) {}
+
+void CsvReader::end_cell() {
+  row_.emplace_back(std::move(cell_));
+  cell_.clear();
+  any_ = true;
+}
+
+void CsvReader::end_row() {
+  if (!any_) return;
+  end_cell();
+  any_ = false;
+  if (columns_.empty())
+    for (auto& name : row_) columns_.push_back(std::get<std::string>(std::move(name)));
+  else if (row_.size() == columns_.size())
+    on_row_(columns_, std::move(row_));
+  else
+    throw Error(Exit::input,
+                concat(where_, ", line ", line_, ": ", row_.size(), " cells; the header has ", columns_.size()));
+  row_.clear();
+}
+
+void CsvReader::feed(std::string_view text) {
+  for (const char c : text) {
+    if (quote_ == Quote::open) {
+      if (c == '"')
+        quote_ = Quote::maybe_closed;
       else
-        cell += c;
-      line += c == '\n';
+        cell_ += c;
     } else if (c == '"') {
-      inside = any = true;
-    } else if (c == ',') {
-      row.emplace_back(std::move(cell));
-      cell.clear();
-      any = true;
-    } else if (c == '\n') {
-      if (any) end_row();
-      ++line;
-    } else if (c != '\r') {
-      cell += c;
-      any = true;
+      if (quote_ == Quote::maybe_closed) cell_ += c;
+      quote_ = Quote::open;
+      any_ = true;
+    } else {
+      quote_ = Quote::none;
+      if (c == ',') {
+        end_cell();
+      } else if (c == '\n') {
+        end_row();
+      } else if (c != '\r') {
+        cell_ += c;
+        any_ = true;
+      }
     }
+    line_ += c == '\n';
   }
-  if (inside) throw Error(Exit::input, concat(where, ": a quote is never closed"));
-  if (any) end_row();
-  if (table.columns.empty()) throw Error(Exit::input, concat(where, ": empty, a header line was expected"));
+}
+
+std::vector<std::string> CsvReader::finish() {
+  if (quote_ == Quote::open) throw Error(Exit::input, concat(where_, ": a quote is never closed"));
+  end_row();
+  if (columns_.empty()) throw Error(Exit::input, concat(where_, ": empty, a header line was expected"));
+  return columns_;
+}
+
+Table parse_csv(const std::string& csv, const std::string& where) {
+  Table table;
+  CsvReader reader(where, [&](const auto&, std::vector<Cell> row) { table.rows.push_back(std::move(row)); });
+  reader.feed(csv);
+  table.columns = reader.finish();
   return table;
+}
+
+void read_rows(const fs::path& path, const CsvReader::OnRow& on_row) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw Error(Exit::input, concat("cannot read ", path.string()));
+  CsvReader reader(path.string(), on_row);
+  std::string part(1 << 16, '\0');
+  while (in.read(part.data(), static_cast<std::streamsize>(part.size())), in.gcount() > 0)
+    reader.feed(std::string_view(part).substr(0, static_cast<std::size_t>(in.gcount())));
+  reader.finish();
 }
 
 Table read_csv(const fs::path& path) { return parse_csv(read_file(path), path.string()); }

@@ -1,5 +1,6 @@
 // A config file and its overrides, read and checked to the last key.
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <set>
 
@@ -204,7 +205,7 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   return e;
 }
 
-Table plan(const Experiment& e) {
+Table plan(const Experiment& e, const std::vector<PlannedUnit>& units) {
   std::int64_t probes = 0;
   const std::set<std::string> people(e.protected_people.begin(), e.protected_people.end());
   for (const auto row : e.test) probes += people.count(e.dataset.photos[row].person);
@@ -212,6 +213,16 @@ Table plan(const Experiment& e) {
   table.columns.insert(table.columns.end(), {"people", "n"});
   for (auto& row : table.rows) row.insert(row.end(), {Cell(static_cast<std::int64_t>(people.size())), Cell(probes)});
   table.notes.push_back(concat("run folder: ", default_run_folder(e).string()));
+  std::size_t missing = 0, unknown = 0;
+  double seconds = 0;
+  for (const auto& unit : units) {
+    if (unit.stored || unit.arrow == "all") continue;
+    ++missing;
+    std::isnan(unit.seconds) ? ++unknown : seconds += unit.seconds;
+  }
+  table.notes.push_back(concat("units of work: ", units.size(), ", to make ", missing, ", about ",
+                               static_cast<std::int64_t>(std::ceil(seconds)), " s",
+                               unknown ? concat(" and ", unknown, " whose kind was never made here") : ""));
   return table;
 }
 

@@ -1,64 +1,16 @@
-// The four loops and one swap.
-#include <map>
+// The run: every treatment's pictures, then every recogniser's answers to every scenario.
+#include <functional>
 
 #include "facepoison/classifier.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/experiment.hpp"
 #include "facepoison/log.hpp"
+#include "facepoison/recogniser.hpp"
 #include "facepoison/report.hpp"
-#include "facepoison/stages.hpp"
 #include "facepoison/version.hpp"
 
 namespace facepoison {
 namespace {
-
-torch::Tensor rows_of(const torch::Tensor& matrix, const std::vector<std::size_t>& rows) {
-  return matrix.index_select(0, torch::tensor(std::vector<std::int64_t>(rows.begin(), rows.end())));
-}
-
-// Where things are: people as labels, protected people's training photos as rows.
-struct Layout {
-  std::vector<std::string> people;  // label → name
-  std::vector<std::int64_t> train_labels, test_labels;
-  std::vector<Photo> album;  // protected people's training photos, person after person
-  std::vector<std::size_t> album_dataset_rows;
-  // Of each protected person.
-  std::vector<std::int64_t> protected_labels;
-  std::vector<std::vector<std::int64_t>> album_rows, gallery_rows;
-  std::vector<std::vector<std::size_t>> probes;  // rows of the data set
-};
-
-Layout lay_out(const Experiment& e) {
-  Layout out;
-  out.people = e.dataset.people();
-  std::map<std::string, std::int64_t> labels;
-  for (std::size_t i = 0; i < out.people.size(); ++i) labels[out.people[i]] = static_cast<std::int64_t>(i);
-  std::map<std::int64_t, std::vector<std::int64_t>> gallery_rows;
-  std::map<std::int64_t, std::vector<std::size_t>> probes;
-  for (const auto row : e.train) {
-    const auto label = labels[e.dataset.photos[row].person];
-    gallery_rows[label].push_back(static_cast<std::int64_t>(out.train_labels.size()));
-    out.train_labels.push_back(label);
-  }
-  for (const auto row : e.test) {
-    out.test_labels.push_back(labels[e.dataset.photos[row].person]);
-    probes[out.test_labels.back()].push_back(row);
-  }
-  std::int64_t in_album = 0;
-  for (const auto& person : e.protected_people) {
-    const auto label = labels[person];
-    out.protected_labels.push_back(label);
-    out.gallery_rows.push_back(gallery_rows[label]);
-    out.probes.push_back(probes[label]);
-    auto& rows = out.album_rows.emplace_back();
-    for (const auto row : gallery_rows[label]) {
-      out.album_dataset_rows.push_back(e.train[static_cast<std::size_t>(row)]);
-      out.album.push_back(e.dataset.photos[out.album_dataset_rows.back()]);
-      rows.push_back(in_album++);
-    }
-  }
-  return out;
-}
 
 struct Results {
   TableFile trials, others;
@@ -68,20 +20,40 @@ struct Results {
         others(folder / "others.csv", {"extractor", "attack", "classifier", "protected", "n", "errors"}) {}
 };
 
-void record(Results& results, const Experiment& e, const Layout& layout, const std::vector<std::string>& cell,
-            std::size_t p, const Answer& answer) {
-  const auto& person = e.protected_people[p];
-  for (std::size_t i = 0; i < answer.labels.size(); ++i) {
-    const auto& photo = e.dataset.photos[layout.probes[p][i]];
-    const bool correct = answer.labels[i] == layout.protected_labels[p];
-    results.trials.add({cell[0], cell[1], cell[2], person, photo.id, photo.person,
-                        layout.people[static_cast<std::size_t>(answer.labels[i])], answer.distances[i],
-                        static_cast<std::int64_t>(correct)});
-  }
-  results.others.add({cell[0], cell[1], cell[2], person, answer.others, answer.others_errors});
+// Every answer of the experiment, row of the table after row. `cell`: the row's coordinates.
+using Sink = std::function<void(const std::vector<std::string>& cell, const Scenario&, const std::vector<Answer>&)>;
+void answer_all(const Experiment& e, World& world, const Sink& sink) {
+  for (const auto& extractor : e.extractors)
+    for (const auto& scenario : world.scenarios())
+      for (const auto& classifier : e.classifiers) {
+        std::vector<std::string> cell = {extractor->card().name};
+        for (const auto& [axis, value] : scenario.at) cell.push_back(value);
+        cell.push_back(classifier_name(classifier));
+        std::string label = "identify";
+        for (const auto& word : cell) label += ", " + word;
+        sink(cell, scenario, make_recogniser(extractor, classifier)->answer(world, scenario, label));
+      }
 }
 
-Json facts(const Experiment& e) {
+void record(Results& results, const Experiment& e, const World& world, const std::vector<std::string>& cell,
+            const Game& game, const Answer& answer) {
+  const auto row = [&](std::vector<Cell> rest) {
+    std::vector<Cell> cells(cell.begin(), cell.end());
+    cells.emplace_back(game.person);
+    cells.insert(cells.end(), rest.begin(), rest.end());
+    return cells;
+  };
+  const auto probes = world.probes_of(game.person);
+  for (std::size_t i = 0; i < probes.size(); ++i) {
+    const auto& photo = e.dataset.photos[probes[i]];
+    const auto& predicted = world.people()[static_cast<std::size_t>(answer.labels[i])];
+    results.trials.add(row(
+        {photo.id, photo.person, predicted, answer.distances[i], static_cast<std::int64_t>(predicted == game.person)}));
+  }
+  results.others.add(row({answer.others, answer.others_errors}));
+}
+
+Json run_facts(const Experiment& e) {
   Json notes = Json::array();
   const auto everybody = e.dataset.people().size();
   notes.push_back(concat("data: ", everybody, " people, ", e.dataset.photos.size(), " photos (", e.train.size(),
@@ -139,45 +111,24 @@ void claim(const Experiment& e, const fs::path& folder) {
 
 }  // namespace
 
-std::vector<std::size_t> album_rows(const Experiment& e) { return lay_out(e).album_dataset_rows; }
-
 fs::path default_run_folder(const Experiment& e) {
   return fs::absolute(fs::path("runs") / e.name / config_hash(e.resolved).substr(0, 12));
 }
 
 void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& store) {
   claim(e, folder);
-  const Layout layout = lay_out(e);
-  std::vector<Album> albums;
+  World world = world_of(e, e.protected_people, store);
   std::vector<Audit> budget;
-  for (const auto& attack : e.attacks) {
-    albums.push_back(perturb(layout.album, e.dataset.photos, *attack, e.seed, e.options, store));
-    budget.insert(budget.end(), albums.back().budget.begin(), albums.back().budget.end());
+  for (std::int16_t t = 1; t < world.treatments(); ++t) {
+    const auto& rows = world.posted(t).budget;
+    budget.insert(budget.end(), rows.begin(), rows.end());
   }
-
   Results results(folder);
-  for (const auto& extractor : e.extractors) {
-    const auto features = embed(e.dataset.photos, *extractor, e.options, store);
-    const Clean clean{rows_of(features, e.train), rows_of(features, e.test), layout.train_labels, layout.test_labels};
-    for (std::size_t a = 0; a < e.attacks.size(); ++a) {
-      const auto perturbed = e.attacks[a]->changes_photos() ? embed(albums[a].photos, *extractor, e.options, store)
-                                                            : rows_of(features, layout.album_dataset_rows);
-      std::vector<Game> games;
-      for (std::size_t p = 0; p < e.protected_people.size(); ++p)
-        games.push_back({e.protected_people[p],
-                         layout.protected_labels[p],
-                         {layout.gallery_rows[p], perturbed.index_select(0, torch::tensor(layout.album_rows[p]))}});
-      for (const auto& wanted : e.classifiers) {
-        const std::vector<std::string> cell = {extractor->card().name, e.attacks[a]->settings().name,
-                                               classifier_name(wanted)};
-        const auto answers =
-            answer(clean, games, wanted, concat("identify, ", cell[0], ", ", cell[1], ", ", cell[2]), store);
-        for (std::size_t p = 0; p < answers.size(); ++p) record(results, e, layout, cell, p, answers[p]);
-      }
-    }
-  }
+  answer_all(e, world, [&](const auto& cell, const Scenario& scenario, const std::vector<Answer>& answers) {
+    for (std::size_t p = 0; p < answers.size(); ++p) record(results, e, world, cell, scenario.games[p], answers[p]);
+  });
 
-  write_file(folder / "run.json", facts(e).dump(1) + "\n");
+  write_file(folder / "run.json", run_facts(e).dump(1) + "\n");
   write_file(folder / "rejected.csv", fs::exists(e.dataset.folder / "rejected.csv")
                                           ? read_file(e.dataset.folder / "rejected.csv")
                                           : "id,person,reason\n");
@@ -186,6 +137,15 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
   results.trials.finish();
   write_file(folder / "table.csv", print(table_of_run(folder, false), Format::csv));
   log_debug(concat("store: ", store.hits(), " blocks found, ", store.misses(), " made"));
+}
+
+std::vector<PlannedUnit> planned_units(const Experiment& e, ArtifactStore& store) {
+  std::vector<PlannedUnit> units;
+  store.only_plan(units);
+  World world = world_of(e, e.protected_people, store);
+  for (std::int16_t t = 1; t < world.treatments(); ++t) world.posted(t);
+  answer_all(e, world, [](const auto&, const auto&, const auto&) {});
+  return units;
 }
 
 }  // namespace facepoison

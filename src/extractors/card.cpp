@@ -14,8 +14,8 @@ const std::vector<fs::path> folders = {"configs/extractors", "data/recognisers"}
 
 fs::path card_path(const std::string& name_or_path) {
   for (const auto& folder : folders)
-    if (const auto path = resolve_card(name_or_path, folder); fs::exists(path)) return path;
-  return resolve_card(name_or_path, folders.front());
+    if (const auto path = resolve_named(name_or_path, folder); fs::exists(path)) return path;
+  return resolve_named(name_or_path, folders.front());
 }
 
 // What an exporter or a conversion left beside the weights: of what they were made, and a golden embedding and the

@@ -25,7 +25,7 @@ torch::Tensor Perceptual::operator()(const torch::Tensor& a, const torch::Tensor
 }
 
 std::shared_ptr<const Perceptual> need_perceptual(const std::string& name, const RunOptions& options) {
-  const fs::path path = resolve_card(name, "configs/metrics");
+  const fs::path path = resolve_named(name, "configs/metrics");
   const Json card = read_json(path);
   const auto how_to_get = card.value("get", "scripts/fetch_models.py " + name);
   const auto file = verify_model(card.at("file").get<std::string>(), path.parent_path(), "", false, how_to_get);
@@ -33,7 +33,7 @@ std::shared_ptr<const Perceptual> need_perceptual(const std::string& name, const
 }
 
 std::shared_ptr<const Perceptual> find_perceptual(const std::string& name, const RunOptions& options) {
-  const fs::path path = resolve_card(name, "configs/metrics");
+  const fs::path path = resolve_named(name, "configs/metrics");
   const auto file = read_json(path).at("file").get<std::string>();
   return fs::exists(model_path(file, path.parent_path())) ? need_perceptual(name, options) : nullptr;
 }

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 
 #include "facepoison/error.hpp"
 #include "facepoison/report.hpp"
@@ -8,9 +7,6 @@
 
 namespace facepoison {
 namespace {
-
-const std::array<std::string, 3> keys = {"extractor", "attack", "classifier"};
-std::array<std::string, 3> place_of(const Group& group) { return {group.extractor, group.attack, group.classifier}; }
 
 std::vector<Cell> row_of(const Group& group, const Group& other, const std::string& released) {
   std::vector<double> rates, differences;
@@ -21,10 +17,10 @@ std::vector<Cell> row_of(const Group& group, const Group& other, const std::stri
   const auto found = paired_difference(differences);
   const auto [low, high] = found.interval;
   const std::string reading = low > 0 ? "above 0" : high < 0 ? "below 0" : "the interval includes 0";
-  return {group.extractor,
+  return {group.value("extractor"),
           released,
-          group.attack,
-          group.classifier,
+          group.value("attack"),
+          group.value("classifier"),
           static_cast<std::int64_t>(rates.size()),
           mean(rates),
           mean(rates) - found.mean,
@@ -44,14 +40,15 @@ Table differences_of_run(const fs::path& folder, const std::string& key, const s
               {},
               {}};
   for (const auto& group : run.groups) {
-    auto place = place_of(group);
-    place[static_cast<std::size_t>(std::find(keys.begin(), keys.end(), key) - keys.begin())] = value;
-    const auto found = std::find_if(run.groups.begin(), run.groups.end(),
-                                    [&](const Group& other) { return place_of(other) == place; });
+    auto place = group.at;
+    place[static_cast<std::size_t>(std::find(coordinates.begin(), coordinates.end(), key) - coordinates.begin())] =
+        value;
+    const auto found =
+        std::find_if(run.groups.begin(), run.groups.end(), [&](const Group& other) { return other.at == place; });
     if (found == run.groups.end())
       throw Error(Exit::usage,
                   concat("--against ", key, "=", value, ": ", folder.string(), " has no row with this ", key));
-    if (&*found != &group) table.add(row_of(group, *found, run.released.at(group.extractor)));
+    if (&*found != &group) table.add(row_of(group, *found, run.released.at(group.value("extractor"))));
   }
   table.notes = run.notes;
   table.notes.push_back(

@@ -1,5 +1,7 @@
 #include "report/run_folder.hpp"
 
+#include <algorithm>
+
 #include "facepoison/error.hpp"
 
 namespace facepoison {
@@ -7,38 +9,44 @@ namespace {
 
 std::vector<Group> read_groups(const fs::path& folder) {
   std::vector<Group> groups;
-  std::map<std::string, std::size_t> places;
-  const auto group_of = [&](const Reader& in, const std::vector<Cell>& row) -> Group& {
-    const auto extractor = in.word(row, "extractor"), attack = in.word(row, "attack"),
-               classifier = in.word(row, "classifier");
-    const auto [place, is_new] = places.emplace(extractor + "\n" + attack + "\n" + classifier, groups.size());
-    if (is_new) groups.push_back({extractor, attack, classifier});
+  std::map<std::vector<std::string>, std::size_t> places;
+  const auto group_of = [&](const NamedRow& row) -> Group& {
+    std::vector<std::string> at;
+    for (const auto& coordinate : coordinates) at.push_back(row.word(coordinate));
+    const auto [place, is_new] = places.emplace(at, groups.size());
+    if (is_new) groups.push_back({std::move(at), {}, {}, {}});
     return groups[place->second];
   };
-  const Reader trials(folder / "trials.csv"), others(folder / "others.csv");
-  for (const auto& row : trials.table.rows) {
-    Group& group = group_of(trials, row);
-    const auto person = trials.word(row, "protected");
+  read_named(folder / "trials.csv", [&](const NamedRow& row) {
+    Group& group = group_of(row);
+    const auto& person = row.word("protected");
     const auto [count, is_new] = group.own.try_emplace(person);
     if (is_new) group.people.push_back(person);
     ++count->second.n;
-    count->second.errors += trials.word(row, "correct") == "0";
-  }
-  for (const auto& row : others.table.rows)
-    group_of(others, row).others[others.word(row, "protected")] = {others.number(row, "n"),
-                                                                   others.number(row, "errors")};
+    count->second.errors += row.word("correct") == "0";
+  });
+  read_named(folder / "others.csv", [&](const NamedRow& row) {
+    group_of(row).others[row.word("protected")] = {row.number("n"), row.number("errors")};
+  });
   return groups;
 }
 
 }  // namespace
 
-Reader::Reader(const fs::path& path) : table(read_csv(path)), where(path.string()) {
-  for (std::size_t i = 0; i < table.columns.size(); ++i) columns[table.columns[i]] = i;
+const std::string& Group::value(const std::string& coordinate) const {
+  return at.at(
+      static_cast<std::size_t>(std::find(coordinates.begin(), coordinates.end(), coordinate) - coordinates.begin()));
 }
 
-const Cell& Reader::cell(const std::vector<Cell>& row, const std::string& name) const {
-  const auto found = columns.find(name);
-  return row[found != columns.end() ? found->second : column(table, name, where)];
+const std::string& NamedRow::word(const std::string& name) const {
+  const auto found = std::find(columns_.begin(), columns_.end(), name);
+  if (found == columns_.end()) throw Error(Exit::input, concat(where_, " has no column \"", name, "\""));
+  return std::get<std::string>(cells_[static_cast<std::size_t>(found - columns_.begin())]);
+}
+
+void read_named(const fs::path& path, const std::function<void(const NamedRow&)>& on_row) {
+  const std::string where = path.string();
+  read_rows(path, [&](const auto& columns, std::vector<Cell> cells) { on_row({columns, std::move(cells), where}); });
 }
 
 RunFolder read_run(const fs::path& folder) {

@@ -13,26 +13,32 @@ struct Count {
   double rate() const { return n > 0 ? errors / n : 0; }
 };
 
-// One extractor, attack and classifier.
+// The columns that name a row of the tables.
+inline const std::vector<std::string> coordinates = {"extractor", "attack", "classifier"};
+
+// A row of the tables.
 struct Group {
-  std::string extractor, attack, classifier;
+  std::vector<std::string> at;      // a value for each of the coordinates
   std::vector<std::string> people;  // protected, in the order of trials.csv
   std::map<std::string, Count> own, others;
+  const std::string& value(const std::string& coordinate) const;
 };
 
-// A CSV file's rows with cells found by name.
-struct Reader {
-  Table table;
-  std::string where;
-  std::map<std::string, std::size_t> columns;
+// A row of a CSV file, with cells found by name.
+class NamedRow {
+ public:
+  NamedRow(const std::vector<std::string>& columns, std::vector<Cell> cells, const std::string& where)
+      : columns_(columns), cells_(std::move(cells)), where_(where) {}
+  const std::string& word(const std::string& name) const;
+  double number(const std::string& name) const { return as_number(word(name), where_); }
 
-  explicit Reader(const fs::path& path);
-  const Cell& cell(const std::vector<Cell>& row, const std::string& name) const;
-  std::string word(const std::vector<Cell>& row, const std::string& name) const { return text(cell(row, name)); }
-  double number(const std::vector<Cell>& row, const std::string& name) const {
-    return as_number(cell(row, name), where);
-  }
+ private:
+  const std::vector<std::string>& columns_;
+  std::vector<Cell> cells_;
+  const std::string& where_;
 };
+// Throws Error(input) where the file cannot be read, or lacks a column that is asked for.
+void read_named(const fs::path& path, const std::function<void(const NamedRow&)>& on_row);
 
 struct RunFolder {
   std::vector<Group> groups;                    // in the order of trials.csv

@@ -17,23 +17,22 @@ std::string rounded(double dssim) {
 
 // What the attacks spent, from the audited files.
 std::vector<std::string> budget_notes(const fs::path& folder) {
-  const Reader in(folder / "budget.csv");
   struct Sum {
     double photos = 0, changed = 0, linf = 0, dssim = 0, seen = 0, psnr = 0;
     std::map<std::string, int> statuses{{"infeasible", 0}};
   };
   std::map<std::string, Sum> sums;
-  for (const auto& row : in.table.rows) {
-    auto& sum = sums[in.word(row, "attack")];
+  read_named(folder / "budget.csv", [&](const NamedRow& row) {
+    auto& sum = sums[row.word("attack")];
     ++sum.photos;
-    if (const auto status = in.word(row, "status"); status != "ok") ++sum.statuses[status];
-    if (in.number(row, "linf") == 0) continue;  // as it was: its PSNR is infinite
+    if (const auto status = row.word("status"); status != "ok") ++sum.statuses[status];
+    if (row.number("linf") == 0) return;  // as it was: its PSNR is infinite
     ++sum.changed;
-    sum.linf = std::max(sum.linf, in.number(row, "linf"));
-    sum.dssim += in.number(row, "dssim");
-    sum.seen += in.word(row, "dssim_seen").empty() ? std::nan("") : in.number(row, "dssim_seen");
-    sum.psnr += in.number(row, "psnr");
-  }
+    sum.linf = std::max(sum.linf, row.number("linf"));
+    sum.dssim += row.number("dssim");
+    sum.seen += row.word("dssim_seen").empty() ? std::nan("") : row.number("dssim_seen");
+    sum.psnr += row.number("psnr");
+  });
   std::vector<std::string> notes;
   for (const auto& [attack, sum] : sums) {
     if (sum.changed == 0) continue;
@@ -61,10 +60,10 @@ std::vector<Cell> row_of_group(const Group& group, const Cell& released, const C
   }
   for (const auto& [person, count] : group.others) others = {others.n + count.n, others.errors + count.errors};
   const auto interval = protection_interval(rates, all.n);
-  return {group.extractor,
+  return {group.value("extractor"),
           released,
-          group.attack,
-          group.classifier,
+          group.value("attack"),
+          group.value("classifier"),
           static_cast<std::int64_t>(rates.size()),
           static_cast<std::int64_t>(all.n),
           mean(rates),
@@ -81,10 +80,10 @@ std::vector<Cell> row_of_person(const Group& group, const std::string& person, c
   const auto found = group.others.find(person);
   const Count others = found == group.others.end() ? Count{} : found->second;
   const auto interval = clopper_pearson(own.rate(), own.n);
-  return {group.extractor,
+  return {group.value("extractor"),
           released,
-          group.attack,
-          group.classifier,
+          group.value("attack"),
+          group.value("classifier"),
           person,
           static_cast<std::int64_t>(own.n),
           own.rate(),
@@ -108,8 +107,8 @@ Table table_of_run(const fs::path& folder, bool by_person) {
   Table table;
   table.columns = table_columns(by_person);
   for (const auto& group : run.groups) {
-    const Cell surrogate = run.attacked.at(group.attack).count(group.extractor) ? "yes" : "no",
-               released = run.released.at(group.extractor);
+    const Cell surrogate = run.attacked.at(group.value("attack")).count(group.value("extractor")) ? "yes" : "no",
+               released = run.released.at(group.value("extractor"));
     if (!by_person) table.add(row_of_group(group, released, surrogate));
     for (const auto& person : group.people)
       if (by_person) table.add(row_of_person(group, person, released, surrogate));

@@ -10,16 +10,14 @@ namespace {
 // Games at once: many enough for large products, few enough to lose little.
 constexpr std::size_t batch_size = 64;
 
-std::string digest_of(const torch::Tensor& features, const std::vector<std::int64_t>& numbers) {
-  const auto rows = features.contiguous();
-  const std::string_view bytes(static_cast<const char*>(rows.data_ptr()), rows.nbytes());
-  return sha256(concat(sha256(bytes), " ", rows.size(0), " ", Json(numbers).dump()));
+std::string digest_of(const Features& features, const std::vector<std::int64_t>& numbers) {
+  return sha256(concat(features.name, " ", Json(numbers).dump()));
 }
 
-Answer answer_of(const Prediction& prediction, const Clean& clean, std::int64_t person) {
+Answer answer_of(const Prediction& prediction, const Sides& sides, std::int64_t person) {
   Answer answer;
   for (std::size_t p = 0; p < prediction.labels.size(); ++p) {
-    const auto label = clean.probe_labels[p];
+    const auto label = sides.probe_labels[p];
     if (label == person) {
       answer.labels.push_back(prediction.labels[p]);
       answer.distances.push_back(prediction.distances[p]);
@@ -31,38 +29,47 @@ Answer answer_of(const Prediction& prediction, const Clean& clean, std::int64_t 
   return answer;
 }
 
+// Everybody's embeddings are thousands of artefacts, the same for each swap: in a plan they are one unit of their own.
+std::vector<std::string> needs_of(const Sides& sides, const Swapped& swap, ArtifactStore& store) {
+  auto needs = swap.features.needs;
+  for (const auto* side : {&sides.gallery, &sides.probes}) needs.push_back(store.plan_all(side->needs));
+  return needs;
+}
+
 }  // namespace
 
-std::vector<Answer> answer(const Clean& clean, std::span<const Game> games, const Json& wanted,
+std::vector<Answer> answer(const Sides& sides, std::span<const Swapped> swaps, const Json& wanted,
                            const std::string& label, ArtifactStore& store) {
   const auto classifier = make_classifier(wanted);
   Json what = wanted;
   if (what.is_object()) what.erase("name");
-  const Json shared = {{"format", 1},
+  const Json shared = {{"format", 2},
                        {"classifier", what},
                        {"arithmetic", arithmetic(torch::kCPU)},
-                       {"gallery", digest_of(clean.gallery, clean.gallery_labels)},
-                       {"probes", digest_of(clean.probes, clean.probe_labels)}};
-  auto units = cut_by_person(games, 1);
+                       {"gallery", digest_of(sides.gallery, sides.gallery_labels)},
+                       {"probes", digest_of(sides.probes, sides.probe_labels)}};
+  auto units = cut_by_person(swaps, 1);
   for (auto& unit : units) {
-    const auto& game = games[unit.first];
+    const auto& swap = swaps[unit.first];
     unit.key = shared;
-    unit.key["person"] = game.label;
-    unit.key["swap"] = digest_of(game.swap.features, game.swap.rows);
+    unit.key["person"] = swap.label;
+    unit.key["swap"] = digest_of(swap.features, swap.rows);
+    if (store.planning()) unit.needs = needs_of(sides, swap, store);
   }
   std::unique_ptr<Trained> trained;
   Arrow<std::vector<Swap>, Answer> arrow{"answered", label, batch_size, "people"};
+  arrow.work = {what, sides.gallery_labels.size(), sides.probe_labels.size(), arithmetic(torch::kCPU)};
   arrow.decode = [&](const auto& rows) {
-    std::vector<Swap> swaps;
-    for (const auto row : rows) swaps.push_back(games[row].swap);
-    return swaps;
+    std::vector<Swap> some;
+    for (const auto row : rows) some.push_back({swaps[row].rows, swaps[row].features.read()});
+    return some;
   };
-  arrow.make = [&](const auto& rows, std::vector<Swap> swaps) {
-    if (!trained) trained = classifier->train(clean.gallery, clean.gallery_labels, clean.probes);
-    const auto predictions = trained->predict_swapped(swaps);
+  arrow.make = [&](const auto& rows, std::vector<Swap> some) {
+    if (!trained) trained = classifier->train(sides.gallery.read(), sides.gallery_labels, sides.probes.read());
+    const auto predictions = trained->predict_swapped(some);
     std::vector<Answer> made;
     for (std::size_t n = 0; n < rows.size(); ++n)
-      made.push_back(answer_of(predictions[n], clean, games[rows[n]].label));
+      made.push_back(answer_of(predictions[n], sides, swaps[rows[n]].label));
     return made;
   };
   arrow.write = [](const Unit&, std::span<const Answer> made, const fs::path& at) {
@@ -74,7 +81,9 @@ std::vector<Answer> answer(const Clean& clean, std::span<const Game> games, cons
     write_unflushed(at / "answer.json", json.dump());
   };
   std::vector<Answer> answers;
-  for (const auto& folder : arrow.follow(units, store)) {
+  const auto folders = arrow.follow(units, store);
+  if (store.planning()) return answers;
+  for (const auto& folder : folders) {
     const Json json = read_json(folder / "answer.json");
     answers.push_back({json.at("labels"), json.at("distances"), json.at("others"), json.at("others_errors")});
   }

@@ -5,7 +5,7 @@
 
 #include "facepoison/arrow.hpp"
 #include "facepoison/error.hpp"
-#include "facepoison/similarity.hpp"
+#include "facepoison/dssim.hpp"
 #include "facepoison/stages.hpp"
 #include "stages/blocks.hpp"
 
@@ -53,17 +53,18 @@ Table table_of(std::span<const Audit> rows) {
 }  // namespace
 
 void audit(std::span<const Photo> clean, const Attack& attack, const RunOptions& options, ArtifactStore& store,
-           Album& album) {
+           Posted& posted) {
   const auto lpips = find_perceptual("lpips", options);
   const auto& surrogates = attack.settings().surrogates;
   Json seen_by = Json::array();
   for (const auto& surrogate : surrogates) seen_by.push_back(surrogate->identity());
-  const std::span<const Photo> written = album.photos;
+  const std::span<const Photo> written = posted.photos;
   auto units = cut_by_person(clean, block_size);
   for (auto& unit : units) {
     Json pairs = Json::array();
     for (auto i = unit.first; i < unit.first + unit.count; ++i)
       pairs.push_back({content_key(clean[i]), written[i].sha256});
+    if (store.planning()) unit.needs = made_in(written.subspan(unit.first, unit.count), store);
     unit.key = {{"format", 1},
                 {"pairs", pairs},
                 {"seen_by", seen_by},
@@ -74,6 +75,7 @@ void audit(std::span<const Photo> clean, const Attack& attack, const RunOptions&
     Faces clean, written;
   };
   Arrow<Pair, Audit> arrow{"audited", concat("audit, ", attack.settings().name), block_size};
+  arrow.work = {seen_by, arithmetic(options.device)};
   arrow.decode = [&](const auto& rows) {
     return Pair{load_faces(chosen(clean, rows)), load_faces(chosen(written, rows))};
   };
@@ -87,12 +89,13 @@ void audit(std::span<const Photo> clean, const Attack& attack, const RunOptions&
     write_unflushed(at / "audit.csv", print(table_of(rows), Format::csv));
   };
   const auto folders = arrow.follow(units, store);
+  if (store.planning()) return;
   for (std::size_t u = 0; u < units.size(); ++u) {
     const fs::path file = folders[u] / "audit.csv";
     const Table table = read_csv(file);
     for (std::size_t n = 0; n < units[u].count; ++n)
       for (std::size_t k = 0; k < measures.size(); ++k)
-        album.budget[units[u].first + n].*measures[k].second = number_of(table.rows.at(n).at(k), file.string());
+        posted.budget[units[u].first + n].*measures[k].second = number_of(table.rows.at(n).at(k), file.string());
   }
 }
 
@@ -104,7 +107,7 @@ Table budget_table(const std::vector<Audit>& budget) {
   if (has_lpips) table.columns.push_back("lpips");
   for (const auto& row : budget) {
     std::vector<Cell> cells = {row.id, row.attack, row.status, row.iterations,          row.linf,
-                               row.l2, row.psnr,   row.dssim,  cell_of(row.dssim_seen), cell_of(row.similarity)};
+                               row.l2, row.psnr,   row.dssim,  cell_of(row.dssim_seen), cell_of(row.own_measure)};
     if (has_lpips) cells.push_back(cell_of(row.lpips));
     table.add(std::move(cells));
   }

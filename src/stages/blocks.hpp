@@ -1,6 +1,9 @@
 // What the arrows over photos share: batches of one size, and what of a photo is part of a key.
 #pragma once
+#include <set>
+
 #include "facepoison/dataset.hpp"
+#include "facepoison/store.hpp"
 
 namespace facepoison {
 
@@ -28,6 +31,15 @@ inline Faces only(const Faces& faces, std::size_t n) {
   Faces one{faces.pixels.narrow(0, row, 1), {}, {faces.ids[n]}, {faces.people[n]}};
   if (faces.landmarks.defined()) one.landmarks = faces.landmarks.narrow(0, row, 1);
   return one;
+}
+
+// The artefacts of the store that hold these photos' pictures, where some do: those that a perturbation made.
+inline std::vector<std::string> made_in(std::span<const Photo> photos, const ArtifactStore& store) {
+  std::set<std::string> artefacts;
+  for (const auto& photo : photos)
+    if (photo.path.string().starts_with((store.root() / "perturbed").string()))
+      artefacts.insert(photo.path.parent_path().filename());
+  return {artefacts.begin(), artefacts.end()};
 }
 
 // What of a photo decides its embedding.

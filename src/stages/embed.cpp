@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "facepoison/arrow.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/npy.hpp"
@@ -32,13 +34,37 @@ torch::Tensor checked(const torch::Tensor& padded, const std::vector<std::string
 
 }  // namespace
 
-torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extractor, const RunOptions& options,
-                    ArtifactStore& store) {
+Embedded::Embedded(std::vector<std::pair<fs::path, std::size_t>> units, std::int64_t dimension)
+    : units_(std::move(units)), dimension_(dimension) {
+  for (std::size_t u = 0; u < units_.size(); ++u)
+    for (std::size_t n = 0; n < units_[u].second; ++n) rows_.emplace_back(u, n);
+}
+
+const torch::Tensor& Embedded::matrix() const {
+  std::call_once(once_, [&] {
+    std::vector<torch::Tensor> features = {torch::empty({0, dimension_})};
+    for (const auto& [folder, count] : units_) features.push_back(read_npy(folder / "features.npy"));
+    matrix_ = torch::cat(features);
+  });
+  return matrix_;
+}
+
+torch::Tensor Embedded::matrix_or_zeros() const {
+  const bool there = std::all_of(units_.begin(), units_.end(), [](const auto& unit) { return fs::exists(unit.first); });
+  return there ? matrix() : torch::zeros({static_cast<std::int64_t>(rows_.size()), dimension_});
+}
+
+std::shared_ptr<const Embedded> embedded(std::span<const Photo> photos, const FeatureExtractor& extractor,
+                                         const RunOptions& options, ArtifactStore& store) {
   auto units = cut_by_person(photos, block_size);
   const Json identity = extractor.identity();
-  for (auto& unit : units) unit.key = key_of(photos.subspan(unit.first, unit.count), identity, options);
-
+  for (auto& unit : units) {
+    const auto own = photos.subspan(unit.first, unit.count);
+    unit.key = key_of(own, identity, options);
+    if (store.planning()) unit.needs = made_in(own, store);
+  }
   Arrow<Faces, torch::Tensor> arrow{"embedded", concat("embed, ", extractor.card().name), block_size};
+  arrow.work = {identity, arithmetic(options.device)};
   arrow.decode = [&](const auto& rows) { return pad(load_faces(chosen(photos, rows)), block_size); };
   arrow.make = [&](const auto& rows, Faces faces) {
     const c10::InferenceMode inference;
@@ -48,9 +74,15 @@ torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extra
   arrow.write = [](const Unit&, std::span<const torch::Tensor> rows, const fs::path& at) {
     write_unflushed(at / "features.npy", npy_bytes(torch::stack(torch::TensorList(rows.data(), rows.size()))));
   };
-  std::vector<torch::Tensor> features;
-  for (const auto& folder : arrow.follow(units, store)) features.push_back(read_npy(folder / "features.npy"));
-  return features.empty() ? torch::empty({0, extractor.card().dimension}) : torch::cat(features);
+  const auto folders = arrow.follow(units, store);
+  std::vector<std::pair<fs::path, std::size_t>> held;
+  for (std::size_t u = 0; u < units.size(); ++u) held.emplace_back(folders[u], units[u].count);
+  return std::make_shared<Embedded>(std::move(held), extractor.card().dimension);
+}
+
+torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extractor, const RunOptions& options,
+                    ArtifactStore& store) {
+  return embedded(photos, extractor, options, store)->matrix();
 }
 
 torch::Tensor embed_crops(const PhotoFolder& folder, Exif exif, const FeatureExtractor& extractor,

@@ -28,7 +28,7 @@ Json key_of(std::span<const Photo> photos, std::span<const Photo> companions, co
 struct Made {
   std::string png, status;
   std::int64_t iterations = 0;
-  double similarity = 0;
+  double own_measure = 0;
   Table trace;
 };
 
@@ -49,7 +49,7 @@ void write_unit(std::span<const Photo> photos, std::span<const Made> made, const
   Table rows{{"id", "sha256", "status", "iterations", "similarity"}, {}, {}}, trace = empty_trace;
   for (std::size_t n = 0; n < made.size(); ++n) {
     write_unflushed(folder / concat(n, ".png"), made[n].png);
-    rows.add({photos[n].id, sha256(made[n].png), made[n].status, made[n].iterations, cell_of(made[n].similarity)});
+    rows.add({photos[n].id, sha256(made[n].png), made[n].status, made[n].iterations, cell_of(made[n].own_measure)});
     trace.rows.insert(trace.rows.end(), made[n].trace.rows.begin(), made[n].trace.rows.end());
   }
   write_unflushed(folder / "made.csv", print(rows, Format::csv));
@@ -57,62 +57,81 @@ void write_unit(std::span<const Photo> photos, std::span<const Made> made, const
 }
 
 // What stands in the store of a unit's photos.
-void read_unit(std::span<const Photo> photos, const fs::path& folder, const std::string& attack, Album& album) {
+void read_unit(std::span<const Photo> photos, const fs::path& folder, const std::string& attack, Posted& posted) {
   const fs::path file = folder / "made.csv";
   const Table rows = read_csv(file);
   const auto cell = [&](std::size_t n, const char* name) { return rows.rows.at(n)[column(rows, name, file.string())]; };
   for (std::size_t n = 0; n < photos.size(); ++n) {
-    album.photos.push_back(photos[n]);
-    album.photos.back().path = folder / concat(n, ".png");
-    album.photos.back().sha256 = text(cell(n, "sha256"));
-    album.budget.push_back({.id = photos[n].id,
-                            .attack = attack,
-                            .status = text(cell(n, "status")),
-                            .iterations = static_cast<std::int64_t>(as_number(cell(n, "iterations"), file.string())),
-                            .similarity = number_of(cell(n, "similarity"), file.string())});
+    posted.photos.push_back(photos[n]);
+    posted.photos.back().path = folder / concat(n, ".png");
+    posted.photos.back().sha256 = text(cell(n, "sha256"));
+    posted.budget.push_back({.id = photos[n].id,
+                             .attack = attack,
+                             .status = text(cell(n, "status")),
+                             .iterations = static_cast<std::int64_t>(as_number(cell(n, "iterations"), file.string())),
+                             .own_measure = number_of(cell(n, "similarity"), file.string())});
   }
-  album.traces.push_back(folder / "trace.csv");
+  posted.traces.push_back(folder / "trace.csv");
 }
 
-Album unchanged(std::span<const Photo> photos, const std::string& attack) {
-  Album album{{photos.begin(), photos.end()}, {}, {}};
+// A unit that a plan found unmade: the pictures that it will have, under digests that nothing else has.
+void plan_unit(std::span<const Photo> photos, const fs::path& folder, const std::string& attack, Posted& posted) {
+  for (std::size_t n = 0; n < photos.size(); ++n) {
+    posted.photos.push_back(photos[n]);
+    posted.photos.back().path = folder / concat(n, ".png");
+    posted.photos.back().sha256 = concat("of ", folder.filename().string(), " ", n);
+    posted.budget.push_back({.id = photos[n].id, .attack = attack});
+  }
+}
+
+Posted unchanged(std::span<const Photo> photos, const std::string& attack) {
+  Posted posted{{photos.begin(), photos.end()}, {}, {}};
   for (const auto& photo : photos)
-    album.budget.push_back(
+    posted.budget.push_back(
         {.id = photo.id, .attack = attack, .status = "ok", .psnr = std::numeric_limits<double>::infinity()});
-  return album;
+  return posted;
 }
 
 }  // namespace
 
-Table read_traces(const Album& album) {
+Table read_traces(const Posted& posted) {
   Table all = empty_trace;
-  for (const auto& file : album.traces) {
+  for (const auto& file : posted.traces) {
     const Table trace = read_csv(file);
     all.rows.insert(all.rows.end(), trace.rows.begin(), trace.rows.end());
   }
   return all;
 }
 
-Album perturb(std::span<const Photo> photos, std::span<const Photo> everybody, const Attack& attack, Seed seed,
-              const RunOptions& options, ArtifactStore& store) {
+Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, const Attack& attack, Seed seed,
+               const RunOptions& options, ArtifactStore& store) {
   const std::string& name = attack.settings().name;
   if (!attack.changes_photos()) return unchanged(photos, name);
-  const Embed embedded = [&](std::span<const Photo> some, const FeatureExtractor& extractor) {
-    return embed(some, extractor, options, store);
+  std::vector<std::string> needs;
+  const Embed embed_some = [&](std::span<const Photo> some, const FeatureExtractor& extractor) {
+    const auto found = embedded(some, extractor, options, store);
+    if (!store.planning()) return found->matrix();
+    for (std::size_t row = 0; row < some.size(); ++row) needs.push_back(found->artefact(row));
+    return found->matrix_or_zeros();  // then a plan's companions, and the ids that they decide, are stand-ins
   };
-  const auto companions = attack.companions(photos, everybody, seed, embedded, store);
+  const auto companions = attack.companions(photos, everybody, seed, embed_some, store);
+  if (!needs.empty()) needs = {store.plan_all(needs)};
   const auto beside = [&](const Unit& unit) {
     return companions.empty() ? std::span<const Photo>() : std::span(companions).subspan(unit.first, unit.count);
   };
   const auto own = [&](const Unit& unit) { return photos.subspan(unit.first, unit.count); };
   auto units = cut_by_person(photos, block_size);
   const Json identity = attack.identity();
-  for (auto& unit : units) unit.key = key_of(own(unit), beside(unit), identity, seed, options);
+  for (auto& unit : units) {
+    unit.key = key_of(own(unit), beside(unit), identity, seed, options);
+    unit.needs = needs;
+  }
 
   struct Pair {
     Faces faces, companions;
   };
   Arrow<Pair, Made> arrow{"perturbed", concat("perturb, ", name), block_size};
+  arrow.work = {identity, arithmetic(options.device)};
   arrow.decode = [&](const auto& rows) {
     const auto batch = [&](std::span<const Photo> some) { return pad(load_faces(chosen(some, rows)), block_size); };
     return Pair{batch(photos), companions.empty() ? Faces{} : batch(companions)};
@@ -123,17 +142,20 @@ Album perturb(std::span<const Photo> photos, std::span<const Photo> everybody, c
     std::vector<Made> made;
     for (std::size_t n = 0; n < rows.size(); ++n)
       made.push_back({encode_png(to_image(result.pixels[static_cast<std::int64_t>(n)])), result.status[n],
-                      result.iterations[n], result.similarity[n], trace_of(result.trace, n, photos[rows[n]].id)});
+                      result.iterations[n], result.own_measure[n], trace_of(result.trace, n, photos[rows[n]].id)});
     return made;
   };
   arrow.write = [&](const Unit& unit, std::span<const Made> made, const fs::path& at) {
     write_unit(own(unit), made, at);
   };
-  Album album;
+  Posted posted;
   const auto folders = arrow.follow(units, store);
-  for (std::size_t u = 0; u < units.size(); ++u) read_unit(own(units[u]), folders[u], name, album);
-  audit(photos, attack, options, store, album);
-  return album;
+  for (std::size_t u = 0; u < units.size(); ++u) {
+    const bool made = !store.planning() || fs::exists(folders[u]);
+    made ? read_unit(own(units[u]), folders[u], name, posted) : plan_unit(own(units[u]), folders[u], name, posted);
+  }
+  audit(photos, attack, options, store, posted);
+  return posted;
 }
 
 }  // namespace facepoison

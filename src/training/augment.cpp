@@ -1,7 +1,7 @@
 // What makes one photo many: another crop, light, colour, blur, noise, JPEG, something in front of the face.
 #include <cmath>
 
-#include "facepoison/similarity.hpp"
+#include "facepoison/dssim.hpp"
 #include "facepoison/training.hpp"
 
 namespace facepoison {

@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cmath>
 #include <ctime>
-#include <future>
 #include <numbers>
 
 #include "facepoison/classifier.hpp"
@@ -14,31 +13,32 @@
 #include "facepoison/log.hpp"
 #include "facepoison/npy.hpp"
 #include "facepoison/version.hpp"
+#include "facepoison/worker.hpp"
 #include "training/trainee.hpp"
 
 namespace facepoison {
 namespace {
 
 // Photos in memory, 100 kB each at a canvas of 184 pixels, and whose they are.
-struct Album {
+struct TrainingPhotos {
   Faces faces;                                  // pixels uint8
   std::vector<std::int64_t> labels;             // places in `people`
   std::vector<std::vector<std::int64_t>> rows;  // of each person
   std::vector<bool> train;                      // the data set's split
 };
 
-Album load_album(const Dataset& dataset, const std::vector<std::string>& people) {
-  Album album;
-  album.rows.resize(people.size());
+TrainingPhotos load_photos(const Dataset& dataset, const std::vector<std::string>& people) {
+  TrainingPhotos known;
+  known.rows.resize(people.size());
   std::map<std::string, std::int64_t> places;
   for (std::size_t i = 0; i < people.size(); ++i) places[people[i]] = static_cast<std::int64_t>(i);
   std::vector<Photo> photos;
   for (const auto& photo : dataset.photos) {
     const auto place = places.find(photo.person);
     if (place == places.end()) continue;
-    album.rows[static_cast<std::size_t>(place->second)].push_back(static_cast<std::int64_t>(photos.size()));
-    album.labels.push_back(place->second);
-    album.train.push_back(photo.train());
+    known.rows[static_cast<std::size_t>(place->second)].push_back(static_cast<std::int64_t>(photos.size()));
+    known.labels.push_back(place->second);
+    known.train.push_back(photo.train());
     photos.push_back(photo);
   }
   std::vector<torch::Tensor> pixels, landmarks;
@@ -49,9 +49,9 @@ Album load_album(const Dataset& dataset, const std::vector<std::string>& people)
     pixels.push_back(faces.pixels.mul(255).round().to(torch::kUInt8));
     if (faces.landmarks.defined()) landmarks.push_back(faces.landmarks);
   }
-  album.faces.pixels = torch::cat(pixels);
-  if (!landmarks.empty()) album.faces.landmarks = torch::cat(landmarks);
-  return album;
+  known.faces.pixels = torch::cat(pixels);
+  if (!landmarks.empty()) known.faces.landmarks = torch::cat(landmarks);
+  return known;
 }
 
 Faces rows_of(const Faces& faces, const std::vector<std::int64_t>& rows) {
@@ -67,40 +67,41 @@ struct Batch {
 };
 
 // As many photos of each person, person after person; nobody twice, and no photo twice while there are others.
-Batch draw_batch(const TrainingConfig& c, const Album& album, const FeatureExtractor& extractor, std::int64_t step) {
+Batch draw_batch(const TrainingConfig& c, const TrainingPhotos& known, const FeatureExtractor& extractor,
+                 std::int64_t step) {
   Stream stream(c.seed, "batch", std::to_string(step));
-  std::vector<std::int64_t> people(album.rows.size()), rows, labels;
+  std::vector<std::int64_t> people(known.rows.size()), rows, labels;
   for (std::size_t i = 0; i < people.size(); ++i) people[i] = static_cast<std::int64_t>(i);
   stream.shuffle(people);
   for (std::size_t i = 0; i < c.people_per_batch; ++i) {
-    std::vector<std::int64_t> own = album.rows[static_cast<std::size_t>(people[i])];
+    std::vector<std::int64_t> own = known.rows[static_cast<std::size_t>(people[i])];
     stream.shuffle(own);
     for (std::size_t k = 0; k < c.photos_per_person; ++k) {
       rows.push_back(own[k % own.size()]);
       labels.push_back(people[i]);
     }
   }
-  return {augmented_views(extractor, rows_of(album.faces, rows), c.augmentation, c.seed, step), torch::tensor(labels)};
+  return {augmented_views(extractor, rows_of(known.faces, rows), c.augmentation, c.seed, step), torch::tensor(labels)};
 }
 
 // Share of the held-out people's test photos that their training photos name, by cosine.
-double held_out_accuracy(Trainee& trainee, const Album& album, torch::Device device) {
+double held_out_accuracy(Trainee& trainee, const TrainingPhotos& known, torch::Device device) {
   const torch::NoGradGuard no_grad;
   trainee.learn(false);
   std::vector<torch::Tensor> features;
   constexpr std::int64_t at_once = 64;
-  for (std::int64_t i = 0; i < album.faces.size(); i += at_once) {
+  for (std::int64_t i = 0; i < known.faces.size(); i += at_once) {
     std::vector<std::int64_t> rows;
-    for (std::int64_t k = i; k < std::min(i + at_once, album.faces.size()); ++k) rows.push_back(k);
-    Faces faces = rows_of(album.faces, rows);
+    for (std::int64_t k = i; k < std::min(i + at_once, known.faces.size()); ++k) rows.push_back(k);
+    Faces faces = rows_of(known.faces, rows);
     faces.pixels = faces.pixels.to(torch::kFloat32).div(255);
     features.push_back(trainee.embed(faces.to(device)).to(torch::kCPU));
   }
   trainee.learn(true);
   std::vector<std::int64_t> gallery, probes, gallery_labels, probe_labels;
-  for (std::size_t i = 0; i < album.labels.size(); ++i) {
-    (album.train[i] ? gallery : probes).push_back(static_cast<std::int64_t>(i));
-    (album.train[i] ? gallery_labels : probe_labels).push_back(album.labels[i]);
+  for (std::size_t i = 0; i < known.labels.size(); ++i) {
+    (known.train[i] ? gallery : probes).push_back(static_cast<std::int64_t>(i));
+    (known.train[i] ? gallery_labels : probe_labels).push_back(known.labels[i]);
   }
   const auto all = torch::cat(features);
   const auto found = make_classifier("nearest-cosine")
@@ -235,13 +236,15 @@ void train(const TrainingConfig& c, const fs::path& output) {
     at = read_checkpoint(paths.checkpoint, trainee, beside, optimiser, config_hash);
     log_info(concat(c.name, ": going on after step ", at.step, " of ", c.steps));
   }
-  const Album album = load_album(c.dataset, c.people);
-  const Album held_out = c.held_out_people.empty() ? Album{} : load_album(c.dataset, c.held_out_people);
+  const TrainingPhotos known = load_photos(c.dataset, c.people);
+  const TrainingPhotos held_out =
+      c.held_out_people.empty() ? TrainingPhotos{} : load_photos(c.dataset, c.held_out_people);
 
   auto trained_parameters = trainee.parameters();
   trained_parameters.insert(trained_parameters.end(), beside.begin(), beside.end());
+  Worker worker;
   const auto batch_of = [&](std::int64_t step) {
-    return std::async(std::launch::async, [&, step] { return draw_batch(c, album, trainee, step); });
+    return worker.start([&, step] { return draw_batch(c, known, trainee, step); });
   };
   double accuracy = std::nan("");
   auto resumed = Clock::now();

@@ -1,6 +1,8 @@
 // The binary on a small drawn data set and tiny networks, as a user runs it.
 #include <algorithm>
+#include <chrono>
 #include <map>
+#include <random>
 #include <regex>
 
 #include "support/support.hpp"
@@ -84,19 +86,48 @@ TEST_F(E2eEval, TheSecondRunFindsEverythingInTheStoreAndGivesTheSameBytes) {
     EXPECT_EQ(read_file(folder_ / "one" / file), read_file(folder_ / "two" / file)) << file;
 }
 
-TEST_F(E2eEval, AKilledRunGoesOnToTheSameBytes) {
-  write_config(
-      {{"attacks", {{{"preset", "pgd"}, {"surrogates", {"./tiny-a.json"}}, {"steps", 150}}}}, {"protected", "all"}});
-  ASSERT_EQ(run_binary("eval --config x.json --store quiet-store --run-dir quiet", folder_.path).code, 0);
-  int killed = 0;
-  for (const auto* delay : {"0.2", "0.4", "0.6", "0.8", "1.0"})
-    killed += eval("--run-dir run", concat("timeout -s KILL ", delay)).code != 0;
-  EXPECT_GT(killed, 0) << "the run was too quick to be killed: this test shows nothing";
-  const auto last = eval("--run-dir run");
+// Digests of what was computed below a folder: all but what says when, how long and by whom.
+std::map<std::string, std::string> bytes_below(const fs::path& folder) {
+  std::map<std::string, std::string> digests;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    const auto name = entry.path().lexically_relative(folder).generic_string();
+    if (!entry.is_regular_file() || name.starts_with("seconds/") || name.starts_with("claims/")) continue;
+    if (name == "run.json" || name.ends_with("seal.txt") || name.ends_with("verified.txt")) continue;
+    digests[name] = sha256_of_file(entry.path());
+  }
+  return digests;
+}
+
+// From photos to answers, killed in any of the arrows. The quiet run has another number of threads.
+TEST_F(E2eEval, KilledAtTwentyRandomMomentsItGoesOnToTheSameBytes) {
+  write_config({{"dataset", "photos"},
+                {"prepare", {{"detect", false}, {"canvas", 48}}},
+                {"attacks",
+                 {"noise",
+                  {{"preset", "pgd"}, {"surrogates", {"./tiny-a.json"}}, {"steps", 40}},
+                  {{"preset", "fawkes-v0.3-low"}, {"surrogates", {"./tiny-a.json"}}, {"steps", 10}}}},
+                {"protected", "all"}});
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_EQ(
+      run_binary("eval --config x.json --store quiet-store --run-dir quiet", folder_.path, "env OMP_NUM_THREADS=2")
+          .code,
+      0);
+  const std::chrono::duration<double> whole = std::chrono::steady_clock::now() - start;
+  std::mt19937 random(20);
+  int killed = 0, finished = 0;
+  while (killed < 20 && finished < 20) {
+    const double moment = std::uniform_real_distribution(0.0, whole.count() / 2)(random);
+    const auto run = eval("--run-dir run", concat("env OMP_NUM_THREADS=1 timeout -s KILL ", moment));
+    ++(run.code == 0 ? finished : killed);
+    if (run.code != 0 || killed == 20) continue;
+    fs::remove_all(folder_ / "run");
+    fs::remove_all(folder_ / "store2");
+  }
+  EXPECT_EQ(killed, 20) << "the run was too quick to be killed";
+  const auto last = eval("--run-dir run", "env OMP_NUM_THREADS=1");
   ASSERT_EQ(last.code, 0) << last.err;
-  EXPECT_EQ(read_file(folder_ / "run/trials.csv"), read_file(folder_ / "quiet/trials.csv"));
-  for (const auto& entry : fs::directory_iterator(folder_ / "store2"))
-    EXPECT_FALSE(entry.path().filename().string().starts_with(".tmp-")) << "left behind: " << entry.path();
+  EXPECT_EQ(bytes_below(folder_ / "run"), bytes_below(folder_ / "quiet"));
+  EXPECT_EQ(bytes_below(folder_ / "store2"), bytes_below(folder_ / "quiet-store"));
 }
 
 TEST_F(E2eEval, CtrlCStopsBetweenBlocksWith130) {
@@ -238,6 +269,48 @@ TEST_F(E2eEval, ADryRunWritesNoRun) {
   ASSERT_EQ(run.code, 0) << run.err;
   EXPECT_EQ(parse_csv(run.out, "stdout").rows.size(), 12u);
   EXPECT_FALSE(fs::exists(folder_ / "runs"));
+}
+
+// By arrow, how many units a dry run names, and how many of them are stored.
+std::map<std::string, std::pair<int, int>> counted(const Json& units) {
+  std::map<std::string, std::pair<int, int>> counts;
+  for (const auto& unit : units) {
+    ++counts[unit.at("arrow")].first;
+    counts[unit.at("arrow")].second += unit.at("stored").get<bool>();
+  }
+  return counts;
+}
+
+TEST_F(E2eEval, ADryRunNamesTheUnitsOfWorkAndWhatTheyNeed) {
+  const auto plan = [&] { return Json::parse(eval("--dry-run --format json").out).at("units"); };
+  const Json before = plan();
+  std::map<std::string, bool> stored;
+  for (const auto& unit : before) {
+    EXPECT_TRUE(unit.at("arrow") == "all" || unit.at("seconds").is_null()) << unit << ": nothing was ever made here";
+    for (const auto& need : unit.at("needs")) {
+      ASSERT_TRUE(stored.count(need)) << unit << " comes before what it needs";
+      EXPECT_TRUE(stored[need] || !unit.at("stored").get<bool>()) << unit;
+    }
+    stored[unit.at("id")] = unit.at("stored");
+  }
+  // 2 of 5 people with 7 training photos each: two attacks; two extractors see all people and the 2 under each attack,
+  // and answer for 2 people, three attacks, two classifiers.
+  const std::map<std::string, std::pair<int, int>> fresh = {{"perturbed", {2 * 2, 0}},
+                                                            {"audited", {2 * 2, 0}},
+                                                            {"embedded", {2 * (5 + 2 * 2), 0}},
+                                                            {"answered", {2 * 2 * 3 * 2, 0}},
+                                                            {"all", {4, 0}}};
+  EXPECT_EQ(counted(before), fresh);
+  ASSERT_EQ(eval("--run-dir run").code, 0);
+  for (const auto& [arrow, count] : counted(plan())) EXPECT_EQ(count.first, count.second) << arrow;
+  // One more person: what is there stays, and the rest has a price.
+  write_config({{"protected", 3}});
+  double seconds = 0;
+  const Json more = plan();
+  for (const auto& unit : more) seconds += unit.at("seconds").get<double>();
+  EXPECT_GT(seconds, 0);
+  EXPECT_EQ(counted(more).at("perturbed"), std::make_pair(2 * 3, 2 * 2));
+  EXPECT_EQ(counted(more).at("answered"), std::make_pair(2 * 3 * 3 * 2, 2 * 2 * 3 * 2));
 }
 
 struct Mistake {

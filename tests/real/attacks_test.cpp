@@ -35,7 +35,7 @@ TEST_P(RealAlbum, KeepsFawkesV10sPromise) {
   for (const auto& row : perturb(photos, photos, *attack, 0, {}, store).budget) {
     EXPECT_NE(row.status, "infeasible") << row.id;
     EXPECT_LE(row.linf, 16) << row.id << ": 15 grey levels and one of rounding";
-    EXPECT_GT(row.similarity, 0) << row.id;
+    EXPECT_GT(row.own_measure, 0) << row.id;
     // The budget is over what the surrogates see. The rescued iterate has a limit of its own. The code looks at the
     // picture before it becomes 8 bits, and truncation in flat parts adds up to .001: 2 of 84 real photos ended more
     // than 2 % beyond the limit under fawkes-v1.0-high.

@@ -3,7 +3,7 @@
 #include "attacks/fawkes.hpp"
 #include "attacks/search.hpp"
 #include "facepoison/npy.hpp"
-#include "facepoison/similarity.hpp"
+#include "facepoison/dssim.hpp"
 #include "support/support.hpp"
 
 namespace facepoison::testing {
@@ -200,7 +200,7 @@ TEST(FawkesV10, KeepsItsPromiseInTheWrittenPixels) {
   EXPECT_LE(change, 16.01) << "15 grey levels, and one of rounding";
   EXPECT_GT(change, 2);
   EXPECT_LE(dssim(out.pixels, faces.pixels).max().item<double>(), 1.02 * 1.1 * 0.012);
-  for (const double similarity : out.similarity) EXPECT_GT(similarity, 0);
+  for (const double measure : out.own_measure) EXPECT_GT(measure, 0);
   unsetenv("FACEPOISON_HOME");
 }
 

@@ -30,7 +30,7 @@ class FilesAttack : public ::testing::Test {
     for (const auto& photo : dataset_.photos)
       put(photo.source, photo.person + "/face/" + fs::path(photo.source).stem().string() + suffix + ".png", side);
   }
-  Album run(Json extra = Json::object()) {
+  Posted run(Json extra = Json::object()) {
     Json request = {{"preset", "files"}, {"folder", (folder_ / "cloaks").string()}};
     request.update(extra);
     ArtifactStore store(folder_ / "store");
@@ -43,7 +43,7 @@ class FilesAttack : public ::testing::Test {
 
 TEST_F(FilesAttack, GivesTheCleanCanvasForUnchangedPhotos) {
   put_all("_high_cloaked");
-  const Album album = run();
+  const Posted album = run();
   ASSERT_EQ(album.photos.size(), 6u);
   for (std::size_t i = 0; i < 6; ++i) {
     EXPECT_EQ(album.photos[i].sha256, dataset_.photos[i].sha256) << album.photos[i].id;
@@ -65,7 +65,7 @@ TEST_F(FilesAttack, ListsWhatIsMissingAndKeepsItCleanOnlyWhereAsked) {
   EXPECT_EQ(error.code, Exit::input);
   EXPECT_TRUE(contains(error.message, "1 of 6 photos")) << error.message;
   EXPECT_TRUE(contains(error.message, "p01/v1.png")) << error.message;
-  const Album album = run({{"missing", "keep"}});
+  const Posted album = run({{"missing", "keep"}});
   EXPECT_EQ(album.budget[4].id, "p01/v1.png");
   EXPECT_EQ(album.budget[4].status, "missing");
   EXPECT_EQ(album.photos[4].sha256, dataset_.photos[4].sha256);

@@ -1,6 +1,6 @@
 // What surrogates see of the canvas, where an attack spends its budget of DSSIM, and what the audit says of both.
 #include "facepoison/attack.hpp"
-#include "facepoison/similarity.hpp"
+#include "facepoison/dssim.hpp"
 #include "facepoison/stages.hpp"
 #include "support/support.hpp"
 
@@ -94,15 +94,15 @@ TEST_F(Seen, IsAColumnOfTheBudgetBesideTheCanvas) {
 TEST_F(Seen, LowKeysMeanRunsOver512Features) {
   const auto card = write_tiny_extractor(folder_.path).string();
   const Faces faces = drawn_faces(2, 48, false);
-  const auto similarity = [&](int features) {
+  const auto own_measure = [&](int features) {
     const Json request = {{"preset", "lowkey-dssim"},
                           {"surrogates", {card}},
                           {"steps", 3},
                           {"features", features},
                           {"similarity_weight", 0}};
-    return make_attack(request, {})->perturb(faces, 0).similarity;
+    return make_attack(request, {})->perturb(faces, 0).own_measure;
   };
-  const auto as_published = similarity(512), own = similarity(0);
+  const auto as_published = own_measure(512), own = own_measure(0);
   for (std::size_t n = 0; n < 2; ++n) EXPECT_NEAR(own[n] / as_published[n], 32, 1e-3);
   EXPECT_EQ(make_attack({{"preset", "lowkey-dssim"}, {"surrogates", {card}}}, {})->settings().parameters["features"],
             512);

@@ -29,6 +29,21 @@ TEST(Csv, RoundTripsAnyText) {
   EXPECT_EQ(read.rows, table.rows);
 }
 
+TEST(Csv, ComesInPartsOfAnyLength) {
+  const std::string csv = "a,\"b\"\"c\"\r\n1,\"two\nlines, \"\"quoted\"\"\"\n\n,\n";
+  const Table whole = parse_csv(csv, "x");
+  EXPECT_EQ(whole.columns, (std::vector<std::string>{"a", "b\"c"}));
+  ASSERT_EQ(whole.rows.size(), 2u);
+  EXPECT_EQ(text(whole.rows[0][1]), "two\nlines, \"quoted\"");
+  for (std::size_t length = 1; length < csv.size(); ++length) {
+    std::vector<std::vector<Cell>> rows;
+    CsvReader reader("x", [&](const auto&, std::vector<Cell> row) { rows.push_back(std::move(row)); });
+    for (std::size_t at = 0; at < csv.size(); at += length) reader.feed(std::string_view(csv).substr(at, length));
+    EXPECT_EQ(reader.finish(), whole.columns);
+    EXPECT_EQ(rows, whole.rows) << "in parts of " << length;
+  }
+}
+
 TEST(Csv, RoundTripsEveryDigit) {
   for (const double value : {0.1, 1.0 / 3, 1e300, 5e-324, -0.0, 123456789.123}) {
     const Table read = parse_csv(print(one_row({value}), Format::csv), "t.csv");

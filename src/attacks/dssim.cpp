@@ -1,4 +1,4 @@
-#include "facepoison/similarity.hpp"
+#include "facepoison/dssim.hpp"
 
 namespace facepoison {
 namespace {

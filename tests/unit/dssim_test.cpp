@@ -1,5 +1,5 @@
 // DSSIM against plain loops in double, its gradient against finite differences, and the blur beneath it.
-#include "facepoison/similarity.hpp"
+#include "facepoison/dssim.hpp"
 
 #include <cmath>
 

@@ -1,5 +1,5 @@
-// For bench/linear.py: `linear` on X.npy with X.csv, the first N people swapped for their mirrored embeddings, one at a
-// time. Prints the seconds, then person,probe,distance.
+// For bench/refits.py: CLASSIFIER on X.npy with X.csv, each of the first N people swapped for their mirrored
+// embeddings, one at a time. Prints the seconds, then person,probe,label,distance of the first KEPT people.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -12,8 +12,8 @@
 using namespace facepoison;
 
 int main(int, char** argv) {
-  const auto features = read_npy(argv[1]);
-  const Table names = read_csv(fs::path(argv[1]).replace_extension(".csv"));
+  const auto features = read_npy(argv[2]);
+  const Table names = read_csv(fs::path(argv[2]).replace_extension(".csv"));
   std::map<std::string, std::int64_t> people;
   for (const auto& row : names.rows) people.emplace(text(row[1]), 0);
   std::int64_t count = 0;
@@ -27,16 +27,16 @@ int main(int, char** argv) {
   const auto gallery = features.index_select(0, torch::tensor(train)),
              probes = features.index_select(0, torch::tensor(test));
   std::vector<Swap> swaps;
-  for (std::int64_t person = 0; person < std::atoi(argv[2]); ++person) {
+  for (std::int64_t person = 0; person < std::atoi(argv[3]); ++person) {
     std::vector<std::int64_t> rows;
     for (std::size_t i = 0; i < labels.size(); ++i)
       if (labels[i] == person) rows.push_back(static_cast<std::int64_t>(i));
     swaps.push_back({rows, -gallery.index_select(0, torch::tensor(rows))});
   }
   const auto start = std::chrono::steady_clock::now();
-  const auto found = make_classifier("linear")->predict_swapped(gallery, labels, swaps, probes);
+  const auto found = make_classifier(argv[1])->predict_swapped(gallery, labels, swaps, probes);
   std::printf("%.3f\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  for (std::size_t p = 0; p < found.size(); ++p)
+  for (std::size_t p = 0; p < found.size() && p < std::strtoul(argv[4], nullptr, 10); ++p)
     for (std::size_t i = 0; i < found[p].distances.size(); ++i)
-      std::printf("%zu,%zu,%.9g\n", p, i, found[p].distances[i]);
+      std::printf("%zu,%zu,%ld,%.9g\n", p, i, found[p].labels[i], found[p].distances[i]);
 }

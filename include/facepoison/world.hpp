@@ -1,0 +1,88 @@
+// Who sees which picture. A scenario says it in rows of a data set; the world has the pictures and the embeddings.
+#pragma once
+#include <map>
+
+#include "facepoison/stages.hpp"
+
+namespace facepoison {
+
+// What is done to a photo before anybody sees it. Number 0 of a list of treatments is the clean photo: no attack.
+struct Treatment {
+  std::shared_ptr<const Attack> attack;
+  Seed seed = 0;
+};
+
+// A photo as somebody sees it: a row of the data set, under a treatment.
+struct Pick {
+  std::int32_t row = 0;
+  std::int16_t treatment = 0;
+};
+
+// One protected person's: what stands in the gallery in the place of their clean photos. Rows rise.
+struct Game {
+  std::string person;
+  std::vector<Pick> gallery;
+};
+
+// A row of the tables, but for the recogniser: each person's game is played alone, and their clean probes are judged.
+struct Scenario {
+  std::vector<std::pair<std::string, std::string>> at;  // its coordinates: the columns of the tables and their values
+  std::vector<Game> games;
+};
+
+struct Scenarios {
+  std::vector<Treatment> treatments;
+  std::vector<Scenario> list;
+};
+
+class World {
+ public:
+  // The data set and the store must outlive it. Gallery and probes are rows of the data set.
+  World(const Dataset& dataset, std::vector<std::size_t> gallery, std::vector<std::size_t> probes, Scenarios scenarios,
+        const RunOptions& options, ArtifactStore& store);
+
+  const std::vector<Scenario>& scenarios() const { return scenarios_.list; }
+  std::int16_t treatments() const { return static_cast<std::int16_t>(treated_.size()); }
+  const Treatment& treatment(std::int16_t number) const { return scenarios_.treatments.at(number); }
+  const std::vector<std::string>& people() const { return people_; }  // by label
+  const std::vector<std::size_t>& probes_of(const std::string& person) const { return probes_by_person_.at(person); }
+
+  // The data set's rows under a treatment: all gallery photos of the people who are picked under it, so that a unit of
+  // work does not depend on how many of them are. 0: all photos.
+  const std::vector<std::size_t>& rows(std::int16_t treatment) const { return treated_.at(treatment).rows; }
+  // Their pictures, made where they are missing.
+  const Posted& posted(std::int16_t treatment);
+
+  Features features(const std::shared_ptr<const FeatureExtractor>& extractor, const std::vector<Pick>& picks);
+
+  // Everybody's clean photos, and what the games of a scenario change. Asking for another extractor's forgets the last.
+  const Sides& sides(const std::shared_ptr<const FeatureExtractor>& extractor);
+  std::vector<Swapped> swaps(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario);
+
+  ArtifactStore& store() { return store_; }
+
+ private:
+  struct Treated {  // a treatment's photos
+    std::vector<std::size_t> rows;
+    std::map<std::int32_t, std::size_t> places;  // of a row of the data set
+    std::optional<Posted> posted;
+    std::shared_ptr<const Embedded> embedded;  // by extractor_
+  };
+  void turn_to(const std::shared_ptr<const FeatureExtractor>& extractor);
+  const Embedded& embedded(std::int16_t treatment);
+
+  const Dataset& dataset_;
+  std::vector<std::size_t> gallery_, probes_;
+  std::map<std::string, std::vector<std::size_t>> probes_by_person_;
+  Scenarios scenarios_;
+  RunOptions options_;
+  ArtifactStore& store_;
+  std::vector<std::string> people_;
+  std::vector<std::int64_t> labels_;                 // of the data set's rows
+  std::map<std::int32_t, std::int64_t> in_gallery_;  // data set's row → gallery's
+  std::vector<Treated> treated_;                     // by treatment
+  std::shared_ptr<const FeatureExtractor> extractor_;
+  std::optional<Sides> sides_;
+};
+
+}  // namespace facepoison

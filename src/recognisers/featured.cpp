@@ -1,0 +1,28 @@
+// Embeddings by an extractor, and a classifier on them.
+#include "facepoison/recogniser.hpp"
+
+namespace facepoison {
+namespace {
+
+class Featured final : public Recogniser {
+ public:
+  Featured(std::shared_ptr<const FeatureExtractor> extractor, Json classifier)
+      : extractor_(std::move(extractor)), classifier_(std::move(classifier)) {}
+
+  std::vector<Answer> answer(World& world, const Scenario& scenario, const std::string& label) const override {
+    const auto swaps = world.swaps(extractor_, scenario);
+    return facepoison::answer(world.sides(extractor_), swaps, classifier_, label, world.store());
+  }
+
+ private:
+  std::shared_ptr<const FeatureExtractor> extractor_;
+  Json classifier_;
+};
+
+}  // namespace
+
+std::unique_ptr<Recogniser> make_recogniser(std::shared_ptr<const FeatureExtractor> extractor, Json classifier) {
+  return std::make_unique<Featured>(std::move(extractor), std::move(classifier));
+}
+
+}  // namespace facepoison
