@@ -6,6 +6,7 @@
 
 #include "facepoison/attack.hpp"
 #include "facepoison/classifier.hpp"
+#include "facepoison/error.hpp"
 #include "facepoison/photos.hpp"
 #include "facepoison/store.hpp"
 
