@@ -17,10 +17,11 @@ struct Prediction {
   std::vector<double> distances;  // to what decided the label; smaller is surer
 };
 
-// Gallery rows, and what stands there instead.
+// Gallery rows, and what stands there instead; then rows that the gallery has besides, which come last.
 struct Swap {
-  std::vector<std::int64_t> rows;  // rising, at least one
-  torch::Tensor features;          // |rows|×D
+  std::vector<std::int64_t> rows;   // rising; the new ones keep their labels
+  torch::Tensor features;           // (|rows| + |added|)×D, at least one row
+  std::vector<std::int64_t> added = {};  // labels that the gallery has already
 };
 
 // A classifier that knows a clean gallery and the probes: what every swap needs is done once.

@@ -71,8 +71,14 @@ struct Faces {
   Faces to(torch::Device device) const;
 };
 
-// Reads the canvas pictures; throws Error(input) with the photo's id when one is not what the manifest's hash says, is
-// damaged, or has another size.
+// Landmarks as manifests have them: five points [x, y], or null. Throws Error(usage) for anything else.
+Json points(const std::optional<Landmarks>& landmarks);
+std::optional<Landmarks> read_points(Spec& line, const std::string& key, std::optional<Json> fallback = {});
+
+// A canvas picture. Throws Error(input) with the photo's id when it is not what the hash says, or is damaged.
+Image read_canvas(const Photo& photo);
+
+// Reads the canvas pictures; throws Error(input) with the photo's id as read_canvas(), and when one has another size.
 // Photos with and without landmarks cannot be mixed.
 Faces load_faces(std::span<const Photo> photos);
 

@@ -9,6 +9,7 @@
 #include "facepoison/error.hpp"
 #include "facepoison/photos.hpp"
 #include "facepoison/store.hpp"
+#include "facepoison/transform.hpp"
 
 namespace facepoison {
 
@@ -69,6 +70,10 @@ struct Posted {
 Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, const Attack& attack, Seed seed,
                const RunOptions& options, ArtifactStore& store);
 
+// What becomes of photos: the same with the pictures' new paths, digests and landmarks.
+std::vector<Photo> transformed(std::span<const Photo> photos, const Transform& transform, Seed seed,
+                               ArtifactStore& store);
+
 // Measures posted photos against the clean ones, in the same order.
 void audit(std::span<const Photo> clean, const Attack& attack, const RunOptions& options, ArtifactStore& store,
            Posted& posted);
@@ -94,7 +99,8 @@ struct Swapped {
   std::string person;
   std::int64_t label = 0;
   std::vector<std::int64_t> rows;  // of the gallery, rising
-  Features features;               // what stands there
+  std::size_t added = 0;           // how many rows the gallery has besides
+  Features features;               // what stands there, then what is added
 };
 
 struct Answer {

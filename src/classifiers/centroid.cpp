@@ -43,6 +43,7 @@ class Centroid final : public Classifier {
     Swap of_means(const Swap& swap) const {
       std::set<std::int64_t> touched;
       for (const auto row : swap.rows) touched.insert(labels.at(static_cast<std::size_t>(row)));
+      touched.insert(swap.added.begin(), swap.added.end());
       Swap means;
       std::vector<torch::Tensor> new_means;
       for (const auto label : touched) {
@@ -53,6 +54,10 @@ class Centroid final : public Classifier {
           if (found != swap.rows.end() && *found == own[i])
             features[static_cast<std::int64_t>(i)] = swap.features[found - swap.rows.begin()];
         }
+        std::vector<std::int64_t> further;
+        for (std::size_t n = 0; n < swap.added.size(); ++n)
+          if (swap.added[n] == label) further.push_back(static_cast<std::int64_t>(swap.rows.size() + n));
+        if (!further.empty()) features = torch::cat({features, swap.features.index_select(0, torch::tensor(further))});
         means.rows.push_back(std::distance(rows.begin(), rows.find(label)));
         new_means.push_back(mean_of(features));
       }

@@ -57,7 +57,7 @@ class Linear final : public Classifier {
   std::unique_ptr<Trained> train(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
                                  const torch::Tensor& probes) const override {
     check(gallery, labels, probes);
-    return std::make_unique<Clean>(*this, gallery.to(torch::kFloat64), Classes(labels), probes);
+    return std::make_unique<Clean>(*this, gallery.to(torch::kFloat64), labels, probes);
   }
 
  private:
@@ -78,18 +78,19 @@ class Linear final : public Classifier {
   struct Clean final : Trained {
     const Linear& classifier;
     torch::Tensor rows, probes;
+    std::vector<std::int64_t> labels;
     Classes classes;
     std::optional<Model> model;  // none where there is nothing to tell apart
 
-    Clean(const Linear& by, torch::Tensor gallery, Classes people, torch::Tensor sought)
-        : classifier(by), rows(std::move(gallery)), probes(std::move(sought)), classes(std::move(people)) {
+    Clean(const Linear& by, torch::Tensor gallery, const std::vector<std::int64_t>& names, torch::Tensor sought)
+        : classifier(by), rows(std::move(gallery)), probes(std::move(sought)), labels(names), classes(names) {
       if (classes.names.size() > 1) model = by.fit(rows, classes, start(rows, classes));
     }
 
     std::vector<Prediction> predict_swapped(std::span<const Swap> swaps) const override {
       std::vector<Prediction> out;
       for (const auto& swap : swaps) {
-        check(swap.features, std::vector<std::int64_t>(swap.rows.size()), probes);
+        check(swap.features, std::vector<std::int64_t>(swap.rows.size() + swap.added.size()), probes);
         out.push_back(model ? classifier.answer_swapped(*this, swap) : only_one(classes, probes));
       }
       return out;
@@ -97,11 +98,14 @@ class Linear final : public Classifier {
   };
 
   Prediction answer_swapped(const Clean& clean, const Swap& swap) const {
-    const auto swapped = clean.rows.index_copy(0, torch::tensor(swap.rows), swap.features.to(torch::kFloat64));
-    auto model = clean.model->under(Scaler(swapped));
-    if (clean.classes.rows() > 1)
-      refit_one(swapped, clean.classes, model, clean.classes.places[swap.rows.front()].item<std::int64_t>());
-    return answer(fit(swapped, clean.classes, std::move(model)), clean.classes, clean.probes);
+    const auto [rows, labels] = swapped(clean.rows, clean.labels, swap);
+    const Classes classes(labels);
+    auto model = clean.model->under(Scaler(rows));
+    if (classes.rows() > 1) {
+      const auto changed = swap.rows.empty() ? clean.rows.size(0) : swap.rows.front();
+      refit_one(rows, classes, model, classes.places[changed].item<std::int64_t>());
+    }
+    return answer(fit(rows, classes, std::move(model)), classes, clean.probes);
   }
 
   static Model start(const torch::Tensor& rows, const Classes& classes) {

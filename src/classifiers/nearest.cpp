@@ -134,36 +134,40 @@ class Nearest final : public Classifier {
   };
 
   std::vector<Prediction> predict_swapped(const Base& base, std::span<const Swap> swaps) const {
-    People swapped;
-    std::vector<std::size_t> which;  // the swap of each of `swapped`'s ranges
+    People moved;
+    std::vector<std::size_t> which;  // the swap of each of `moved`'s ranges
     std::vector<Prediction> out(swaps.size());
     std::vector<torch::Tensor> features;
     for (std::size_t s = 0; s < swaps.size(); ++s) {
-      check(swaps[s].features, std::vector<std::int64_t>(swaps[s].rows.size()), base.sought.features);
-      const auto label_of = [&](std::int64_t row) { return base.labels.at(static_cast<std::size_t>(row)); };
-      const auto label = label_of(swaps[s].rows.front());
-      if (!std::all_of(swaps[s].rows.begin(), swaps[s].rows.end(), [&](auto row) { return label_of(row) == label; })) {
+      const auto& swap = swaps[s];
+      auto labels = swap.added;
+      for (const auto row : swap.rows) labels.push_back(base.labels.at(static_cast<std::size_t>(row)));
+      check(swap.features, labels, base.sought.features);
+      const auto label = labels.front();
+      if (!std::all_of(labels.begin(), labels.end(), [&](auto other) { return other == label; })) {
         // More people than one: two nearest people are not enough to know.
-        out[s] = predict(base.gallery.index_copy(0, torch::tensor(swaps[s].rows), swaps[s].features), base.labels,
-                         base.sought.features);
+        const auto [gallery, names] = swapped(base.gallery, base.labels, swap);
+        out[s] = predict(gallery, names, base.sought.features);
         continue;
       }
       const auto& own = base.rows.at(label);
       which.push_back(s);
-      features.push_back(new_form(base.gallery, own, swaps[s]));
-      swapped.ranges.push_back({label, static_cast<std::int64_t>(swapped.rows.size()), features.back().size(0)});
-      swapped.rows.insert(swapped.rows.end(), own.begin(), own.end());
+      features.push_back(new_form(base.gallery, own, swap));
+      moved.ranges.push_back({label, static_cast<std::int64_t>(moved.rows.size()), features.back().size(0)});
+      moved.rows.insert(moved.rows.end(), own.begin(), own.end());
+      for (std::size_t n = 0; n < swap.added.size(); ++n)
+        moved.rows.push_back(base.gallery.size(0) + static_cast<std::int64_t>(n));
       out[s].labels.resize(base.nearest.size()), out[s].distances.resize(base.nearest.size());
     }
     if (which.empty()) return out;
-    swapped.features = torch::cat(features);
-    fill_in(swapped.features, base.scale, swapped.rough, swapped.squares);
-    for_each_probe(swapped, base.sought, std::max(largest_of(base.people.squares), largest_of(swapped.squares)),
+    moved.features = torch::cat(features);
+    fill_in(moved.features, base.scale, moved.rough, moved.squares);
+    for_each_probe(moved, base.sought, std::max(largest_of(base.people.squares), largest_of(moved.squares)),
                    [&](std::size_t p, const float* rough, double bound) {
                      for (std::size_t k = 0; k < which.size(); ++k) {
-                       const auto& range = swapped.ranges[k];
+                       const auto& range = moved.ranges[k];
                        const auto& others = base.nearest[p].without(range.label);
-                       const Neighbour own = nearest_of(swapped, range, base.sought, p, rough, others.rough, bound);
+                       const Neighbour own = nearest_of(moved, range, base.sought, p, rough, others.rough, bound);
                        const auto& found = closer(own, others) ? own : others;
                        out[which[k]].labels[p] = found.label;
                        out[which[k]].distances[p] = found.distance;
@@ -172,11 +176,15 @@ class Nearest final : public Classifier {
     return out;
   }
 
-  // All of a person's rows, the swapped ones in their new form.
+  // All of a person's rows, the swapped ones in their new form, then the added ones.
   static torch::Tensor new_form(const torch::Tensor& gallery, const std::vector<std::int64_t>& own, const Swap& swap) {
     std::vector<std::int64_t> places;
     for (const auto row : swap.rows) places.push_back(std::lower_bound(own.begin(), own.end(), row) - own.begin());
-    return gallery.index_select(0, torch::tensor(own)).index_copy(0, torch::tensor(places), swap.features);
+    const auto replaced = static_cast<std::int64_t>(places.size());
+    return torch::cat(
+        {gallery.index_select(0, torch::tensor(own))
+             .index_copy(0, torch::tensor(places, torch::kInt64), swap.features.narrow(0, 0, replaced)),
+         swap.features.narrow(0, replaced, swap.features.size(0) - replaced)});
   }
 
   static double largest_of(const torch::Tensor& numbers) {

@@ -67,9 +67,10 @@ class Anew final : public Trained {
 
   std::vector<Prediction> predict_swapped(std::span<const Swap> swaps) const override {
     std::vector<Prediction> out;
-    for (const auto& swap : swaps)
-      out.push_back(
-          classifier_.predict(gallery_.index_copy(0, torch::tensor(swap.rows), swap.features), labels_, probes_));
+    for (const auto& swap : swaps) {
+      const auto [gallery, labels] = swapped(gallery_, labels_, swap);
+      out.push_back(classifier_.predict(gallery, labels, probes_));
+    }
     return out;
   }
 
@@ -85,6 +86,19 @@ class Anew final : public Trained {
 std::unique_ptr<Trained> Classifier::train(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
                                            const torch::Tensor& probes) const {
   return std::make_unique<Anew>(*this, gallery, labels, probes);
+}
+
+std::pair<torch::Tensor, std::vector<std::int64_t>> swapped(const torch::Tensor& gallery,
+                                                            const std::vector<std::int64_t>& labels,
+                                                            const Swap& swap) {
+  const auto replaced = static_cast<std::int64_t>(swap.rows.size());
+  auto rows = gallery.index_copy(0, torch::tensor(swap.rows, torch::kInt64),
+                                 swap.features.narrow(0, 0, replaced).to(gallery.scalar_type()));
+  auto names = labels;
+  if (swap.added.empty()) return {rows, names};
+  names.insert(names.end(), swap.added.begin(), swap.added.end());
+  const auto added = swap.features.narrow(0, replaced, static_cast<std::int64_t>(swap.added.size()));
+  return {torch::cat({rows, added.to(rows.scalar_type())}), names};
 }
 
 RowsOf rows_by_label(const std::vector<std::int64_t>& labels) {

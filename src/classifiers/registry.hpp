@@ -17,6 +17,10 @@ void check(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels
 
 // Each person's gallery rows, rising; labels rising.
 using RowsOf = std::map<std::int64_t, std::vector<std::int64_t>>;
+// The gallery and its labels after a swap.
+std::pair<torch::Tensor, std::vector<std::int64_t>> swapped(const torch::Tensor& gallery,
+                                                            const std::vector<std::int64_t>& labels, const Swap& swap);
+
 RowsOf rows_by_label(const std::vector<std::int64_t>& labels);
 
 }  // namespace facepoison

@@ -11,27 +11,6 @@
 namespace facepoison {
 namespace {
 
-Json points(const std::optional<Landmarks>& landmarks) {
-  if (!landmarks) return nullptr;
-  Json list = Json::array();
-  for (const auto& p : *landmarks) list.push_back({p.x, p.y});
-  return list;
-}
-
-std::optional<Landmarks> read_points(Spec& line, const std::string& key, std::optional<Json> fallback = {}) {
-  const Json points = line.raw(key, fallback);
-  if (points.is_null()) return {};
-  Landmarks landmarks;
-  if (!points.is_array() || points.size() != 5) line.fail(key, "expected five points [x, y], or null");
-  for (std::size_t i = 0; i < 5; ++i) {
-    const Json& p = points[i];
-    if (!p.is_array() || p.size() != 2 || !p[0].is_number() || !p[1].is_number())
-      line.fail(key, concat("found ", p.dump(), ", expected [x, y]"));
-    landmarks[i] = {p[0].get<double>(), p[1].get<double>()};
-  }
-  return landmarks;
-}
-
 Json to_json(const Photo& photo, int side, const fs::path& folder) {
   Json line = {{"id", photo.id},
                {"person", photo.person},
@@ -129,6 +108,27 @@ std::size_t twins_in_gallery(const Dataset& dataset) {
 }
 
 }  // namespace
+
+Json points(const std::optional<Landmarks>& landmarks) {
+  if (!landmarks) return nullptr;
+  Json list = Json::array();
+  for (const auto& p : *landmarks) list.push_back({p.x, p.y});
+  return list;
+}
+
+std::optional<Landmarks> read_points(Spec& line, const std::string& key, std::optional<Json> fallback) {
+  const Json points = line.raw(key, fallback);
+  if (points.is_null()) return {};
+  Landmarks landmarks;
+  if (!points.is_array() || points.size() != 5) line.fail(key, "expected five points [x, y], or null");
+  for (std::size_t i = 0; i < 5; ++i) {
+    const Json& p = points[i];
+    if (!p.is_array() || p.size() != 2 || !p[0].is_number() || !p[1].is_number())
+      line.fail(key, concat("found ", p.dump(), ", expected [x, y]"));
+    landmarks[i] = {p[0].get<double>(), p[1].get<double>()};
+  }
+  return landmarks;
+}
 
 bool is_exact_duplicate(const Photo& a, const Photo& b) {
   return a.source_sha256 == b.source_sha256 && a.source_landmarks == b.source_landmarks;
@@ -236,18 +236,22 @@ Image to_image(const torch::Tensor& pixels) {
   return {static_cast<int>(bytes.size(1)), static_cast<int>(bytes.size(0)), {data, data + bytes.numel()}};
 }
 
+Image read_canvas(const Photo& photo) {
+  try {
+    const std::string bytes = read_file(photo.path);
+    if (sha256(bytes) != photo.sha256) throw Error(Exit::input, "changed since the data set was made; make it again");
+    return decode_image(bytes, Exif::ignore);
+  } catch (const Error& error) {
+    throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(), "): ", error.what()));
+  }
+}
+
 Faces load_faces(std::span<const Photo> photos) {
   Faces faces;
   std::vector<torch::Tensor> pixels;
   std::vector<double> points;
   for (const auto& photo : photos) {
-    try {
-      const std::string bytes = read_file(photo.path);
-      if (sha256(bytes) != photo.sha256) throw Error(Exit::input, "changed since the data set was made; make it again");
-      pixels.push_back(to_tensor(decode_image(bytes, Exif::ignore)));
-    } catch (const Error& error) {
-      throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(), "): ", error.what()));
-    }
+    pixels.push_back(to_tensor(read_canvas(photo)));
     if (pixels.back().sizes() != pixels.front().sizes())
       throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(), ") is ", pixels.back().size(3),
                                       "×", pixels.back().size(2), " pixels; the others are ", pixels.front().size(3),

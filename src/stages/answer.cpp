@@ -54,6 +54,7 @@ std::vector<Answer> answer(const Sides& sides, std::span<const Swapped> swaps, c
     unit.key = shared;
     unit.key["person"] = swap.label;
     unit.key["swap"] = digest_of(swap.features, swap.rows);
+    if (swap.added) unit.key["added"] = swap.added;
     if (store.planning()) unit.needs = needs_of(sides, swap, store);
   }
   std::unique_ptr<Trained> trained;
@@ -61,7 +62,10 @@ std::vector<Answer> answer(const Sides& sides, std::span<const Swapped> swaps, c
   arrow.work = {what, sides.gallery_labels.size(), sides.probe_labels.size(), arithmetic(torch::kCPU)};
   arrow.decode = [&](const auto& rows) {
     std::vector<Swap> some;
-    for (const auto row : rows) some.push_back({swaps[row].rows, swaps[row].features.read()});
+    for (const auto row : rows) {
+      const auto& swap = swaps[row];
+      some.push_back({swap.rows, swap.features.read(), std::vector<std::int64_t>(swap.added, swap.label)});
+    }
     return some;
   };
   arrow.make = [&](const auto& rows, std::vector<Swap> some) {

@@ -33,13 +33,19 @@ inline Faces only(const Faces& faces, std::size_t n) {
   return one;
 }
 
-// The artefacts of the store that hold these photos' pictures, where some do: those that a perturbation made.
+// The artefacts of the store that hold these photos' pictures, where an arrow of an experiment made them.
 inline std::vector<std::string> made_in(std::span<const Photo> photos, const ArtifactStore& store) {
   std::set<std::string> artefacts;
   for (const auto& photo : photos)
-    if (photo.path.string().starts_with((store.root() / "perturbed").string()))
-      artefacts.insert(photo.path.parent_path().filename());
+    for (const auto* kind : {"perturbed", "transformed"})
+      if (photo.path.string().starts_with((store.root() / kind).string()))
+        artefacts.insert(photo.path.parent_path().filename());
   return {artefacts.begin(), artefacts.end()};
+}
+
+// Where a plan finds a picture unmade: a digest that nothing else has.
+inline std::string stand_in_digest(const fs::path& artefact, std::size_t place) {
+  return concat("of ", artefact.filename().string(), " ", place);
 }
 
 // What of a photo decides its embedding.

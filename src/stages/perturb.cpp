@@ -79,7 +79,7 @@ void plan_unit(std::span<const Photo> photos, const fs::path& folder, const std:
   for (std::size_t n = 0; n < photos.size(); ++n) {
     posted.photos.push_back(photos[n]);
     posted.photos.back().path = folder / concat(n, ".png");
-    posted.photos.back().sha256 = concat("of ", folder.filename().string(), " ", n);
+    posted.photos.back().sha256 = stand_in_digest(folder, n);
     posted.budget.push_back({.id = photos[n].id, .attack = attack});
   }
 }

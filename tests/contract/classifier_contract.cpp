@@ -44,12 +44,22 @@ TEST_P(ClassifierContract, SwapsAsIfItHadStartedAnew) {
     swaps.push_back({rows, p.gallery.index_select(0, torch::tensor(rows)) * -1});
   }
   swaps.push_back({{0, 1}, p.gallery.narrow(0, 0, 2) * -1});  // rows of two people
+  // Rows that come besides: with others replaced, alone, of two people.
+  const auto others = p.probes.narrow(0, 1, 2);
+  swaps.push_back({{0}, torch::cat({p.gallery.narrow(0, 0, 1) * -1, others}), {0, 0}});
+  swaps.push_back({{}, others, {0, 0}});
+  swaps.push_back({{}, others, {2, 1}});
   const auto swapped = classifier_->predict_swapped(p.gallery, p.labels, swaps, p.probes);
   ASSERT_EQ(swapped.size(), swaps.size());
   bool any_changed = false;
   for (std::size_t s = 0; s < swaps.size(); ++s) {
-    const auto anew = classifier_->predict(p.gallery.index_copy(0, torch::tensor(swaps[s].rows), swaps[s].features),
-                                           p.labels, p.probes);
+    const auto replaced = static_cast<std::int64_t>(swaps[s].rows.size());
+    const auto rows = p.gallery.index_copy(0, torch::tensor(swaps[s].rows, torch::kInt64),
+                                           swaps[s].features.narrow(0, 0, replaced));
+    auto labels = p.labels;
+    labels.insert(labels.end(), swaps[s].added.begin(), swaps[s].added.end());
+    const auto gallery = torch::cat({rows, swaps[s].features.slice(0, replaced)});
+    const auto anew = classifier_->predict(gallery, labels, p.probes);
     EXPECT_EQ(swapped[s].labels, anew.labels) << "swap " << s;
     // What is solved step by step ends a hair elsewhere from another start.
     for (std::size_t i = 0; i < anew.distances.size(); ++i)

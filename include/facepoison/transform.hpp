@@ -1,0 +1,48 @@
+// What happens to a picture after it was posted, or before a trainer looks at it. A new transform is one .cpp and one
+// row in src/data/transforms/registry.cpp.
+#pragma once
+#include <memory>
+#include <optional>
+
+#include "facepoison/image.hpp"
+#include "facepoison/random.hpp"
+#include "facepoison/spec.hpp"
+
+namespace facepoison {
+
+// A canvas, and where the face is in it: pixels of the canvas.
+struct Canvas {
+  Image image;
+  std::optional<Landmarks> landmarks;
+};
+
+class Transform {
+ public:
+  virtual ~Transform() = default;
+  // The picture's size stays. Random numbers, where it wants some, come from the stream of this seed and photo.
+  virtual Canvas operator()(Canvas canvas, Seed seed, const std::string& photo) const = 0;
+  virtual bool is_random() const { return false; }
+
+  const std::string& name() const { return name_; }
+  const Json& identity() const { return identity_; }  // what it computes, for cache keys
+  void set(std::string name, Json identity) { name_ = std::move(name), identity_ = std::move(identity); }
+
+ private:
+  std::string name_;
+  Json identity_;
+};
+
+// "none" (nothing: null), {"transform": …, its own keys, "name": …}, {"chain": [such objects], "name": …}, or a name of
+// the registry whose keys all have defaults. The name is the "name", else the transform's with the values that were
+// written ("jpeg-75"), a chain's links joined by "+". Throws Error(usage).
+std::shared_ptr<const Transform> make_transform(const Json& wanted);
+
+struct TransformRow {
+  std::string name;
+  int version;  // of what it computes, a part of cache keys
+  std::string help;
+  std::unique_ptr<Transform> (*make)(Spec&);
+};
+const std::vector<TransformRow>& transform_registry();
+
+}  // namespace facepoison

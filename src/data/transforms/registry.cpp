@@ -1,0 +1,91 @@
+#include "data/transforms/registry.hpp"
+
+#include <algorithm>
+
+#include "facepoison/version.hpp"
+
+namespace facepoison {
+namespace {
+
+// One after the other.
+class Chain final : public Transform {
+ public:
+  explicit Chain(std::vector<std::shared_ptr<const Transform>> links) : links_(std::move(links)) {}
+  Canvas operator()(Canvas canvas, Seed seed, const std::string& photo) const override {
+    for (const auto& link : links_) canvas = (*link)(std::move(canvas), seed, photo);
+    return canvas;
+  }
+  bool is_random() const override {
+    return std::any_of(links_.begin(), links_.end(), [](const auto& link) { return link->is_random(); });
+  }
+
+ private:
+  std::vector<std::shared_ptr<const Transform>> links_;
+};
+
+std::shared_ptr<const Transform> make_chain(Spec& spec) {
+  const Json wanted = spec.raw("chain");
+  if (!wanted.is_array() || wanted.empty()) spec.fail("chain", concat("found ", wanted.dump(), ", expected a list"));
+  std::vector<std::shared_ptr<const Transform>> links;
+  std::string name;
+  Json identity = Json::array();
+  for (const auto& one : wanted) {
+    links.push_back(make_transform(one));
+    if (!links.back()) spec.fail("chain", "\"none\" in it");
+    name += (name.empty() ? "" : "+") + links.back()->name();
+    identity.push_back(links.back()->identity());
+  }
+  const auto chain = std::make_shared<Chain>(std::move(links));
+  chain->set(spec.text("name", name), std::move(identity));
+  spec.finish();
+  return chain;
+}
+
+// The values that were written, after the transform's name.
+std::string name_by_rule(const Json& wanted) {
+  std::string name = wanted.at("transform").get<std::string>();
+  for (const auto& [key, value] : wanted.items())
+    if (key != "transform" && key != "name") name += "-" + (value.is_string() ? value.get<std::string>() : value.dump());
+  return name;
+}
+
+}  // namespace
+
+const std::vector<TransformRow>& transform_registry() {
+  static const std::vector<TransformRow> rows = {
+      {"jpeg", 1, "written as JPEG: quality (1 … 100), subsampling (\"420\", \"422\", \"444\")", make_jpeg},
+      {"resize", 1, "smaller and as large again: scale (≤ 1)", make_resize},
+      {"blur", 1, "Gaussian: sigma (pixels of the canvas)", make_blur},
+      {"median", 1, "of each neighbourhood: size (3, odd)", make_median},
+      {"bits", 1, "fewer grey levels a channel: bits (1 … 8)", make_bits},
+      {"grey", 1, "without colour", make_grey},
+      {"noise", 1, "Gaussian: deviation (grey levels)", make_random_noise},
+      {"crop", 1, "the middle, enlarged: share of each side (≤ 1)", make_crop},
+  };
+  return rows;
+}
+
+std::shared_ptr<const Transform> make_transform(const Json& wanted) {
+  if (wanted == "none") return nullptr;
+  const Json object = wanted.is_string() ? Json{{"transform", wanted}} : wanted;
+  if (!object.is_object())
+    throw Error(Exit::usage, concat("transforms: found ", wanted.dump(),
+                                    ", expected \"none\" or an object {\"transform\": …} or {\"chain\": […]}"));
+  Spec spec(object, "transform");
+  if (spec.has("chain")) return make_chain(spec);
+  std::vector<std::string> known;
+  for (const auto& row : transform_registry()) known.push_back(row.name);
+  const auto kind = spec.choice("transform", known);
+  const auto& row = *std::find_if(transform_registry().begin(), transform_registry().end(),
+                                  [&](const auto& one) { return one.name == kind; });
+  std::shared_ptr<Transform> made = row.make(spec);
+  Json identity = spec.record();
+  identity["version"] = row.version;
+  identity["opencv"] = opencv_version();  // which decodes, filters and resizes
+  const auto name = spec.text("name", name_by_rule(object));
+  spec.finish();
+  made->set(name, std::move(identity));
+  return made;
+}
+
+}  // namespace facepoison

@@ -1,0 +1,35 @@
+// The transforms' constructors, one a file, for registry.cpp alone.
+#pragma once
+#include "facepoison/error.hpp"
+#include "facepoison/transform.hpp"
+
+namespace facepoison {
+
+// A transform that looks at the picture alone.
+template <class Change>
+class Plain final : public Transform {
+ public:
+  explicit Plain(Change change) : change_(std::move(change)) {}
+  Canvas operator()(Canvas canvas, Seed, const std::string&) const override {
+    canvas.image = change_(canvas.image);
+    return canvas;
+  }
+
+ private:
+  Change change_;
+};
+template <class Change>
+std::unique_ptr<Transform> plain(Change change) {
+  return std::make_unique<Plain<Change>>(std::move(change));
+}
+
+std::unique_ptr<Transform> make_bits(Spec& spec);
+std::unique_ptr<Transform> make_blur(Spec& spec);
+std::unique_ptr<Transform> make_crop(Spec& spec);
+std::unique_ptr<Transform> make_grey(Spec& spec);
+std::unique_ptr<Transform> make_jpeg(Spec& spec);
+std::unique_ptr<Transform> make_median(Spec& spec);
+std::unique_ptr<Transform> make_random_noise(Spec& spec);
+std::unique_ptr<Transform> make_resize(Spec& spec);
+
+}  // namespace facepoison
