@@ -25,7 +25,7 @@ set(stages "facepoison/(stages|world).hpp|stages/")
 set(training "facepoison/training.hpp|training/")
 set(recognisers "facepoison/recogniser.hpp|recognisers/")
 set(report "facepoison/report.hpp|report/")
-set(experiments "facepoison/experiment.hpp|experiments/")
+set(experiments "facepoison/(experiment|axes).hpp|experiments/")
 set(commands "commands/")
 
 # Everybody may include core; the folders named here too, and no other.

@@ -13,6 +13,7 @@ using Surrogates = std::vector<std::shared_ptr<const FeatureExtractor>>;
 struct AttackSettings {
   std::string name;       // the preset's, or the user's label
   int version = 1;        // see AttackRow
+  std::string released;   // "2021-03", of the tool that it is; empty for none
   Json parameters;        // everything that was read, defaults included
   Surrogates surrogates;  // the extractors it optimises against; empty for attacks that need none
   Surrogates exact;       // the same in float32: themselves, unless the precision is bf16

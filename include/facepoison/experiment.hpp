@@ -1,6 +1,7 @@
 // The main job: for each extractor, attack and classifier, each protected person's training photos are replaced by
 // perturbed ones, and that person's clean test photos are identified against everybody.
 #pragma once
+#include "facepoison/axes.hpp"
 #include "facepoison/expect.hpp"
 #include "facepoison/prepare.hpp"
 #include "facepoison/world.hpp"
@@ -12,30 +13,31 @@ struct Experiment {
   std::string name;  // the config's file stem
   Dataset dataset;
   std::vector<std::size_t> train, test;                             // rows of the data set
-  std::vector<std::string> eligible, protected_people;              // by name; in the order of the draw
+  std::vector<std::string> eligible;                                // by name
+  std::vector<std::vector<std::string>> protected_people;           // of each seed, in the order of its draw
   std::vector<std::shared_ptr<const FeatureExtractor>> extractors;  // by release
   std::vector<Card> absent;  // extractors that were skipped, since their weights are not on this machine
-  std::vector<std::shared_ptr<const Attack>> attacks;
+  Axes axes;
   std::vector<Json> classifiers;  // see make_classifier
-  Seed seed = 0;
   RunOptions options;
   Json resolved;  // all of the above, defaults, hashes and versions included
 };
 
 // Config keys: dataset (a data set, or a folder of photos, which is prepared into the store first), protected ("all" |
-// K | [names]), extractors, attacks, classifiers, seed, device, precision, absent ("refuse", or "skip" extractors whose
-// weights are not here), prepare (an object of PrepareOptions' keys, for a folder of photos). `overrides` are
+// K | [names]), extractors, the keys of Axes, classifiers, device, precision, absent ("refuse", or "skip" extractors
+// whose weights are not here), prepare (an object of PrepareOptions' keys, for a folder of photos). `overrides` are
 // KEY=VALUE; KEY may be dotted; VALUE is JSON where it parses, else a text. Paths in the config are from its folder, in
 // overrides from the working folder. `expectations` must mean rows of what will be run: that is checked before any
 // photo is prepared. Throws Error(usage | input | model).
 Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model,
                            ArtifactStore& store, const std::vector<Expectation>& expectations = {});
 
-// Every combination of the config's axes, with these people's games; the rows of the tables in their order.
-Scenarios scenarios(const Experiment& experiment, const std::vector<std::string>& people);
+// Every combination of the config's axes, with the games of these people, of each seed; the rows of the tables in their
+// order.
+Scenarios scenarios(const Experiment& experiment, const std::vector<std::vector<std::string>>& people);
 
 // The experiment and the store must outlive it.
-World world_of(const Experiment& experiment, const std::vector<std::string>& people, ArtifactStore& store);
+World world_of(const Experiment& experiment, const std::vector<std::vector<std::string>>& people, ArtifactStore& store);
 
 // runs/<name>/<short hash of what was resolved>, below the working folder.
 fs::path default_run_folder(const Experiment& experiment);

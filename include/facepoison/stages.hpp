@@ -44,9 +44,12 @@ torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extra
 torch::Tensor embed_crops(const PhotoFolder& folder, Exif exif, const FeatureExtractor& extractor,
                           const RunOptions& options, std::vector<PhotoFile>& kept, Table& rejected);
 
-// What a perturbed photo's file holds, compared with the clean canvas's. NaN: not known.
+// What a perturbed photo's file holds, compared with the clean canvas's, both after the transform where there is one.
+// NaN: not known.
 struct Audit {
-  std::string id, attack, status;     // status: see Perturbed
+  std::string id, attack, status;  // status: see Perturbed
+  std::string transform = "none";
+  Seed seed = 0;
   std::int64_t iterations = 0;        // steps taken
   double linf = 0;                    // grey levels, 0 … 255
   double l2 = 0;                      // Euclidean length of the difference, pixels in [0,1]
@@ -55,6 +58,7 @@ struct Audit {
   double dssim_seen = std::nan("");   // over what the attack's surrogates see of it, where it has some
   double own_measure = std::nan("");  // the attack's own measure, where it has one
   double lpips = std::nan("");        // where models/lpips.pt is there
+  double energy_left = std::nan("");  // share of the squared difference that the transform left
 };
 // Cells of what is not known are empty; the column lpips is there where one number is.
 Table budget_table(const std::vector<Audit>& budget);

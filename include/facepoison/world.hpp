@@ -6,9 +6,10 @@
 
 namespace facepoison {
 
-// What is done to a photo before anybody sees it. Number 0 of a list of treatments is the clean photo: no attack.
+// What is done to a photo before anybody sees it. Number 0 of a list of treatments is the clean photo.
 struct Treatment {
-  std::shared_ptr<const Attack> attack;
+  std::shared_ptr<const Attack> attack;        // none: as it is
+  std::shared_ptr<const Transform> transform;  // then; or none
   Seed seed = 0;
 };
 
@@ -18,16 +19,19 @@ struct Pick {
   std::int16_t treatment = 0;
 };
 
-// One protected person's: what stands in the gallery in the place of their clean photos. Rows rise.
+// One protected person's: what differs from everybody's gallery. One of the two has a photo.
 struct Game {
   std::string person;
-  std::vector<Pick> gallery;
+  std::vector<Pick> replaced;  // stand in the place of the same photos; rows rise
+  std::vector<Pick> added;     // stand there besides
 };
 
-// A row of the tables, but for the recogniser: each person's game is played alone, and their clean probes are judged.
+// A row of the tables, but for the recogniser: each person's game is played alone, and that person's probes are judged.
 struct Scenario {
   std::vector<std::pair<std::string, std::string>> at;  // its coordinates: the columns of the tables and their values
+  std::int16_t gallery = 0, probes = 0;                 // treatments of everybody's
   std::vector<Game> games;
+  std::size_t left_out = 0;  // protected people who have no game here
 };
 
 struct Scenarios {
@@ -47,16 +51,14 @@ class World {
   const std::vector<std::string>& people() const { return people_; }  // by label
   const std::vector<std::size_t>& probes_of(const std::string& person) const { return probes_by_person_.at(person); }
 
-  // The data set's rows under a treatment: all gallery photos of the people who are picked under it, so that a unit of
-  // work does not depend on how many of them are. 0: all photos.
-  const std::vector<std::size_t>& rows(std::int16_t treatment) const { return treated_.at(treatment).rows; }
-  // Their pictures, made where they are missing.
+  // A treatment's rows of the data set: all gallery photos of the people who are picked under it, so that a unit of
+  // work does not depend on how many of them are; all gallery photos and all probes where everybody's are. 0: all.
+  std::optional<std::size_t> place(std::int16_t treatment, std::int32_t row) const;  // among them, where it is one
+  // Their pictures in that order, made where they are missing.
   const Posted& posted(std::int16_t treatment);
 
-  Features features(const std::shared_ptr<const FeatureExtractor>& extractor, const std::vector<Pick>& picks);
-
-  // Everybody's clean photos, and what the games of a scenario change. Asking for another extractor's forgets the last.
-  const Sides& sides(const std::shared_ptr<const FeatureExtractor>& extractor);
+  // Everybody's photos, and what the games of a scenario change. Asking for another extractor's forgets the last.
+  const Sides& sides(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario);
   std::vector<Swapped> swaps(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario);
 
   ArtifactStore& store() { return store_; }
@@ -69,6 +71,7 @@ class World {
     std::shared_ptr<const Embedded> embedded;  // by extractor_
   };
   void turn_to(const std::shared_ptr<const FeatureExtractor>& extractor);
+  Features features(const std::vector<Pick>& picks);  // extractor_'s
   const Embedded& embedded(std::int16_t treatment);
 
   const Dataset& dataset_;
@@ -82,7 +85,7 @@ class World {
   std::map<std::int32_t, std::int64_t> in_gallery_;  // data set's row → gallery's
   std::vector<Treated> treated_;                     // by treatment
   std::shared_ptr<const FeatureExtractor> extractor_;
-  std::optional<Sides> sides_;
+  std::map<std::pair<std::int16_t, std::int16_t>, Sides> sides_;  // by the gallery's and the probes' treatment
 };
 
 }  // namespace facepoison

@@ -35,9 +35,9 @@ Perturbed Attack::perturb(const Faces& faces, Seed seed, const Faces& companions
 Json Attack::identity() const {
   Json surrogates = Json::array();
   for (const auto& extractor : settings_.surrogates) surrogates.push_back(extractor->identity());
-  // Names and places of files are no part of it: what they hold is.
+  // Names, dates and places of files are no part of it: what they hold is.
   Json parameters = settings_.parameters;
-  for (const auto* key : {"surrogates", "stand_ins", "folder", "targets"}) parameters.erase(key);
+  for (const auto* key : {"surrogates", "stand_ins", "folder", "targets", "released"}) parameters.erase(key);
   Json identity = {{"version", settings_.version}, {"parameters", parameters}, {"surrogates", surrogates}};
   if (settings_.perceptual) identity["perceptual"] = settings_.perceptual->sha256();
   return identity;

@@ -149,6 +149,7 @@ std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& 
     if (const auto distance = spec.text("distance"); distance != "dssim")
       settings.perceptual = need_perceptual(distance, options);
   settings.version = row.version;
+  settings.released = spec.text("released", "");
   const auto attack = row.make(spec, std::move(settings));
   spec.finish();
   attack->set_parameters(spec.record());

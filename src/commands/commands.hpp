@@ -48,6 +48,9 @@ struct OutputOptions {
   std::string format, file;
 };
 
+// For markdown and latex without the columns that say nothing; see for_reading().
+Table readable(const Table& table, const OutputOptions& output);
+
 // Throws Error(usage) where the output is one of the command's own inputs: the same file, or one that is read of a
 // folder (its pictures, its manifest, a run's files). Called before any work.
 void refuse_to_replace(const fs::path& output, const std::vector<fs::path>& inputs);

@@ -62,7 +62,7 @@ Action eval_command(CLI::App& app) {
     const Experiment experiment = read_experiment(o->config, o->overrides, o->trust_model, artifacts, expectations);
     if (o->dry_run) {
       const auto units = planned_units(experiment, artifacts);
-      output->write(plan(experiment, units), {{"units", json_of(units)}});
+      output->write(readable(plan(experiment, units), *output), {{"units", json_of(units)}});
       return Exit::ok;
     }
     const fs::path folder = o->run_folder.empty() ? default_run_folder(experiment) : fs::absolute(o->run_folder);
@@ -71,7 +71,7 @@ Action eval_command(CLI::App& app) {
     log_info(concat("run folder: ", folder.string(), " (", artifacts.hits(), " blocks from the store, ",
                     artifacts.misses(), " made)"));
     const Table table = table_of_run(folder, false);
-    output->write(table);
+    output->write(readable(table, *output));
     const auto failed = unmet(expectations, table);
     for (const auto& line : failed) log_error(line);
     return failed.empty() ? Exit::ok : Exit::gate;

@@ -4,6 +4,7 @@
 #include "commands/commands.hpp"
 #include "facepoison/home.hpp"
 #include "facepoison/photos.hpp"
+#include "facepoison/report.hpp"
 
 namespace facepoison {
 
@@ -40,6 +41,11 @@ void OutputOptions::write(const Table& table, const Json& more) const {
   if (!file.empty() && file != "-") return write_file(file, out);
   if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() || std::fflush(stdout) != 0)
     throw Error(Exit::resource, "cannot write to stdout");
+}
+
+Table readable(const Table& table, const OutputOptions& output) {
+  const auto format = parse_format(output.format);
+  return format == Format::markdown || format == Format::latex ? for_reading(table) : table;
 }
 
 void refuse_to_replace(const fs::path& output, const std::vector<fs::path>& inputs) {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 
 #include "commands/commands.hpp"
@@ -96,26 +97,35 @@ Shown of_data_set(const Dataset& dataset, const std::vector<std::shared_ptr<cons
 // protected; and of the people's other photos too, with which they are made.
 Shown of_experiment(const Experiment& e, const Choice& choice, ArtifactStore& store) {
   Shown shown{{}, {}, {}, e.dataset.side};
-  const auto people = choice.among(e.protected_people, true);
-  std::vector<std::string> chosen = e.protected_people;
-  std::erase_if(chosen, [&](const auto& person) { return !people.count(person); });
-  World world = world_of(e, chosen, store);
-  const auto& rows = world.rows(1);  // everybody's posted photos, alike for each attack
+  const auto wanted = choice.among(e.protected_people.front(), true);
+  std::vector<std::vector<std::string>> people(e.axes.seeds.size());  // of the first draw
+  for (const auto& person : e.protected_people.front())
+    if (wanted.count(person)) people.front().push_back(person);
+  World world = world_of(e, people, store);
+  std::vector<std::int16_t> attacked;
+  for (std::int16_t t = 1; t < world.treatments(); ++t)
+    if (world.treatment(t).attack) attacked.push_back(t);
   std::map<std::string, std::size_t> taken;
-  std::vector<std::size_t> places;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto& photo = e.dataset.photos[rows[i]];
-    if (taken[photo.person]++ >= choice.photos_each(true)) continue;
-    places.push_back(i);
-    shown.photos.push_back(photo);
-  }
-  for (std::int16_t t = 1; t < world.treatments(); ++t) {
-    const auto& attack = *world.treatment(t).attack;
-    if (!attack.changes_photos()) continue;
-    const Posted& all = world.posted(t);
-    shown.attacks.push_back(attack.settings().name);
+  std::vector<std::int32_t> rows;
+  for (const auto& person : people.front())
+    for (const auto train : e.train) {
+      const auto row = static_cast<std::int32_t>(train);
+      const auto& photo = e.dataset.photos[train];
+      const bool everywhere =
+          std::all_of(attacked.begin(), attacked.end(), [&](auto t) { return world.place(t, row).has_value(); });
+      if (photo.person != person || !everywhere || taken[person]++ >= choice.photos_each(true)) continue;
+      rows.push_back(row);
+      shown.photos.push_back(photo);
+    }
+  for (const auto t : attacked) {
+    const auto& [attack, transform, seed] = world.treatment(t);
+    shown.attacks.push_back(attack->settings().name + (transform ? ", " + transform->name() : ""));
     auto& few = shown.albums.emplace_back();
-    for (const auto i : places) few.photos.push_back(all.photos[i]), few.budget.push_back(all.budget[i]);
+    for (const auto row : rows) {
+      const auto place = *world.place(t, row);
+      few.photos.push_back(world.posted(t).photos[place]);
+      few.budget.push_back(world.posted(t).budget[place]);
+    }
   }
   return shown;
 }

@@ -10,23 +10,22 @@ Action table_command(CLI::App& app) {
   const auto o = std::make_shared<Options>();
   app.add_option("RUN", o->run, "a run folder of eval")->required();
   auto* by = app.add_option("--by", o->by, "person: a row for each protected person")->check(CLI::IsMember({"person"}));
-  app.add_option("--against", o->against,
-                 "KEY=VALUE, KEY one of extractor, attack, classifier: differences to the rows with that one, over the "
-                 "same people")
+  app.add_option(
+         "--against", o->against,
+         "KEY=VALUE, KEY a coordinate of the rows (attack, transform, seed, …): differences to the rows with that "
+         "value, over the same people")
       ->excludes(by);
   const auto output = std::make_shared<OutputOptions>(app, "markdown");
   return [o, output] {
     refuse_to_replace(output->file, {o->run});
     if (o->against.empty()) {
-      output->write(table_of_run(o->run, o->by == "person"));
+      output->write(readable(table_of_run(o->run, o->by == "person"), *output));
       return Exit::ok;
     }
     const auto equals = o->against.find('=');
     const auto key = o->against.substr(0, equals);
-    if (equals == std::string::npos || (key != "extractor" && key != "attack" && key != "classifier"))
-      throw Error(Exit::usage,
-                  concat("--against ", o->against, ": expected extractor=, attack= or classifier= and a name"));
-    output->write(differences_of_run(o->run, key, o->against.substr(equals + 1)));
+    if (equals == std::string::npos) throw Error(Exit::usage, concat("--against ", o->against, ": expected KEY=VALUE"));
+    output->write(readable(differences_of_run(o->run, key, o->against.substr(equals + 1)), *output));
     return Exit::ok;
   };
 }

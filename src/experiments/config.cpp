@@ -1,7 +1,6 @@
 // A config file and its overrides, read and checked to the last key.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <set>
 
 #include "facepoison/classifier.hpp"
@@ -9,6 +8,7 @@
 #include "facepoison/experiment.hpp"
 #include "facepoison/model.hpp"
 #include "facepoison/version.hpp"
+#include "experiments/repeats.hpp"
 
 namespace facepoison {
 namespace {
@@ -43,16 +43,6 @@ void anchor_paths(Json& config, const fs::path& base) {
   }
 }
 
-template <class Items, class Name>
-void refuse_repeats(const Spec& spec, const std::string& key, const Items& items, Name name) {
-  std::set<std::string> seen;
-  if (items.empty()) spec.fail(key, "an empty list");
-  for (const auto& item : items)
-    if (!seen.insert(name(item)).second)
-      spec.fail(key, concat("\"", name(item), "\" is named twice",
-                            key == "attacks" ? "; give one of them another \"name\"" : ""));
-}
-
 void find_eligible(Experiment& e) {
   std::set<std::string> with_train, with_test;
   for (std::size_t i = 0; i < e.dataset.photos.size(); ++i) {
@@ -70,9 +60,9 @@ void find_eligible(Experiment& e) {
 }
 
 // The draw is nested: the first K of one shuffled list, so that a larger K keeps everybody of a smaller one.
-std::vector<std::string> choose_protected(const Spec& spec, const Json& wanted, const Experiment& e) {
+std::vector<std::string> choose_protected(const Spec& spec, const Json& wanted, const Experiment& e, Seed seed) {
   std::vector<std::string> drawn = e.eligible;
-  Stream(e.seed, "protected").shuffle(drawn);
+  Stream(seed, "protected").shuffle(drawn);
   if (wanted == "all") return drawn;
   if (wanted.is_number_integer()) {
     const auto count = wanted.get<std::int64_t>();
@@ -106,42 +96,97 @@ bool optimises_against(const Attack& attack, const FeatureExtractor& extractor) 
   return std::any_of(surrogates.begin(), surrogates.end(),
                      [&](const auto& surrogate) { return same_weights(*surrogate, extractor); });
 }
+bool optimises_against(const Posting& posting, const FeatureExtractor& extractor) {
+  return std::any_of(posting.parts.begin(), posting.parts.end(),
+                     [&](const auto& part) { return optimises_against(*part.first, extractor); });
+}
+
+// What a trainer who takes this recogniser relies on: "adaptive" (it was trained against attacks), else "surrogate"
+// (the attack knew it, so the trainer relies on nothing), else "newer" or "older" than the attack (the last of a mix),
+// or "same year" where no more is known; "" where there is no such attack.
+std::string strategy(const Posting& posting, const Card& card, bool attacked) {
+  std::string released;
+  bool aims = false;
+  for (const auto& [attack, share] : posting.parts) {
+    released = std::max(released, attack->settings().released);
+    aims |= !attack->settings().surrogates.empty() || !attack->settings().released.empty();
+  }
+  if (!aims) return "";
+  if (!card.trained_against.empty()) return "adaptive";
+  if (attacked) return "surrogate";
+  if (released.empty() || !std::isdigit(static_cast<unsigned char>(card.order().front()))) return "";
+  const auto digits = std::min(released.size(), card.order().size());  // of "2021" or "2021-03"
+  const int order = card.order().compare(0, digits, released, 0, digits);
+  return order > 0 ? "newer" : order < 0 ? "older" : digits > 4 ? "same month" : "same year";
+}
 
 // The table's rows, as far as they are known without the data.
 Table cells(const Experiment& e) {
-  Table table{{"extractor", "released", "attack", "classifier", "surrogate"}, {}, {}};
+  Table table{{"extractor", "released", "strategy", "surrogate"}, {}, {}};
+  const auto all = combinations(e.axes);
+  for (const auto& [axis, value] : all.front().coordinates(e.axes)) table.columns.push_back(axis);
+  table.columns.push_back("classifier");
   for (const auto& extractor : e.extractors)
-    for (const auto& attack : e.attacks)
-      for (const auto& classifier : e.classifiers)
-        table.add({extractor->card().name, extractor->card().release(), attack->settings().name,
-                   classifier_name(classifier), optimises_against(*attack, *extractor) ? "yes" : "no"});
+    for (const auto& combination : all)
+      for (const auto& classifier : e.classifiers) {
+        const Card& card = extractor->card();
+        const bool attacked = optimises_against(*combination.attack, *extractor);
+        std::vector<Cell> row = {card.name, card.release(), strategy(*combination.attack, card, attacked),
+                                 attacked ? "yes" : "no"};
+        for (const auto& [axis, value] : combination.coordinates(e.axes)) row.emplace_back(value);
+        row.emplace_back(classifier_name(classifier));
+        table.add(std::move(row));
+      }
+  return table;
+}
+
+// Where there are several seeds, tables have rows of all of them together.
+Table with_all_seeds(Table table) {
+  const auto seed = column(table, "seed", "the table");
+  auto together = table.rows;
+  for (auto& row : together) row[seed] = "all";
+  if (std::any_of(table.rows.begin(), table.rows.end(),
+                  [&](const auto& row) { return row[seed] != table.rows.front()[seed]; }))
+    table.rows.insert(table.rows.end(), together.begin(), together.end());
   return table;
 }
 
 Json resolve(const Experiment& e, const std::string& dataset) {
-  Json extractors = Json::array(), attacks = Json::array();
+  Json extractors = Json::array(), attacks = Json::array(), transforms = Json::array(), people = Json::object();
   for (const auto& extractor : e.extractors)
     extractors.push_back({{"name", extractor->card().name},
                           {"released", extractor->card().release()},
                           {"licence", extractor->card().licence},
                           {"identity", extractor->identity()}});
-  for (const auto& attack : e.attacks) {
-    Json surrogates = Json::array();
-    for (const auto& surrogate : attack->settings().surrogates) surrogates.push_back(surrogate->card().name);
-    Json attacked = Json::array();
-    for (const auto& extractor : e.extractors)
-      if (optimises_against(*attack, *extractor)) attacked.push_back(extractor->card().name);
-    attacks.push_back({{"name", attack->settings().name},
+  for (const auto& posting : e.axes.attacks) {
+    Json parts = Json::array(), strategies = Json::object(), attacked = Json::array();
+    for (const auto& [attack, share] : posting.parts) {
+      Json surrogates = Json::array();
+      for (const auto& surrogate : attack->settings().surrogates) surrogates.push_back(surrogate->card().name);
+      parts.push_back({{"name", attack->settings().name},
+                       {"share", share},
                        {"surrogates", surrogates},
-                       {"attacked", attacked},
                        {"identity", attack->identity()}});
+    }
+    for (const auto& extractor : e.extractors) {
+      const bool known = optimises_against(posting, *extractor);
+      if (known) attacked.push_back(extractor->card().name);
+      strategies[extractor->card().name] = strategy(posting, extractor->card(), known);
+    }
+    attacks.push_back({{"name", posting.name}, {"parts", parts}, {"attacked", attacked}, {"strategies", strategies}});
   }
+  for (const auto& transform : e.axes.transforms)
+    transforms.push_back(transform ? Json{{"name", transform->name()}, {"identity", transform->identity()}} : "none");
+  for (std::size_t s = 0; s < e.axes.seeds.size(); ++s) people[std::to_string(e.axes.seeds[s])] = e.protected_people[s];
   return {{"dataset", dataset},
           {"manifest_sha256", e.dataset.manifest_sha256},
-          {"protected", e.protected_people},
-          {"seed", e.seed},
+          {"protected", people},
           {"extractors", extractors},
           {"attacks", attacks},
+          {"transforms", transforms},
+          {"transform_on", e.axes.transform_on},
+          {"clean_photos", e.axes.clean_photos},
+          {"enrolled", e.axes.enrolled},
           {"classifiers", e.classifiers},
           {"device", device_name(e.options.device)},
           {"precision", precision_name(e.options)},
@@ -160,9 +205,10 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   const auto dataset = spec.text("dataset");
   const Json wanted = spec.raw("protected", Json("all"));
   const auto extractors = spec.texts("extractors");
-  const Json attacks = spec.raw("attacks");
   const Json classifiers = spec.raw("classifiers", Json::array({"nearest"}));
-  e.seed = static_cast<Seed>(spec.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 0));
+  spec.raw("attacks");
+  for (const auto* key : {"transforms", "transform_on", "clean_photos", "enrolled", "seed", "seeds"})
+    spec.raw(key, Json());  // known keys; their values are read below
   const auto device = spec.text("device", "auto"),
              precision = spec.choice("precision", {"fp32", "tf32", "bf16"}, "fp32");
   const bool skip_absent = spec.choice("absent", {"refuse", "skip"}, "refuse") == "skip";
@@ -192,26 +238,29 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
                                     " extractors is on this machine; facepoison list extractors says how to get each"));
   refuse_repeats(spec, "extractors", cards, [](const Card& card) { return card.name; });
   std::stable_sort(cards.begin(), cards.end(), [](const Card& a, const Card& b) { return a.order() < b.order(); });
-  if (!attacks.is_array()) spec.fail("attacks", concat("found ", attacks.dump(), ", expected a list of presets"));
-  for (const auto& attack : attacks) e.attacks.push_back(make_attack(attack, e.options));
-  refuse_repeats(spec, "attacks", e.attacks, [](const auto& attack) { return attack->settings().name; });
+  e.axes = Axes::from(spec, e.options);
   for (const auto& card : cards) e.extractors.push_back(make_extractor(card, e.options));
 
-  require_planned(expectations, cells(e));
+  require_planned(expectations, with_all_seeds(cells(e)));
   e.dataset = dataset_of(dataset, prepare_options, store);
   find_eligible(e);
-  e.protected_people = choose_protected(spec, wanted, e);
+  for (const auto seed : e.axes.seeds) e.protected_people.push_back(choose_protected(spec, wanted, e, seed));
   e.resolved = resolve(e, dataset);
   return e;
 }
 
 Table plan(const Experiment& e, const std::vector<PlannedUnit>& units) {
-  std::int64_t probes = 0;
-  const std::set<std::string> people(e.protected_people.begin(), e.protected_people.end());
-  for (const auto row : e.test) probes += people.count(e.dataset.photos[row].person);
+  std::map<std::string, std::int64_t> probes;
+  for (const auto row : e.test) ++probes[e.dataset.photos[row].person];
   Table table = cells(e);
   table.columns.insert(table.columns.end(), {"people", "n"});
-  for (auto& row : table.rows) row.insert(row.end(), {Cell(static_cast<std::int64_t>(people.size())), Cell(probes)});
+  const auto list = scenarios(e, e.protected_people).list;
+  for (std::size_t i = 0; i < table.rows.size(); ++i) {
+    std::int64_t n = 0;
+    const auto& games = list[i / e.classifiers.size() % list.size()].games;
+    for (const auto& game : games) n += probes[game.person];
+    table.rows[i].insert(table.rows[i].end(), {Cell(static_cast<std::int64_t>(games.size())), Cell(n)});
+  }
   table.notes.push_back(concat("run folder: ", default_run_folder(e).string()));
   std::size_t missing = 0, unknown = 0;
   double seconds = 0;

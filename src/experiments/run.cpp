@@ -1,5 +1,6 @@
 // The run: every treatment's pictures, then every recogniser's answers to every scenario.
 #include <functional>
+#include <set>
 
 #include "facepoison/classifier.hpp"
 #include "facepoison/error.hpp"
@@ -36,21 +37,25 @@ void answer_all(const Experiment& e, World& world, const Sink& sink) {
 }
 
 void record(Results& results, const Experiment& e, const World& world, const std::vector<std::string>& cell,
-            const Game& game, const Answer& answer) {
+            const Scenario& scenario, const std::vector<Answer>& answers) {
   const auto row = [&](std::vector<Cell> rest) {
     std::vector<Cell> cells(cell.begin(), cell.end());
-    cells.emplace_back(game.person);
     cells.insert(cells.end(), rest.begin(), rest.end());
     return cells;
   };
-  const auto probes = world.probes_of(game.person);
-  for (std::size_t i = 0; i < probes.size(); ++i) {
-    const auto& photo = e.dataset.photos[probes[i]];
-    const auto& predicted = world.people()[static_cast<std::size_t>(answer.labels[i])];
-    results.trials.add(row(
-        {photo.id, photo.person, predicted, answer.distances[i], static_cast<std::int64_t>(predicted == game.person)}));
+  results.rows.add(row({static_cast<std::int64_t>(scenario.left_out)}));
+  for (std::size_t p = 0; p < answers.size(); ++p) {
+    const auto& person = scenario.games[p].person;
+    const auto& answer = answers[p];
+    const auto& probes = world.probes_of(person);
+    for (std::size_t i = 0; i < probes.size(); ++i) {
+      const auto& photo = e.dataset.photos[probes[i]];
+      const auto& predicted = world.people()[static_cast<std::size_t>(answer.labels[i])];
+      results.trials.add(row({person, photo.id, photo.person, predicted, answer.distances[i],
+                              static_cast<std::int64_t>(predicted == person)}));
+    }
+    results.others.add(row({person, answer.others, answer.others_errors}));
   }
-  results.others.add(row({answer.others, answer.others_errors}));
 }
 
 Json run_facts(const Experiment& e) {
@@ -60,10 +65,15 @@ Json run_facts(const Experiment& e) {
                          " train, ", e.test.size(), " test), ", e.dataset.rejected, " rejected; manifest sha256 ",
                          e.dataset.manifest_sha256.substr(0, 16)));
   for (const auto& note : duplicate_notes(e.dataset)) notes.push_back(note);
-  notes.push_back(concat("protected: ", e.protected_people.size(), " of ", e.eligible.size(),
+  std::vector<std::string> seeds;
+  for (const auto seed : e.axes.seeds) seeds.push_back(std::to_string(seed));
+  const bool all =
+      e.axes.clean_photos == std::vector<std::int64_t>{0} && e.axes.enrolled == std::vector<std::string>{"replaced"};
+  notes.push_back(concat("protected: ", e.protected_people.front().size(), " of ", e.eligible.size(),
                          " people with train and test photos (", everybody - e.eligible.size(),
-                         " others stay in the gallery), one at a time, all their training photos replaced; seed ",
-                         e.seed));
+                         " others stay in the gallery), one at a time, ",
+                         all ? "all their training photos replaced" : "their training photos as each row says",
+                         seeds.size() > 1 ? "; seeds " : "; seed ", listed(seeds)));
   notes.push_back(concat("precision ", precision_name(e.options), ", device ", device_name(e.options.device),
                          ", facepoison ", version(), " ", commit(), ", LibTorch ", libtorch_version(), ", OpenCV ",
                          opencv_version()));
@@ -80,13 +90,20 @@ Json run_facts(const Experiment& e) {
   for (const auto& card : e.absent)
     notes.push_back(concat(card.name, " (", card.release(), ") was skipped: its weights are not here",
                            card.how_to_get().empty() ? "" : "; to get them: " + card.how_to_get()));
-  for (const auto& attack : e.attacks) {
-    for (const auto& note : attack->settings().notes) notes.push_back(note);
-    std::string surrogates;
-    for (const auto& surrogate : attack->settings().surrogates)
-      surrogates += (surrogates.empty() ? "" : ", ") + surrogate->card().name;
-    if (!surrogates.empty())
-      notes.push_back(concat("attack ", attack->settings().name, " optimises against ", surrogates));
+  if (e.axes.transforms.size() > 1 || e.axes.transforms.front())
+    notes.push_back("transforms act on the canvas, after a photo was aligned, not on the file that was posted");
+  std::set<std::string> noted;
+  for (const auto& posting : e.axes.attacks) {
+    for (const auto& [attack, share] : posting.parts) {
+      if (posting.parts.size() > 1)
+        notes.push_back(concat("attack ", posting.name, ": ", share, " of an album by ", attack->settings().name));
+      if (!noted.insert(attack->settings().name).second) continue;
+      for (const auto& note : attack->settings().notes) notes.push_back(note);
+      std::vector<std::string> surrogates;
+      for (const auto& surrogate : attack->settings().surrogates) surrogates.push_back(surrogate->card().name);
+      if (!surrogates.empty())
+        notes.push_back(concat("attack ", attack->settings().name, " optimises against ", listed(surrogates)));
+    }
   }
   const auto where = machine(e.options.device);
   return {{"notes", notes}, {"date", utc_time()}, {"commit", commit()}, {"machine", where}};
@@ -123,9 +140,9 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
     const auto& rows = world.posted(t).budget;
     budget.insert(budget.end(), rows.begin(), rows.end());
   }
-  Results results(folder);
+  Results results(folder, world);
   answer_all(e, world, [&](const auto& cell, const Scenario& scenario, const std::vector<Answer>& answers) {
-    for (std::size_t p = 0; p < answers.size(); ++p) record(results, e, world, cell, scenario.games[p], answers[p]);
+    record(results, e, world, cell, scenario, answers);
   });
 
   write_file(folder / "run.json", run_facts(e).dump(1) + "\n");
@@ -133,6 +150,7 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
                                           ? read_file(e.dataset.folder / "rejected.csv")
                                           : "id,person,reason\n");
   write_file(folder / "budget.csv", print(budget_table(budget), Format::csv));
+  results.rows.finish();
   results.others.finish();
   results.trials.finish();
   write_file(folder / "table.csv", print(table_of_run(folder, false), Format::csv));

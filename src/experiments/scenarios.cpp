@@ -1,26 +1,132 @@
-// The product of a config's axes.
+// The axes' combinations, as everybody's pictures and each protected person's game.
+#include <algorithm>
+#include <cmath>
+
 #include "facepoison/experiment.hpp"
 
 namespace facepoison {
+namespace {
 
-Scenarios scenarios(const Experiment& e, const std::vector<std::string>& people) {
-  std::map<std::string, std::vector<std::int32_t>> albums;
-  for (const auto row : e.train) albums[e.dataset.photos[row].person].push_back(static_cast<std::int32_t>(row));
-  Scenarios out{{Treatment{}}, {}};
-  for (const auto& attack : e.attacks) {
-    const auto treatment = static_cast<std::int16_t>(out.treatments.size());
-    out.treatments.push_back({attack, e.seed});
-    auto& scenario = out.list.emplace_back();
-    scenario.at = {{"attack", attack->settings().name}};
-    for (const auto& person : people) {
-      auto& game = scenario.games.emplace_back(Game{person, {}});
-      for (const auto row : albums.at(person)) game.gallery.push_back({row, treatment});
-    }
+using Rows = std::vector<std::int32_t>;
+
+class Builder {
+ public:
+  Builder(const Experiment& e, const std::vector<std::vector<std::string>>& people) : e_(e), people_(people) {
+    for (const auto row : e.train) albums_[e.dataset.photos[row].person].push_back(static_cast<std::int32_t>(row));
   }
-  return out;
+
+  Scenarios all() {
+    for (const auto& combination : combinations(e_.axes)) out_.list.push_back(scenario(combination));
+    return std::move(out_);
+  }
+
+ private:
+  Scenario scenario(const Combination& c) {
+    Scenario out{c.coordinates(e_.axes), 0, 0, {}, 0};
+    if (c.transforms("gallery")) out.gallery = number(nullptr, c.transform, seed_of(c));
+    if (c.transforms("probes")) out.probes = number(nullptr, c.transform, seed_of(c));
+    const auto& drawn = people_[c.seed];
+    const auto curve = clean_photos_of_curve(drawn);
+    for (const auto& person : drawn)
+      if (c.clean_photos <= curve && photos_of(person) > curve) out.games.push_back(game(c, out, person));
+    out.left_out = drawn.size() - out.games.size();
+    return out;
+  }
+
+  Game game(const Combination& c, const Scenario& scenario, const std::string& person) {
+    const auto treated = treatment_of_each(c, person);
+    Game out{person, {}, {}};
+    for (const auto row : albums_.at(person)) {
+      const auto found = treated.find(row);
+      const auto treatment = found == treated.end() ? scenario.gallery : found->second;
+      if (treatment == scenario.gallery) continue;  // as everybody sees it
+      (c.enrolled == "added" ? out.added : out.replaced).push_back({row, treatment});
+    }
+    // A game without a change is still a game: the photo that everybody sees, in its own place.
+    if (out.added.empty() && out.replaced.empty())
+      for (const auto row : albums_.at(person)) out.replaced.push_back({row, scenario.gallery});
+    return out;
+  }
+
+  // The treatments of a person's photos that do not stay clean. Which do is one draw, nested: more keep those of fewer.
+  std::map<std::int32_t, std::int16_t> treatment_of_each(const Combination& c, const std::string& person) {
+    Rows rows = albums_.at(person);
+    Stream(seed_of(c), "clean photos", person).shuffle(rows);
+    rows.erase(rows.begin(), rows.begin() + c.clean_photos);
+    Stream(seed_of(c), "mix", person).shuffle(rows);
+    const bool through = c.transforms("perturbed") || c.transforms("gallery");
+    std::map<std::int32_t, std::int16_t> treated;
+    std::size_t next = 0;
+    const auto counts = shares_of(rows.size(), c.attack->parts);
+    for (std::size_t part = 0; part < counts.size(); ++part)
+      for (std::size_t n = 0; n < counts[part]; ++n)
+        treated[rows[next++]] = number(c.attack->parts[part].first, through ? c.transform : nullptr, seed_of(c));
+    return treated;
+  }
+
+  // By largest remainder; the first of equals.
+  static std::vector<std::size_t> shares_of(
+      std::size_t photos, const std::vector<std::pair<std::shared_ptr<const Attack>, double>>& parts) {
+    std::vector<std::size_t> counts, order;
+    std::vector<double> remainders;
+    std::size_t given = 0;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const double exact = parts[i].second * static_cast<double>(photos), whole = std::floor(exact + 1e-9);
+      counts.push_back(static_cast<std::size_t>(whole));
+      remainders.push_back(exact - whole);
+      order.push_back(i);
+      given += counts.back();
+    }
+    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return remainders[a] > remainders[b] + 1e-9; });
+    for (std::size_t i = 0; given < photos; ++given, ++i) ++counts[order[i % order.size()]];
+    return counts;
+  }
+
+  // All rows of a curve are of the same people: those with more training photos than this, the largest listed number
+  // that at least half of the people exceed.
+  std::int64_t clean_photos_of_curve(const std::vector<std::string>& drawn) const {
+    std::int64_t largest = -1;
+    for (const auto number : e_.axes.clean_photos) {
+      const auto exceed =
+          std::count_if(drawn.begin(), drawn.end(), [&](const auto& person) { return photos_of(person) > number; });
+      if (2 * static_cast<std::size_t>(exceed) >= drawn.size()) largest = std::max(largest, number);
+    }
+    return largest;
+  }
+
+  std::int64_t photos_of(const std::string& person) const {
+    return static_cast<std::int64_t>(albums_.at(person).size());
+  }
+  Seed seed_of(const Combination& c) const { return e_.axes.seeds[c.seed]; }
+
+  // A treatment's number; a new one where nothing was treated so before.
+  std::int16_t number(const std::shared_ptr<const Attack>& attack, const std::shared_ptr<const Transform>& transform,
+                      Seed seed) {
+    const auto by = attack && attack->changes_photos() ? attack : nullptr;
+    const bool random = by || (transform && transform->is_random());
+    if (!by && !transform) return 0;
+    const auto [found, is_new] = numbers_.try_emplace({by.get(), transform.get(), random ? seed : 0});
+    if (is_new) {
+      found->second = static_cast<std::int16_t>(out_.treatments.size());
+      out_.treatments.push_back({by, transform, random ? seed : 0});
+    }
+    return found->second;
+  }
+
+  const Experiment& e_;
+  const std::vector<std::vector<std::string>>& people_;
+  std::map<std::string, Rows> albums_;
+  std::map<std::tuple<const Attack*, const Transform*, Seed>, std::int16_t> numbers_;
+  Scenarios out_{{Treatment{}}, {}};
+};
+
+}  // namespace
+
+Scenarios scenarios(const Experiment& e, const std::vector<std::vector<std::string>>& people) {
+  return Builder(e, people).all();
 }
 
-World world_of(const Experiment& e, const std::vector<std::string>& people, ArtifactStore& store) {
+World world_of(const Experiment& e, const std::vector<std::vector<std::string>>& people, ArtifactStore& store) {
   return {e.dataset, e.train, e.test, scenarios(e, people), e.options, store};
 }
 

@@ -75,6 +75,7 @@ Card read_card(const std::string& name_or_path) {
   Spec spec(read_json(card.path), card.path.string());
   card.title = spec.text("title");
   card.released = spec.text("released");
+  card.trained_against = spec.texts("trained_against", std::vector<std::string>{});
   card.licence = spec.text("licence");
   card.notes = spec.text("notes", "");
   if (spec.has("in_style_of")) {

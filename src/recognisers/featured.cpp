@@ -11,7 +11,7 @@ class Featured final : public Recogniser {
 
   std::vector<Answer> answer(World& world, const Scenario& scenario, const std::string& label) const override {
     const auto swaps = world.swaps(extractor_, scenario);
-    return facepoison::answer(world.sides(extractor_), swaps, classifier_, label, world.store());
+    return facepoison::answer(world.sides(extractor_, scenario), swaps, classifier_, label, world.store());
   }
 
  private:

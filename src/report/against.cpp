@@ -8,20 +8,19 @@
 namespace facepoison {
 namespace {
 
-std::vector<Cell> row_of(const Group& group, const Group& other, const std::string& released) {
+// The numbers of a row, over the people whom both groups have.
+std::vector<Cell> numbers_of(const Group& group, const Group& other) {
   std::vector<double> rates, differences;
   for (const auto& person : group.people) {
+    const auto found = other.own.find(person);
+    if (found == other.own.end()) continue;
     rates.push_back(group.own.at(person).rate());
-    differences.push_back(rates.back() - other.own.at(person).rate());
+    differences.push_back(rates.back() - found->second.rate());
   }
   const auto found = paired_difference(differences);
   const auto [low, high] = found.interval;
   const std::string reading = low > 0 ? "above 0" : high < 0 ? "below 0" : "the interval includes 0";
-  return {group.value("extractor"),
-          released,
-          group.value("attack"),
-          group.value("classifier"),
-          static_cast<std::int64_t>(rates.size()),
+  return {static_cast<std::int64_t>(rates.size()),
           mean(rates),
           mean(rates) - found.mean,
           found.mean,
@@ -31,24 +30,44 @@ std::vector<Cell> row_of(const Group& group, const Group& other, const std::stri
           reading};
 }
 
+// Is the other one `value` at `key`, and else the same? Without a transform, what it is on makes no difference.
+bool is_counterpart(const Group& group, const Group& other, const std::string& key, const std::string& value) {
+  for (const auto& [name, neutral] : coordinates) {
+    if (name == key && other.value(name) != value) return false;
+    if (name == key || (key == "transform" && name == "transform_on")) continue;
+    if (other.value(name) != group.value(name)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Table differences_of_run(const fs::path& folder, const std::string& key, const std::string& value) {
   const RunFolder run = read_run(folder);
-  Table table{{"extractor", "released", "attack", "classifier", "people", "protection", "against", "difference", "low",
-               "high", "p", "reading"},
-              {},
-              {}};
+  if (coordinate(key) == coordinates.size()) {
+    std::vector<std::string> names;
+    for (const auto& [name, neutral] : coordinates) names.push_back(name);
+    throw Error(Exit::usage,
+                concat("--against ", key, "=", value, ": expected one of ", listed(names), ", = and a value"));
+  }
+  Table table;
+  for (const auto& [name, neutral] : coordinates) {
+    table.columns.push_back(name);
+    if (name == "extractor") table.columns.emplace_back("released");
+  }
+  for (const auto* name : {"people", "protection", "against", "difference", "low", "high", "p", "reading"})
+    table.columns.emplace_back(name);
   for (const auto& group : run.groups) {
-    auto place = group.at;
-    place[static_cast<std::size_t>(std::find(coordinates.begin(), coordinates.end(), key) - coordinates.begin())] =
-        value;
-    const auto found =
-        std::find_if(run.groups.begin(), run.groups.end(), [&](const Group& other) { return other.at == place; });
+    if (group.people.empty() || group.value(key) == value) continue;
+    const auto found = std::find_if(run.groups.begin(), run.groups.end(),
+                                    [&](const Group& other) { return is_counterpart(group, other, key, value); });
     if (found == run.groups.end())
       throw Error(Exit::usage,
                   concat("--against ", key, "=", value, ": ", folder.string(), " has no row with this ", key));
-    if (&*found != &group) table.add(row_of(group, *found, run.released.at(group.value("extractor"))));
+    std::vector<Cell> row(group.at.begin(), group.at.end());
+    row.insert(row.begin() + 1, run.released.at(group.value("extractor")));
+    for (auto& cell : numbers_of(group, *found)) row.push_back(std::move(cell));
+    table.add(std::move(row));
   }
   table.notes = run.notes;
   table.notes.push_back(

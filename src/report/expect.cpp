@@ -11,7 +11,8 @@
 namespace facepoison {
 namespace {
 
-const std::vector<std::string> keys = {"extractor", "released", "attack", "classifier", "surrogate"};
+const std::vector<std::string> keys = {"extractor",    "released", "strategy",   "attack", "transform", "transform_on",
+                                       "clean_photos", "enrolled", "classifier", "seed",   "surrogate"};
 
 // The table's other columns, which are numbers.
 std::vector<std::string> results() {

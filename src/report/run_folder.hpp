@@ -13,15 +13,22 @@ struct Count {
   double rate() const { return n > 0 ? errors / n : 0; }
 };
 
-// The columns that name a row of the tables.
-inline const std::vector<std::string> coordinates = {"extractor", "attack", "classifier"};
+// The columns that name a row of the tables, and what an older run folder, which has not all of them, means.
+struct Coordinate {
+  std::string name, neutral;
+};
+inline const std::vector<Coordinate> coordinates = {
+    {"extractor", ""},     {"attack", ""},           {"transform", "none"}, {"transform_on", ""},
+    {"clean_photos", "0"}, {"enrolled", "replaced"}, {"classifier", ""},    {"seed", "0"}};
+std::size_t coordinate(const std::string& name);  // its place
 
 // A row of the tables.
 struct Group {
   std::vector<std::string> at;      // a value for each of the coordinates
   std::vector<std::string> people;  // protected, in the order of trials.csv
   std::map<std::string, Count> own, others;
-  const std::string& value(const std::string& coordinate) const;
+  double left_out = 0;
+  const std::string& value(const std::string& name) const { return at[coordinate(name)]; }
 };
 
 // A row of a CSV file, with cells found by name.
@@ -30,6 +37,7 @@ class NamedRow {
   NamedRow(const std::vector<std::string>& columns, std::vector<Cell> cells, const std::string& where)
       : columns_(columns), cells_(std::move(cells)), where_(where) {}
   const std::string& word(const std::string& name) const;
+  bool has(const std::string& name) const;
   double number(const std::string& name) const { return as_number(word(name), where_); }
 
  private:
@@ -41,11 +49,11 @@ class NamedRow {
 void read_named(const fs::path& path, const std::function<void(const NamedRow&)>& on_row);
 
 struct RunFolder {
-  std::vector<Group> groups;                    // in the order of trials.csv
-  std::map<std::string, std::string> released;  // of each extractor
-  std::map<std::string, std::set<std::string>>
-      attacked;                    // by attack: the run's extractors whose weights it optimises against
-  std::vector<std::string> notes;  // facts about the data and the program
+  std::vector<Group> groups;  // those that differ in the seed one after the other, and then all of them together
+  std::map<std::string, std::string> released;                           // of each extractor
+  std::map<std::string, std::set<std::string>> attacked;                 // by attack: extractors whose weights it knew
+  std::map<std::string, std::map<std::string, std::string>> strategies;  // by attack, by extractor
+  std::vector<std::string> notes;                                        // facts about the data and the program
 };
 // Throws Error(input) when the folder holds no whole run.
 RunFolder read_run(const fs::path& folder);

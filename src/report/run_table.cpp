@@ -9,6 +9,9 @@
 namespace facepoison {
 namespace {
 
+const std::vector<std::string> place_columns = {"extractor",    "released",     "strategy", "attack",     "transform",
+                                                "transform_on", "clean_photos", "enrolled", "classifier", "seed"};
+
 std::string rounded(double dssim) {
   char text[32];
   std::snprintf(text, sizeof text, "%.4f", dssim);
@@ -18,12 +21,13 @@ std::string rounded(double dssim) {
 // What the attacks spent, from the audited files.
 std::vector<std::string> budget_notes(const fs::path& folder) {
   struct Sum {
-    double photos = 0, changed = 0, linf = 0, dssim = 0, seen = 0, psnr = 0;
+    double photos = 0, changed = 0, linf = 0, dssim = 0, seen = 0, psnr = 0, energy_left = 0;
     std::map<std::string, int> statuses{{"infeasible", 0}};
   };
   std::map<std::string, Sum> sums;
   read_named(folder / "budget.csv", [&](const NamedRow& row) {
-    auto& sum = sums[row.word("attack")];
+    const bool through = row.has("transform") && row.word("transform") != "none";
+    auto& sum = sums[through ? concat(row.word("attack"), " through ", row.word("transform")) : row.word("attack")];
     ++sum.photos;
     if (const auto status = row.word("status"); status != "ok") ++sum.statuses[status];
     if (row.number("linf") == 0) return;  // as it was: its PSNR is infinite
@@ -32,6 +36,7 @@ std::vector<std::string> budget_notes(const fs::path& folder) {
     sum.dssim += row.number("dssim");
     sum.seen += row.word("dssim_seen").empty() ? std::nan("") : row.number("dssim_seen");
     sum.psnr += row.number("psnr");
+    if (through) sum.energy_left += row.number("energy_left");
   });
   std::vector<std::string> notes;
   for (const auto& [attack, sum] : sums) {
@@ -44,62 +49,69 @@ std::vector<std::string> budget_notes(const fs::path& folder) {
                                                            " over what the surrogates see");
     std::string statuses;
     for (const auto& [status, count] : sum.statuses) statuses += concat(", ", count, " ", status);
-    notes.push_back(concat("attack ", attack, ": ", sum.photos, " photos", statuses,
-                           "; in the written files: ", numbers, rounded(sum.dssim / sum.changed), seen));
+    notes.push_back(concat(
+        "attack ", attack, ": ", sum.photos, " photos", statuses, "; in the written files: ", numbers,
+        rounded(sum.dssim / sum.changed), seen,
+        sum.energy_left > 0 ? concat(", mean share of its energy left ", rounded(sum.energy_left / sum.changed)) : ""));
   }
   return notes;
 }
 
-std::vector<Cell> row_of_group(const Group& group, const Cell& released, const Cell& surrogate) {
-  std::vector<double> rates;
-  Count all, others;
-  for (const auto& person : group.people) {
-    const auto& count = group.own.at(person);
-    rates.push_back(count.rate());
-    all.n += count.n;
+// The columns before what was counted.
+std::vector<Cell> place_of(const Group& group, const RunFolder& run) {
+  const auto &extractor = group.value("extractor"), &attack = group.value("attack");
+  std::vector<Cell> cells;
+  for (const auto& name : place_columns) {
+    if (name == "released")
+      cells.emplace_back(run.released.at(extractor));
+    else if (name == "strategy")
+      cells.emplace_back(run.strategies.count(attack) ? run.strategies.at(attack).at(extractor) : "");
+    else
+      cells.emplace_back(group.value(name));
   }
-  for (const auto& [person, count] : group.others) others = {others.n + count.n, others.errors + count.errors};
-  const auto interval = protection_interval(rates, all.n);
-  return {group.value("extractor"),
-          released,
-          group.value("attack"),
-          group.value("classifier"),
-          static_cast<std::int64_t>(rates.size()),
-          static_cast<std::int64_t>(all.n),
-          mean(rates),
-          interval.low,
-          interval.high,
-          others.rate(),
-          static_cast<std::int64_t>(others.n),
-          surrogate};
+  return cells;
 }
 
-std::vector<Cell> row_of_person(const Group& group, const std::string& person, const Cell& released,
-                                const Cell& surrogate) {
+void append(std::vector<Cell>& cells, std::vector<Cell> more) {
+  cells.insert(cells.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
+
+Count sum_of(const std::map<std::string, Count>& counts) {
+  Count sum;
+  for (const auto& [person, count] : counts) sum = {sum.n + count.n, sum.errors + count.errors};
+  return sum;
+}
+
+// What is not known, where nobody is left.
+const Cell unknown = "";
+
+std::vector<Cell> counted(const Group& group) {
+  std::vector<double> rates;
+  for (const auto& person : group.people) rates.push_back(group.own.at(person).rate());
+  const auto all = sum_of(group.own), others = sum_of(group.others);
+  const auto people = static_cast<std::int64_t>(rates.size()), n = static_cast<std::int64_t>(all.n);
+  if (rates.empty()) return {people, n, unknown, unknown, unknown, unknown, std::int64_t{0}};
+  const auto interval = protection_interval(rates, all.n);
+  return {people, n, mean(rates), interval.low, interval.high, others.rate(), static_cast<std::int64_t>(others.n)};
+}
+
+std::vector<Cell> counted(const Group& group, const std::string& person) {
   const auto& own = group.own.at(person);
   const auto found = group.others.find(person);
   const Count others = found == group.others.end() ? Count{} : found->second;
   const auto interval = clopper_pearson(own.rate(), own.n);
-  return {group.value("extractor"),
-          released,
-          group.value("attack"),
-          group.value("classifier"),
-          person,
-          static_cast<std::int64_t>(own.n),
-          own.rate(),
-          interval.low,
-          interval.high,
-          others.rate(),
-          static_cast<std::int64_t>(others.n),
-          surrogate};
+  return {person,        static_cast<std::int64_t>(own.n),   own.rate(), interval.low, interval.high,
+          others.rate(), static_cast<std::int64_t>(others.n)};
 }
 
 }  // namespace
 
 std::vector<std::string> table_columns(bool by_person) {
-  return {"extractor", "released",   "attack", "classifier", by_person ? "protected" : "people",
-          "n",         "protection", "low",    "high",       "others_error",
-          "others_n",  "surrogate"};
+  auto columns = place_columns;
+  for (const auto* name : {by_person ? "protected" : "people", "n", "protection", "low", "high", "others_error",
+                           "others_n", "surrogate", "left_out", "not_enrolled"})
+    columns.emplace_back(name);
+  return columns;
 }
 
 Table table_of_run(const fs::path& folder, bool by_person) {
@@ -107,11 +119,16 @@ Table table_of_run(const fs::path& folder, bool by_person) {
   Table table;
   table.columns = table_columns(by_person);
   for (const auto& group : run.groups) {
-    const Cell surrogate = run.attacked.at(group.value("attack")).count(group.value("extractor")) ? "yes" : "no",
-               released = run.released.at(group.value("extractor"));
-    if (!by_person) table.add(row_of_group(group, released, surrogate));
+    const bool attacked = run.attacked.at(group.value("attack")).count(group.value("extractor"));
+    const auto add = [&](std::vector<Cell> numbers) {
+      auto row = place_of(group, run);
+      append(row, std::move(numbers));
+      append(row, {attacked ? "yes" : "no", static_cast<std::int64_t>(group.left_out), std::int64_t{0}});
+      table.add(std::move(row));
+    };
+    if (!by_person) add(counted(group));
     for (const auto& person : group.people)
-      if (by_person) table.add(row_of_person(group, person, released, surrogate));
+      if (by_person) add(counted(group, person));
   }
   table.notes = run.notes;
   for (const auto& note : budget_notes(folder)) table.notes.push_back(note);
@@ -119,6 +136,20 @@ Table table_of_run(const fs::path& folder, bool by_person) {
                                     "and Pearson over the probes, 95 %"
                                   : "protection: mean over protected people of their share of misclassified clean "
                                     "probes; low, high: Korn and Graubard over people, 95 %");
+  return table;
+}
+
+Table for_reading(Table table) {
+  const std::set<std::string> quiet = {"strategy", "transform", "transform_on", "clean_photos",
+                                       "enrolled", "seed",      "left_out",     "not_enrolled"};
+  for (std::size_t c = table.columns.size(); c-- > 0;) {
+    const bool varies = std::any_of(table.rows.begin(), table.rows.end(),
+                                    [&](const auto& row) { return row[c] != table.rows.front()[c]; });
+    if (varies || !quiet.count(table.columns[c])) continue;
+    const auto at = static_cast<std::ptrdiff_t>(c);
+    table.columns.erase(table.columns.begin() + at);
+    for (auto& row : table.rows) row.erase(row.begin() + at);
+  }
   return table;
 }
 

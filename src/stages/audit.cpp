@@ -100,14 +100,19 @@ void audit(std::span<const Photo> clean, const Attack& attack, const RunOptions&
 }
 
 Table budget_table(const std::vector<Audit>& budget) {
-  Table table{
-      {"id", "attack", "status", "iterations", "linf", "l2", "psnr", "dssim", "dssim_seen", "similarity"}, {}, {}};
+  Table table{{"id", "attack", "transform", "seed", "status", "iterations", "linf", "l2", "psnr", "dssim", "dssim_seen",
+               "similarity", "energy_left"},
+              {},
+              {}};
   const bool has_lpips =
       std::any_of(budget.begin(), budget.end(), [](const Audit& row) { return !std::isnan(row.lpips); });
   if (has_lpips) table.columns.push_back("lpips");
   for (const auto& row : budget) {
-    std::vector<Cell> cells = {row.id, row.attack, row.status, row.iterations,          row.linf,
-                               row.l2, row.psnr,   row.dssim,  cell_of(row.dssim_seen), cell_of(row.own_measure)};
+    std::vector<Cell> cells = {row.id,     row.attack,    row.transform, static_cast<std::int64_t>(row.seed),
+                               row.status, row.iterations};
+    for (const double number :
+         {row.linf, row.l2, row.psnr, row.dssim, row.dssim_seen, row.own_measure, row.energy_left})
+      cells.push_back(cell_of(number));
     if (has_lpips) cells.push_back(cell_of(row.lpips));
     table.add(std::move(cells));
   }

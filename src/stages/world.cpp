@@ -1,6 +1,7 @@
 #include "facepoison/world.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace facepoison {
 
@@ -25,28 +26,54 @@ World::World(const Dataset& dataset, std::vector<std::size_t> gallery, std::vect
   const auto post = [](Treated& treated, std::size_t row) {
     if (treated.places.emplace(row, treated.rows.size()).second) treated.rows.push_back(row);
   };
+  const auto post_all = [&](std::int16_t treatment) {
+    for (const auto* side : {&gallery_, &probes_})
+      for (const auto row : *side) post(treated_.at(treatment), row);
+  };
   for (std::size_t row = 0; row < dataset_.photos.size(); ++row) post(treated_[0], row);
-  for (const auto& scenario : scenarios_.list)
+  for (const auto& scenario : scenarios_.list) {
+    post_all(scenario.gallery);
+    post_all(scenario.probes);
     for (const auto& game : scenario.games)
-      for (const auto& pick : game.gallery)
-        if (auto& treated = treated_[static_cast<std::size_t>(pick.treatment)]; !treated.places.count(pick.row))
-          for (const auto row : albums.at(game.person)) post(treated, row);
+      for (const auto* picks : {&game.replaced, &game.added})
+        for (const auto& pick : *picks)
+          if (auto& treated = treated_.at(pick.treatment); !treated.places.count(pick.row))
+            for (const auto row : albums.at(game.person)) post(treated, row);
+  }
+}
+
+std::optional<std::size_t> World::place(std::int16_t treatment, std::int32_t row) const {
+  const auto& places = treated_.at(treatment).places;
+  const auto found = places.find(row);
+  return found == places.end() ? std::nullopt : std::optional(found->second);
 }
 
 const Posted& World::posted(std::int16_t treatment) {
-  const auto& [attack, seed] = scenarios_.treatments[static_cast<std::size_t>(treatment)];
-  auto& treated = treated_[static_cast<std::size_t>(treatment)];
+  const auto& [attack, transform, seed] = this->treatment(treatment);
+  auto& treated = treated_.at(treatment);
   if (treated.posted) return *treated.posted;
   std::vector<Photo> photos;
   for (const auto row : treated.rows) photos.push_back(dataset_.photos[row]);
-  treated.posted = attack ? perturb(photos, dataset_.photos, *attack, seed, options_, store_) : Posted{photos, {}, {}};
+  Posted made{photos, {}, {}};
+  if (attack) made = perturb(photos, dataset_.photos, *attack, seed, options_, store_);
+  if (transform) {
+    const auto before = made.budget;
+    made.photos = transformed(made.photos, *transform, seed, store_);
+    if (attack) audit(transformed(photos, *transform, seed, store_), *attack, options_, store_, made);
+    for (std::size_t n = 0; n < before.size(); ++n) {
+      made.budget[n].transform = transform->name();
+      made.budget[n].energy_left = std::pow(made.budget[n].l2 / before[n].l2, 2);  // of nothing: NaN
+    }
+  }
+  for (auto& row : made.budget) row.seed = seed;
+  treated.posted = std::move(made);
   return *treated.posted;
 }
 
 void World::turn_to(const std::shared_ptr<const FeatureExtractor>& extractor) {
   if (extractor_ == extractor) return;
   extractor_ = extractor;
-  sides_.reset();
+  sides_.clear();
   for (auto& treated : treated_) treated.embedded.reset();
 }
 
@@ -56,16 +83,13 @@ const Embedded& World::embedded(std::int16_t treatment) {
   return *held;
 }
 
-Features World::features(const std::shared_ptr<const FeatureExtractor>& extractor, const std::vector<Pick>& picks) {
-  turn_to(extractor);
+Features World::features(const std::vector<Pick>& picks) {
   std::string names;
   std::set<std::string> needs;
   std::vector<std::pair<const Embedded*, std::int64_t>> rows;
   for (const auto& pick : picks) {
-    const auto& attack = treatment(pick.treatment).attack;
-    const std::int16_t seen = attack && attack->changes_photos() ? pick.treatment : 0;
-    const auto& held = embedded(seen);
-    const auto place = treated_[static_cast<std::size_t>(seen)].places.at(pick.row);
+    const auto& held = embedded(pick.treatment);
+    const auto place = treated_.at(pick.treatment).places.at(pick.row);
     names += held.name(place) + "\n";
     if (store_.planning()) needs.insert(held.artefact(place));
     rows.emplace_back(&held, static_cast<std::int64_t>(place));
@@ -82,31 +106,37 @@ Features World::features(const std::shared_ptr<const FeatureExtractor>& extracto
           }};
 }
 
-const Sides& World::sides(const std::shared_ptr<const FeatureExtractor>& extractor) {
+const Sides& World::sides(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario) {
   turn_to(extractor);
-  if (sides_) return *sides_;
-  const auto clean = [&](const std::vector<std::size_t>& rows) {
+  const auto [found, is_new] = sides_.try_emplace({scenario.gallery, scenario.probes});
+  if (!is_new) return found->second;
+  const auto features_of = [&](const std::vector<std::size_t>& rows, std::int16_t treatment) {
     std::vector<Pick> picks;
-    for (const auto row : rows) picks.push_back({static_cast<std::int32_t>(row), 0});
-    return features(extractor, picks);
+    for (const auto row : rows) picks.push_back({static_cast<std::int32_t>(row), treatment});
+    return features(picks);
   };
   const auto labels = [&](const std::vector<std::size_t>& rows) {
-    std::vector<std::int64_t> found;
-    for (const auto row : rows) found.push_back(labels_[row]);
-    return found;
+    std::vector<std::int64_t> names;
+    for (const auto row : rows) names.push_back(labels_[row]);
+    return names;
   };
-  sides_ = Sides{clean(gallery_), clean(probes_), labels(gallery_), labels(probes_)};
-  return *sides_;
+  found->second = {features_of(gallery_, scenario.gallery), features_of(probes_, scenario.probes), labels(gallery_),
+                   labels(probes_)};
+  return found->second;
 }
 
 std::vector<Swapped> World::swaps(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario) {
+  turn_to(extractor);
   std::vector<Swapped> out;
   for (const auto& game : scenario.games) {
     auto& swapped = out.emplace_back();
     swapped.person = game.person;
-    swapped.label = labels_[static_cast<std::size_t>(game.gallery.front().row)];
-    for (const auto& pick : game.gallery) swapped.rows.push_back(in_gallery_.at(pick.row));
-    swapped.features = features(extractor, game.gallery);
+    swapped.label = std::lower_bound(people_.begin(), people_.end(), game.person) - people_.begin();
+    for (const auto& pick : game.replaced) swapped.rows.push_back(in_gallery_.at(pick.row));
+    swapped.added = game.added.size();
+    auto picks = game.replaced;
+    picks.insert(picks.end(), game.added.begin(), game.added.end());
+    swapped.features = features(picks);
   }
   return out;
 }

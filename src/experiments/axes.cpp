@@ -1,0 +1,147 @@
+#include "facepoison/axes.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "facepoison/error.hpp"
+#include "experiments/repeats.hpp"
+
+namespace facepoison {
+namespace {
+
+constexpr auto most = std::numeric_limits<std::int64_t>::max();
+
+const Json& list_of(const Spec& spec, const std::string& key, const Json& value, const std::string& what) {
+  if (!value.is_array()) spec.fail(key, concat("found ", value.dump(), ", expected a list of ", what));
+  return value;
+}
+
+std::vector<std::int64_t> integers(Spec& spec, const std::string& key, const Json& fallback) {
+  std::vector<std::int64_t> numbers;
+  const Json list = spec.raw(key, fallback);
+  for (const auto& value : list_of(spec, key, list, "whole numbers from 0 on")) {
+    const bool fits = value.is_number_integer() && (!value.is_number_unsigned() || value.get<std::uint64_t>() <= most);
+    if (!fits || value.get<std::int64_t>() < 0)
+      spec.fail(key, concat("found ", value.dump(), " in the list, expected a whole number from 0 to ", most));
+    numbers.push_back(value.get<std::int64_t>());
+  }
+  refuse_repeats(spec, key, numbers, [](auto number) { return std::to_string(number); });
+  return numbers;
+}
+
+// {"name": …, "mix": {NAME: share, …}}; a NAME is another attack of the config, or a preset.
+Posting read_mix(Spec& spec, const Json& wanted, const std::vector<Posting>& others, const RunOptions& options) {
+  Posting mix;
+  for (const auto& [key, value] : wanted.items())
+    if (key != "name" && key != "mix") spec.fail("attacks", concat("a mix has no key \"", key, "\""));
+  if (!wanted.contains("name") || !wanted["name"].is_string()) spec.fail("attacks", "a mix needs a \"name\"");
+  mix.name = wanted["name"].get<std::string>();
+  const Json& shares = wanted["mix"];
+  if (!shares.is_object() || shares.empty())
+    spec.fail("attacks", concat("mix of ", mix.name, ": found ", shares.dump(), ", expected {NAME: share, …}"));
+  double sum = 0;
+  for (const auto& [name, share] : shares.items()) {
+    if (!share.is_number() || !(share.get<double>() > 0) || share.get<double>() > 1)
+      spec.fail("attacks",
+                concat("mix of ", mix.name, ", ", name, ": found ", share.dump(), ", expected 0 < share ≤ 1"));
+    sum += share.get<double>();
+    const auto found = std::find_if(others.begin(), others.end(), [&](const auto& one) { return one.name == name; });
+    if (found == others.end())
+      mix.parts.emplace_back(make_attack(name, options), share.get<double>());
+    else if (found->parts.size() == 1)
+      mix.parts.emplace_back(found->parts.front().first, share.get<double>());
+    else
+      spec.fail("attacks", concat("mix of ", mix.name, ": ", name, " is a mix itself"));
+  }
+  if (std::abs(sum - 1) > 1e-9)
+    spec.fail("attacks", concat("mix of ", mix.name, ": its shares sum to ", sum, ", not 1"));
+  return mix;
+}
+
+std::vector<Posting> read_attacks(Spec& spec, const RunOptions& options) {
+  const Json wanted = spec.raw("attacks");
+  std::vector<Posting> attacks;
+  const auto is_mix = [](const Json& one) { return one.is_object() && one.contains("mix"); };
+  for (const auto& one : list_of(spec, "attacks", wanted, "presets")) {
+    auto& posting = attacks.emplace_back();
+    if (is_mix(one)) continue;
+    const auto attack = make_attack(one, options);
+    posting = {attack->settings().name, {{attack, 1.0}}};
+  }
+  for (std::size_t i = 0; i < attacks.size(); ++i)
+    if (is_mix(wanted[i])) attacks[i] = read_mix(spec, wanted[i], attacks, options);
+  refuse_repeats(spec, "attacks", attacks, [](const auto& posting) { return posting.name; });
+  return attacks;
+}
+
+std::vector<std::string> parts_of(const std::string& joined) {
+  std::vector<std::string> parts = {""};
+  for (const char c : joined) c == '+' ? (void)parts.emplace_back() : parts.back().push_back(c);
+  return parts;
+}
+
+void check_on(const Spec& spec, const std::string& on) {
+  const auto parts = parts_of(on);
+  for (const auto& part : parts)
+    if (part != "perturbed" && part != "gallery" && part != "probes")
+      spec.fail("transform_on",
+                concat("found \"", on, "\", expected perturbed, gallery or probes, or several joined by +"));
+  if (std::set(parts.begin(), parts.end()).size() < parts.size())
+    spec.fail("transform_on", concat("\"", on, "\" names one twice"));
+}
+
+}  // namespace
+
+Axes Axes::from(Spec& spec, const RunOptions& options) {
+  Axes axes;
+  const auto name = [](const std::string& word) { return word; };
+  const auto seed = spec.integer("seed", 0, most, 0);
+  if (spec.has("seed") && spec.has("seeds")) spec.fail("seeds", "there is a \"seed\" too; one of them says it all");
+  const auto seeds = integers(spec, "seeds", Json::array({seed}));
+  axes.seeds.assign(seeds.begin(), seeds.end());
+  axes.clean_photos = integers(spec, "clean_photos", axes.clean_photos);
+  axes.enrolled = spec.texts("enrolled", axes.enrolled);
+  for (const auto& way : axes.enrolled)
+    if (way != "replaced" && way != "added")
+      spec.fail("enrolled", concat("found \"", way, "\", expected replaced or added"));
+  refuse_repeats(spec, "enrolled", axes.enrolled, name);
+  axes.transform_on = spec.texts("transform_on", axes.transform_on);
+  for (const auto& on : axes.transform_on) check_on(spec, on);
+  refuse_repeats(spec, "transform_on", axes.transform_on, name);
+  axes.transforms.clear();
+  const Json transforms = spec.raw("transforms", Json::array({"none"}));
+  for (const auto& one : list_of(spec, "transforms", transforms, "transforms"))
+    axes.transforms.push_back(make_transform(one));
+  refuse_repeats(spec, "transforms", axes.transforms,
+                 [](const auto& transform) { return transform ? transform->name() : "none"; });
+  axes.attacks = read_attacks(spec, options);
+  return axes;
+}
+
+bool Combination::transforms(const std::string& what) const {
+  const auto parts = parts_of(transform_on);
+  return transform && std::find(parts.begin(), parts.end(), what) != parts.end();
+}
+
+std::vector<std::pair<std::string, std::string>> Combination::coordinates(const Axes& axes) const {
+  return {{"attack", attack->name},       {"transform", transform ? transform->name() : "none"},
+          {"transform_on", transform_on}, {"clean_photos", std::to_string(clean_photos)},
+          {"enrolled", enrolled},         {"seed", std::to_string(axes.seeds[seed])}};
+}
+
+std::vector<Combination> combinations(const Axes& axes) {
+  std::vector<Combination> all;
+  const std::vector<std::string> nowhere = {""};
+  for (const auto& attack : axes.attacks)
+    for (const auto& transform : axes.transforms)
+      for (const auto& on : transform ? axes.transform_on : nowhere)
+        for (const auto clean : axes.clean_photos)
+          for (const auto& enrolled : axes.enrolled)
+            for (std::size_t seed = 0; seed < axes.seeds.size(); ++seed)
+              all.push_back({&attack, transform, on, clean, enrolled, seed});
+  return all;
+}
+
+}  // namespace facepoison

@@ -1,0 +1,20 @@
+// Lists of a config, whose items are told apart by their names.
+#pragma once
+#include <set>
+
+#include "facepoison/error.hpp"
+#include "facepoison/spec.hpp"
+
+namespace facepoison {
+
+template <class Items, class Name>
+void refuse_repeats(const Spec& spec, const std::string& key, const Items& items, Name name) {
+  std::set<std::string> seen;
+  if (items.empty()) spec.fail(key, "an empty list");
+  for (const auto& item : items)
+    if (!seen.insert(name(item)).second)
+      spec.fail(key, concat("\"", name(item), "\" is named twice",
+                            key == "attacks" || key == "transforms" ? "; give one of them another \"name\"" : ""));
+}
+
+}  // namespace facepoison
