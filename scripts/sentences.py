@@ -108,7 +108,7 @@ def main():
     with open(run / "table.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     config = json.loads((run / "config.resolved.json").read_text())
-    optimising = [attack["name"] for attack in config["attacks"] if attack["surrogates"]]
+    optimising = [attack["name"] for attack in config["attacks"] if any(part["surrogates"] for part in attack["parts"])]
     for sentence in sentences(rows, optimising, list(csv.DictReader(sys.stdin))):
         print(textwrap.fill(sentence, 120, break_long_words=False, break_on_hyphens=False))
 

@@ -100,20 +100,17 @@ void audit(std::span<const Photo> clean, const Attack& attack, const RunOptions&
 }
 
 Table budget_table(const std::vector<Audit>& budget) {
-  Table table{{"id", "attack", "transform", "seed", "status", "iterations", "linf", "l2", "psnr", "dssim", "dssim_seen",
-               "similarity", "energy_left"},
-              {},
-              {}};
+  Table table{
+      {"id", "attack", "status", "iterations", "linf", "l2", "psnr", "dssim", "dssim_seen", "similarity"}, {}, {}};
   const bool has_lpips =
       std::any_of(budget.begin(), budget.end(), [](const Audit& row) { return !std::isnan(row.lpips); });
   if (has_lpips) table.columns.push_back("lpips");
+  for (const auto* name : {"transform", "energy_left", "seed"}) table.columns.emplace_back(name);
   for (const auto& row : budget) {
-    std::vector<Cell> cells = {row.id,     row.attack,    row.transform, static_cast<std::int64_t>(row.seed),
-                               row.status, row.iterations};
-    for (const double number :
-         {row.linf, row.l2, row.psnr, row.dssim, row.dssim_seen, row.own_measure, row.energy_left})
-      cells.push_back(cell_of(number));
+    std::vector<Cell> cells = {row.id, row.attack, row.status, row.iterations,          row.linf,
+                               row.l2, row.psnr,   row.dssim,  cell_of(row.dssim_seen), cell_of(row.own_measure)};
     if (has_lpips) cells.push_back(cell_of(row.lpips));
+    cells.insert(cells.end(), {row.transform, cell_of(row.energy_left), static_cast<std::int64_t>(row.seed)});
     table.add(std::move(cells));
   }
   return table;

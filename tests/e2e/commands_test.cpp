@@ -149,8 +149,9 @@ TEST_F(E2eCommands, PerturbGivesAWholeDataSetAgain) {
     changed += chosen;
   }
   const Table budget = read_csv(folder_ / "noisy/budget.csv");
-  EXPECT_EQ(budget.columns, (std::vector<std::string>{"id", "attack", "status", "iterations", "linf", "l2", "psnr",
-                                                      "dssim", "dssim_seen", "similarity"}));
+  EXPECT_EQ(budget.columns,
+            (std::vector<std::string>{"id", "attack", "status", "iterations", "linf", "l2", "psnr", "dssim",
+                                      "dssim_seen", "similarity", "transform", "energy_left", "seed"}));
   EXPECT_EQ(budget.rows.size(), changed);
   for (const auto& row : budget.rows) {
     EXPECT_EQ(text(row[4]), "8");

@@ -54,25 +54,27 @@ TEST_F(E2eEval, PrintsOneTableAndNothingElseOnStdout) {
 TEST_F(E2eEval, ProtectionIsTheMeanOverPeopleOfTheirErrorInTrials) {
   ASSERT_EQ(eval("--run-dir run").code, 0);
   const Table trials = read_csv(folder_ / "run/trials.csv"), table = read_csv(folder_ / "run/table.csv");
-  ASSERT_EQ(trials.columns, (std::vector<std::string>{"extractor", "attack", "classifier", "protected", "id", "person",
-                                                      "predicted", "distance", "correct"}));
+  const auto cell_of = [](const Table& of, const std::vector<Cell>& row) {
+    return named(of, row, "extractor") + named(of, row, "attack") + named(of, row, "classifier");
+  };
   std::map<std::string, std::map<std::string, std::pair<int, int>>> counts;  // cell → person → errors, n
   for (const auto& row : trials.rows) {
-    auto& count = counts[text(row[0]) + text(row[1]) + text(row[2])][text(row[3])];
-    EXPECT_EQ(text(row[3]), text(row[5])) << "a trial is a probe of the protected person";
-    EXPECT_EQ(text(row[8]) == "1", text(row[5]) == text(row[6]));
-    count.first += text(row[8]) == "0";
+    const auto word = [&](const char* name) { return named(trials, row, name); };
+    auto& count = counts[cell_of(trials, row)][word("protected")];
+    EXPECT_EQ(word("protected"), word("person")) << "a trial is a probe of the protected person";
+    EXPECT_EQ(word("correct") == "1", word("person") == word("predicted"));
+    count.first += word("correct") == "0";
     ++count.second;
   }
-  ASSERT_EQ(table.columns[2], "attack");
   for (const auto& row : table.rows) {
     double sum = 0;
-    const auto& people = counts.at(text(row[0]) + text(row[2]) + text(row[3]));
+    const auto number = [&](const char* name) { return std::stod(named(table, row, name)); };
+    const auto& people = counts.at(cell_of(table, row));
     for (const auto& [person, count] : people) sum += static_cast<double>(count.first) / count.second;
     EXPECT_EQ(people.size(), 2u);
-    EXPECT_NEAR(as_number(row[6], "table"), sum / 2, 1e-12);
-    EXPECT_LE(as_number(row[7], "table"), as_number(row[6], "table"));
-    EXPECT_GE(as_number(row[8], "table"), as_number(row[6], "table"));
+    EXPECT_NEAR(number("protection"), sum / 2, 1e-12);
+    EXPECT_LE(number("low"), number("protection"));
+    EXPECT_GE(number("high"), number("protection"));
   }
 }
 
@@ -144,7 +146,7 @@ TEST_F(E2eEval, TablePrintsARunAgain) {
   EXPECT_EQ(run_binary("table run", folder_.path).out, run.out);
   const Table by_person = parse_csv(run_binary("table run --by person --format csv", folder_.path).out, "stdout");
   EXPECT_EQ(by_person.rows.size(), 2u * 3 * 2 * 2);
-  EXPECT_EQ(by_person.columns[4], "protected");
+  EXPECT_FALSE(named(by_person, by_person.rows[0], "protected").empty());
   EXPECT_EQ(run_binary("table nowhere", folder_.path).code, 3);
 }
 
@@ -201,15 +203,17 @@ TEST_F(E2eEval, TheDifferenceOfTwoRowsIsOverTheSamePeople) {
   ASSERT_EQ(run.code, 0) << run.err;
   const Table found = parse_csv(run.out, "stdout"), table = read_csv(folder_ / "run/table.csv");
   EXPECT_EQ(found.rows.size(), 2u * 2 * 2) << "none has no difference to itself";
+  const auto first = [&](const char* name) { return named(found, found.rows[0], name); };
   const auto protection = [&](const std::string& attack) {
     for (const auto& row : table.rows)
-      if (text(row[0]) == text(found.rows[0][0]) && text(row[2]) == attack && text(row[3]) == text(found.rows[0][3]))
-        return as_number(row[6], "table");
+      if (named(table, row, "extractor") == first("extractor") && named(table, row, "attack") == attack &&
+          named(table, row, "classifier") == first("classifier"))
+        return std::stod(named(table, row, "protection"));
     return -1.0;
   };
-  EXPECT_NEAR(as_number(found.rows[0][7], "found"), protection(text(found.rows[0][2])) - protection("none"), 1e-12);
-  const double low = as_number(found.rows[0][8], "found"), high = as_number(found.rows[0][9], "found");
-  EXPECT_EQ(text(found.rows[0][11]), low > 0 ? "above 0" : high < 0 ? "below 0" : "the interval includes 0");
+  EXPECT_NEAR(std::stod(first("difference")), protection(first("attack")) - protection("none"), 1e-12);
+  const double low = std::stod(first("low")), high = std::stod(first("high"));
+  EXPECT_EQ(first("reading"), low > 0 ? "above 0" : high < 0 ? "below 0" : "the interval includes 0");
   EXPECT_EQ(run_binary("table run --against attack=nobody", folder_.path).code, 2);
   EXPECT_EQ(run_binary("table run --against n=8", folder_.path).code, 2);
 }
@@ -240,9 +244,12 @@ TEST_F(E2eEval, ASurrogateUnderAnotherNameIsASurrogate) {
   write_config({{"extractors", {"./tiny-a.json", "./tiny-b.json", "./copy.json"}}});
   const auto run = eval("--format csv --run-dir run");
   ASSERT_EQ(run.code, 0) << run.err;
-  for (const auto& row : parse_csv(run.out, "stdout").rows)
-    EXPECT_EQ(text(row[11]), text(row[2]) == "pgd-a" && text(row[0]) != "tiny-b" ? "yes" : "no")
-        << text(row[0]) << ", " << text(row[2]);
+  const Table table = parse_csv(run.out, "stdout");
+  for (const auto& row : table.rows) {
+    const bool attacked = named(table, row, "attack") == "pgd-a" && named(table, row, "extractor") != "tiny-b";
+    EXPECT_EQ(named(table, row, "surrogate"), attacked ? "yes" : "no") << named(table, row, "extractor");
+    EXPECT_EQ(named(table, row, "strategy"), attacked ? "surrogate" : "");
+  }
 }
 
 TEST_F(E2eEval, TrustIsForTheModelsThatTheConfigNames) {
@@ -391,7 +398,8 @@ TEST_F(E2eEval, TakesClassifiersWithKeys) {
   const Table table = parse_csv(run.out, "stdout");
   std::map<std::string, std::string> protection;  // of one attack
   for (const auto& row : table.rows)
-    if (text(row[2]) == "pgd-a") protection[text(row[3])] = text(row[6]);
+    if (named(table, row, "attack") == "pgd-a")
+      protection[named(table, row, "classifier")] = named(table, row, "protection");
   ASSERT_EQ(protection.size(), 4u);
   EXPECT_TRUE(protection.count("k-nearest, k 3"));
   EXPECT_EQ(protection["one"], protection["nearest"]);

@@ -43,12 +43,13 @@ TEST_F(RealMainJob, RecognisersKnowCleanPeopleAndPgdFoolsItsSurrogatesOnly) {
   ASSERT_EQ(table.rows.size(), 12u);
   double surrogates = 0, others = 0;
   for (const auto& row : table.rows) {
-    const double protection = as_number(row[6], "protection");
-    EXPECT_LE(as_number(row[9], "others_error"), 0.05) << text(row[0]) << ", " << text(row[2]);
-    if (text(row[2]) == "pgd") {
-      (text(row[11]) == "yes" ? surrogates : others) += protection / 2;
+    const auto word = [&](const char* name) { return named(table, row, name); };
+    const double protection = std::stod(word("protection"));
+    EXPECT_LE(std::stod(word("others_error")), 0.05) << word("extractor") << ", " << word("attack");
+    if (word("attack") == "pgd") {
+      (word("surrogate") == "yes" ? surrogates : others) += protection / 2;
     } else {
-      EXPECT_LE(protection, 0.1) << text(row[0]) << ", " << text(row[2]);
+      EXPECT_LE(protection, 0.1) << word("extractor") << ", " << word("attack");
     }
   }
   EXPECT_GE(surrogates, 0.9);

@@ -67,6 +67,11 @@ Caught caught(Action&& action) {
   return {};
 }
 
+// A row's cell, by its column's name.
+inline std::string named(const Table& table, const std::vector<Cell>& row, const std::string& name) {
+  return text(row[column(table, name, "the table")]);
+}
+
 inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 // The photos that FACEPOISON_REAL_PHOTOS names, or "" with a reason to skip.
