@@ -13,12 +13,22 @@
 namespace facepoison {
 namespace {
 
+// The coordinates of a row of the tables, then what a file has of it.
+std::vector<std::string> columns_of(const World& world, const std::vector<std::string>& more) {
+  std::vector<std::string> columns = {"extractor"};
+  for (const auto& [axis, value] : world.scenarios().front().at) columns.push_back(axis);
+  columns.push_back("classifier");
+  columns.insert(columns.end(), more.begin(), more.end());
+  return columns;
+}
+
 struct Results {
-  TableFile trials, others;
-  explicit Results(const fs::path& folder)
-      : trials(folder / "trials.csv",
-               {"extractor", "attack", "classifier", "protected", "id", "person", "predicted", "distance", "correct"}),
-        others(folder / "others.csv", {"extractor", "attack", "classifier", "protected", "n", "errors"}) {}
+  TableFile rows, trials, others;
+  Results(const fs::path& folder, const World& world)
+      : rows(folder / "rows.csv", columns_of(world, {"left_out"})),
+        trials(folder / "trials.csv",
+               columns_of(world, {"protected", "id", "person", "predicted", "distance", "correct"})),
+        others(folder / "others.csv", columns_of(world, {"protected", "n", "errors"})) {}
 };
 
 // Every answer of the experiment, row of the table after row. `cell`: the row's coordinates.

@@ -48,7 +48,7 @@ class ScenariosTest : public ::testing::Test {
 };
 
 TEST_F(ScenariosTest, NeutralAxesReplaceEveryTrainingPhoto) {
-  const auto e = experiment({});
+  const auto e = experiment(Json::object());
   const auto all = scenarios(e, e.protected_people);
   ASSERT_EQ(all.list.size(), 2u);
   ASSERT_EQ(all.treatments.size(), 2u) << "clean and noise: none changes nothing";
@@ -143,8 +143,8 @@ TEST_F(ScenariosTest, EachSeedDrawsItsOwn) {
 
 TEST_F(ScenariosTest, WhatIsWrongOnAnAxisIsNamed) {
   for (const auto& [changes, part] : std::vector<std::pair<Json, std::string>>{
-           {{{"clean_photos", {-1}}}, "clean_photos: found -1"},
-           {{{"clean_photos", {1.5}}}, "clean_photos: found 1.5"},
+           {{{"clean_photos", {-1}}}, "key \"clean_photos\": found -1"},
+           {{{"clean_photos", {1.5}}}, "key \"clean_photos\": found 1.5"},
            {{{"clean_photos", {1, 1}}}, "\"1\" is named twice"},
            {{{"clean_photos", 5}}, "expected a list"},
            {{{"seeds", {1}}, {"seed", 1}}, "one of them says it all"},
