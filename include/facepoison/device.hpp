@@ -2,6 +2,7 @@
 #pragma once
 #include <torch/types.h>
 
+#include <functional>
 #include <string>
 
 #include "facepoison/spec.hpp"
@@ -15,6 +16,12 @@ torch::Device parse_device(const std::string& name);
 // A device's kind and, of a CUDA device, its model: "cpu", "cuda, NVIDIA H100 80GB HBM3". Stands in cache keys, since
 // two models round differently, and says nothing of which of several equal ones it was.
 std::string device_name(torch::Device device);
+
+// Calls work(first, count) for pieces of `rows` rows, and returns when all are done; what a piece throws comes out. On
+// a CPU a piece has at most `piece` rows and is one thread's, so that no number depends on how many threads there are;
+// elsewhere all rows are one piece. Modes of LibTorch (no gradients, inference) are for `work` to set.
+void in_pieces(torch::Device device, std::size_t rows, std::size_t piece,
+               const std::function<void(std::size_t first, std::size_t count)>& work);
 
 // What decides how a network rounds: LibTorch's version, the instruction set, the device. A part of cache keys.
 Json arithmetic(torch::Device device);

@@ -2,13 +2,12 @@
 // within the product's error bound are measured again by direct difference in double. Swapping people's rows does not
 // start anew: each probe remembers the best rows of its two nearest people, and one more product has everybody's
 // swapped rows, of which a probe measures those that come near what else it would be.
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "classifiers/registry.hpp"
+#include "facepoison/device.hpp"
 #include "facepoison/error.hpp"
 
 namespace facepoison {
@@ -181,10 +180,9 @@ class Nearest final : public Classifier {
     std::vector<std::int64_t> places;
     for (const auto row : swap.rows) places.push_back(std::lower_bound(own.begin(), own.end(), row) - own.begin());
     const auto replaced = static_cast<std::int64_t>(places.size());
-    return torch::cat(
-        {gallery.index_select(0, torch::tensor(own))
-             .index_copy(0, torch::tensor(places, torch::kInt64), swap.features.narrow(0, 0, replaced)),
-         swap.features.narrow(0, replaced, swap.features.size(0) - replaced)});
+    return torch::cat({gallery.index_select(0, torch::tensor(own))
+                           .index_copy(0, torch::tensor(places, torch::kInt64), swap.features.narrow(0, 0, replaced)),
+                       swap.features.narrow(0, replaced, swap.features.size(0) - replaced)});
   }
 
   static double largest_of(const torch::Tensor& numbers) {
@@ -213,8 +211,8 @@ class Nearest final : public Classifier {
       const auto products =
           at::addmm(people.squares.unsqueeze(0), sought.rough.narrow(0, start, count), known, 1, -2).contiguous();
       const float* numbers = products.data_ptr<float>();
-      at::parallel_for(0, count, 8, [&](std::int64_t first, std::int64_t last) {
-        for (auto i = first; i < last; ++i)
+      in_pieces(torch::kCPU, static_cast<std::size_t>(count), 16, [&](std::size_t first, std::size_t some) {
+        for (auto i = static_cast<std::int64_t>(first); i < static_cast<std::int64_t>(first + some); ++i)
           visit(static_cast<std::size_t>(start + i), numbers + i * people.rough.size(0),
                 error * (largest_square + squares[start + i]));
       });

@@ -6,10 +6,15 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <dlfcn.h>
 
+#include <algorithm>
+#include <atomic>
 #include <fstream>
+#include <memory>
+#include <vector>
 
 #include "facepoison/error.hpp"
 #include "facepoison/version.hpp"
+#include "facepoison/worker.hpp"
 
 namespace facepoison {
 namespace {
@@ -53,6 +58,26 @@ std::string cpu_model() {
   return "";
 }
 
+// As many threads as LibTorch would use, none of which shares its own work out further.
+std::vector<std::unique_ptr<Worker>>& hands() {
+  static std::vector<std::unique_ptr<Worker>> all = [] {
+    const int count = at::get_num_threads();
+    std::vector<std::unique_ptr<Worker>> made;
+    for (int k = 0; k < count; ++k) {
+      made.push_back(std::make_unique<Worker>());
+      made.back()
+          ->start([] {
+            at::get_num_threads();  // LibTorch sets up a thread at its first question, and would undo what comes before
+            at::set_num_threads(1);
+          })
+          .get();
+    }
+    at::set_num_threads(count);  // of whoever comes later
+    return made;
+  }();
+  return all;
+}
+
 }  // namespace
 
 torch::Device parse_device(const std::string& name) {
@@ -73,6 +98,19 @@ std::string device_name(torch::Device device) {
   const auto kind = c10::DeviceTypeName(device.type(), true);
   const auto model = device.is_cuda() ? cuda_model(device.index()) : "";
   return model.empty() ? kind : concat(kind, ", ", model);
+}
+
+void in_pieces(torch::Device device, std::size_t rows, std::size_t piece,
+               const std::function<void(std::size_t, std::size_t)>& work) {
+  if (!device.is_cpu()) return work(0, rows);
+  std::atomic<std::size_t> next = 0;
+  std::vector<std::future<void>> done;
+  for (const auto& hand : hands())
+    done.push_back(hand->start([&] {
+      for (std::size_t first; (first = piece * next++) < rows;) work(first, std::min(piece, rows - first));
+    }));
+  for (const auto& one : done) one.wait();
+  for (auto& one : done) one.get();
 }
 
 Json arithmetic(torch::Device device) {

@@ -65,7 +65,7 @@ void audit(std::span<const Photo> clean, const Attack& attack, const RunOptions&
     for (auto i = unit.first; i < unit.first + unit.count; ++i)
       pairs.push_back({content_key(clean[i]), written[i].sha256});
     if (store.planning()) unit.needs = made_in(written.subspan(unit.first, unit.count), store);
-    unit.key = {{"format", 1},
+    unit.key = {{"format", 2},
                 {"pairs", pairs},
                 {"seen_by", seen_by},
                 {"arithmetic", arithmetic(options.device)},
@@ -80,9 +80,11 @@ void audit(std::span<const Photo> clean, const Attack& attack, const RunOptions&
     return Pair{load_faces(chosen(clean, rows)), load_faces(chosen(written, rows))};
   };
   arrow.make = [&](const auto& rows, Pair pair) {
-    std::vector<Audit> made;
-    for (std::size_t n = 0; n < rows.size(); ++n)
-      made.push_back(measure(only(pair.clean, n), only(pair.written, n), surrogates, lpips.get(), options.device));
+    std::vector<Audit> made(rows.size());
+    in_pieces(options.device, rows.size(), 1, [&](std::size_t first, std::size_t count) {
+      for (auto n = first; n < first + count; ++n)
+        made[n] = measure(part(pair.clean, n, 1), part(pair.written, n, 1), surrogates, lpips.get(), options.device);
+    });
     return made;
   };
   arrow.write = [](const Unit&, std::span<const Audit> rows, const fs::path& at) {
@@ -100,17 +102,18 @@ void audit(std::span<const Photo> clean, const Attack& attack, const RunOptions&
 }
 
 Table budget_table(const std::vector<Audit>& budget) {
-  Table table{
-      {"id", "attack", "status", "iterations", "linf", "l2", "psnr", "dssim", "dssim_seen", "similarity"}, {}, {}};
+  Table table{{"id", "attack", "status", "iterations", "linf", "l2", "psnr", "dssim", "dssim_seen", "similarity",
+               "transform", "energy_left", "seed"},
+              {},
+              {}};
   const bool has_lpips =
       std::any_of(budget.begin(), budget.end(), [](const Audit& row) { return !std::isnan(row.lpips); });
   if (has_lpips) table.columns.push_back("lpips");
-  for (const auto* name : {"transform", "energy_left", "seed"}) table.columns.emplace_back(name);
   for (const auto& row : budget) {
     std::vector<Cell> cells = {row.id, row.attack, row.status, row.iterations,          row.linf,
                                row.l2, row.psnr,   row.dssim,  cell_of(row.dssim_seen), cell_of(row.own_measure)};
-    if (has_lpips) cells.push_back(cell_of(row.lpips));
     cells.insert(cells.end(), {row.transform, cell_of(row.energy_left), static_cast<std::int64_t>(row.seed)});
+    if (has_lpips) cells.push_back(cell_of(row.lpips));
     table.add(std::move(cells));
   }
   return table;

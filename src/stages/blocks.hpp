@@ -3,6 +3,7 @@
 #include <set>
 
 #include "facepoison/dataset.hpp"
+#include "facepoison/device.hpp"
 #include "facepoison/store.hpp"
 
 namespace facepoison {
@@ -13,7 +14,13 @@ inline std::vector<Photo> chosen(std::span<const Photo> photos, const std::vecto
   return some;
 }
 
-// Repeats the last photo until there are `size`: a network may round otherwise in a smaller batch.
+// How many rows a batch is made of, some of them repeated, for `rows` of it: a network rounds otherwise in a smaller
+// batch. On a CPU a batch is pieces of one size, elsewhere one.
+inline std::size_t padded(std::size_t rows, std::size_t batch, std::size_t piece, torch::Device device) {
+  return device.is_cpu() ? (rows + piece - 1) / piece * piece : batch;
+}
+
+// Repeats the last photo until there are `size`.
 inline Faces pad(Faces faces, std::size_t size) {
   const auto missing = static_cast<std::int64_t>(size) - faces.size();
   if (missing <= 0) return faces;
@@ -25,12 +32,16 @@ inline Faces pad(Faces faces, std::size_t size) {
   return faces;
 }
 
-// The n-th of some faces, alone.
-inline Faces only(const Faces& faces, std::size_t n) {
-  const auto row = static_cast<std::int64_t>(n);
-  Faces one{faces.pixels.narrow(0, row, 1), {}, {faces.ids[n]}, {faces.people[n]}};
-  if (faces.landmarks.defined()) one.landmarks = faces.landmarks.narrow(0, row, 1);
-  return one;
+// Some of the faces, or none of none.
+inline Faces part(const Faces& faces, std::size_t first, std::size_t count) {
+  if (faces.ids.empty()) return faces;
+  const auto at = static_cast<std::ptrdiff_t>(first), end = at + static_cast<std::ptrdiff_t>(count);
+  Faces some{faces.pixels.slice(0, at, end),
+             {},
+             {faces.ids.begin() + at, faces.ids.begin() + end},
+             {faces.people.begin() + at, faces.people.begin() + end}};
+  if (faces.landmarks.defined()) some.landmarks = faces.landmarks.slice(0, at, end);
+  return some;
 }
 
 // The artefacts of the store that hold these photos' pictures, where an arrow of an experiment made them.

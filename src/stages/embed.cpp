@@ -9,27 +9,33 @@
 namespace facepoison {
 namespace {
 
-constexpr std::size_t block_size = 32;
+constexpr std::size_t block_size = 32, piece_size = 4;
 
 Json key_of(std::span<const Photo> photos, const Json& extractor, const RunOptions& options) {
   Json seen = Json::array();
   for (const auto& photo : photos) seen.push_back(content_key(photo));
-  return {{"format", 2},
+  return {{"format", 3},
           {"arithmetic", arithmetic(options.device)},
           {"extractor", extractor},
-          {"batch", block_size},
+          {"batch", {block_size, piece_size}},
           {"photos", seen}};
 }
 
-// The first `ids.size()` rows of a padded block's embeddings.
-torch::Tensor checked(const torch::Tensor& padded, const std::vector<std::string>& ids,
-                      const FeatureExtractor& extractor) {
-  const auto features = padded.to(torch::kCPU).narrow(0, 0, static_cast<std::int64_t>(ids.size()));
-  const auto finite = features.isfinite().all(1);
-  for (std::size_t n = 0; n < ids.size(); ++n)
-    if (!finite[static_cast<std::int64_t>(n)].item<bool>())
+// Embeddings of a padded batch's first `rows` rows, each a tensor of its own.
+std::vector<torch::Tensor> embed_batch(const FeatureExtractor& extractor, const RunOptions& options,
+                                       const std::vector<std::string>& ids, std::size_t padded_rows,
+                                       const std::function<torch::Tensor(std::size_t, std::size_t)>& embed) {
+  std::vector<torch::Tensor> made(padded_rows);
+  in_pieces(options.device, padded_rows, piece_size, [&](std::size_t first, std::size_t count) {
+    const c10::InferenceMode inference;
+    const auto features = embed(first, count).to(torch::kCPU).unbind();
+    std::copy(features.begin(), features.end(), made.begin() + static_cast<std::ptrdiff_t>(first));
+  });
+  made.resize(ids.size());
+  for (std::size_t n = 0; n < made.size(); ++n)
+    if (!made[n].isfinite().all().item<bool>())
       throw Error(Exit::model, concat(extractor.card().name, " gives a non-finite embedding for photo ", ids[n]));
-  return features;
+  return made;
 }
 
 }  // namespace
@@ -65,11 +71,14 @@ std::shared_ptr<const Embedded> embedded(std::span<const Photo> photos, const Fe
   }
   Arrow<Faces, torch::Tensor> arrow{"embedded", concat("embed, ", extractor.card().name), block_size};
   arrow.work = {identity, arithmetic(options.device)};
-  arrow.decode = [&](const auto& rows) { return pad(load_faces(chosen(photos, rows)), block_size); };
+  arrow.decode = [&](const auto& rows) {
+    return pad(load_faces(chosen(photos, rows)), padded(rows.size(), block_size, piece_size, options.device));
+  };
   arrow.make = [&](const auto& rows, Faces faces) {
-    const c10::InferenceMode inference;
-    faces.ids.resize(rows.size());
-    return checked(extractor.embed(faces.to(options.device)), faces.ids, extractor).unbind();
+    const std::vector<std::string> ids(faces.ids.begin(), faces.ids.begin() + static_cast<std::ptrdiff_t>(rows.size()));
+    return embed_batch(extractor, options, ids, faces.ids.size(), [&](std::size_t first, std::size_t count) {
+      return extractor.embed(part(faces, first, count).to(options.device));
+    });
   };
   arrow.write = [](const Unit&, std::span<const torch::Tensor> rows, const fs::path& at) {
     write_unflushed(at / "features.npy", npy_bytes(torch::stack(torch::TensorList(rows.data(), rows.size()))));
@@ -93,8 +102,14 @@ torch::Tensor embed_crops(const PhotoFolder& folder, Exif exif, const FeatureExt
   std::vector<std::string> ids;  // of the block under way
   const auto finish_block = [&] {
     if (views.empty()) return;
-    while (views.size() < block_size) views.push_back(views.back());
-    rows.push_back(checked(extractor.embed_view(torch::cat(views)), ids, extractor));
+    const auto whole = padded(views.size(), block_size, piece_size, options.device);
+    while (views.size() < whole) views.push_back(views.back());
+    const auto batch = torch::cat(views);
+    const auto made = embed_batch(extractor, options, ids, whole, [&](std::size_t first, std::size_t count) {
+      return extractor.embed_view(
+          batch.slice(0, static_cast<std::int64_t>(first), static_cast<std::int64_t>(first + count)));
+    });
+    rows.push_back(torch::stack(made));
     views.clear();
     ids.clear();
   };

@@ -10,7 +10,7 @@ namespace facepoison {
 namespace {
 
 // Half of the embedding's block: an attack keeps every layer for its gradient, and its last block is padded too.
-constexpr std::size_t block_size = 16;
+constexpr std::size_t block_size = 16, piece_size = 4;
 
 Json key_of(std::span<const Photo> photos, std::span<const Photo> companions, const Json& attack, Seed seed,
             const RunOptions& options) {
@@ -18,9 +18,8 @@ Json key_of(std::span<const Photo> photos, std::span<const Photo> companions, co
   for (const auto& photo : photos)
     seen.push_back({photo.id, photo.person, content_key(photo)});  // the id and the person seed the stream
   for (const auto& companion : companions) beside.push_back({companion.id, content_key(companion)});
-  return {{"format", 4},         {"arithmetic", arithmetic(options.device)},
-          {"attack", attack},    {"seed", seed},
-          {"batch", block_size}, {"photos", seen},
+  return {{"format", 5},         {"arithmetic", arithmetic(options.device)}, {"attack", attack},
+          {"seed", seed},        {"batch", {block_size, piece_size}},        {"photos", seen},
           {"companions", beside}};
 }
 
@@ -133,16 +132,23 @@ Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, 
   Arrow<Pair, Made> arrow{"perturbed", concat("perturb, ", name), block_size};
   arrow.work = {identity, arithmetic(options.device)};
   arrow.decode = [&](const auto& rows) {
-    const auto batch = [&](std::span<const Photo> some) { return pad(load_faces(chosen(some, rows)), block_size); };
+    const auto size = padded(rows.size(), block_size, piece_size, options.device);
+    const auto batch = [&](std::span<const Photo> some) { return pad(load_faces(chosen(some, rows)), size); };
     return Pair{batch(photos), companions.empty() ? Faces{} : batch(companions)};
   };
   arrow.make = [&](const auto& rows, Pair pair) {
-    const auto result = attack.perturb(pair.faces.to(options.device), seed,
-                                       companions.empty() ? Faces{} : pair.companions.to(options.device));
-    std::vector<Made> made;
-    for (std::size_t n = 0; n < rows.size(); ++n)
-      made.push_back({encode_png(to_image(result.pixels[static_cast<std::int64_t>(n)])), result.status[n],
-                      result.iterations[n], result.own_measure[n], trace_of(result.trace, n, photos[rows[n]].id)});
+    std::vector<Made> made(pair.faces.ids.size());
+    in_pieces(options.device, made.size(), piece_size, [&](std::size_t first, std::size_t count) {
+      const auto moved = [&](const Faces& faces) {
+        return faces.ids.empty() ? faces : part(faces, first, count).to(options.device);
+      };
+      const auto result = attack.perturb(moved(pair.faces), seed, moved(pair.companions));
+      for (std::size_t n = 0; n < count; ++n)
+        made[first + n] = {encode_png(to_image(result.pixels[static_cast<std::int64_t>(n)])), result.status[n],
+                           result.iterations[n], result.own_measure[n],
+                           trace_of(result.trace, n, pair.faces.ids[first + n])};
+    });
+    made.resize(rows.size());
     return made;
   };
   arrow.write = [&](const Unit& unit, std::span<const Made> made, const fs::path& at) {

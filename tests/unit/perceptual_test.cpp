@@ -56,8 +56,7 @@ TEST_F(PerceptualTest, LpipsIsAColumnOfTheBudget) {
   const Dataset dataset = prepare_drawn(home_.path, 2, 2);
   ArtifactStore store(home_ / "store");
   const auto attack = make_attack("noise", {});
-  EXPECT_EQ(budget_table(perturb(dataset.photos, dataset.photos, *attack, 0, {}, store).budget).columns.back(),
-            "similarity");
+  EXPECT_EQ(budget_table(perturb(dataset.photos, dataset.photos, *attack, 0, {}, store).budget).columns.back(), "seed");
   write_mean_square_lpips(home_.path);
   const auto budget = perturb(dataset.photos, dataset.photos, *attack, 0, {}, store).budget;
   EXPECT_EQ(budget_table(budget).columns.back(), "lpips");
