@@ -26,8 +26,15 @@ fetch_recognisers || say "going on with the recognisers that are there"
 changes=$("$facepoison" list extractors --format json | .venv/bin/python scripts/without_missing.py "$config")
 settings=()
 [[ -z $changes ]] || while IFS= read -r change; do settings+=(--set "$change"); done <<<"$changes"
-# Networks run in bf16 where the processor multiplies in it: half the time. Elsewhere it would take longer than fp32.
-! grep -qwE 'avx512_bf16|amx_bf16|bf16' /proc/cpuinfo || settings+=(--set precision=bf16)
+# Networks run in bf16 where the processor multiplies in it: half the time. Elsewhere it would take longer than fp32, in
+# which LowKey alone takes half an hour.
+if grep -qwE 'avx512_bf16|amx_bf16|bf16' "${CPUINFO:-/proc/cpuinfo}"; then
+  settings+=(--set precision=bf16)
+elif ! command -v nvidia-smi >/dev/null; then
+  settings+=(--set 'attacks=["none","noise","pgd"]')
+  say "this processor does not multiply in bf16: lowkey-lite0, half an hour on two cores, is left out; it comes with" \
+    "--set 'attacks=[\"none\",\"noise\",\"pgd\",\"lowkey-lite0\"]'"
+fi
 [[ -z $photos ]] || settings+=(--set "dataset=$photos")
 "$facepoison" eval --config "$config" "${settings[@]}" "$@"
 

@@ -27,6 +27,7 @@ World::World(const Dataset& dataset, std::vector<std::size_t> gallery, std::vect
     if (treated.places.emplace(row, treated.rows.size()).second) treated.rows.push_back(row);
   };
   const auto post_all = [&](std::int16_t treatment) {
+    if (treatment == 0) return;  // has all photos
     for (const auto* side : {&gallery_, &probes_})
       for (const auto row : *side) post(treated_.at(treatment), row);
   };

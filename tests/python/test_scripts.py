@@ -98,6 +98,18 @@ class Quickstart(unittest.TestCase):
             self.assertIn(words, evaluated)
             self.assertNotIn(words, shown)
 
+    def test_where_the_processor_has_no_bf16_lowkey_is_left_out_and_said(self):
+        for flags, words, said in (
+            ("avx2 avx512_bf16", "--set precision=bf16", False),
+            ("avx2", '--set attacks=["none","noise","pgd"]', True),
+        ):
+            self.write("cpuinfo", f"flags : {flags}\n")
+            self.root.joinpath("calls").unlink(missing_ok=True)
+            done = run("CPUINFO=cpuinfo scripts/quickstart.sh", self.root)
+            self.assertIn(words, self.calls()[1])
+            self.assertIn(words, self.calls()[3], "the sheet is of what was run")
+            self.assertEqual("lowkey-lite0, half an hour" in done.stderr, said, done.stderr)
+
     def test_nothing_follows_a_run_elsewhere_or_none(self):
         for options in ("--dry-run", "--run-dir there"):
             done = self.quickstart(options)
