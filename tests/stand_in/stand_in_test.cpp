@@ -1,5 +1,6 @@
 // What a GPU would run, run on the stand-in device: the CPU's results, and an error for what forgets the device.
 #include <algorithm>
+#include <algorithm>
 #include <regex>
 
 #include "facepoison/attack.hpp"
@@ -111,8 +112,8 @@ TEST_F(E2eStandIn, ChecksAsTheCpu) {
 // What the CPU made is not what another device makes.
 TEST_F(E2eStandIn, KeepsItsResultsApart) {
   const auto blocks = [&] {
-    const fs::directory_iterator entries(folder_ / "home/store/embedded"), end;
-    return std::distance(entries, end);
+    const fs::recursive_directory_iterator files(folder_ / "home/store/embedded"), end;
+    return std::count_if(files, end, [](const auto& file) { return file.path().filename() == "features.npy"; });
   };
   ASSERT_EQ(run("embed dataset -e ./net-a.json --device cpu -o a.npy").code, 0);
   const auto before = blocks();
