@@ -19,8 +19,8 @@ struct Prediction {
 
 // Gallery rows, and what stands there instead; then rows that the gallery has besides, which come last.
 struct Swap {
-  std::vector<std::int64_t> rows;   // rising; the new ones keep their labels
-  torch::Tensor features;           // (|rows| + |added|)×D, at least one row
+  std::vector<std::int64_t> rows;        // rising; the new ones keep their labels
+  torch::Tensor features;                // (|rows| + |added|)×D, at least one row
   std::vector<std::int64_t> added = {};  // labels that the gallery has already
 };
 

@@ -89,8 +89,7 @@ std::unique_ptr<Trained> Classifier::train(const torch::Tensor& gallery, const s
 }
 
 std::pair<torch::Tensor, std::vector<std::int64_t>> swapped(const torch::Tensor& gallery,
-                                                            const std::vector<std::int64_t>& labels,
-                                                            const Swap& swap) {
+                                                            const std::vector<std::int64_t>& labels, const Swap& swap) {
   const auto replaced = static_cast<std::int64_t>(swap.rows.size());
   auto rows = gallery.index_copy(0, torch::tensor(swap.rows, torch::kInt64),
                                  swap.features.narrow(0, 0, replaced).to(gallery.scalar_type()));

@@ -54,8 +54,8 @@ TEST_P(ClassifierContract, SwapsAsIfItHadStartedAnew) {
   bool any_changed = false;
   for (std::size_t s = 0; s < swaps.size(); ++s) {
     const auto replaced = static_cast<std::int64_t>(swaps[s].rows.size());
-    const auto rows = p.gallery.index_copy(0, torch::tensor(swaps[s].rows, torch::kInt64),
-                                           swaps[s].features.narrow(0, 0, replaced));
+    const auto rows =
+        p.gallery.index_copy(0, torch::tensor(swaps[s].rows, torch::kInt64), swaps[s].features.narrow(0, 0, replaced));
     auto labels = p.labels;
     labels.insert(labels.end(), swaps[s].added.begin(), swaps[s].added.end());
     const auto gallery = torch::cat({rows, swaps[s].features.slice(0, replaced)});

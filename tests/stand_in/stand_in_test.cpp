@@ -1,6 +1,5 @@
 // What a GPU would run, run on the stand-in device: the CPU's results, and an error for what forgets the device.
 #include <algorithm>
-#include <algorithm>
 #include <regex>
 
 #include "facepoison/attack.hpp"

@@ -23,9 +23,8 @@ std::unique_ptr<Transform> make_jpeg(Spec& spec) {
   const auto quality = static_cast<int>(spec.integer("quality", 1, 100));
   const auto subsampling = spec.choice("subsampling", {"420", "422", "444"}, "420");
   const auto code = subsampling == "444" ? TJSAMP_444 : subsampling == "422" ? TJSAMP_422 : TJSAMP_420;
-  return plain([quality, code](const Image& image) {
-    return decode_image(compressed(image, quality, code), Exif::ignore);
-  });
+  return plain(
+      [quality, code](const Image& image) { return decode_image(compressed(image, quality, code), Exif::ignore); });
 }
 
 }  // namespace facepoison

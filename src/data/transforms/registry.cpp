@@ -45,7 +45,8 @@ std::shared_ptr<const Transform> make_chain(Spec& spec) {
 std::string name_by_rule(const Json& wanted) {
   std::string name = wanted.at("transform").get<std::string>();
   for (const auto& [key, value] : wanted.items())
-    if (key != "transform" && key != "name") name += "-" + (value.is_string() ? value.get<std::string>() : value.dump());
+    if (key != "transform" && key != "name")
+      name += "-" + (value.is_string() ? value.get<std::string>() : value.dump());
   return name;
 }
 
