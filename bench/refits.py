@@ -45,8 +45,10 @@ def answers(classifier, tol, gallery, labels, probes):
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=100000, tol=tol))
         likely = model.fit(gallery.astype(float), labels).predict_proba(probes.astype(float))
         return model.classes_[likely.argmax(1)], 1 - likely.max(1)
-    model = KNeighborsClassifier(1 if classifier == "nearest" else 5).fit(gallery, labels)
-    return model.predict(probes), model.kneighbors(probes, 1)[0][:, 0]
+    if classifier == "k-nearest":
+        return KNeighborsClassifier(5).fit(gallery, labels).predict(probes), None
+    distances, rows = KNeighborsClassifier(1).fit(gallery, labels).kneighbors(probes)
+    return labels[rows[:, 0]], distances[:, 0]
 
 
 def main():
@@ -84,7 +86,8 @@ def main():
             named, distances = answers(options.classifier, options.tol, gallery, labels[train], features[~train])
             own = found[found[:, 0] == person]
             others += (own[:, 2] != named).sum()
-            worst = max(worst, np.abs(own[:, 3] - distances)[own[:, 2] == named].max())
+            if distances is not None:
+                worst = max(worst, np.abs(own[:, 3] - distances)[own[:, 2] == named].max())
     theirs = (time.perf_counter() - start) / refits * options.people
     print(
         f"{matrix.name if options.matrix else options.extractor}: {train.sum()} rows × {features.shape[1]}, "

@@ -90,7 +90,7 @@ class Linear final : public Classifier {
     std::vector<Prediction> predict_swapped(std::span<const Swap> swaps) const override {
       std::vector<Prediction> out;
       for (const auto& swap : swaps) {
-        check(swap.features, std::vector<std::int64_t>(swap.rows.size() + swap.added.size()), probes);
+        check_swap(swap, probes);
         out.push_back(model ? classifier.answer_swapped(*this, swap) : only_one(classes, probes));
       }
       return out;

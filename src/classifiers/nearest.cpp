@@ -141,7 +141,7 @@ class Nearest final : public Classifier {
       const auto& swap = swaps[s];
       auto labels = swap.added;
       for (const auto row : swap.rows) labels.push_back(base.labels.at(static_cast<std::size_t>(row)));
-      check(swap.features, labels, base.sought.features);
+      check_swap(swap, base.sought.features);
       const auto label = labels.front();
       if (!std::all_of(labels.begin(), labels.end(), [&](auto other) { return other == label; })) {
         // More people than one: two nearest people are not enough to know.

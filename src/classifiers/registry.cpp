@@ -106,6 +106,14 @@ RowsOf rows_by_label(const std::vector<std::int64_t>& labels) {
   return rows;
 }
 
+void check_swap(const Swap& swap, const torch::Tensor& probes) {
+  const auto& rows = swap.features;
+  const auto expected = static_cast<std::int64_t>(swap.rows.size() + swap.added.size());
+  if (rows.dim() != 2 || rows.size(0) != expected || rows.size(1) != probes.size(1))
+    throw Error(Exit::input, concat("a swap of shape ", rows.sizes(), ", expected ", expected, "×", probes.size(1)));
+  if (!rows.isfinite().all().item<bool>()) throw Error(Exit::input, "a non-finite embedding");
+}
+
 void check(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, const torch::Tensor& probes) {
   if (gallery.dim() != 2 || gallery.size(0) == 0) throw Error(Exit::input, "the gallery has no photos");
   if (static_cast<std::size_t>(gallery.size(0)) != labels.size())

@@ -15,6 +15,9 @@ std::unique_ptr<Classifier> make_nearest_cosine(Spec& spec);
 // Throws Error(input) unless the gallery has rows, labels and probes fit it, and every number is finite.
 void check(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, const torch::Tensor& probes);
 
+// Throws Error(input) unless the swap's features are as many as it says, fit the probes, and every number is finite.
+void check_swap(const Swap& swap, const torch::Tensor& probes);
+
 // Each person's gallery rows, rising; labels rising.
 using RowsOf = std::map<std::int64_t, std::vector<std::int64_t>>;
 // The gallery and its labels after a swap.

@@ -39,7 +39,7 @@ const std::string& this_boot() {
 
 // The order in which a key was written is no part of it.
 std::string name_of(const std::string& kind, const Json& key) {
-  return sha256(kind + "\n" + nlohmann::json::parse(key.dump()).dump());
+  return sha256(kind + "\n" + nlohmann::json(key).dump());  // whose keys are sorted
 }
 
 std::string content_of(int file) {

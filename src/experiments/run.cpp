@@ -1,4 +1,5 @@
 // The run: every treatment's pictures, then every recogniser's answers to every scenario.
+#include <algorithm>
 #include <functional>
 #include <set>
 
@@ -31,6 +32,11 @@ struct Results {
         others(folder / "others.csv", columns_of(world, {"protected", "n", "errors"})) {}
 };
 
+bool varies(const World& world, std::size_t axis) {
+  const auto& all = world.scenarios();
+  return std::any_of(all.begin(), all.end(), [&](const auto& one) { return one.at[axis] != all.front().at[axis]; });
+}
+
 // Every answer of the experiment, row of the table after row. `cell`: the row's coordinates.
 using Sink = std::function<void(const std::vector<std::string>& cell, const Scenario&, const std::vector<Answer>&)>;
 void answer_all(const Experiment& e, World& world, const Sink& sink) {
@@ -40,8 +46,10 @@ void answer_all(const Experiment& e, World& world, const Sink& sink) {
         std::vector<std::string> cell = {extractor->card().name};
         for (const auto& [axis, value] : scenario.at) cell.push_back(value);
         cell.push_back(classifier_name(classifier));
-        std::string label = "identify";
-        for (const auto& word : cell) label += ", " + word;
+        std::string label = concat("identify, ", extractor->card().name);
+        for (std::size_t axis = 0; axis < scenario.at.size(); ++axis)
+          if (scenario.at[axis].first == "attack" || varies(world, axis)) label += ", " + scenario.at[axis].second;
+        label += ", " + cell.back();
         sink(cell, scenario, make_recogniser(extractor, classifier)->answer(world, scenario, label));
       }
 }
