@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds build/<preset>/facepoison. Usage: scripts/build.sh [release|debug|asan]; needs scripts/setup.sh once.
+# Builds build/<preset>/facepoison, tests and benchmarks, or one target of them. Usage:
+# scripts/build.sh [release|debug|asan [TARGET]]; needs scripts/setup.sh once.
 # What CMake and the compiler print is in build/<preset>/build.log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,5 +11,5 @@ mkdir -p "build/$preset"
 : >"$log"
 say "building build/$preset/facepoison (log: $log)"
 quietly "$log" cmake --preset "$preset"
-quietly "$log" cmake --build --preset "$preset"
+quietly "$log" cmake --build --preset "$preset" ${2:+--target "$2"}
 say "ready"

@@ -17,7 +17,7 @@ fi
 cd "$(dirname "$0")/.."
 . scripts/quiet.sh
 scripts/setup.sh
-scripts/build.sh
+scripts/build.sh release facepoison
 config=configs/experiments/quickstart.json
 facepoison=build/release/facepoison
 fetch_recognisers || say "going on with the recognisers that are there"

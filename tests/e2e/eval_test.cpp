@@ -107,8 +107,8 @@ TEST_F(E2eEval, KilledAtTwentyRandomMomentsItGoesOnToTheSameBytes) {
                 {"prepare", {{"detect", false}, {"canvas", 48}}},
                 {"attacks",
                  {"noise",
-                  {{"preset", "pgd"}, {"surrogates", {"./tiny-a.json"}}, {"steps", 40}},
-                  {{"preset", "fawkes-v0.3-low"}, {"surrogates", {"./tiny-a.json"}}, {"steps", 10}}}},
+                  {{"preset", "pgd"}, {"surrogates", {"./tiny-a.json"}}, {"steps", 20}},
+                  {{"preset", "fawkes-v0.3-low"}, {"surrogates", {"./tiny-a.json"}}, {"steps", 5}}}},
                 {"protected", "all"}});
   const auto start = std::chrono::steady_clock::now();
   ASSERT_EQ(
@@ -119,7 +119,7 @@ TEST_F(E2eEval, KilledAtTwentyRandomMomentsItGoesOnToTheSameBytes) {
   std::mt19937 random(20);
   int killed = 0, finished = 0;
   while (killed < 20 && finished < 20) {
-    const double moment = std::uniform_real_distribution(0.0, whole.count() / 2)(random);
+    const double moment = std::uniform_real_distribution(0.0, whole.count() / 3)(random);
     const auto run = eval("--run-dir run", concat("env OMP_NUM_THREADS=1 timeout -s KILL ", moment));
     ++(run.code == 0 ? finished : killed);
     if (run.code != 0 || killed == 20) continue;
