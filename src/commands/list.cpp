@@ -1,8 +1,12 @@
+#include <functional>
+#include <map>
+
 #include "commands/commands.hpp"
 #include "facepoison/attack.hpp"
 #include "facepoison/classifier.hpp"
 #include "facepoison/home.hpp"
 #include "facepoison/model.hpp"
+#include "facepoison/transform.hpp"
 
 namespace facepoison {
 namespace {
@@ -37,22 +41,31 @@ Table list_attacks() {
   return table;
 }
 
-Table list_classifiers() {
+template <class Rows>
+Table list_registry(const Rows& rows) {
   Table table{{"name", "help"}, {}, {}};
-  for (const auto& row : classifier_registry()) table.add({row.name, row.help});
+  for (const auto& row : rows) table.add({row.name, row.help});
   return table;
 }
+
+const std::map<std::string, std::function<Table()>> lists = {
+    {"extractors", list_extractors},
+    {"attacks", list_attacks},
+    {"classifiers", [] { return list_registry(classifier_registry()); }},
+    {"transforms", [] { return list_registry(transform_registry()); }}};
 
 }  // namespace
 
 Action list_command(CLI::App& app) {
   const auto what = std::make_shared<std::string>();
-  app.add_option("WHAT", *what, "extractors (by release), attacks or classifiers")
+  std::vector<std::string> names;
+  for (const auto& [name, list] : lists) names.push_back(name);
+  app.add_option("WHAT", *what, "extractors (by release), attacks, classifiers or transforms")
       ->required()
-      ->check(CLI::IsMember({"extractors", "attacks", "classifiers"}));
+      ->check(CLI::IsMember(names));
   const auto output = std::make_shared<OutputOptions>(app, "markdown");
   return [what, output] {
-    output->write(*what == "extractors" ? list_extractors() : *what == "attacks" ? list_attacks() : list_classifiers());
+    output->write(lists.at(*what)());
     return Exit::ok;
   };
 }

@@ -232,6 +232,8 @@ TEST_F(E2eCommands, ListsComeInEveryFormat) {
   EXPECT_GE(table.rows.size(), 4u);
   EXPECT_EQ(run_binary("list attacks --format json", folder_.path).code, 0);
   EXPECT_EQ(run_binary("list classifiers --format latex", folder_.path).code, 0);
+  EXPECT_EQ(run_binary("list transforms --format csv", folder_.path).code, 0);
+  EXPECT_EQ(run_binary("list nothing", folder_.path).code, 2);
   EXPECT_EQ(run_binary("list classifiers --format xml", folder_.path).code, 2);
 }
 
