@@ -43,7 +43,7 @@ World world_of(const Experiment& experiment, const std::vector<std::vector<std::
 fs::path default_run_folder(const Experiment& experiment);
 
 // Runs it and writes config.resolved.json, run.json (facts about the data and the program; date, commit, machine),
-// trials.csv, others.csv, budget.csv, rejected.csv and table.csv to `folder`.
+// rows.csv, trials.csv, others.csv, budget.csv, rejected.csv and table.csv to `folder`.
 // Refuses a folder that holds another config's run: Error(usage).
 void run_experiment(const Experiment& experiment, const fs::path& folder, ArtifactStore& store);
 

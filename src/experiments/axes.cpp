@@ -78,7 +78,12 @@ std::vector<Posting> read_attacks(Spec& spec, const RunOptions& options) {
 
 std::vector<std::string> parts_of(const std::string& joined) {
   std::vector<std::string> parts = {""};
-  for (const char c : joined) c == '+' ? (void)parts.emplace_back() : parts.back().push_back(c);
+  for (const char c : joined) {
+    if (c == '+')
+      parts.emplace_back();
+    else
+      parts.back().push_back(c);
+  }
   return parts;
 }
 

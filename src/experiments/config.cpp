@@ -267,7 +267,10 @@ Table plan(const Experiment& e, const std::vector<PlannedUnit>& units) {
   for (const auto& unit : units) {
     if (unit.stored || unit.arrow == "all") continue;
     ++missing;
-    std::isnan(unit.seconds) ? ++unknown : seconds += unit.seconds;
+    if (std::isnan(unit.seconds))
+      ++unknown;
+    else
+      seconds += unit.seconds;
   }
   table.notes.push_back(concat("units of work: ", units.size(), ", to make ", missing, ", about ",
                                static_cast<std::int64_t>(std::ceil(seconds)), " s",

@@ -21,7 +21,7 @@ std::string rounded(double dssim) {
 // What the attacks spent, from the audited files.
 std::vector<std::string> budget_notes(const fs::path& folder) {
   struct Sum {
-    double photos = 0, changed = 0, linf = 0, dssim = 0, seen = 0, psnr = 0, energy_left = 0;
+    double photos = 0, changed = 0, linf = 0, dssim = 0, seen = 0, psnr = 0, measured = 0, energy_left = 0;
     std::map<std::string, int> statuses{{"infeasible", 0}};
   };
   std::map<std::string, Sum> sums;
@@ -30,13 +30,16 @@ std::vector<std::string> budget_notes(const fs::path& folder) {
     auto& sum = sums[through ? concat(row.word("attack"), " through ", row.word("transform")) : row.word("attack")];
     ++sum.photos;
     if (const auto status = row.word("status"); status != "ok") ++sum.statuses[status];
+    if (through && !row.word("energy_left").empty()) {  // those of which nothing is left are among them
+      ++sum.measured;
+      sum.energy_left += row.number("energy_left");
+    }
     if (row.number("linf") == 0) return;  // as it was: its PSNR is infinite
     ++sum.changed;
     sum.linf = std::max(sum.linf, row.number("linf"));
     sum.dssim += row.number("dssim");
     sum.seen += row.word("dssim_seen").empty() ? std::nan("") : row.number("dssim_seen");
     sum.psnr += row.number("psnr");
-    if (through) sum.energy_left += row.number("energy_left");
   });
   std::vector<std::string> notes;
   for (const auto& [attack, sum] : sums) {
@@ -52,7 +55,7 @@ std::vector<std::string> budget_notes(const fs::path& folder) {
     notes.push_back(concat(
         "attack ", attack, ": ", sum.photos, " photos", statuses, "; in the written files: ", numbers,
         rounded(sum.dssim / sum.changed), seen,
-        sum.energy_left > 0 ? concat(", mean share of its energy left ", rounded(sum.energy_left / sum.changed)) : ""));
+        sum.measured > 0 ? concat(", mean share of its energy left ", rounded(sum.energy_left / sum.measured)) : ""));
   }
   return notes;
 }

@@ -157,8 +157,10 @@ Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, 
   Posted posted;
   const auto folders = arrow.follow(units, store);
   for (std::size_t u = 0; u < units.size(); ++u) {
-    const bool made = !store.planning() || fs::exists(folders[u]);
-    made ? read_unit(own(units[u]), folders[u], name, posted) : plan_unit(own(units[u]), folders[u], name, posted);
+    if (!store.planning() || fs::exists(folders[u]))
+      read_unit(own(units[u]), folders[u], name, posted);
+    else
+      plan_unit(own(units[u]), folders[u], name, posted);
   }
   audit(photos, attack, options, store, posted);
   return posted;

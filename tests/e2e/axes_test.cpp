@@ -1,0 +1,98 @@
+// An experiment's axes, as a user runs them: tables of leaks, seeds, transforms and photos that come besides.
+#include <algorithm>
+#include <map>
+
+#include "support/support.hpp"
+
+namespace facepoison::testing {
+namespace {
+
+class E2eAxes : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    prepare_drawn(folder_.path, 5, 10);
+    write_tiny_extractor(folder_.path);
+    const Json loud = {{"preset", "pgd"}, {"name", "loud"}, {"surrogates", {"./tiny.json"}},
+                       {"epsilon", 0.4},  {"step", 0.05},   {"steps", 20}};
+    write_file(
+        folder_ / "x.json",
+        Json{{"dataset", "dataset"}, {"protected", 3}, {"extractors", {"./tiny.json"}}, {"attacks", {"none", loud}}}
+            .dump());
+  }
+
+  Outcome eval(const std::string& more) {
+    return run_binary("eval --config x.json --store store2 --run-dir run --format csv " + more, folder_.path);
+  }
+
+  // The run's rows in which every one of these columns has this value.
+  std::vector<std::vector<Cell>> where(const Table& table, const std::map<std::string, std::string>& values) {
+    std::vector<std::vector<Cell>> found;
+    for (const auto& row : table.rows)
+      if (std::all_of(values.begin(), values.end(),
+                      [&](const auto& v) { return named(table, row, v.first) == v.second; }))
+        found.push_back(row);
+    return found;
+  }
+
+  TempFolder folder_;
+};
+
+TEST_F(E2eAxes, SeedsTogetherAreMeansOfEachPersonsRates) {
+  const auto run = eval("--set seeds=[0,1,2]");
+  ASSERT_EQ(run.code, 0) << run.err;
+  const Table table = parse_csv(run.out, "stdout"), trials = read_csv(folder_ / "run/trials.csv");
+  std::map<std::string, std::map<std::string, std::pair<double, double>>> counts;  // person → seed → errors, probes
+  for (const auto& row : where(trials, {{"attack", "loud"}})) {
+    auto& [errors, probes] = counts[named(trials, row, "protected")][named(trials, row, "seed")];
+    errors += named(trials, row, "correct") == "0";
+    ++probes;
+  }
+  double sum = 0;
+  for (const auto& [person, seeds] : counts) {
+    double rates = 0;
+    for (const auto& [seed, count] : seeds) rates += count.first / count.second;
+    sum += rates / static_cast<double>(seeds.size());
+  }
+  ASSERT_GT(counts.size(), 3u) << "three draws of the same people: this shows nothing";
+  ASSERT_GT(sum, 0) << "nobody was misidentified: this shows nothing";
+  const auto all = where(table, {{"attack", "loud"}, {"seed", "all"}});
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(named(table, all[0], "people"), std::to_string(counts.size()));
+  EXPECT_NEAR(std::stod(named(table, all[0], "protection")), sum / static_cast<double>(counts.size()), 1e-12);
+  EXPECT_EQ(where(table, {{"attack", "loud"}}).size(), 4u);
+}
+
+TEST_F(E2eAxes, ARowOfNobodyHasNoRatesAndMeetsNoGate) {
+  const auto run = eval("--set clean_photos=[0,20] --expect 'protection[clean_photos=20] >= 0'");
+  EXPECT_EQ(run.code, 5) << run.err;
+  EXPECT_TRUE(contains(run.err, "found nobody")) << run.err;
+  const Table table = parse_csv(run.out, "stdout");
+  for (const auto& row : where(table, {{"clean_photos", "20"}})) {
+    EXPECT_EQ(named(table, row, "people"), "0");
+    EXPECT_EQ(named(table, row, "protection"), "");
+    EXPECT_EQ(named(table, row, "left_out"), "3");
+  }
+}
+
+TEST_F(E2eAxes, ATransformIsComparedWithNoneWhateverItIsOn) {
+  ASSERT_EQ(eval("--set 'transforms=[\"none\",\"grey\"]' --set 'transform_on=[\"perturbed\",\"probes\"]'").code, 0);
+  const auto against = run_binary("table run --against transform=none --format csv", folder_.path);
+  ASSERT_EQ(against.code, 0) << against.err;
+  EXPECT_EQ(parse_csv(against.out, "stdout").rows.size(), 2u * 2);
+  const auto read = run_binary("table run", folder_.path).out;
+  EXPECT_TRUE(contains(read, "transform_on") && !contains(read, "clean_photos")) << read;
+}
+
+TEST_F(E2eAxes, PhotosThatComeBesideTheCleanOnesHideNobodyFromTheNearest) {
+  const auto run = eval("--set 'enrolled=[\"replaced\",\"added\"]'");
+  ASSERT_EQ(run.code, 0) << run.err;
+  const Table table = parse_csv(run.out, "stdout");
+  const auto protection = [&](const char* attack, const char* enrolled) {
+    return std::stod(named(table, where(table, {{"attack", attack}, {"enrolled", enrolled}}).at(0), "protection"));
+  };
+  EXPECT_GT(protection("loud", "replaced"), protection("none", "replaced"));
+  EXPECT_LE(protection("loud", "added"), protection("none", "replaced")) << "the clean photos are still there";
+}
+
+}  // namespace
+}  // namespace facepoison::testing
