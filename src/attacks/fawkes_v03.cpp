@@ -27,14 +27,14 @@
 namespace facepoison {
 namespace {
 
-struct Parameters {
-  double threshold, rate, decay, penalty, epsilon, start, reach;
-  std::int64_t steps, patience;
-  bool truncate, target_per_photo, seen;
-};
-
 class FawkesV03 final : public Attack {
  public:
+  struct Parameters {
+    double threshold, rate, decay, penalty, epsilon, start, reach;
+    std::int64_t steps, patience;
+    bool truncate, target_per_photo, seen;
+  };
+
   FawkesV03(AttackSettings settings, Parameters parameters) : Attack(std::move(settings)), p_(parameters) {}
 
   bool wants_companions() const override { return true; }
@@ -173,7 +173,7 @@ class FawkesV03 final : public Attack {
 }  // namespace
 
 std::shared_ptr<Attack> make_fawkes_v03(Spec& spec, AttackSettings settings) {
-  Parameters p;
+  FawkesV03::Parameters p;
   p.threshold = spec.number("threshold", 0, 1);
   p.steps = spec.integer("steps", 1, 100000);
   p.rate = spec.number("rate", 0, 1e6);

@@ -32,16 +32,16 @@
 namespace facepoison {
 namespace {
 
-struct Parameters {
-  double threshold, rate, penalty, epsilon, start, clip, sign_step, slack, rescue_below, rescue_distance;
-  std::int64_t steps, patience, exact_steps;
-  bool random_start, balance, normalise, rescue, truncate, seen;
-};
-
 constexpr double widest = 129;  // the weight stays within twice this and its inverse
 
 class FawkesV10 final : public Attack {
  public:
+  struct Parameters {
+    double threshold, rate, penalty, epsilon, start, clip, sign_step, slack, rescue_below, rescue_distance;
+    std::int64_t steps, patience, exact_steps;
+    bool random_start, balance, normalise, rescue, truncate, seen;
+  };
+
   FawkesV10(AttackSettings settings, Parameters parameters) : Attack(std::move(settings)), p_(parameters) {}
 
  private:
@@ -160,7 +160,7 @@ class FawkesV10 final : public Attack {
 }  // namespace
 
 std::shared_ptr<Attack> make_fawkes_v10(Spec& spec, AttackSettings settings) {
-  Parameters p;
+  FawkesV10::Parameters p;
   p.threshold = spec.number("threshold", 0, 1);
   p.steps = spec.integer("steps", 1, 100000);
   p.rate = spec.number("rate", 0, 1e6);

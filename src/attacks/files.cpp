@@ -30,13 +30,6 @@
 namespace facepoison {
 namespace {
 
-struct Parameters {
-  fs::path folder;
-  std::string suffix;  // "": any
-  bool keep_missing, redetect, of_canvas;
-  double least_psnr;  // dB
-};
-
 struct File {
   fs::path path;
   std::string person;              // the first folder below the root ("": none)
@@ -94,6 +87,13 @@ struct Paired {
 
 class Files final : public Attack {
  public:
+  struct Parameters {
+    fs::path folder;
+    std::string suffix;  // "": any
+    bool keep_missing, redetect, of_canvas;
+    double least_psnr;  // dB
+  };
+
   Files(AttackSettings settings, Parameters parameters) : Attack(std::move(settings)), p_(std::move(parameters)) {
     if (p_.redetect) detector_ = std::make_unique<FaceDetector>();
   }
@@ -251,7 +251,7 @@ class Files final : public Attack {
 }  // namespace
 
 std::shared_ptr<Attack> make_files(Spec& spec, AttackSettings settings) {
-  Parameters p;
+  Files::Parameters p;
   p.folder = spec.text("folder", "");
   p.suffix = spec.text("suffix", "");
   p.keep_missing = spec.choice("missing", {"refuse", "keep"}, "refuse") == "keep";

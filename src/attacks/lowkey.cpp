@@ -30,22 +30,22 @@
 namespace facepoison {
 namespace {
 
-struct Parameters {
-  double step, start, similarity_weight, blur_sigma;
-  std::int64_t steps, blur_size, features;
-  bool blurred_view, plain_view, mirror, truncate, keep_best, seen;
-};
-
-torch::Tensor unit(const torch::Tensor& features) { return features / features.norm(2, 1, true); }
+torch::Tensor unit_features(const torch::Tensor& features) { return features / features.norm(2, 1, true); }
 
 class LowKey final : public Attack {
  public:
+  struct Parameters {
+    double step, start, similarity_weight, blur_sigma;
+    std::int64_t steps, blur_size, features;
+    bool blurred_view, plain_view, mirror, truncate, keep_best, seen;
+  };
+
   LowKey(AttackSettings settings, Parameters parameters) : Attack(std::move(settings)), p_(parameters) {}
 
  private:
   torch::Tensor feature(const FeatureExtractor& surrogate, const torch::Tensor& view) const {
-    return unit(p_.mirror ? surrogate.embed_view(view) + surrogate.embed_view(view.flip(3))
-                          : surrogate.embed_view(view));
+    return unit_features(p_.mirror ? surrogate.embed_view(view) + surrogate.embed_view(view.flip(3))
+                                   : surrogate.embed_view(view));
   }
 
   std::vector<torch::Tensor> features(const Faces& faces) const {
@@ -111,7 +111,7 @@ class LowKey final : public Attack {
 }  // namespace
 
 std::shared_ptr<Attack> make_lowkey(Spec& spec, AttackSettings settings) {
-  Parameters p;
+  LowKey::Parameters p;
   p.step = spec.number("step", 0, 1, 0.0025);
   p.steps = spec.integer("steps", 1, 100000, 50);
   p.start = spec.number("start", 0, 1, 0.005);

@@ -11,14 +11,14 @@
 namespace facepoison {
 namespace {
 
-struct Parameters {
-  double epsilon, step;
-  std::int64_t steps;
-  bool random_start, balance;
-};
-
 class Pgd final : public Attack {
  public:
+  struct Parameters {
+    double epsilon, step;
+    std::int64_t steps;
+    bool random_start, balance;
+  };
+
   Pgd(AttackSettings settings, Parameters parameters) : Attack(std::move(settings)), p_(parameters) {
     // Whole grey levels, so that rounding to 8 bits cannot leave the ball.
     p_.epsilon = std::floor(p_.epsilon * 255 + 1e-6) / 255;
@@ -75,7 +75,7 @@ class Pgd final : public Attack {
 }  // namespace
 
 std::shared_ptr<Attack> make_pgd(Spec& spec, AttackSettings settings) {
-  Parameters p;
+  Pgd::Parameters p;
   p.epsilon = spec.number("epsilon", 0, 1, 8.0 / 255);
   p.step = spec.number("step", 0, 1, 0.0025);
   p.steps = spec.integer("steps", 0, 100000, 20);

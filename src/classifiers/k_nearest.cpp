@@ -9,10 +9,10 @@
 namespace facepoison {
 namespace {
 
-struct Neighbour {
+struct Voter {
   double distance;
   std::int64_t row;
-  bool operator<(const Neighbour& other) const {
+  bool operator<(const Voter& other) const {
     return distance < other.distance || (distance == other.distance && row < other.row);
   }
 };
@@ -40,14 +40,13 @@ class KNearest final : public Classifier {
  private:
   // The product of matrices finds the candidates; equal rows may differ in its last bits, so candidates are measured
   // anew.
-  std::vector<Neighbour> nearest(const torch::Tensor& rough, const torch::Tensor& known,
-                                 const torch::Tensor& probe) const {
+  std::vector<Voter> nearest(const torch::Tensor& rough, const torch::Tensor& known, const torch::Tensor& probe) const {
     const double* distances = rough.data_ptr<double>();
     std::vector<double> sorted(distances, distances + rough.numel());
     const auto k = std::min(k_, sorted.size());
     std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(k - 1), sorted.end());
     const double limit = sorted[k - 1] + 1e-9 * (std::abs(sorted[k - 1]) + probe.square().sum().item<double>());
-    std::vector<Neighbour> found;
+    std::vector<Voter> found;
     const double *rows = known.data_ptr<double>(), *point = probe.data_ptr<double>();
     for (std::int64_t g = 0; g < rough.numel(); ++g) {
       if (distances[g] > limit) continue;
@@ -61,14 +60,14 @@ class KNearest final : public Classifier {
     return found;
   }
 
-  static void vote(Prediction& out, const std::vector<Neighbour>& neighbours, const std::vector<std::int64_t>& labels) {
+  static void vote(Prediction& out, const std::vector<Voter>& voters, const std::vector<std::int64_t>& labels) {
     std::map<std::int64_t, std::size_t> votes;
-    for (const auto& neighbour : neighbours) ++votes[labels[static_cast<std::size_t>(neighbour.row)]];
-    const Neighbour* winner = nullptr;
+    for (const auto& voter : voters) ++votes[labels[static_cast<std::size_t>(voter.row)]];
+    const Voter* winner = nullptr;
     std::size_t most = 0;
-    for (const auto& neighbour : neighbours) {  // nearest first, so that the nearest of equals stays
-      const auto count = votes[labels[static_cast<std::size_t>(neighbour.row)]];
-      if (count > most) winner = &neighbour, most = count;
+    for (const auto& voter : voters) {  // nearest first, so that the nearest of equals stays
+      const auto count = votes[labels[static_cast<std::size_t>(voter.row)]];
+      if (count > most) winner = &voter, most = count;
     }
     out.labels.push_back(labels[static_cast<std::size_t>(winner->row)]);
     out.distances.push_back(winner->distance);

@@ -10,11 +10,11 @@ constexpr double kInnerResidual = 0.2;  // of the gradient; a smaller one costs 
 constexpr double kSmallestStep = 1e-4, kSufficientDecrease = 1e-4;
 
 // What a point w is worth, and what its derivatives need.
-struct Point {
+struct Iterate {
   torch::Tensor w, likely;  // K×(D+1); n×(F+K), probabilities
   double value;
 
-  Point(const LogisticProblem& problem, torch::Tensor weights) : w(std::move(weights)) {
+  Iterate(const LogisticProblem& problem, torch::Tensor weights) : w(std::move(weights)) {
     const auto logs = torch::cat({problem.fixed, problem.rows.matmul(w.t())}, 1).log_softmax(1);
     const auto norm = w.slice(1, 0, -1).square().sum();
     value = (at::nll_loss(logs, problem.places) + 0.5 * problem.decay * norm).item<double>();
@@ -29,7 +29,7 @@ torch::Tensor with_decay(const torch::Tensor& product, const torch::Tensor& w, d
   return product;
 }
 
-torch::Tensor gradient_at(const LogisticProblem& problem, const Point& point) {
+torch::Tensor gradient_at(const LogisticProblem& problem, const Iterate& point) {
   auto slope = point.likely.clone();
   slope.scatter_add_(1, problem.places.unsqueeze(1), torch::full({slope.size(0), 1}, -1.0, slope.options()));
   const auto mine =
@@ -38,7 +38,7 @@ torch::Tensor gradient_at(const LogisticProblem& problem, const Point& point) {
 }
 
 // −H⁻¹·gradient, roughly: conjugate gradients, preconditioned by H's diagonal, counted in `type`.
-torch::Tensor newton_step(const LogisticProblem& problem, const Point& point, const torch::Tensor& gradient,
+torch::Tensor newton_step(const LogisticProblem& problem, const Iterate& point, const torch::Tensor& gradient,
                           torch::ScalarType type) {
   const auto rows = problem.rows.to(type), likely = point.sought().to(type),
              share = likely / static_cast<double>(rows.size(0));
@@ -68,10 +68,10 @@ torch::Tensor newton_step(const LogisticProblem& problem, const Point& point, co
 }
 
 // Moves along the step as far as the value falls enough; whether it did.
-bool descend(const LogisticProblem& problem, Point& point, const torch::Tensor& gradient, const torch::Tensor& step) {
+bool descend(const LogisticProblem& problem, Iterate& point, const torch::Tensor& gradient, const torch::Tensor& step) {
   const double slope = (gradient * step).sum().item<double>();
   for (double size = 1; size >= kSmallestStep; size /= 2) {
-    Point next(problem, point.w + size * step);
+    Iterate next(problem, point.w + size * step);
     if (next.value > point.value + kSufficientDecrease * size * slope || !(slope < 0)) continue;
     point = std::move(next);
     return true;
@@ -83,7 +83,7 @@ bool descend(const LogisticProblem& problem, Point& point, const torch::Tensor& 
 
 torch::Tensor minimise(const LogisticProblem& problem, torch::Tensor start, double tolerance) {
   const torch::NoGradGuard no_grad;
-  Point point(problem, std::move(start));
+  Iterate point(problem, std::move(start));
   for (int round = 0; round < kRounds; ++round) {
     const auto gradient = gradient_at(problem, point);
     if (gradient.abs().max().item<double>() <= tolerance) break;

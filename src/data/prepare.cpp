@@ -13,7 +13,7 @@
 namespace facepoison {
 namespace {
 
-constexpr std::size_t block_size = 32;
+constexpr std::size_t prepare_block = 32;
 
 // How a photo's face is found. Landmarks in a file win over the detector, so that rendered faces need none.
 enum class Source { landmarks_file, detector, none };
@@ -106,7 +106,7 @@ std::vector<Unit> units_of(const Context& context, const std::vector<std::string
   const auto& files = context.folder.photos;
   Json detector;
   if (context.detector) detector = {{"weights", context.detector->sha256()}, {"arithmetic", arithmetic(torch::kCPU)}};
-  auto units = cut_by_person(files, block_size);
+  auto units = cut_by_person(files, prepare_block);
   for (auto& unit : units) {
     Json photos = Json::array();
     for (auto i = unit.first; i < unit.first + unit.count; ++i) {
@@ -130,7 +130,7 @@ std::vector<Unit> units_of(const Context& context, const std::vector<std::string
 
 std::vector<fs::path> prepared(const Context& context, const std::vector<Unit>& units,
                                const std::vector<std::string>& hashes, ArtifactStore& store) {
-  Arrow<std::vector<Made>, Made> arrow{"prepared", "prepare", block_size};
+  Arrow<std::vector<Made>, Made> arrow{"prepared", "prepare", prepare_block};
   arrow.decode = [&](const std::vector<std::size_t>& rows) {
     std::vector<Made> made;
     for (const auto row : rows) made.push_back(prepare_photo(context, context.folder.photos[row], hashes[row]));

@@ -11,7 +11,7 @@
 namespace facepoison {
 namespace {
 
-constexpr auto most = std::numeric_limits<std::int64_t>::max();
+constexpr auto largest_seed = std::numeric_limits<std::int64_t>::max();
 
 const Json& list_of(const Spec& spec, const std::string& key, const Json& value, const std::string& what) {
   if (!value.is_array()) spec.fail(key, concat("found ", value.dump(), ", expected a list of ", what));
@@ -22,9 +22,10 @@ std::vector<std::int64_t> integers(Spec& spec, const std::string& key, const Jso
   std::vector<std::int64_t> numbers;
   const Json list = spec.raw(key, fallback);
   for (const auto& value : list_of(spec, key, list, "whole numbers from 0 on")) {
-    const bool fits = value.is_number_integer() && (!value.is_number_unsigned() || value.get<std::uint64_t>() <= most);
+    const bool fits =
+        value.is_number_integer() && (!value.is_number_unsigned() || value.get<std::uint64_t>() <= largest_seed);
     if (!fits || value.get<std::int64_t>() < 0)
-      spec.fail(key, concat("found ", value.dump(), " in the list, expected a whole number from 0 to ", most));
+      spec.fail(key, concat("found ", value.dump(), " in the list, expected a whole number from 0 to ", largest_seed));
     numbers.push_back(value.get<std::int64_t>());
   }
   refuse_repeats(spec, key, numbers, [](auto number) { return std::to_string(number); });
@@ -102,7 +103,7 @@ void check_on(const Spec& spec, const std::string& on) {
 Axes Axes::from(Spec& spec, const RunOptions& options) {
   Axes axes;
   const auto name = [](const std::string& word) { return word; };
-  const auto seed = spec.integer("seed", 0, most, 0);
+  const auto seed = spec.integer("seed", 0, largest_seed, 0);
   if (spec.has("seed") && spec.has("seeds")) spec.fail("seeds", "there is a \"seed\" too; one of them says it all");
   const auto seeds = integers(spec, "seeds", Json::array({seed}));
   axes.seeds.assign(seeds.begin(), seeds.end());

@@ -24,7 +24,7 @@ void anchor(Json& value, const fs::path& base) {
 }
 
 // Makes every path in a config absolute, from the folder that it was meant from.
-void anchor_paths(Json& config, const fs::path& base) {
+void anchor_experiment(Json& config, const fs::path& base) {
   if (!config.is_object()) return;
   if (config.contains("dataset") && config["dataset"].is_string())
     config["dataset"] = (base / config["dataset"].get<std::string>()).lexically_normal().string();
@@ -197,7 +197,7 @@ Json resolve(const Experiment& e, const std::string& dataset) {
 
 Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model,
                            ArtifactStore& store, const std::vector<Expectation>& expectations) {
-  const Json json = read_config(config, overrides, anchor_paths);
+  const Json json = read_config(config, overrides, anchor_experiment);
 
   Experiment e;
   e.name = config.stem().string();

@@ -12,7 +12,7 @@
 namespace facepoison {
 namespace {
 
-constexpr std::size_t block_size = 16;
+constexpr std::size_t audit_block = 16;
 
 Audit measure(const Faces& clean, const Faces& written, const Surrogates& surrogates, const Perceptual* lpips,
               torch::Device device) {
@@ -59,7 +59,7 @@ void audit(std::span<const Photo> clean, const Attack& attack, const RunOptions&
   Json seen_by = Json::array();
   for (const auto& surrogate : surrogates) seen_by.push_back(surrogate->identity());
   const std::span<const Photo> written = posted.photos;
-  auto units = cut_by_person(clean, block_size);
+  auto units = cut_by_person(clean, audit_block);
   for (auto& unit : units) {
     Json pairs = Json::array();
     for (auto i = unit.first; i < unit.first + unit.count; ++i)
@@ -74,7 +74,7 @@ void audit(std::span<const Photo> clean, const Attack& attack, const RunOptions&
   struct Pair {
     Faces clean, written;
   };
-  Arrow<Pair, Audit> arrow{"audited", concat("audit, ", attack.settings().name), block_size};
+  Arrow<Pair, Audit> arrow{"audited", concat("audit, ", attack.settings().name), audit_block};
   arrow.work = {seen_by, arithmetic(options.device)};
   arrow.decode = [&](const auto& rows) {
     return Pair{load_faces(chosen(clean, rows)), load_faces(chosen(written, rows))};

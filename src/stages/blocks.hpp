@@ -14,10 +14,13 @@ inline std::vector<Photo> chosen(std::span<const Photo> photos, const std::vecto
   return some;
 }
 
+// On a CPU a batch is pieces of so many photos, each one thread's (in_pieces()).
+constexpr std::size_t piece_size = 4;
+
 // How many rows a batch is made of, some of them repeated, for `rows` of it: a network rounds otherwise in a smaller
 // batch. On a CPU a batch is pieces of one size, elsewhere one.
-inline std::size_t padded(std::size_t rows, std::size_t batch, std::size_t piece, torch::Device device) {
-  return device.is_cpu() ? (rows + piece - 1) / piece * piece : batch;
+inline std::size_t padded(std::size_t rows, std::size_t batch, torch::Device device) {
+  return device.is_cpu() ? (rows + piece_size - 1) / piece_size * piece_size : batch;
 }
 
 // Repeats the last photo until there are `size`.

@@ -9,7 +9,7 @@
 namespace facepoison {
 namespace {
 
-constexpr std::size_t block_size = 32, piece_size = 4;
+constexpr std::size_t embed_block = 32;
 
 Json key_of(std::span<const Photo> photos, const Json& extractor, const RunOptions& options) {
   Json seen = Json::array();
@@ -17,7 +17,7 @@ Json key_of(std::span<const Photo> photos, const Json& extractor, const RunOptio
   return {{"format", 3},
           {"arithmetic", arithmetic(options.device)},
           {"extractor", extractor},
-          {"batch", {block_size, piece_size}},
+          {"batch", {embed_block, piece_size}},
           {"photos", seen}};
 }
 
@@ -62,17 +62,17 @@ torch::Tensor Embedded::matrix_or_zeros() const {
 
 std::shared_ptr<const Embedded> embedded(std::span<const Photo> photos, const FeatureExtractor& extractor,
                                          const RunOptions& options, ArtifactStore& store) {
-  auto units = cut_by_person(photos, block_size);
+  auto units = cut_by_person(photos, embed_block);
   const Json identity = extractor.identity();
   for (auto& unit : units) {
     const auto own = photos.subspan(unit.first, unit.count);
     unit.key = key_of(own, identity, options);
     if (store.planning()) unit.needs = made_in(own, store);
   }
-  Arrow<Faces, torch::Tensor> arrow{"embedded", concat("embed, ", extractor.card().name), block_size};
+  Arrow<Faces, torch::Tensor> arrow{"embedded", concat("embed, ", extractor.card().name), embed_block};
   arrow.work = {identity, arithmetic(options.device)};
   arrow.decode = [&](const auto& rows) {
-    return pad(load_faces(chosen(photos, rows)), padded(rows.size(), block_size, piece_size, options.device));
+    return pad(load_faces(chosen(photos, rows)), padded(rows.size(), embed_block, options.device));
   };
   arrow.make = [&](const auto& rows, Faces faces) {
     const std::vector<std::string> ids(faces.ids.begin(), faces.ids.begin() + static_cast<std::ptrdiff_t>(rows.size()));
@@ -102,7 +102,7 @@ torch::Tensor embed_crops(const PhotoFolder& folder, Exif exif, const FeatureExt
   std::vector<std::string> ids;  // of the block under way
   const auto finish_block = [&] {
     if (views.empty()) return;
-    const auto whole = padded(views.size(), block_size, piece_size, options.device);
+    const auto whole = padded(views.size(), embed_block, options.device);
     while (views.size() < whole) views.push_back(views.back());
     const auto batch = torch::cat(views);
     const auto made = embed_batch(extractor, options, ids, whole, [&](std::size_t first, std::size_t count) {
@@ -123,7 +123,7 @@ torch::Tensor embed_crops(const PhotoFolder& folder, Exif exif, const FeatureExt
       if (error.code() != Exit::input) throw;
       rejected.add({photo.id, photo.person, error.what()});
     }
-    if (views.size() == block_size) finish_block();
+    if (views.size() == embed_block) finish_block();
     progress.advance(1);
   }
   finish_block();

@@ -10,7 +10,7 @@ namespace facepoison {
 namespace {
 
 // Half of the embedding's block: an attack keeps every layer for its gradient, and its last block is padded too.
-constexpr std::size_t block_size = 16, piece_size = 4;
+constexpr std::size_t perturb_block = 16;
 
 Json key_of(std::span<const Photo> photos, std::span<const Photo> companions, const Json& attack, Seed seed,
             const RunOptions& options) {
@@ -19,12 +19,12 @@ Json key_of(std::span<const Photo> photos, std::span<const Photo> companions, co
     seen.push_back({photo.id, photo.person, content_key(photo)});  // the id and the person seed the stream
   for (const auto& companion : companions) beside.push_back({companion.id, content_key(companion)});
   return {{"format", 5},         {"arithmetic", arithmetic(options.device)}, {"attack", attack},
-          {"seed", seed},        {"batch", {block_size, piece_size}},        {"photos", seen},
+          {"seed", seed},        {"batch", {perturb_block, piece_size}},     {"photos", seen},
           {"companions", beside}};
 }
 
 // A perturbed photo: its file's bytes, and what its attack says of it.
-struct Made {
+struct PerturbedPhoto {
   std::string png, status;
   std::int64_t iterations = 0;
   double own_measure = 0;
@@ -44,7 +44,7 @@ Table trace_of(const torch::Tensor& trace, std::size_t n, const std::string& id)
   return table;
 }
 
-void write_unit(std::span<const Photo> photos, std::span<const Made> made, const fs::path& folder) {
+void write_unit(std::span<const Photo> photos, std::span<const PerturbedPhoto> made, const fs::path& folder) {
   Table rows{{"id", "sha256", "status", "iterations", "similarity"}, {}, {}}, trace = empty_trace;
   for (std::size_t n = 0; n < made.size(); ++n) {
     write_unflushed(folder / concat(n, ".png"), made[n].png);
@@ -119,7 +119,7 @@ Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, 
     return companions.empty() ? std::span<const Photo>() : std::span(companions).subspan(unit.first, unit.count);
   };
   const auto own = [&](const Unit& unit) { return photos.subspan(unit.first, unit.count); };
-  auto units = cut_by_person(photos, block_size);
+  auto units = cut_by_person(photos, perturb_block);
   const Json identity = attack.identity();
   for (auto& unit : units) {
     unit.key = key_of(own(unit), beside(unit), identity, seed, options);
@@ -129,15 +129,15 @@ Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, 
   struct Pair {
     Faces faces, companions;
   };
-  Arrow<Pair, Made> arrow{"perturbed", concat("perturb, ", name), block_size};
+  Arrow<Pair, PerturbedPhoto> arrow{"perturbed", concat("perturb, ", name), perturb_block};
   arrow.work = {identity, arithmetic(options.device)};
   arrow.decode = [&](const auto& rows) {
-    const auto size = padded(rows.size(), block_size, piece_size, options.device);
+    const auto size = padded(rows.size(), perturb_block, options.device);
     const auto batch = [&](std::span<const Photo> some) { return pad(load_faces(chosen(some, rows)), size); };
     return Pair{batch(photos), companions.empty() ? Faces{} : batch(companions)};
   };
   arrow.make = [&](const auto& rows, Pair pair) {
-    std::vector<Made> made(pair.faces.ids.size());
+    std::vector<PerturbedPhoto> made(pair.faces.ids.size());
     in_pieces(options.device, made.size(), piece_size, [&](std::size_t first, std::size_t count) {
       const auto moved = [&](const Faces& faces) {
         return faces.ids.empty() ? faces : part(faces, first, count).to(options.device);
@@ -151,7 +151,7 @@ Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, 
     made.resize(rows.size());
     return made;
   };
-  arrow.write = [&](const Unit& unit, std::span<const Made> made, const fs::path& at) {
+  arrow.write = [&](const Unit& unit, std::span<const PerturbedPhoto> made, const fs::path& at) {
     write_unit(own(unit), made, at);
   };
   Posted posted;

@@ -6,9 +6,9 @@
 namespace facepoison {
 namespace {
 
-constexpr std::size_t block_size = 32;
+constexpr std::size_t transform_block = 32;
 
-struct Made {
+struct Transformed {
   std::string png;
   std::optional<Landmarks> landmarks;
 };
@@ -22,7 +22,7 @@ Json key_of(std::span<const Photo> photos, const Transform& transform, Seed seed
   return key;
 }
 
-void write_unit(std::span<const Made> made, const fs::path& folder) {
+void write_unit(std::span<const Transformed> made, const fs::path& folder) {
   Json rows = Json::array();
   for (std::size_t n = 0; n < made.size(); ++n) {
     write_unflushed(folder / concat(n, ".png"), made[n].png);
@@ -35,16 +35,17 @@ void write_unit(std::span<const Made> made, const fs::path& folder) {
 
 std::vector<Photo> transformed(std::span<const Photo> photos, const Transform& transform, Seed seed,
                                ArtifactStore& store) {
-  auto units = cut_by_person(photos, block_size);
+  auto units = cut_by_person(photos, transform_block);
   const auto own = [&](const Unit& unit) { return photos.subspan(unit.first, unit.count); };
   for (auto& unit : units) {
     unit.key = key_of(own(unit), transform, seed);
     if (store.planning()) unit.needs = made_in(own(unit), store);
   }
-  Arrow<std::vector<Made>, Made> arrow{"transformed", concat("transform, ", transform.name()), block_size};
+  Arrow<std::vector<Transformed>, Transformed> arrow{"transformed", concat("transform, ", transform.name()),
+                                                     transform_block};
   arrow.work = transform.identity();
   arrow.decode = [&](const auto& rows) {
-    std::vector<Made> made;
+    std::vector<Transformed> made;
     for (const auto row : rows) {
       const auto& photo = photos[row];
       const Canvas out = transform({read_canvas(photo), photo.landmarks}, seed, photo.id);
@@ -52,8 +53,8 @@ std::vector<Photo> transformed(std::span<const Photo> photos, const Transform& t
     }
     return made;
   };
-  arrow.make = [](const auto&, std::vector<Made> made) { return made; };
-  arrow.write = [](const Unit&, std::span<const Made> made, const fs::path& at) { write_unit(made, at); };
+  arrow.make = [](const auto&, std::vector<Transformed> made) { return made; };
+  arrow.write = [](const Unit&, std::span<const Transformed> made, const fs::path& at) { write_unit(made, at); };
   const auto folders = arrow.follow(units, store);
   std::vector<Photo> out(photos.begin(), photos.end());
   for (std::size_t u = 0; u < units.size(); ++u) {

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t many = 100000000;
 
-void anchor_paths(Json& config, const fs::path& base) {
+void anchor_training(Json& config, const fs::path& base) {
   if (!config.is_object()) return;
   const auto anchor = [&](const char* key) {
     if (config.contains(key) && config[key].is_string())
@@ -59,7 +59,7 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
                              ArtifactStore& store) {
   TrainingConfig c;
   c.name = config.stem().string();
-  Spec spec(read_config(config, overrides, anchor_paths), config.string());
+  Spec spec(read_config(config, overrides, anchor_training), config.string());
   const auto start = spec.text("start"), dataset = spec.text("dataset");
   c.held_out = static_cast<std::size_t>(spec.integer("held_out", 0, many, 0));
   const auto wanted = spec.integer("people", 0, many, 0);

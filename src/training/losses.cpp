@@ -11,7 +11,7 @@
 namespace facepoison {
 namespace {
 
-torch::Tensor unit(const torch::Tensor& rows) { return rows / rows.norm(2, 1, true).clamp_min(1e-12); }
+torch::Tensor unit_rows(const torch::Tensor& rows) { return rows / rows.norm(2, 1, true).clamp_min(1e-12); }
 
 torch::Tensor learnt(const torch::Tensor& start, torch::Device device) {
   return start.detach().to(device).set_requires_grad(true);
@@ -32,7 +32,7 @@ class MarginLoss : public Loss {
   std::vector<torch::Tensor> parameters() override { return {centres_}; }
   void to(torch::Device device) override { centres_ = learnt(centres_, device); }
   torch::Tensor operator()(const torch::Tensor& embeddings, const torch::Tensor& labels) override {
-    const auto cosines = unit(embeddings).matmul(unit(centres_).t());
+    const auto cosines = unit_rows(embeddings).matmul(unit_rows(centres_).t());
     const auto index = labels.unsqueeze(1);
     const auto lengths = embeddings.norm(2, 1);
     const auto right = with_margin(cosines.gather(1, index).squeeze(1).clamp(-1 + 1e-6, 1 - 1e-6), lengths);
@@ -108,7 +108,7 @@ class Triplet final : public Loss {
  public:
   Triplet(double margin, bool hard) : margin_(margin), hard_(hard) {}
   torch::Tensor operator()(const torch::Tensor& embeddings, const torch::Tensor& labels) override {
-    const auto e = unit(embeddings);
+    const auto e = unit_rows(embeddings);
     const auto distances = (2 - 2 * e.matmul(e.t())).clamp_min(0);
     const auto same = labels.unsqueeze(0) == labels.unsqueeze(1);
     const auto lost = hard_ ? hard(distances, same) : semi_hard(distances, same);
@@ -147,7 +147,7 @@ class Contrastive final : public Loss {
   std::vector<torch::Tensor> parameters() override { return {log_scale_}; }
   void to(torch::Device device) override { log_scale_ = learnt(log_scale_, device); }
   torch::Tensor operator()(const torch::Tensor& embeddings, const torch::Tensor& labels) override {
-    const auto views = unit(embeddings).view({-1, 2, embeddings.size(1)});
+    const auto views = unit_rows(embeddings).view({-1, 2, embeddings.size(1)});
     const auto scores = log_scale_.exp().clamp_max(100) * views.select(1, 0).matmul(views.select(1, 1).t());
     const auto own = torch::arange(scores.size(0), labels.options());
     return (at::cross_entropy_loss(scores, own) + at::cross_entropy_loss(scores.t(), own)) / 2;

@@ -42,7 +42,7 @@ Image mirrored(Image image) {
 
 double distance(Point a, Point b) { return std::hypot(a.x - b.x, a.y - b.y); }
 
-class RealDetect : public testing::Test {
+class RealDetect : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     const char* folder = std::getenv("FACEPOISON_REAL_PHOTOS");

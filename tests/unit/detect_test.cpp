@@ -34,7 +34,7 @@ TEST(Overlap, IsZeroForBoxesWithoutArea) {
 }
 
 // A project folder of its own, given back at the end.
-class FaceDetectorTest : public testing::Test {
+class FaceDetectorTest : public ::testing::Test {
  protected:
   void SetUp() override {
     if (const char* home = std::getenv("FACEPOISON_HOME")) before_ = home;

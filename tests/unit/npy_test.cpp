@@ -16,7 +16,7 @@ std::string npy(const std::string& header, const std::string& data, int version 
   return bytes + header + data;
 }
 
-std::string header(const std::string& type, const std::string& order, const std::string& shape) {
+std::string npy_header(const std::string& type, const std::string& order, const std::string& shape) {
   return "{'descr': " + type + ", 'fortran_order': " + order + ", 'shape': " + shape + ", }\n";
 }
 
@@ -62,43 +62,43 @@ TEST(Npy, ReadsNumpysFloat32AndFloat64) {
   const auto expected = torch::tensor({{1.5f, -2.f}, {3.f, 4.f}});
   for (const int version : {1, 2, 3}) {
     EXPECT_TRUE(
-        torch::equal(read(npy(header("'<f4'", "False", "(2, 2)"), raw<float>({1.5, -2, 3, 4}), version)), expected))
+        torch::equal(read(npy(npy_header("'<f4'", "False", "(2, 2)"), raw<float>({1.5, -2, 3, 4}), version)), expected))
         << version;
-    EXPECT_TRUE(
-        torch::equal(read(npy(header("'<f8'", "False", "(2, 2)"), raw<double>({1.5, -2, 3, 4}), version)), expected))
+    EXPECT_TRUE(torch::equal(read(npy(npy_header("'<f8'", "False", "(2, 2)"), raw<double>({1.5, -2, 3, 4}), version)),
+                             expected))
         << version;
   }
-  EXPECT_EQ(read(npy(header("'<f8'", "False", "(2,)"), raw<double>({1, 2}))).scalar_type(), torch::kFloat32);
+  EXPECT_EQ(read(npy(npy_header("'<f8'", "False", "(2,)"), raw<double>({1, 2}))).scalar_type(), torch::kFloat32);
 }
 
 TEST(Npy, RefusesOtherTypes) {
   for (const char* type : {"'|O'", "'>f4'", "'<i8'", "'<f2'", "[('a', '<f4')]"})
-    expect_refused(npy(header(type, "False", "(1,)"), raw<float>({1})), "type");
+    expect_refused(npy(npy_header(type, "False", "(1,)"), raw<float>({1})), "type");
 }
 
 TEST(Npy, RefusesFortranOrder) {
-  expect_refused(npy(header("'<f4'", "True", "(2, 2)"), raw<float>({1, 2, 3, 4})), "Fortran");
+  expect_refused(npy(npy_header("'<f4'", "True", "(2, 2)"), raw<float>({1, 2, 3, 4})), "Fortran");
 }
 
 TEST(Npy, RefusesAnotherVersion) {
   for (const int version : {0, 4, 9})
-    expect_refused(npy(header("'<f4'", "False", "(1,)"), raw<float>({1}), version), "version");
+    expect_refused(npy(npy_header("'<f4'", "False", "(1,)"), raw<float>({1}), version), "version");
 }
 
 TEST(Npy, RefusesASizeThatDoesNotFitItsShape) {
-  expect_refused(npy(header("'<f4'", "False", "(2, 2)"), raw<float>({1, 2, 3})), "12 bytes");
-  expect_refused(npy(header("'<f4'", "False", "(2, 2)"), raw<float>({1, 2, 3, 4, 5})), "20 bytes");
+  expect_refused(npy(npy_header("'<f4'", "False", "(2, 2)"), raw<float>({1, 2, 3})), "12 bytes");
+  expect_refused(npy(npy_header("'<f4'", "False", "(2, 2)"), raw<float>({1, 2, 3, 4, 5})), "20 bytes");
 }
 
 TEST(Npy, RefusesShapesThatOverflow) {
   for (const char* shape : {"(4294967296, 4294967296)", "(2, 9223372036854775807)", "(99999999999999999999,)",
                             "(4611686018427387904,)", "(1073741824, 1073741824, 16)"})
-    expect_refused(npy(header("'<f4'", "False", shape), ""), "shape");
-  expect_refused(npy(header("'<f4'", "False", "(-1,)"), ""), "shape");
+    expect_refused(npy(npy_header("'<f4'", "False", shape), ""), "shape");
+  expect_refused(npy(npy_header("'<f4'", "False", "(-1,)"), ""), "shape");
 }
 
 TEST(Npy, RefusesATruncatedFile) {
-  const auto whole = npy(header("'<f4'", "False", "(2, 2)"), raw<float>({1, 2, 3, 4}));
+  const auto whole = npy(npy_header("'<f4'", "False", "(2, 2)"), raw<float>({1, 2, 3, 4}));
   for (std::size_t size = 0; size < whole.size(); ++size) expect_refused(whole.substr(0, size), "");
 }
 
@@ -109,7 +109,7 @@ TEST(Npy, RefusesWhatIsNone) {
 }
 
 TEST(NpyDeathTest, RefusesAnEndlessHeader) {
-  const auto bytes = npy(header("'" + std::string(2'000'000, 'x') + "'", "False", "(1,)"), raw<float>({1}), 2);
+  const auto bytes = npy(npy_header("'" + std::string(2'000'000, 'x') + "'", "False", "(1,)"), raw<float>({1}), 2);
   EXPECT_EXIT(
       {
         try {

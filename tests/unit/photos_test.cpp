@@ -94,12 +94,12 @@ TEST_F(ScanPhotosTest, RefusesAFolderThatIsNone) {
   }
 }
 
-const std::string header = "id,x1,y1,x2,y2,x3,y3,x4,y4,x5,y5\n";
+const std::string landmarks_header = "id,x1,y1,x2,y2,x3,y3,x4,y4,x5,y5\n";
 
 TEST_F(ScanPhotosTest, ReadsLandmarks) {
   put("A/1.jpg");
   EXPECT_FALSE(scan_photos(root_.path).has_landmarks);
-  put("landmarks.csv", header + "A/1.jpg,1,2,3,4,5,6,7,8,9,10.5\n");
+  put("landmarks.csv", landmarks_header + "A/1.jpg,1,2,3,4,5,6,7,8,9,10.5\n");
   const auto folder = scan_photos(root_.path);
   EXPECT_TRUE(folder.has_landmarks);
   const auto& points = folder.landmarks.at("A/1.jpg");
@@ -112,8 +112,9 @@ TEST_F(ScanPhotosTest, NamesTheLineOfAWrongLandmark) {
   put("A/1.jpg");
   const std::string row = "A/1.jpg,1,2,3,4,5,6,7,8,9,10\n";
   for (const auto& [bytes, part] :
-       {std::pair{header + "A/1.jpg,1,2,3,4,five,6,7,8,9,10\n", "line 2"}, std::pair{header + row + row, "line 3"},
-        std::pair{header + row + "A/2.jpg,1,2\n", "line 3"},
+       {std::pair{landmarks_header + "A/1.jpg,1,2,3,4,five,6,7,8,9,10\n", "line 2"},
+        std::pair{landmarks_header + row + row, "line 3"},
+        std::pair{landmarks_header + row + "A/2.jpg,1,2\n", "line 3"},
         std::pair{std::string("id,x,y\nA/1.jpg,1,2\n"), "ten numbers"}, std::pair{std::string(""), "empty"}}) {
     put("landmarks.csv", bytes);
     const auto [code, message] = problem();

@@ -93,13 +93,13 @@ pid_t start_maker(const fs::path& root) {
     ArtifactStore store(root);
     store.get_or_make("kind", key, [&](const fs::path& at) {
       fill(at);
-      [[maybe_unused]] const auto sent = write(ready[1], "x", 1);
+      [[maybe_unused]] const auto sent = ::write(ready[1], "x", 1);
       pause();
     });
     _exit(0);
   }
   char byte;
-  EXPECT_EQ(read(ready[0], &byte, 1), 1);
+  EXPECT_EQ(::read(ready[0], &byte, 1), 1);
   close(ready[0]), close(ready[1]);
   return child;
 }

@@ -8,9 +8,9 @@
 namespace facepoison {
 namespace {
 
-class Noise final : public Transform {
+class NoiseTransform final : public Transform {
  public:
-  explicit Noise(double deviation) : deviation_(deviation) {}
+  explicit NoiseTransform(double deviation) : deviation_(deviation) {}
   bool is_random() const override { return true; }
 
   Canvas operator()(Canvas canvas, Seed seed, const std::string& photo) const override {
@@ -31,7 +31,7 @@ class Noise final : public Transform {
 }  // namespace
 
 std::unique_ptr<Transform> make_random_noise(Spec& spec) {
-  return std::make_unique<Noise>(spec.number("deviation", 0, 255));  // grey levels
+  return std::make_unique<NoiseTransform>(spec.number("deviation", 0, 255));  // grey levels
 }
 
 }  // namespace facepoison
