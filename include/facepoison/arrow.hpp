@@ -51,14 +51,16 @@ struct Arrow {
     for (const auto& unit : units) total += unit.count;
     Progress progress(label, total, called);
     std::vector<fs::path> folders(units.size());
+    in_threads(units.size(), [&](std::size_t first, std::size_t end) {
+      for (auto u = first; u < end; ++u)
+        if (const auto found = store.find(kind, units[u].key)) folders[u] = *found;
+    });
     std::deque<std::size_t> missing;
     for (std::size_t u = 0; u < units.size(); ++u) {
-      if (const auto found = store.find(kind, units[u].key)) {
-        folders[u] = *found;
-        progress.advance(units[u].count, true);
-      } else {
+      if (folders[u].empty())
         missing.push_back(u);
-      }
+      else
+        progress.advance(units[u].count, true);
     }
     for (const auto u : make_missing(units, std::move(missing), store, progress, folders)) {
       folders[u] = store.get_or_make(kind, units[u].key, [&](const fs::path& at) {

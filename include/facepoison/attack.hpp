@@ -89,6 +89,9 @@ std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& 
 
 Json read_preset(const std::string& name);  // what it builds on included
 
+// Makes the paths in such a `preset` of a config absolute, from `base`.
+void anchor_attack(Json& preset, const fs::path& base);
+
 struct AttackRow {
   std::string name;
   int version;  // of what it computes, a part of cache keys: to be raised when a photo's bytes change, which a test

@@ -26,6 +26,9 @@ struct Axes {
   static Axes from(Spec& spec, const RunOptions& options);
 };
 
+// The config's "seeds", or its "seed" alone.
+std::vector<Seed> read_seeds(Spec& spec);
+
 // One value of each axis.
 struct Combination {
   const Posting* attack = nullptr;

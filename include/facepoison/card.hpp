@@ -10,10 +10,11 @@ struct Card {
   std::string name;  // the file's stem
   fs::path path;     // of the card itself
   std::string title, released, licence, notes;
-  std::vector<std::string> trained_against;  // attacks whose pictures it was trained on
-  std::string style_name, style_year;        // "in_style_of": a small stand-in for a published method; empty otherwise
-  std::string file, sha256;                  // sha256 is empty where the conversion on this machine writes it
-  Json source;                               // where the published file is and its hash; for scripts/fetch_models.py
+  std::vector<std::string> trained_against;        // attacks whose pictures it was trained on
+  std::string trained_on_file, trained_on_sha256;  // beside the card: whom it saw (see seen.hpp); or ""
+  std::string style_name, style_year;  // "in_style_of": a small stand-in for a published method; empty otherwise
+  std::string file, sha256;            // sha256 is empty where the conversion on this machine writes it
+  Json source;                         // where the published file is and its hash; for scripts/fetch_models.py
   std::string
       origin;  // the sha256 of the published file that its weights were made of, or "" where nobody wrote it down
 

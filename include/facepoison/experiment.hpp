@@ -16,7 +16,8 @@ struct Experiment {
   std::vector<std::string> eligible;                                // by name
   std::vector<std::vector<std::string>> protected_people;           // of each seed, in the order of its draw
   std::vector<std::shared_ptr<const FeatureExtractor>> extractors;  // by release
-  std::vector<Card> absent;  // extractors that were skipped, since their weights are not on this machine
+  std::vector<std::string> seen;  // a sentence for each extractor of which is known whom it saw in training
+  std::vector<Card> absent;       // extractors that were skipped, since their weights are not on this machine
   Axes axes;
   std::vector<Json> classifiers;  // see make_classifier
   RunOptions options;
@@ -31,6 +32,10 @@ struct Experiment {
 // photo is prepared. Throws Error(usage | input | model).
 Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model,
                            ArtifactStore& store, const std::vector<Expectation>& expectations = {});
+
+// The data set of such a config, with the photos of its protected people alone, of all its seeds: nothing else of the
+// config is read, for the recognisers that it names may be still to train.
+Dataset protected_photos(const fs::path& config, ArtifactStore& store);
 
 // Every combination of the config's axes, with the games of these people, of each seed; the rows of the tables in their
 // order.

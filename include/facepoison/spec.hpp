@@ -59,6 +59,9 @@ Json read_json(const fs::path& path);
 Json read_config(const fs::path& file, const std::vector<std::string>& overrides,
                  const std::function<void(Json&, const fs::path&)>& anchor_paths);
 
+// A text with a slash or a file's ending is a path: made absolute, from `base`.
+void anchor_path(Json& value, const fs::path& base);
+
 void set_key(Json& config, const std::string& assignment);  // one such override, without paths
 
 bool is_utf8(const std::string& text);

@@ -1,6 +1,7 @@
 // A content-addressed store: an artefact is a folder whose name is the SHA-256 of the JSON that says how it was made.
 // It is whole, or made again, and safe to share between processes and machines.
 #pragma once
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -45,6 +46,7 @@ class ArtifactStore {
 
   // The folder of the artefact, where it is there, whole and unaltered (by its files' digests). Else nothing: with a
   // warning for one that was damaged, which the next put() replaces.
+  // Several threads may ask at once.
   std::optional<fs::path> find(const std::string& kind, const Json& key);
 
   // None while another holds it.
@@ -70,8 +72,8 @@ class ArtifactStore {
   void note_seconds(const std::string& kind, const Json& work, std::size_t rows, double seconds);
   double seconds_a_row(const std::string& kind, const Json& work) const;  // NaN: never made here
 
-  std::size_t hits() const { return hits_; }
-  std::size_t misses() const { return misses_; }
+  std::size_t hits() const { return counts_->hits; }
+  std::size_t misses() const { return counts_->misses; }
   const fs::path& root() const { return root_; }
 
  private:
@@ -81,7 +83,10 @@ class ArtifactStore {
   std::unique_ptr<Heart> heart_;
   std::vector<PlannedUnit>* plan_ = nullptr;
   std::set<std::string> planned_;  // ids
-  std::size_t hits_ = 0, misses_ = 0;
+  struct Counts {
+    std::atomic<std::size_t> hits = 0, misses = 0;
+  };
+  std::unique_ptr<Counts> counts_ = std::make_unique<Counts>();
 };
 
 }  // namespace facepoison

@@ -2,9 +2,11 @@
 // weights (scripts/fresh_networks.py) or from any recogniser there is: the scripted module's own parameters are
 // optimised.
 #pragma once
-#include "facepoison/extractor.hpp"
+#include "facepoison/attack.hpp"
 #include "facepoison/model.hpp"
 #include "facepoison/prepare.hpp"
+#include "facepoison/seen.hpp"
+#include "facepoison/transform.hpp"
 
 namespace facepoison {
 
@@ -23,6 +25,19 @@ struct Augmentation {
   static Augmentation from(Spec& spec);
 };
 
+struct OptimiserSettings {
+  std::string kind;  // "adamw", "sgd", "adadelta"
+  double rate = 0, weight_decay = 0, momentum = 0;
+  // Reads "optimiser", "rate", "weight_decay" and, of sgd, "momentum"; the rate's default is the optimiser's.
+  static OptimiserSettings from(Spec& spec);
+};
+
+// What else a person's photos are seen as: perturbed, and then through a transform where there is one.
+struct Twin {
+  std::shared_ptr<const Attack> attack;
+  std::shared_ptr<const Transform> transform;
+};
+
 struct TrainingConfig {
   std::string name;  // the trained recogniser's, from the config's file name
   Card start;        // card and weights to start from
@@ -30,28 +45,42 @@ struct TrainingConfig {
   Dataset dataset;
   Json loss;  // {"kind": …} and its parameters, defaults included
   Augmentation augmentation;
+  std::vector<Twin> twins;           // of every photo that is trained on
+  std::optional<double> twin_share;  // of the draws; without it a twin is drawn like a photo
+  double pair = 0;                   // weight of 1 − cos(photo, its twin); a batch is then photos and a twin of each
+  bool anchored = false;             // there the photo's embedding stays and the twin's moves
   std::size_t held_out = 0;
   std::vector<std::string> held_out_people;  // kept from training; their 1-NN accuracy is logged
   std::vector<std::string> people;           // trained on, sorted
   std::size_t people_per_batch = 0,
-              photos_per_person = 0;  // class-balanced: people without, photos with replacement where few
+              photos_per_person = 0;  // class-balanced; photos with replacement where a person has few
+  bool replacement = false;           // of the people of a batch
   std::int64_t steps = 0, warmup = 0, log_every = 0, check_every = 0, checkpoint_every = 0;
-  double rate = 0, weight_decay = 0, gradient_limit = 0;
+  double gradient_limit = 0;
+  OptimiserSettings optimiser;
+  bool decays = true;               // the rate, as a half cosine; else it stays after the warm-up
+  bool batch_norm_learns = true;    // else its statistics and its mode stay the start's
+  std::vector<std::string> frozen;  // parameters whose names begin so are left alone
+  std::vector<Training> start_saw;  // whom the start saw
   Seed seed = 0;
   RunOptions options;
   Json resolved;  // what decides the weights, defaults included
 };
 
+// The photos that a training's key "exclude" wants nobody of: those of the protected people of an experiment's config.
+using ReadExcluded = std::function<Dataset(const fs::path& experiment)>;
+
 // Reads and checks everything; prepares the photos into the store. Throws Error(usage) for what is wrong in the config,
 // Error(model) for the start's file, Error(input) for the data.
 TrainingConfig read_training(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model,
-                             ArtifactStore& store);
+                             const ReadExcluded& read_excluded, ArtifactStore& store);
 
 // Trains, and writes into `output`: NAME.pt, NAME.json (its card), golden/NAME.npy, training/NAME.csv (step, loss,
-// rate, held-out accuracy) and training/NAME.json (config, seconds, results). training/NAME.checkpoint is written on
-// the way, whole or not at all; with it the same call goes on where it was and ends with the same weights. A finished
-// training is not done again. Throws Error(interrupted) after a checkpoint, Error(failure) when the loss is not finite.
-void train(const TrainingConfig& config, const fs::path& output);
+// rate, held-out accuracy), training/NAME.json (config, seconds, results) and training/NAME.seen.json (whom it saw).
+// training/NAME.checkpoint is written on the way, whole or not at all; with it the same call goes on where it was and
+// ends with the same weights. Twins are made in the store first. A finished training is not done again. Throws
+// Error(interrupted) after a checkpoint, Error(failure) when the loss is not finite.
+void train(const TrainingConfig& config, const fs::path& output, ArtifactStore& store);
 
 // Losses. A new loss is one class and one row in losses.cpp.
 class Loss {

@@ -1,5 +1,6 @@
-// A thread that does what it is given, in order: for what is to be ready a moment later.
+// Threads for what is not arithmetic: one that has something ready a moment later, and as many as there are cores.
 #pragma once
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -8,6 +9,7 @@
 
 namespace facepoison {
 
+// Does what it is given, in order.
 class Worker {
  public:
   Worker() : thread_([this](const std::stop_token& stop) { work(stop); }) {}
@@ -40,5 +42,18 @@ class Worker {
   std::deque<std::function<void()>> tasks_;
   std::jthread thread_;  // last: it ends before what it uses
 };
+
+// Calls work(first, end) for consecutive parts of `rows` rows, each in a thread of its own, and returns when all are
+// done. What the first part that failed threw comes out.
+template <class Work>
+void in_threads(std::size_t rows, const Work& work) {
+  const std::size_t threads = std::max(1u, std::thread::hardware_concurrency()), part = rows / threads + 1;
+  std::vector<std::future<void>> done;
+  for (std::size_t first = 0; first < rows; first += part)
+    done.push_back(
+        std::async(std::launch::async, [&work, first, end = std::min(first + part, rows)] { work(first, end); }));
+  for (const auto& one : done) one.wait();
+  for (auto& one : done) one.get();
+}
 
 }  // namespace facepoison

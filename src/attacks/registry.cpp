@@ -108,6 +108,17 @@ const std::vector<AttackRow>& attack_registry() {
 
 Json read_preset(const std::string& name) { return read_preset(name, 0); }
 
+void anchor_attack(Json& preset, const fs::path& base) {
+  anchor_path(preset, base);
+  if (!preset.is_object()) return;
+  if (preset.contains("preset")) anchor_path(preset["preset"], base);
+  if (preset.contains("surrogates") && preset["surrogates"].is_array())
+    for (auto& surrogate : preset["surrogates"]) anchor_path(surrogate, base);
+  for (const auto* folder : {"targets", "folder"})
+    if (preset.contains(folder) && preset[folder].is_string() && !preset[folder].get<std::string>().empty())
+      preset[folder] = (base / preset[folder].get<std::string>()).lexically_normal().string();
+}
+
 std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& options,
                                           const std::vector<std::string>& surrogates) {
   const bool is_object = preset.is_object() && preset.contains("preset") && preset["preset"].is_string();

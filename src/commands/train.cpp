@@ -1,4 +1,5 @@
 #include "commands/commands.hpp"
+#include "facepoison/experiment.hpp"
 #include "facepoison/log.hpp"
 #include "facepoison/training.hpp"
 
@@ -23,7 +24,8 @@ Action train_command(CLI::App& app) {
   return [o, store] {
     if (!o->device.empty()) o->overrides.push_back("device=" + o->device);
     auto artifacts = store->open();
-    train(read_training(o->config, o->overrides, o->trust_model, artifacts), o->output);
+    const auto protected_by = [&](const fs::path& experiment) { return protected_photos(experiment, artifacts); };
+    train(read_training(o->config, o->overrides, o->trust_model, protected_by, artifacts), o->output, artifacts);
     return Exit::ok;
   };
 }

@@ -41,6 +41,12 @@ void override_key(Json& config, const std::string& assignment, const Anchor& anc
 
 }  // namespace
 
+void anchor_path(Json& value, const fs::path& base) {
+  if (!value.is_string()) return;
+  const auto word = value.get<std::string>();
+  if (word.find('/') != std::string::npos || word.ends_with(".json")) value = (base / word).lexically_normal().string();
+}
+
 void set_key(Json& config, const std::string& assignment) {
   override_key(config, assignment, [](Json&, const fs::path&) {});
 }

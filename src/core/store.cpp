@@ -199,7 +199,7 @@ std::optional<fs::path> ArtifactStore::find(const std::string& kind, const Json&
   const fs::path found = path(kind, key);
   if (!fs::is_directory(found)) return {};
   if (is_whole(found)) {
-    ++hits_;
+    ++counts_->hits;
     return found;
   }
   log_warning(concat("the store's ", found.lexically_relative(root_).string(), " was damaged and is made again"));
@@ -218,7 +218,7 @@ std::shared_ptr<Claim> ArtifactStore::claim(const std::string& kind, const Json&
 }
 
 fs::path ArtifactStore::put(const std::string& kind, const Json& key, const Fill& fill) {
-  ++misses_;
+  ++counts_->misses;
   const fs::path final = path(kind, key), damaged = temporary_name(root_),
                  temporary = root_ / concat(temporary_prefix, name_of(kind, key), damaged.filename().string());
   std::error_code ignored;

@@ -7,6 +7,7 @@
 
 #include "facepoison/error.hpp"
 #include "facepoison/log.hpp"
+#include "facepoison/worker.hpp"
 
 namespace facepoison {
 namespace {
@@ -29,7 +30,7 @@ Json to_json(const Photo& photo, int side, const fs::path& folder) {
 }
 
 // `below`: the last folder that was found to lie in the data set's, since following links is slow.
-Photo from_json(const Json& json, const fs::path& folder, const std::string& where, int& side, fs::path& below) {
+Photo from_json(const Json& json, const fs::path& folder, const std::string& where, int side, fs::path& below) {
   Spec line(json, where);
   Photo photo{.id = line.text("id"), .person = line.text("person")};
   const fs::path path = line.text("path");
@@ -46,10 +47,8 @@ Photo from_json(const Json& json, const fs::path& folder, const std::string& whe
   photo.source = line.text("source");
   photo.source_sha256 = line.text("source_sha256");
   photo.sha256 = line.text("sha256");
-  const auto found_side = static_cast<int>(line.integer("side", 1, 100000));
-  if (side != 0 && side != found_side)
-    line.fail("side", concat("found ", found_side, ", the lines before have ", side));
-  side = found_side;
+  if (const auto found = line.integer("side", 1, 100000); found != side)
+    line.fail("side", concat("found ", found, ", the first line has ", side));
   photo.split = line.choice("split", {"train", "test", ""});
   if (const Json duplicate = line.raw("duplicate_of"); !duplicate.is_null()) {
     if (!duplicate.is_string())
@@ -64,6 +63,25 @@ Photo from_json(const Json& json, const fs::path& folder, const std::string& whe
   }
   line.finish();
   return photo;
+}
+
+void read_photos(const std::string& manifest, const std::string& name, Dataset& dataset) {
+  std::vector<std::string> lines;
+  std::istringstream in(manifest);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  const auto where = [&](std::size_t row) { return concat(name, ", line ", row + 1); };
+  if (!lines.empty())
+    dataset.side = static_cast<int>(Spec(parse_json(lines[0], where(0)), where(0)).integer("side", 1, 100000));
+  dataset.photos.resize(lines.size());
+  in_threads(lines.size(), [&](std::size_t first, std::size_t end) {
+    fs::path below;
+    for (auto row = first; row < end; ++row)
+      dataset.photos[row] =
+          from_json(parse_json(lines[row], where(row)), dataset.folder, where(row), dataset.side, below);
+  });
+  for (std::size_t row = 1; row < lines.size(); ++row)
+    if (const auto &before = dataset.photos[row - 1].id, &id = dataset.photos[row].id; !(before < id))
+      throw Error(Exit::input, concat(where(row), ": id \"", id, "\" comes after \"", before, "\"; ids must rise"));
 }
 
 Table rejected_of(const fs::path& folder) {
@@ -187,18 +205,8 @@ Dataset read_dataset(const fs::path& path) {
   dataset.folder = manifest.parent_path();
   const std::string bytes = read_file(manifest);
   dataset.manifest_sha256 = sha256(bytes);
-  std::istringstream lines(bytes);
-  std::string line;
-  fs::path below;
   try {
-    for (std::size_t number = 1; std::getline(lines, line); ++number) {
-      const std::string where = concat(manifest.string(), ", line ", number);
-      Photo photo = from_json(parse_json(line, where), dataset.folder, where, dataset.side, below);
-      if (!dataset.photos.empty() && !(dataset.photos.back().id < photo.id))
-        throw Error(Exit::input, concat(where, ": id \"", photo.id, "\" comes after \"", dataset.photos.back().id,
-                                        "\"; ids must rise"));
-      dataset.photos.push_back(std::move(photo));
-    }
+    read_photos(bytes, manifest.string(), dataset);
   } catch (const Error& error) {
     throw Error(Exit::input, error.what());  // a manifest is data, whatever is wrong with it
   }

@@ -100,13 +100,17 @@ void check_on(const Spec& spec, const std::string& on) {
 
 }  // namespace
 
-Axes Axes::from(Spec& spec, const RunOptions& options) {
-  Axes axes;
-  const auto name = [](const std::string& word) { return word; };
+std::vector<Seed> read_seeds(Spec& spec) {
   const auto seed = spec.integer("seed", 0, largest_seed, 0);
   if (spec.has("seed") && spec.has("seeds")) spec.fail("seeds", "there is a \"seed\" too; one of them says it all");
   const auto seeds = integers(spec, "seeds", Json::array({seed}));
-  axes.seeds.assign(seeds.begin(), seeds.end());
+  return {seeds.begin(), seeds.end()};
+}
+
+Axes Axes::from(Spec& spec, const RunOptions& options) {
+  Axes axes;
+  const auto name = [](const std::string& word) { return word; };
+  axes.seeds = read_seeds(spec);
   axes.clean_photos = integers(spec, "clean_photos", axes.clean_photos);
   axes.enrolled = spec.texts("enrolled", axes.enrolled);
   for (const auto& way : axes.enrolled)

@@ -7,39 +7,21 @@
 #include "facepoison/error.hpp"
 #include "facepoison/experiment.hpp"
 #include "facepoison/model.hpp"
+#include "facepoison/seen.hpp"
 #include "facepoison/version.hpp"
 #include "experiments/repeats.hpp"
 
 namespace facepoison {
 namespace {
 
-bool is_path(const Json& value) {
-  if (!value.is_string()) return false;
-  const auto word = value.get<std::string>();
-  return word.find('/') != std::string::npos || word.ends_with(".json");
-}
-
-void anchor(Json& value, const fs::path& base) {
-  if (is_path(value)) value = (base / value.get<std::string>()).lexically_normal().string();
-}
-
 // Makes every path in a config absolute, from the folder that it was meant from.
 void anchor_experiment(Json& config, const fs::path& base) {
   if (!config.is_object()) return;
   if (config.contains("dataset") && config["dataset"].is_string())
     config["dataset"] = (base / config["dataset"].get<std::string>()).lexically_normal().string();
-  for (const auto* key : {"extractors", "attacks"}) {
+  for (const std::string key : {"extractors", "attacks"}) {
     if (!config.contains(key) || !config[key].is_array()) continue;
-    for (auto& item : config[key]) {
-      anchor(item, base);
-      if (!item.is_object()) continue;
-      if (item.contains("preset")) anchor(item["preset"], base);
-      if (item.contains("surrogates") && item["surrogates"].is_array())
-        for (auto& surrogate : item["surrogates"]) anchor(surrogate, base);
-      for (const auto* folder : {"targets", "folder"})
-        if (item.contains(folder) && item[folder].is_string() && !item[folder].get<std::string>().empty())
-          item[folder] = (base / item[folder].get<std::string>()).lexically_normal().string();
-    }
+    for (auto& item : config[key]) key == "attacks" ? anchor_attack(item, base) : anchor_path(item, base);
   }
 }
 
@@ -193,7 +175,58 @@ Json resolve(const Experiment& e, const std::string& dataset) {
           {"libtorch", libtorch_version()}};
 }
 
+PrepareOptions read_prepare(Spec& spec) {
+  if (spec.has("prepare")) {
+    Spec prepare = spec.object("prepare");
+    return PrepareOptions::from(prepare);
+  }
+  spec.raw("prepare", Json::object());
+  return {};
+}
+
+// Nobody who is protected may have been seen in training: a trainer who has somebody's photos needs no recogniser.
+void check_seen(Experiment& e) {
+  std::map<std::string, std::vector<Photo>> albums;
+  for (const auto& photo : e.dataset.photos) albums[photo.person].push_back(photo);
+  std::set<std::string> protected_people;
+  for (const auto& drawn : e.protected_people) protected_people.insert(drawn.begin(), drawn.end());
+  for (const auto& extractor : e.extractors) {
+    const Card& card = extractor->card();
+    const auto trainings = trainings_of(card);
+    std::vector<std::string> met, others;
+    std::set<std::string> people, photos;
+    for (const auto& [person, album] : albums)
+      if (saw(trainings, e.dataset.manifest_sha256, album))
+        (protected_people.count(person) ? met : others).push_back(person);
+    if (!met.empty())
+      throw Error(Exit::usage, concat(card.name, " was trained on photos of ", listed(met, 5),
+                                      ", who would be protected here: protect others, or train without them (the "
+                                      "key \"exclude\" of a training's config)"));
+    for (const auto& training : trainings) {
+      people.insert(training.people.begin(), training.people.end());
+      photos.insert(training.photos.begin(), training.photos.end());
+    }
+    if (!trainings.empty())
+      e.seen.push_back(concat(card.name, ": trained on ", photos.size(), " photos of ", people.size(),
+                              " people; of those here nobody who is protected, and ", others.size(), " others",
+                              others.empty() ? "" : ": " + listed(others, 5)));
+  }
+}
+
 }  // namespace
+
+Dataset protected_photos(const fs::path& config, ArtifactStore& store) {
+  Spec spec(read_config(config, {}, anchor_experiment), config.string());
+  Experiment e;
+  e.dataset = dataset_of(spec.text("dataset"), read_prepare(spec), store);
+  find_eligible(e);
+  std::set<std::string> people;
+  const Json wanted = spec.raw("protected", Json("all"));
+  for (const auto seed : read_seeds(spec))
+    for (const auto& person : choose_protected(spec, wanted, e, seed)) people.insert(person);
+  std::erase_if(e.dataset.photos, [&](const Photo& photo) { return !people.count(photo.person); });
+  return std::move(e.dataset);
+}
 
 Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model,
                            ArtifactStore& store, const std::vector<Expectation>& expectations) {
@@ -212,13 +245,7 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   const auto device = spec.text("device", "auto"),
              precision = spec.choice("precision", {"fp32", "tf32", "bf16"}, "fp32");
   const bool skip_absent = spec.choice("absent", {"refuse", "skip"}, "refuse") == "skip";
-  PrepareOptions prepare_options;
-  if (spec.has("prepare")) {
-    Spec prepare = spec.object("prepare");
-    prepare_options = PrepareOptions::from(prepare);
-  } else {
-    spec.raw("prepare", Json::object());
-  }
+  const auto prepare_options = read_prepare(spec);
   spec.finish();
 
   e.options = run_options(device, precision, trust_model);
@@ -245,6 +272,7 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   e.dataset = dataset_of(dataset, prepare_options, store);
   find_eligible(e);
   for (const auto seed : e.axes.seeds) e.protected_people.push_back(choose_protected(spec, wanted, e, seed));
+  check_seen(e);
   e.resolved = resolve(e, dataset);
   return e;
 }

@@ -105,6 +105,7 @@ Json run_facts(const Experiment& e) {
       notes.push_back(concat(card.name, ": a small stand-in in the style of ", card.style_name, " (", card.style_year,
                              "), never the published model; trained ", card.released));
   }
+  for (const auto& sentence : e.seen) notes.push_back(sentence);
   for (const auto& card : e.absent)
     notes.push_back(concat(card.name, " (", card.release(), ") was skipped: its weights are not here",
                            card.how_to_get().empty() ? "" : "; to get them: " + card.how_to_get()));

@@ -40,6 +40,20 @@ std::array<double, 3> three(Spec& spec, const std::string& key) {
   return {values[0], values[1], values[2]};
 }
 
+// Names, or {"name": …, "identity": the hash of all that decides its pictures}, as training writes them.
+std::vector<std::string> attacks_of(Spec& spec) {
+  const Json attacks = spec.raw("trained_against", Json::array());
+  std::vector<std::string> names;
+  const auto name_of = [](const Json& one) { return one.is_object() ? one.value("name", Json()) : one; };
+  for (const auto& one : attacks.is_array() ? attacks : Json::array({attacks})) {
+    if (!attacks.is_array() || !name_of(one).is_string())
+      spec.fail("trained_against",
+                concat("found ", one.dump(), ", expected a list of names, or of {\"name\", \"identity\"}"));
+    names.push_back(name_of(one).get<std::string>());
+  }
+  return names;
+}
+
 }  // namespace
 
 Json Card::contract() const {
@@ -75,7 +89,12 @@ Card read_card(const std::string& name_or_path) {
   Spec spec(read_json(card.path), card.path.string());
   card.title = spec.text("title");
   card.released = spec.text("released");
-  card.trained_against = spec.texts("trained_against", std::vector<std::string>{});
+  card.trained_against = attacks_of(spec);
+  if (spec.has("trained_on")) {
+    Spec trained_on = spec.object("trained_on");
+    card.trained_on_file = trained_on.text("file");
+    card.trained_on_sha256 = trained_on.text("sha256");
+  }
   card.licence = spec.text("licence");
   card.notes = spec.text("notes", "");
   if (spec.has("in_style_of")) {

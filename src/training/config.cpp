@@ -1,6 +1,7 @@
 // A training's config file, read and checked to the last key.
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "facepoison/error.hpp"
 #include "facepoison/training.hpp"
@@ -17,10 +18,12 @@ void anchor_training(Json& config, const fs::path& base) {
     if (config.contains(key) && config[key].is_string())
       config[key] = (base / config[key].get<std::string>()).lexically_normal().string();
   };
-  anchor("dataset");
+  for (const auto* key : {"dataset", "exclude"}) anchor(key);
   if (config.contains("start") && config["start"].is_string() &&
       config["start"].get<std::string>().find('/') != std::string::npos)
     anchor("start");
+  if (config.contains("twins") && config["twins"].is_array())
+    for (auto& twin : config["twins"]) anchor_attack(twin, base);
 }
 
 // What of the card is the trained one's own; the input contract stays the start's.
@@ -37,11 +40,13 @@ Json card_changes(Spec spec) {
 
 // People to hold out, then people to train on: the first of one shuffled list, so that more of either keeps everybody
 // of fewer.
-void choose_people(TrainingConfig& c, Spec& spec, std::int64_t wanted) {
-  const auto there = c.dataset.people();
+void choose_people(TrainingConfig& c, Spec& spec, std::int64_t wanted, const std::set<std::string>& left_out) {
+  auto there = c.dataset.people();
+  std::erase_if(there, [&](const auto& person) { return left_out.count(person) > 0; });
   if (c.held_out + 2 > there.size())
-    spec.fail("held_out", concat("found ", c.held_out, ", but there are ", there.size(),
-                                 " people, of whom at least two are to be trained on"));
+    spec.fail("held_out", concat("found ", c.held_out, ", but there are ", there.size(), " people",
+                                 left_out.empty() ? "" : concat(" besides ", left_out.size(), " excluded ones"),
+                                 ", of whom at least two are to be trained on"));
   auto people = there;
   Stream(c.seed, "held out").shuffle(people);
   c.held_out_people.assign(people.begin(), people.begin() + static_cast<std::ptrdiff_t>(c.held_out));
@@ -53,21 +58,67 @@ void choose_people(TrainingConfig& c, Spec& spec, std::int64_t wanted) {
   c.people = people;
 }
 
+// Attacks by transforms, and how they enter a batch.
+void read_twins(TrainingConfig& c, Spec& spec, Spec& batch) {
+  const Json wanted = spec.raw("twins", Json::array()), after = spec.raw("twin_transforms", Json::array({"none"}));
+  if (!wanted.is_array()) spec.fail("twins", concat("found ", wanted.dump(), ", expected a list of attacks"));
+  if (!after.is_array() || after.empty())
+    spec.fail("twin_transforms", concat("found ", after.dump(), ", expected a list of transforms"));
+  for (const auto& one : wanted) {
+    const auto attack = make_attack(one, c.options);
+    if (!attack->changes_photos()) spec.fail("twins", concat(one.dump(), " leaves photos as they are"));
+    for (const auto& transform : after) c.twins.push_back({attack, make_transform(transform)});
+  }
+  const auto needs_twins = [&](const char* key) {
+    if (spec.has(key) && c.twins.empty()) spec.fail(key, "there are no \"twins\"");
+  };
+  for (const auto* key : {"twin_share", "twin_transforms", "pair", "anchored"}) needs_twins(key);
+  if (spec.has("twin_share")) c.twin_share = spec.number("twin_share", 0, 1);
+  c.pair = spec.number("pair", 0, 1e6, 0);
+  c.anchored = spec.flag("anchored", false);
+  if (c.pair == 0) return;
+  if (c.twin_share) spec.fail("twin_share", "with a \"pair\" each photo of a batch comes with one of its twins");
+  if (c.photos_per_person % 2)
+    batch.fail("photos", concat("found ", c.photos_per_person, "; with a \"pair\" half of them are twins"));
+}
+
+// Of a data set's people those of whom the other has a photo, or, where it is the same one, the name.
+std::set<std::string> people_seen_in(const Dataset& other, const Dataset& dataset) {
+  Training seen{"", other.manifest_sha256, {}, {}};
+  for (const auto& photo : other.photos) seen.people.insert(photo.person), seen.photos.insert(photo.source_sha256);
+  std::set<std::string> people;
+  for (const auto& photo : dataset.photos)
+    if (saw({seen}, dataset.manifest_sha256, std::span(&photo, 1))) people.insert(photo.person);
+  return people;
+}
+
+// What decides the twins' pictures.
+Json twins_identity(const TrainingConfig& c) {
+  Json list = Json::array();
+  for (const auto& [attack, transform] : c.twins)
+    list.push_back({{"name", attack->settings().name},
+                    {"identity", attack->identity()},
+                    {"transform", transform ? transform->identity() : Json()}});
+  return list;
+}
+
 }  // namespace
 
 TrainingConfig read_training(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model,
-                             ArtifactStore& store) {
+                             const ReadExcluded& read_excluded, ArtifactStore& store) {
   TrainingConfig c;
   c.name = config.stem().string();
   Spec spec(read_config(config, overrides, anchor_training), config.string());
-  const auto start = spec.text("start"), dataset = spec.text("dataset");
+  const auto start = spec.text("start"), dataset = spec.text("dataset"), exclude = spec.text("exclude", "");
   c.held_out = static_cast<std::size_t>(spec.integer("held_out", 0, many, 0));
   const auto wanted = spec.integer("people", 0, many, 0);
   c.seed = static_cast<Seed>(spec.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 0));
   c.steps = spec.integer("steps", 1, many);
   c.warmup = spec.integer("warmup", 0, many, c.steps / 20);
-  c.rate = spec.number("rate", 0, 10, 2e-3);
-  c.weight_decay = spec.number("weight_decay", 0, 10, 5e-4);
+  c.optimiser = OptimiserSettings::from(spec);
+  c.decays = spec.choice("schedule", {"cosine", "constant"}, "cosine") == "cosine";
+  c.batch_norm_learns = spec.choice("batch_norm", {"train", "frozen"}, "train") == "train";
+  c.frozen = spec.texts("frozen", std::vector<std::string>{});
   c.gradient_limit = spec.number("gradient_limit", 1e-6, 1e6, 5);
   c.log_every = spec.integer("log_every", 1, many, 50);
   c.check_every = spec.integer("check_every", 1, many, std::max<std::int64_t>(c.steps / 10, 1));
@@ -75,6 +126,7 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
   Spec batch = spec.object("batch");
   c.people_per_batch = static_cast<std::size_t>(batch.integer("people", 2, 65536));
   c.photos_per_person = static_cast<std::size_t>(batch.integer("photos", 1, 65536));
+  c.replacement = batch.flag("replacement", false);
   Spec augmentation =
       spec.has("augmentation") ? spec.object("augmentation") : Spec(Json::object(), config.string() + ", augmentation");
   c.augmentation = Augmentation::from(augmentation);
@@ -85,7 +137,9 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
   c.start = read_card(start);
   Spec loss = spec.object("loss");
   c.loss = loss.record();
+  c.start_saw = trainings_of(c.start);
   c.options = run_options(device, precision, trust_model);
+  read_twins(c, spec, batch);
   make_loss(loss, 2, c.start.dimension, c.seed);  // its keys, checked before the data are touched
   spec.finish();
   c.loss = loss.record();
@@ -94,13 +148,16 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
   const auto weights =
       verify_model(c.start.file, c.start.path.parent_path(), c.start.sha256, trust_model, c.start.how_to_get());
   c.dataset = dataset_of(dataset, {}, store);
-  choose_people(c, spec, wanted);
-  if (c.people_per_batch > c.people.size())
+  const auto left_out = exclude.empty() ? std::set<std::string>() : people_seen_in(read_excluded(exclude), c.dataset);
+  choose_people(c, spec, wanted, left_out);
+  if (!c.replacement && c.people_per_batch > c.people.size())
     batch.fail("people", concat("found ", c.people_per_batch, ", but only ", c.people.size(), " are trained on"));
   c.resolved = spec.record();
-  for (const auto* key : {"dataset", "start", "card", "log_every", "checkpoint_every"})
+  for (const auto* key : {"dataset", "start", "card", "log_every", "checkpoint_every", "exclude"})
     c.resolved.erase(key);  // what does not decide the weights
   c.resolved["augmentation"] = augmentation.record();
+  c.resolved["twins"] = twins_identity(c);
+  c.resolved["people_trained_on"] = c.people;
   c.resolved["manifest_sha256"] = c.dataset.manifest_sha256;
   c.resolved["start"] = {{"weights", weights.sha256}, {"contract", c.start.contract()}};
   c.resolved["device"] = device_name(c.options.device);

@@ -1,6 +1,6 @@
-// What training minimises. Sources: triplet: Schroff et al., FaceNet, CVPR 2015. CosFace: Wang et al., CVPR 2018.
-// ArcFace: Deng et al., CVPR 2019. MagFace: Meng et al., CVPR 2021. Contrastive: Radford et al., CLIP, ICML 2021, its
-// symmetric loss.
+// What training minimises. Sources: softmax: cross-entropy, as FaceCure trains. Triplet: Schroff et al., FaceNet, CVPR
+// 2015. CosFace: Wang et al., CVPR 2018. ArcFace: Deng et al., CVPR 2019. MagFace: Meng et al., CVPR 2021. Contrastive:
+// Radford et al., CLIP, ICML 2021, its symmetric loss.
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -76,6 +76,25 @@ class ArcFace final : public MarginLoss {
     return angular(cosines, torch::full_like(cosines, margin_));
   }
   double margin_;
+};
+
+// A dense layer to the people, started as Keras starts one (Glorot and Bengio, 2010).
+class Softmax final : public Loss {
+ public:
+  Softmax(std::int64_t people, std::int64_t dimension, Seed seed)
+      : weights_(torch::empty({people, dimension})), bias_(torch::zeros({people}).set_requires_grad(true)) {
+    const double reach = std::sqrt(6.0 / static_cast<double>(people + dimension));
+    weights_.uniform_(-reach, reach, at::detail::createCPUGenerator(Stream(seed, "dense layer").bits()));
+    weights_.set_requires_grad(true);
+  }
+  std::vector<torch::Tensor> parameters() override { return {weights_, bias_}; }
+  void to(torch::Device device) override { weights_ = learnt(weights_, device), bias_ = learnt(bias_, device); }
+  torch::Tensor operator()(const torch::Tensor& embeddings, const torch::Tensor& labels) override {
+    return at::cross_entropy_loss(at::linear(embeddings, weights_, bias_), labels);
+  }
+
+ private:
+  torch::Tensor weights_, bias_;
 };
 
 struct Magnitudes {
@@ -164,6 +183,10 @@ double scale_of(Spec& spec) { return spec.number("scale", 1, 1000, 32); }
 
 const std::vector<LossRow>& loss_registry() {
   static const std::vector<LossRow> rows = {
+      {"softmax", "cross-entropy over a dense layer to the people",
+       [](Spec&, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
+         return std::make_unique<Softmax>(people, dimension, seed);
+       }},
       {"triplet", "FaceNet's, negatives of the batch",
        [](Spec& spec, std::int64_t, std::int64_t, Seed) -> std::unique_ptr<Loss> {
          const double margin = spec.number("margin", 0, 4, 0.2);

@@ -1,4 +1,4 @@
-// The loop: draw people, draw photos of them, change the photos, one step of AdamW; check, log, checkpoint.
+// The loop: draw people, draw photos of them, change the photos, one step; check, log, checkpoint.
 #include <ATen/Parallel.h>
 #include <torch/nn/utils/clip_grad.h>
 
@@ -14,74 +14,29 @@
 #include "facepoison/npy.hpp"
 #include "facepoison/version.hpp"
 #include "facepoison/worker.hpp"
+#include "training/optimiser.hpp"
+#include "training/photos.hpp"
 #include "training/trainee.hpp"
 
 namespace facepoison {
 namespace {
 
-// Photos in memory, 100 kB each at a canvas of 184 pixels, and whose they are.
-struct TrainingPhotos {
-  Faces faces;                                  // pixels uint8
-  std::vector<std::int64_t> labels;             // places in `people`
-  std::vector<std::vector<std::int64_t>> rows;  // of each person
-  std::vector<bool> train;                      // the data set's split
-};
-
-TrainingPhotos load_photos(const Dataset& dataset, const std::vector<std::string>& people) {
-  TrainingPhotos known;
-  known.rows.resize(people.size());
-  std::map<std::string, std::int64_t> places;
-  for (std::size_t i = 0; i < people.size(); ++i) places[people[i]] = static_cast<std::int64_t>(i);
-  std::vector<Photo> photos;
-  for (const auto& photo : dataset.photos) {
-    const auto place = places.find(photo.person);
-    if (place == places.end()) continue;
-    known.rows[static_cast<std::size_t>(place->second)].push_back(static_cast<std::int64_t>(photos.size()));
-    known.labels.push_back(place->second);
-    known.train.push_back(photo.train());
-    photos.push_back(photo);
-  }
-  std::vector<torch::Tensor> pixels, landmarks;
-  constexpr std::size_t at_once = 256;  // as float they take four times the room
-  for (std::size_t i = 0; i < photos.size(); i += at_once) {
-    stop_if_interrupted();
-    const Faces faces = load_faces(std::span(photos).subspan(i, std::min(at_once, photos.size() - i)));
-    pixels.push_back(faces.pixels.mul(255).round().to(torch::kUInt8));
-    if (faces.landmarks.defined()) landmarks.push_back(faces.landmarks);
-  }
-  known.faces.pixels = torch::cat(pixels);
-  if (!landmarks.empty()) known.faces.landmarks = torch::cat(landmarks);
-  return known;
-}
-
-Faces rows_of(const Faces& faces, const std::vector<std::int64_t>& rows) {
-  const auto index = torch::tensor(rows);
-  Faces chosen;
-  chosen.pixels = faces.pixels.index_select(0, index);
-  if (faces.landmarks.defined()) chosen.landmarks = faces.landmarks.index_select(0, index);
-  return chosen;
-}
-
 struct Batch {
   torch::Tensor views, labels;
 };
 
-// As many photos of each person, person after person; nobody twice, and no photo twice while there are others.
 Batch draw_batch(const TrainingConfig& c, const TrainingPhotos& known, const FeatureExtractor& extractor,
                  std::int64_t step) {
-  Stream stream(c.seed, "batch", std::to_string(step));
-  std::vector<std::int64_t> people(known.rows.size()), rows, labels;
-  for (std::size_t i = 0; i < people.size(); ++i) people[i] = static_cast<std::int64_t>(i);
-  stream.shuffle(people);
-  for (std::size_t i = 0; i < c.people_per_batch; ++i) {
-    std::vector<std::int64_t> own = known.rows[static_cast<std::size_t>(people[i])];
-    stream.shuffle(own);
-    for (std::size_t k = 0; k < c.photos_per_person; ++k) {
-      rows.push_back(own[k % own.size()]);
-      labels.push_back(people[i]);
-    }
-  }
-  return {augmented_views(extractor, rows_of(known.faces, rows), c.augmentation, c.seed, step), torch::tensor(labels)};
+  const auto draw = draw_rows(c, known, step);
+  return {augmented_views(extractor, known.decoded->rows(draw.rows), c.augmentation, c.seed, step),
+          torch::tensor(draw.labels)};
+}
+
+// How far photos and their twins, who follow them, are apart: 1 − cosine, mean.
+torch::Tensor apart(const torch::Tensor& embeddings, bool anchored) {
+  const auto pairs = embeddings.view({-1, 2, embeddings.size(1)});
+  const auto photos = pairs.select(1, 0), twins = pairs.select(1, 1);
+  return (1 - at::cosine_similarity(anchored ? photos.detach() : photos, twins, 1)).mean();
 }
 
 // Share of the held-out people's test photos that their training photos name, by cosine.
@@ -90,10 +45,10 @@ double held_out_accuracy(Trainee& trainee, const TrainingPhotos& known, torch::D
   trainee.learn(false);
   std::vector<torch::Tensor> features;
   constexpr std::int64_t at_once = 64;
-  for (std::int64_t i = 0; i < known.faces.size(); i += at_once) {
+  for (std::int64_t i = 0; i < known.photos(); i += at_once) {
     std::vector<std::int64_t> rows;
-    for (std::int64_t k = i; k < std::min(i + at_once, known.faces.size()); ++k) rows.push_back(k);
-    Faces faces = rows_of(known.faces, rows);
+    for (std::int64_t k = i; k < std::min(i + at_once, known.photos()); ++k) rows.push_back(k);
+    Faces faces = known.decoded->rows(rows);
     faces.pixels = faces.pixels.to(torch::kFloat32).div(255);
     features.push_back(trainee.embed(faces.to(device)).to(torch::kCPU));
   }
@@ -112,36 +67,33 @@ double held_out_accuracy(Trainee& trainee, const TrainingPhotos& known, torch::D
   return right / static_cast<double>(probe_labels.size());
 }
 
-// Rises in a line, falls as a half cosine, to nothing.
+// Rises in a line, falls as a half cosine, to nothing, or stays.
 double rate_at(const TrainingConfig& c, std::int64_t step) {
-  if (step < c.warmup) return c.rate * static_cast<double>(step + 1) / static_cast<double>(c.warmup);
+  const double rate = c.optimiser.rate;
+  if (step < c.warmup) return rate * static_cast<double>(step + 1) / static_cast<double>(c.warmup);
+  if (!c.decays) return rate;
   const double done =
       static_cast<double>(step - c.warmup) / static_cast<double>(std::max<std::int64_t>(c.steps - c.warmup, 1));
-  return c.rate * 0.5 * (1 + std::cos(std::numbers::pi * done));
+  return rate * 0.5 * (1 + std::cos(std::numbers::pi * done));
 }
 
 // Decay pulls on weights; biases, norms and slopes are left alone.
-torch::optim::AdamW make_optimiser(const TrainingConfig& c, const Trainee& trainee,
-                                   const std::vector<torch::Tensor>& beside) {
+std::unique_ptr<torch::optim::Optimizer> optimiser_of(const TrainingConfig& c, const Trainee& trainee,
+                                                      const std::vector<torch::Tensor>& beside) {
   std::vector<torch::Tensor> decayed, free;
   for (const auto& parameter : trainee.parameters()) (parameter.dim() > 1 ? decayed : free).push_back(parameter);
   free.insert(free.end(), beside.begin(), beside.end());
-  const auto options = [&](double decay) {
-    return std::make_unique<torch::optim::AdamWOptions>(torch::optim::AdamWOptions(c.rate).weight_decay(decay));
-  };
-  std::vector<torch::optim::OptimizerParamGroup> groups;
-  groups.emplace_back(decayed, options(c.weight_decay));
-  groups.emplace_back(free, options(0));
-  return torch::optim::AdamW(groups);
+  return make_optimiser(c.optimiser, decayed, free);
 }
 
 struct Paths {
-  fs::path weights, card, golden, record, log, checkpoint;
+  fs::path weights, card, golden, record, seen, log, checkpoint;
   Paths(const fs::path& folder, const std::string& name)
       : weights(folder / (name + ".pt")),
         card(folder / (name + ".json")),
         golden(folder / "golden" / (name + ".npy")),
         record(folder / "training" / (name + ".json")),
+        seen(folder / "training" / (name + ".seen.json")),
         log(folder / "training" / (name + ".csv")),
         checkpoint(folder / "training" / (name + ".checkpoint")) {}
 };
@@ -154,9 +106,16 @@ std::string this_month() {
 }
 
 // The start's card with what is new.
-Json card_of(const TrainingConfig& c, const std::string& weights_sha256) {
+Json card_of(const TrainingConfig& c, const std::string& weights_sha256, const std::string& seen_sha256) {
   Json card = read_json(c.start.path);
   for (const auto* key : {"source", "golden", "notes"}) card.erase(key);
+  Json against = card.value("trained_against", Json::array());
+  for (const auto& twin : c.twins) {
+    const Json one = {{"name", twin.attack->settings().name}, {"identity", sha256(twin.attack->identity().dump())}};
+    if (std::find(against.begin(), against.end(), one) == against.end()) against.push_back(one);
+  }
+  if (!against.empty()) card["trained_against"] = against;
+  card["trained_on"] = {{"file", "training/" + c.name + ".seen.json"}, {"sha256", seen_sha256}};
   card["released"] = this_month();
   card.update(c.card);
   card["file"] = "./" + c.name + ".pt";
@@ -167,15 +126,30 @@ Json card_of(const TrainingConfig& c, const std::string& weights_sha256) {
   return card;
 }
 
+// Whom the start saw, and now these.
+std::vector<Training> seen_after(const TrainingConfig& c) {
+  auto trainings = c.start_saw;
+  auto& own = trainings.emplace_back();
+  own.recogniser = c.name;
+  own.manifest_sha256 = c.dataset.manifest_sha256;
+  own.people = {c.people.begin(), c.people.end()};
+  for (const auto& photo : c.dataset.photos)
+    if (own.people.count(photo.person)) own.photos.insert(photo.source_sha256);
+  return trainings;
+}
+
 // A card or weights of that name that no training left here are somebody's: the config itself, or a recogniser.
-void refuse_to_replace(const Paths& paths, const std::string& name) {
+void refuse_to_replace(const TrainingConfig& c, const Paths& paths) {
+  std::error_code ignored;
+  if (fs::equivalent(paths.card, c.start.path, ignored))
+    throw Error(Exit::usage, concat(paths.card.string(), " is the card that it starts from; choose another folder"));
   if (fs::exists(paths.record) || fs::exists(paths.checkpoint)) return;
   for (const auto& path : {paths.card, paths.weights})
     if (fs::exists(path))
       throw Error(Exit::usage, concat(path.string(),
                                       " is there already and no training made it; choose another folder, "
                                       "or another name than ",
-                                      name, " (\"name\", else the config's file)"));
+                                      c.name, " (\"name\", else the config's file)"));
 }
 
 bool is_finished(const Paths& paths, const std::string& config_hash) {
@@ -187,8 +161,10 @@ bool is_finished(const Paths& paths, const std::string& config_hash) {
 void publish(const TrainingConfig& c, const Paths& paths, const std::string& config_hash, Trainee& trainee,
              const Progression& at, double accuracy) {
   const std::string bytes = trainee.archive();
+  const std::string seen = print(seen_after(c));
   write_file(paths.weights, bytes);
-  const Json card = card_of(c, sha256(bytes));
+  write_file(paths.seen, seen);
+  const Json card = card_of(c, sha256(bytes), sha256(seen));
   write_file(paths.card, card.dump(2) + "\n");
   {  // as whoever loads it will run it
     const c10::InferenceMode inference;
@@ -216,29 +192,33 @@ void publish(const TrainingConfig& c, const Paths& paths, const std::string& con
 
 }  // namespace
 
-void train(const TrainingConfig& c, const fs::path& output) {
+void train(const TrainingConfig& c, const fs::path& output, ArtifactStore& store) {
   using Clock = std::chrono::steady_clock;
   const Paths paths(output, c.name);
   const std::string config_hash = sha256(c.resolved.dump());
   if (is_finished(paths, config_hash)) return log_info(concat(c.name, " is trained already, in ", output.string()));
 
-  refuse_to_replace(paths, c.name);
+  refuse_to_replace(c, paths);
   Trainee trainee(c);
   Json loss_parameters = c.loss;
   Spec loss_spec(loss_parameters, "loss");
   const auto loss = make_loss(loss_spec, static_cast<std::int64_t>(c.people.size()), c.start.dimension, c.seed);
   loss->to(c.options.device);
   auto beside = loss->parameters();
-  auto optimiser = make_optimiser(c, trainee, beside);
+  const auto optimiser = optimiser_of(c, trainee, beside);
   Progression at;
   at.log = "step,loss,rate,held_out_accuracy\n";
   if (fs::exists(paths.checkpoint)) {
-    at = read_checkpoint(paths.checkpoint, trainee, beside, optimiser, config_hash);
+    at = read_checkpoint(paths.checkpoint, trainee, beside, *optimiser, config_hash);
     log_info(concat(c.name, ": going on after step ", at.step, " of ", c.steps));
   }
-  const TrainingPhotos known = load_photos(c.dataset, c.people);
+  const TrainingPhotos known = load_photos(c, c.people, true, store);
+  for (std::size_t i = 0; i < c.twins.size(); ++i)
+    if (known.unchanged[i] > 0)
+      log_warning(concat(c.twins[i].attack->settings().name, " left ", known.unchanged[i], " of ", known.photos(),
+                         " photos as they were; they are among the twins"));
   const TrainingPhotos held_out =
-      c.held_out_people.empty() ? TrainingPhotos{} : load_photos(c.dataset, c.held_out_people);
+      c.held_out_people.empty() ? TrainingPhotos{} : load_photos(c, c.held_out_people, false, store);
 
   auto trained_parameters = trainee.parameters();
   trained_parameters.insert(trained_parameters.end(), beside.begin(), beside.end());
@@ -251,7 +231,7 @@ void train(const TrainingConfig& c, const fs::path& output) {
   double before = at.seconds;
   const auto save = [&] {
     at.seconds = before + std::chrono::duration<double>(Clock::now() - resumed).count();
-    write_file(paths.checkpoint, write_checkpoint(at, trainee, beside, optimiser, config_hash));
+    write_file(paths.checkpoint, write_checkpoint(at, trainee, beside, *optimiser, config_hash));
   };
   trainee.learn(true);
   Progress progress(concat("train, ", c.name), static_cast<std::size_t>(c.steps), "steps");
@@ -268,13 +248,14 @@ void train(const TrainingConfig& c, const fs::path& output) {
     if (at.step + 1 < c.steps) next = batch_of(at.step + 1);
     // Dropout inside a scripted network draws from the global generator, so it is set anew for each step.
     torch::manual_seed(Stream(c.seed, "network", std::to_string(at.step)).bits());
-    for (auto& group : optimiser.param_groups())
-      static_cast<torch::optim::AdamWOptions&>(group.options()).lr(rate_at(c, at.step));
-    optimiser.zero_grad();
-    const auto value = (*loss)(trainee.embed_view(batch.views.to(c.options.device)), batch.labels.to(c.options.device));
+    for (auto& group : optimiser->param_groups()) group.options().set_lr(rate_at(c, at.step));
+    optimiser->zero_grad();
+    const auto embeddings = trainee.embed_view(batch.views.to(c.options.device));
+    auto value = (*loss)(embeddings, batch.labels.to(c.options.device));
+    if (c.pair > 0) value = value + c.pair * apart(embeddings, c.anchored);
     value.backward();
     torch::nn::utils::clip_grad_norm_(trained_parameters, c.gradient_limit);
-    optimiser.step();
+    optimiser->step();
     const double number = value.item<double>();
     if (!std::isfinite(number))
       throw Error(Exit::failure, concat(c.name, ": the loss is not finite at step ", at.step,

@@ -4,6 +4,7 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/serialize/archive.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "facepoison/error.hpp"
@@ -39,21 +40,43 @@ std::vector<torch::Tensor> state_of(Trainee& trainee, const std::vector<torch::T
 
 }  // namespace
 
-Trainee::Trainee(const TrainingConfig& config) : FeatureExtractor(config.start), options_(config.options) {
+Trainee::Trainee(const TrainingConfig& config)
+    : FeatureExtractor(config.start), options_(config.options), batch_norm_learns_(config.batch_norm_learns) {
   const Card& card = config.start;
   module_ =
       load_model(verify_model(card.file, card.path.parent_path(), card.sha256, options_.trust_model), options_.device);
   if (!module_.find_method(card.method))
     throw Error(Exit::model, concat(card.path.string(), ": its network has no method ", card.method));
-  for (auto parameter : module_.parameters()) parameter.set_requires_grad(true);
-  if (parameters().empty())
-    throw Error(Exit::model, concat(card.path.string(), ": its network has no parameters to train (a frozen module?)"));
+  std::vector<std::string> names;
+  for (auto parameter : module_.named_parameters()) {
+    names.push_back(parameter.name);
+    const bool left_alone = std::any_of(config.frozen.begin(), config.frozen.end(),
+                                        [&](const auto& prefix) { return parameter.name.starts_with(prefix); });
+    parameter.value.set_requires_grad(!left_alone);
+  }
+  if (names.empty())
+    throw Error(Exit::model, concat(card.path.string(),
+                                    ": its network has no parameters to train: torch.jit.freeze made constants of its "
+                                    "weights, or an exporter folded them; export it without that"));
+  for (const auto& prefix : config.frozen)
+    if (std::none_of(names.begin(), names.end(), [&](const auto& name) { return name.starts_with(prefix); }))
+      throw Error(Exit::usage,
+                  concat("\"frozen\": no parameter begins with \"", prefix, "\"; there are ", listed(names, 6)));
+  if (parameters().empty()) throw Error(Exit::usage, "\"frozen\" leaves no parameter to train");
 }
 
 std::vector<torch::Tensor> Trainee::parameters() const {
   std::vector<torch::Tensor> result;
-  for (const auto& parameter : module_.parameters()) result.push_back(parameter);
+  for (const auto& parameter : module_.parameters())
+    if (parameter.requires_grad()) result.push_back(parameter);
   return result;
+}
+
+void Trainee::learn(bool on) {
+  on ? module_.train() : module_.eval();
+  if (!on || batch_norm_learns_) return;
+  for (auto module : module_.modules())
+    if (module.type()->name() && module.type()->name()->name().find("BatchNorm") != std::string::npos) module.eval();
 }
 
 torch::Tensor Trainee::forward(const torch::Tensor& prepared) const {
@@ -74,7 +97,7 @@ std::string Trainee::archive() const {
 }
 
 std::string write_checkpoint(const Progression& at, Trainee& trainee, const std::vector<torch::Tensor>& beside,
-                             const torch::optim::AdamW& optimiser, const std::string& config_hash) {
+                             const torch::optim::Optimizer& optimiser, const std::string& config_hash) {
   torch::serialize::OutputArchive archive, moments;
   archive.write("config", torch::IValue(config_hash));
   archive.write("step", torch::IValue(at.step));
@@ -93,7 +116,7 @@ std::string write_checkpoint(const Progression& at, Trainee& trainee, const std:
 }
 
 Progression read_checkpoint(const fs::path& file, Trainee& trainee, std::vector<torch::Tensor>& beside,
-                            torch::optim::AdamW& optimiser, const std::string& config_hash) {
+                            torch::optim::Optimizer& optimiser, const std::string& config_hash) {
   Progression at;
   try {
     torch::serialize::InputArchive archive, moments;

@@ -1,6 +1,6 @@
 // A recogniser whose weights still change.
 #pragma once
-#include <torch/optim/adamw.h>
+#include <torch/optim/optimizer.h>
 
 #include "facepoison/training.hpp"
 
@@ -8,16 +8,17 @@ namespace facepoison {
 
 class Trainee final : public FeatureExtractor {
  public:
-  explicit Trainee(const TrainingConfig& config);
+  explicit Trainee(const TrainingConfig& config);     // throws Error(model | usage) where there is nothing to train
   Json identity() const override { return nullptr; }  // nothing that it embeds may be cached
-  void learn(bool on) { on ? module_.train() : module_.eval(); }
+  void learn(bool on);
   torch::jit::Module& module() { return module_; }
-  std::vector<torch::Tensor> parameters() const;
-  std::string archive() const;  // the TorchScript file's bytes, in evaluation mode
+  std::vector<torch::Tensor> parameters() const;  // those that learn
+  std::string archive() const;                    // the TorchScript file's bytes, in evaluation mode
 
  private:
   torch::Tensor forward(const torch::Tensor& prepared) const override;
   RunOptions options_;
+  bool batch_norm_learns_;
   mutable torch::jit::Module module_;
 };
 
@@ -31,9 +32,9 @@ struct Progression {
 };
 
 std::string write_checkpoint(const Progression& at, Trainee& trainee, const std::vector<torch::Tensor>& beside,
-                             const torch::optim::AdamW& optimiser, const std::string& config_hash);
+                             const torch::optim::Optimizer& optimiser, const std::string& config_hash);
 // Throws Error(usage) when the file is another config's, Error(input) when it is damaged.
 Progression read_checkpoint(const fs::path& file, Trainee& trainee, std::vector<torch::Tensor>& beside,
-                            torch::optim::AdamW& optimiser, const std::string& config_hash);
+                            torch::optim::Optimizer& optimiser, const std::string& config_hash);
 
 }  // namespace facepoison

@@ -124,7 +124,7 @@ TEST(Losses, GradientsReachTheEmbeddingsAndStayFinite) {
 }
 
 TEST(Losses, BadParametersAreNamed) {
-  EXPECT_EQ(caught([] { made({{"kind", "softmax"}}); }).code, Exit::usage);
+  EXPECT_EQ(caught([] { made({{"kind", "softmaxx"}}); }).code, Exit::usage);
   EXPECT_TRUE(contains(caught([] { made({{"kind", "arcface"}, {"margn", 0.5}}); }).message, "margin"));
   EXPECT_TRUE(contains(caught([] { made({{"kind", "magface"}, {"low_length", 5}, {"high_length", 5}}); }).message,
                        "high_length"));

@@ -54,7 +54,7 @@ TEST_F(Company, ChangesNoBitOfAnEmbedding) {
 
 TEST_F(Company, ChangesNoPicture) {
   const auto people = dataset_.people();
-  for (const Json preset :
+  for (const Json& preset :
        {Json{{"preset", "noise"}}, Json{{"preset", "pgd"}, {"steps", 4}, {"surrogates", {"small-surrogate"}}},
         Json{{"preset", "fawkes-v0.3-low"}, {"steps", 4}, {"surrogates", {"small-surrogate"}}},
         Json{{"preset", "fawkes-v1.0-low"}, {"steps", 6}, {"surrogates", {"small-surrogate"}}},

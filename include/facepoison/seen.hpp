@@ -1,0 +1,25 @@
+// Whom a recogniser saw in training. A trained card names a file beside it, "trained_on": {"file", "sha256"}; of other
+// recognisers nobody wrote it down.
+#pragma once
+#include <set>
+
+#include "facepoison/card.hpp"
+#include "facepoison/dataset.hpp"
+
+namespace facepoison {
+
+// One training; a recogniser that was trained on from another one has several.
+struct Training {
+  std::string recogniser, manifest_sha256;
+  std::set<std::string> people, photos;  // names within that data set; sha256 of the photos' files (source_sha256)
+};
+
+// Empty where nobody wrote it down. Throws Error(model) for a file that is missing, altered or no such record.
+std::vector<Training> trainings_of(const Card& card);
+
+std::string print(const std::vector<Training>& trainings);  // JSON, as trainings_of() reads it
+
+// Is this person among those seen: one of their photos by its hash, or, in the same data set, their name?
+bool saw(const std::vector<Training>& trainings, const std::string& manifest_sha256, std::span<const Photo> photos);
+
+}  // namespace facepoison

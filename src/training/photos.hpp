@@ -1,0 +1,45 @@
+// What a training draws from: photos and their twins, decoded once into a file, and which of them make a batch.
+#pragma once
+#include "facepoison/training.hpp"
+
+namespace facepoison {
+
+// Pictures of one size, decoded: in a nameless file, so that memory does not grow with their number.
+class Decoded {
+ public:
+  // Throws what load_faces() throws.
+  Decoded(std::span<const Photo> photos, const fs::path& folder);
+  Decoded(const Decoded&) = delete;
+  ~Decoded();
+  // pixels uint8, and landmarks where there are some.
+  Faces rows(const std::vector<std::int64_t>& rows) const;
+
+ private:
+  int file_;
+  std::int64_t channels_ = 0, height_ = 0, width_ = 0;
+  torch::Tensor landmarks_;  // of all
+};
+
+// People's photos: version 0 is the clean one, the others are its twins. Row of a photo's version: version · photos +
+// photo.
+struct TrainingPhotos {
+  std::vector<std::int64_t> labels;             // of the clean photos: places in the list of people
+  std::vector<std::vector<std::int64_t>> rows;  // of each person: clean photos
+  std::vector<bool> train;                      // the data set's split
+  std::int64_t versions = 1;
+  std::vector<std::size_t> unchanged;  // of each twin: photos that the attack left as they were
+  std::unique_ptr<const Decoded> decoded;
+
+  std::int64_t photos() const { return static_cast<std::int64_t>(labels.size()); }
+};
+
+TrainingPhotos load_photos(const TrainingConfig& config, const std::vector<std::string>& people, bool with_twins,
+                           ArtifactStore& store);
+
+// Rows of a batch and whose they are; person after person. With a pair term each photo is followed by one of its twins.
+struct Draw {
+  std::vector<std::int64_t> rows, labels;
+};
+Draw draw_rows(const TrainingConfig& config, const TrainingPhotos& known, std::int64_t step);
+
+}  // namespace facepoison
