@@ -17,6 +17,8 @@ struct PrepareOptions {
   std::vector<std::string> people{"all"};  // whom of the folder; see match_people
 
   static PrepareOptions from(Spec& spec);  // keys of the same names, "split" for train_share; throws Error(usage)
+  // Of a config's key "prepare", such an object; the defaults where there is none.
+  static PrepareOptions of_config(Spec& config);
   Json record() const;
 };
 

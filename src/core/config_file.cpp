@@ -39,6 +39,22 @@ void override_key(Json& config, const std::string& assignment, const Anchor& anc
   *at = value;
 }
 
+// The file's keys, and where it names a "base" that one's for those that it has not.
+Json read_with_base(const fs::path& file, const std::function<void(Json&, const fs::path&)>& anchor_paths,
+                    int depth = 0) {
+  const fs::path folder = fs::absolute(file).parent_path();
+  Json own = read_json(file);
+  anchor_paths(own, folder);
+  if (!own.is_object() || !own.contains("base")) return own;
+  if (!own["base"].is_string() || depth > 8)
+    throw Error(Exit::usage, concat(file.string(), ": found \"base\": ", own["base"].dump(),
+                                    ", expected the path of a config that does not build on this one"));
+  Json all = read_with_base(folder / own["base"].get<std::string>(), anchor_paths, depth + 1);
+  own.erase("base");
+  all.update(own);
+  return all;
+}
+
 }  // namespace
 
 void anchor_path(Json& value, const fs::path& base) {
@@ -53,8 +69,7 @@ void set_key(Json& config, const std::string& assignment) {
 
 Json read_config(const fs::path& file, const std::vector<std::string>& overrides,
                  const std::function<void(Json&, const fs::path&)>& anchor_paths) {
-  Json config = read_json(file);
-  anchor_paths(config, fs::absolute(file).parent_path());
+  Json config = read_with_base(file, anchor_paths);
   for (const auto& assignment : overrides) override_key(config, assignment, anchor_paths);
   return config;
 }

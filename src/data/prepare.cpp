@@ -225,6 +225,15 @@ Landmarks find_face(const FaceDetector& detector, const Image& image) {
   return choose(faces, image, {}).landmarks;
 }
 
+PrepareOptions PrepareOptions::of_config(Spec& config) {
+  if (config.has("prepare")) {
+    Spec prepare = config.object("prepare");
+    return from(prepare);
+  }
+  config.raw("prepare", Json::object());
+  return {};
+}
+
 PrepareOptions PrepareOptions::from(Spec& spec) {
   PrepareOptions options;
   options.detect = spec.flag("detect", options.detect);

@@ -175,15 +175,6 @@ Json resolve(const Experiment& e, const std::string& dataset) {
           {"libtorch", libtorch_version()}};
 }
 
-PrepareOptions read_prepare(Spec& spec) {
-  if (spec.has("prepare")) {
-    Spec prepare = spec.object("prepare");
-    return PrepareOptions::from(prepare);
-  }
-  spec.raw("prepare", Json::object());
-  return {};
-}
-
 // Nobody who is protected may have been seen in training: a trainer who has somebody's photos needs no recogniser.
 void check_seen(Experiment& e) {
   std::map<std::string, std::vector<Photo>> albums;
@@ -218,7 +209,7 @@ void check_seen(Experiment& e) {
 Dataset protected_photos(const fs::path& config, ArtifactStore& store) {
   Spec spec(read_config(config, {}, anchor_experiment), config.string());
   Experiment e;
-  e.dataset = dataset_of(spec.text("dataset"), read_prepare(spec), store);
+  e.dataset = dataset_of(spec.text("dataset"), PrepareOptions::of_config(spec), store);
   find_eligible(e);
   std::set<std::string> people;
   const Json wanted = spec.raw("protected", Json("all"));
@@ -245,7 +236,7 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   const auto device = spec.text("device", "auto"),
              precision = spec.choice("precision", {"fp32", "tf32", "bf16"}, "fp32");
   const bool skip_absent = spec.choice("absent", {"refuse", "skip"}, "refuse") == "skip";
-  const auto prepare_options = read_prepare(spec);
+  const auto prepare_options = PrepareOptions::of_config(spec);
   spec.finish();
 
   e.options = run_options(device, precision, trust_model);

@@ -16,7 +16,8 @@ std::vector<Training> trainings_of(const Card& card) {
     throw Error(Exit::model, concat(card.path.string(), ": ", path.string(), " is not the file that the card names"));
   std::vector<Training> trainings;
   try {
-    for (const auto& one : read_json(path).at("trainings"))
+    const Json record = read_json(path);
+    for (const auto& one : record.at("trainings"))
       trainings.push_back({one.at("recogniser"), one.at("manifest_sha256"), one.at("people"), one.at("photos")});
   } catch (const std::exception& error) {
     throw Error(Exit::model, concat(path.string(), ": no record of a training: ", error.what()));

@@ -141,19 +141,20 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
   c.options = run_options(device, precision, trust_model);
   read_twins(c, spec, batch);
   make_loss(loss, 2, c.start.dimension, c.seed);  // its keys, checked before the data are touched
+  const auto prepare_options = PrepareOptions::of_config(spec);
   spec.finish();
   c.loss = loss.record();
   if (c.loss["kind"] == "contrastive" && c.photos_per_person != 2)
     batch.fail("photos", concat("found ", c.photos_per_person, ", but the contrastive loss compares 2"));
   const auto weights =
       verify_model(c.start.file, c.start.path.parent_path(), c.start.sha256, trust_model, c.start.how_to_get());
-  c.dataset = dataset_of(dataset, {}, store);
+  c.dataset = dataset_of(dataset, prepare_options, store);
   const auto left_out = exclude.empty() ? std::set<std::string>() : people_seen_in(read_excluded(exclude), c.dataset);
   choose_people(c, spec, wanted, left_out);
   if (!c.replacement && c.people_per_batch > c.people.size())
     batch.fail("people", concat("found ", c.people_per_batch, ", but only ", c.people.size(), " are trained on"));
   c.resolved = spec.record();
-  for (const auto* key : {"dataset", "start", "card", "log_every", "checkpoint_every", "exclude"})
+  for (const auto* key : {"dataset", "start", "card", "log_every", "checkpoint_every", "exclude", "prepare"})
     c.resolved.erase(key);  // what does not decide the weights
   c.resolved["augmentation"] = augmentation.record();
   c.resolved["twins"] = twins_identity(c);

@@ -22,8 +22,10 @@ class AdadeltaOptimiser final : public torch::optim::Optimizer {
  public:
   explicit AdadeltaOptimiser(const std::vector<torch::optim::OptimizerParamGroup>& groups)
       : Optimizer(groups, std::make_unique<AdadeltaOptions>()) {
-    for (const auto& group : param_groups())
-      for (const auto& parameter : group.params()) states_.emplace_back(parameter.detach());
+    for (std::size_t i = 0; i < groups.size(); ++i) {  // LibTorch merges options of its own optimisers only
+      param_groups()[i].set_options(groups[i].options().clone());
+      for (const auto& parameter : groups[i].params()) states_.emplace_back(parameter.detach());
+    }
   }
 
   torch::Tensor step(LossClosure) override {

@@ -277,7 +277,8 @@ void train(const TrainingConfig& c, const fs::path& output, ArtifactStore& store
   if (std::isnan(accuracy) && !held_out.labels.empty())
     accuracy = held_out_accuracy(trainee, held_out, c.options.device);
   publish(c, paths, config_hash, trainee, at, accuracy);
-  log_info(concat(c.name, ": trained in ", std::round(at.seconds), " s; held-out people recognised: ", accuracy,
+  log_info(concat(c.name, ": trained in ", std::round(at.seconds), " s",
+                  std::isnan(accuracy) ? "" : concat("; held-out people recognised: ", accuracy),
                   "; card: ", paths.card.string()));
 }
 

@@ -98,6 +98,98 @@ TEST_F(E2eTrain, InterruptedItLeavesACheckpointAndGoesOn) {
   EXPECT_EQ(train("out").code, 3);
 }
 
+// Twins by noise: p04 … p07 are trained on, p00 … p02 held out.
+class E2eTwins : public E2eTrain {
+ protected:
+  void SetUp() override {
+    E2eTrain::SetUp();
+    write_config("x.json", twins);
+    write_file(folder_ / "judge.json", Json{{"dataset", "dataset"},
+                                            {"protected", {"p00"}},
+                                            {"extractors", {"./out/x.json"}},
+                                            {"attacks", {"none", "noise"}}}
+                                           .dump());
+  }
+  Outcome eval(const std::string& more = "") {
+    return run_binary("eval --config judge.json --store store --run-dir run " + more, folder_.path);
+  }
+  const Json twins = {{"twins", {"noise", {{"preset", "noise"}, {"name", "loud"}, {"epsilon", 0.2}}}},
+                      {"twin_transforms", {"none", {{"transform", "jpeg"}, {"quality", 50}}}},
+                      {"pair", 0.5},
+                      {"held_out", 0},
+                      {"exclude", "judge.json"},
+                      {"steps", 20}};
+};
+
+TEST_F(E2eTwins, ItsCardSaysWhatItSawAndTablesSayIt) {
+  ASSERT_EQ(train("out").code, 0);
+  const Json card = read_json(folder_ / "out/x.json");
+  ASSERT_EQ(card["trained_against"].size(), 2u) << card.dump();
+  EXPECT_EQ(card["trained_against"][1]["name"], "loud");
+  const Json seen = read_json(folder_ / "out/training/x.seen.json")["trainings"];
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_EQ(seen[0]["people"].size(), 7u) << "all but the excluded one";
+  EXPECT_EQ(seen[0]["photos"].size(), 70u);
+  const auto run = eval();
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_TRUE(
+      contains(run.out, "trained on 70 photos of 7 people; of those here nobody who is protected, and 7 others"))
+      << run.out;
+
+  // Trained on once more, it has seen those too.
+  write_config("y.json", {{"start", "out/x.json"}, {"steps", 2}, {"exclude", "judge.json"}, {"held_out", 0}});
+  ASSERT_EQ(run_binary("train --config y.json --store store -o out", folder_.path).code, 0);
+  EXPECT_EQ(read_json(folder_ / "out/training/y.seen.json")["trainings"].size(), 2u);
+  EXPECT_EQ(read_json(folder_ / "out/y.json")["trained_against"].size(), 2u);
+}
+
+TEST_F(E2eTwins, WhoeverWasTrainedOnCannotBeProtected) {
+  ASSERT_EQ(train("out").code, 0);
+  const auto named = eval(R"(--set 'protected=["p00","p05"]')");
+  EXPECT_EQ(named.code, 2);
+  EXPECT_TRUE(contains(named.err, "x was trained on photos of p05")) << named.err;
+  // The same photos under other names, in another data set.
+  fs::create_directories(folder_ / "elsewhere");
+  fs::copy(folder_ / "photos", folder_ / "elsewhere", fs::copy_options::recursive);
+  fs::rename(folder_ / "elsewhere/p05", folder_ / "elsewhere/somebody");
+  ASSERT_EQ(run_binary("prepare elsewhere --no-detect --canvas 48 --store store -o other", folder_.path).code, 0);
+  const auto renamed = eval(R"(--set dataset=other --set 'protected=["somebody"]')");
+  EXPECT_EQ(renamed.code, 2) << renamed.out;
+  EXPECT_TRUE(contains(renamed.err, "somebody")) << renamed.err;
+  fs::remove(folder_ / "out/training/x.seen.json");
+  EXPECT_EQ(eval().code, 4);
+}
+
+TEST_F(E2eTwins, KilledAndResumedItEndsWithTheSameWeights) {
+  ASSERT_EQ(train("whole").code, 0);
+  int code = 137;
+  for (int tenths = 8; code != 0 && tenths < 300; tenths += 4)
+    code = train("killed", "", concat("timeout -s KILL ", tenths / 10, ".", tenths % 10)).code;
+  ASSERT_EQ(code, 0);
+  EXPECT_EQ(read_file(folder_ / "killed/x.pt"), read_file(folder_ / "whole/x.pt"));
+}
+
+TEST_F(E2eTwins, WhatIsWrongIsNamed) {
+  const auto fails = [&](const Json& changes, const std::string& word, int code = 2) {
+    Json config = twins;
+    config.update(changes);
+    write_config("x.json", config);
+    const auto run = train("out");
+    EXPECT_EQ(run.code, code) << changes.dump() << run.err;
+    EXPECT_TRUE(contains(run.err, word)) << run.err;
+  };
+  fails({{"twins", Json::array()}}, "there are no \"twins\"");
+  fails({{"twins", {"none"}}}, "leaves photos as they are");
+  fails({{"twins", {"nois"}}}, "did you mean noise");
+  fails({{"twin_share", 0.5}}, "comes with one of its twins");
+  fails({{"batch", {{"people", 4}, {"photos", 3}}}}, "half of them are twins");
+  fails({{"frozen", {"nobody."}}}, "no parameter begins with \"nobody.\"");
+  fails({{"frozen", {""}}}, "leaves no parameter");
+  fails({{"optimiser", "adam"}}, "adamw");
+  fails({{"base", "x.json"}}, "does not build on this one");
+  EXPECT_FALSE(fs::exists(folder_ / "out/x.json"));
+}
+
 TEST_F(E2eTrain, WhatIsWrongInAConfigIsNamed) {
   const auto fails = [&](const Json& changes, const std::string& word) {
     write_config("x.json", changes);

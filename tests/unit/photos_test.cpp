@@ -148,7 +148,7 @@ TEST_F(ScanPhotosTest, GivesEachOfACoupleTheOwnBox) {
   put("facescrub_actresses.txt", header + "Ann Two\t2\t2\t" + address + "\t316,40,456,220\t" + hash + "\n");
   const auto folder = scan_photos(root_.path);
   ASSERT_EQ(folder.photos.size(), 3u);
-  for (const std::string digest : {hash, std::string(64, 'b')}) {
+  for (const std::string& digest : {hash, std::string(64, 'b')}) {
     EXPECT_EQ(folder.box_of(folder.photos[0], digest)->x1, 316);
     EXPECT_EQ(folder.box_of(folder.photos[1], digest)->x1, 60);
   }
