@@ -9,8 +9,10 @@ output=${1:-models/trained}
 shift || true
 names=("$@")
 ((${#names[@]})) || mapfile -t names < <(basename -s .json configs/training/small-*.json)
-scripts/render_faces/run.sh --group training --people 0..239 --photos 12 --setting training -o data/training
 for name in "${names[@]}"; do
-  [[ -f models/fresh/$name.json ]] || .venv/bin/python scripts/fresh_networks.py "$name"
+  if [[ $name == small-* ]]; then # from fresh weights; the others start from a recogniser and the people who ship
+    scripts/render_faces/run.sh --group training --people 0..239 --photos 12 --setting training -o data/training
+    [[ -f models/fresh/$name.json ]] || .venv/bin/python scripts/fresh_networks.py "$name"
+  fi
   build/release/facepoison train --config "configs/training/$name.json" -o "$output"
 done
