@@ -1,10 +1,12 @@
 // The k nearest gallery photos vote, Euclidean on raw embeddings. Most votes win; among equals the person whose photo
-// is nearest, where scikit-learn takes the lowest label. The distance is that of the winner's nearest photo.
+// is nearest, where scikit-learn takes the lowest label. The distance is that of the winner's nearest photo. Swapping a
+// person's rows does not start anew: each probe remembers so many of its nearest that k are left without any person's.
 #include <algorithm>
 #include <cmath>
 #include <map>
 
 #include "classifiers/registry.hpp"
+#include "facepoison/device.hpp"
 
 namespace facepoison {
 namespace {
@@ -16,6 +18,61 @@ struct Voter {
     return distance < other.distance || (distance == other.distance && row < other.row);
   }
 };
+using Voters = std::vector<Voter>;  // nearest first
+
+double distance_of(const double* a, const double* b, std::int64_t dimension) {
+  double sum = 0;
+  for (std::int64_t d = 0; d < dimension; ++d) sum += (a[d] - b[d]) * (a[d] - b[d]);
+  return std::sqrt(sum);
+}
+
+// The `count` nearest of the known rows. The product of matrices finds the candidates; equal rows may differ in its
+// last bits, so candidates are measured anew. `rough`: squared distances, without the probe's square.
+Voters nearest_of(const torch::Tensor& rough, const torch::Tensor& known, const torch::Tensor& probe,
+                  std::size_t count) {
+  const double* distances = rough.data_ptr<double>();
+  std::vector<double> sorted(distances, distances + rough.numel());
+  count = std::min(count, sorted.size());
+  std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(count - 1), sorted.end());
+  const double limit = sorted[count - 1] + 1e-9 * (std::abs(sorted[count - 1]) + probe.square().sum().item<double>());
+  Voters found;
+  const auto dimension = known.size(1);
+  for (std::int64_t g = 0; g < rough.numel(); ++g)
+    if (distances[g] <= limit)
+      found.push_back({distance_of(known.data_ptr<double>() + g * dimension, probe.data_ptr<double>(), dimension), g});
+  std::sort(found.begin(), found.end());
+  found.resize(count);
+  return found;
+}
+
+// Of each probe.
+std::vector<Voters> nearest_of_each(const torch::Tensor& known, const torch::Tensor& sought, std::size_t count) {
+  const auto squares = known.square().sum(1);
+  std::vector<Voters> found;
+  constexpr std::int64_t block = 256;
+  for (std::int64_t start = 0; start < sought.size(0); start += block) {
+    const auto some = sought.narrow(0, start, std::min(block, sought.size(0) - start));
+    const auto rough = at::addmm(squares.unsqueeze(0), some, known.t(), 1, -2).contiguous();
+    for (std::int64_t i = 0; i < some.size(0); ++i) found.push_back(nearest_of(rough[i], known, some[i], count));
+  }
+  return found;
+}
+
+// The p-th probe's label.
+void vote(const Voters& voters, const std::vector<std::int64_t>& labels, std::size_t p, Prediction& out) {
+  std::map<std::int64_t, std::size_t> votes;
+  for (const auto& voter : voters) ++votes[labels[static_cast<std::size_t>(voter.row)]];
+  const Voter* winner = nullptr;
+  std::size_t most = 0;
+  for (const auto& voter : voters) {  // nearest first, so that the nearest of equals stays
+    const auto count = votes[labels[static_cast<std::size_t>(voter.row)]];
+    if (count > most) winner = &voter, most = count;
+  }
+  out.labels[p] = labels[static_cast<std::size_t>(winner->row)];
+  out.distances[p] = winner->distance;
+}
+
+Prediction room_for(std::size_t probes) { return {std::vector<std::int64_t>(probes), std::vector<double>(probes)}; }
 
 class KNearest final : public Classifier {
  public:
@@ -24,54 +81,71 @@ class KNearest final : public Classifier {
   Prediction predict(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
                      const torch::Tensor& probes) const override {
     check(gallery, labels, probes);
-    const auto known = gallery.to(torch::kFloat64), sought = probes.to(torch::kFloat64);
-    const auto squares = known.square().sum(1);
-    Prediction out;
-    constexpr std::int64_t block = 256;
-    for (std::int64_t start = 0; start < sought.size(0); start += block) {
-      const auto some = sought.narrow(0, start, std::min(block, sought.size(0) - start));
-      const auto rough =
-          at::addmm(squares.unsqueeze(0), some, known.t(), 1, -2).contiguous();  // + ‖probe‖², the same for all rows
-      for (std::int64_t i = 0; i < some.size(0); ++i) vote(out, nearest(rough[i], known, some[i]), labels);
-    }
+    const auto nearest = nearest_of_each(gallery.to(torch::kFloat64), probes.to(torch::kFloat64), k_);
+    Prediction out = room_for(nearest.size());
+    for (std::size_t p = 0; p < nearest.size(); ++p) vote(nearest[p], labels, p, out);
     return out;
   }
 
- private:
-  // The product of matrices finds the candidates; equal rows may differ in its last bits, so candidates are measured
-  // anew.
-  std::vector<Voter> nearest(const torch::Tensor& rough, const torch::Tensor& known, const torch::Tensor& probe) const {
-    const double* distances = rough.data_ptr<double>();
-    std::vector<double> sorted(distances, distances + rough.numel());
-    const auto k = std::min(k_, sorted.size());
-    std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(k - 1), sorted.end());
-    const double limit = sorted[k - 1] + 1e-9 * (std::abs(sorted[k - 1]) + probe.square().sum().item<double>());
-    std::vector<Voter> found;
-    const double *rows = known.data_ptr<double>(), *point = probe.data_ptr<double>();
-    for (std::int64_t g = 0; g < rough.numel(); ++g) {
-      if (distances[g] > limit) continue;
-      double sum = 0;
-      for (std::int64_t d = 0; d < known.size(1); ++d)
-        sum += (rows[g * known.size(1) + d] - point[d]) * (rows[g * known.size(1) + d] - point[d]);
-      found.push_back({std::sqrt(sum), g});
-    }
-    std::sort(found.begin(), found.end());
-    found.resize(k);
-    return found;
+  std::unique_ptr<Trained> train(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
+                                 const torch::Tensor& probes) const override {
+    return std::make_unique<Base>(*this, gallery, labels, probes);
   }
 
-  static void vote(Prediction& out, const std::vector<Voter>& voters, const std::vector<std::int64_t>& labels) {
-    std::map<std::int64_t, std::size_t> votes;
-    for (const auto& voter : voters) ++votes[labels[static_cast<std::size_t>(voter.row)]];
-    const Voter* winner = nullptr;
-    std::size_t most = 0;
-    for (const auto& voter : voters) {  // nearest first, so that the nearest of equals stays
-      const auto count = votes[labels[static_cast<std::size_t>(voter.row)]];
-      if (count > most) winner = &voter, most = count;
+ private:
+  // A clean gallery, and each probe's nearest rows in it: k, and as many as the person of most photos has.
+  struct Base final : Trained {
+    const KNearest& classifier;
+    torch::Tensor gallery, probes, sought;
+    std::vector<std::int64_t> labels;
+    std::size_t spare = 0;
+    std::vector<Voters> nearest;
+
+    Base(const KNearest& by, const torch::Tensor& known, const std::vector<std::int64_t>& names,
+         const torch::Tensor& asked)
+        : classifier(by), gallery(known), probes(asked), sought(asked.to(torch::kFloat64).contiguous()), labels(names) {
+      check(known, names, asked);
+      for (const auto& [label, rows] : rows_by_label(names)) spare = std::max(spare, rows.size());
+      nearest = nearest_of_each(known.to(torch::kFloat64), sought, by.k_ + spare);
     }
-    out.labels.push_back(labels[static_cast<std::size_t>(winner->row)]);
-    out.distances.push_back(winner->distance);
-  }
+
+    std::vector<Prediction> predict_swapped(std::span<const Swap> swaps) const override {
+      std::vector<Prediction> out;
+      for (const auto& swap : swaps) out.push_back(after(swap));
+      return out;
+    }
+
+    Prediction after(const Swap& swap) const {
+      check_swap(swap, probes);
+      if (swap.rows.size() > spare) {
+        const auto [changed, names] = swapped(gallery, labels, swap);
+        return classifier.predict(changed, names, probes);
+      }
+      const auto features = swap.features.to(torch::kFloat64).contiguous();
+      auto rows = swap.rows, names = labels;
+      names.insert(names.end(), swap.added.begin(), swap.added.end());
+      for (std::size_t n = 0; n < swap.added.size(); ++n)
+        rows.push_back(gallery.size(0) + static_cast<std::int64_t>(n));
+      Prediction out = room_for(nearest.size());
+      const auto dimension = sought.size(1);
+      in_pieces(torch::kCPU, nearest.size(), 64, [&](std::size_t first, std::size_t count) {
+        for (auto p = first; p < first + count; ++p) {
+          Voters voters;
+          for (const auto& voter : nearest[p])
+            if (!std::binary_search(swap.rows.begin(), swap.rows.end(), voter.row)) voters.push_back(voter);
+          const double* probe = sought.data_ptr<double>() + static_cast<std::int64_t>(p) * dimension;
+          for (std::size_t n = 0; n < rows.size(); ++n)
+            voters.push_back(
+                {distance_of(features.data_ptr<double>() + static_cast<std::int64_t>(n) * dimension, probe, dimension),
+                 rows[n]});
+          std::sort(voters.begin(), voters.end());
+          voters.resize(std::min(classifier.k_, voters.size()));
+          vote(voters, names, p, out);
+        }
+      });
+      return out;
+    }
+  };
 
   std::size_t k_;
 };
