@@ -19,9 +19,11 @@ struct Axes {
   std::vector<std::string> transform_on = {"perturbed"};  // "perturbed", "gallery" (all of it), "probes", joined by +
   std::vector<std::int64_t> clean_photos = {0};           // a protected person's training photos that stay clean
   std::vector<std::string> enrolled = {"replaced"};       // or "added": perturbed photos beside the clean ones
+  std::vector<std::string> together = {"one"};            // or "half": of the people, all perturbing at the same time
   std::vector<Seed> seeds = {0};                          // of the draw of people, attacks, leaks and mixes
 
-  // Reads the config's keys "attacks", "transforms", "transform_on", "clean_photos", "enrolled", "seed" or "seeds".
+  // Reads the config's keys "attacks", "transforms", "transform_on", "clean_photos", "enrolled", "together", "seed" or
+  // "seeds".
   // Throws Error(usage), and what make_attack() throws.
   static Axes from(Spec& spec, const RunOptions& options);
 };
@@ -36,6 +38,7 @@ struct Combination {
   std::string transform_on;                    // "" without a transform
   std::int64_t clean_photos = 0;
   std::string enrolled;
+  std::string together;
   std::size_t seed = 0;  // place in the list
 
   bool transforms(const std::string& what) const;

@@ -27,9 +27,11 @@ struct Game {
 };
 
 // A row of the tables, but for the recogniser: each person's game is played alone, and that person's probes are judged.
+// What others do at the same time stands in everybody's gallery.
 struct Scenario {
   std::vector<std::pair<std::string, std::string>> at;  // its coordinates: the columns of the tables and their values
   std::int16_t gallery = 0, probes = 0;                 // treatments of everybody's
+  std::vector<Pick> crowd;                              // of the gallery, in the place of the same photos; rows rise
   std::vector<Game> games;
   std::size_t left_out = 0;  // protected people who have no game here
 };
@@ -85,7 +87,8 @@ class World {
   std::map<std::int32_t, std::int64_t> in_gallery_;  // data set's row → gallery's
   std::vector<Treated> treated_;                     // by treatment
   std::shared_ptr<const FeatureExtractor> extractor_;
-  std::map<std::pair<std::int16_t, std::int16_t>, Sides> sides_;  // by the gallery's and the probes' treatment
+  // By the gallery's and the probes' treatment, and the scenario where others do something in it.
+  std::map<std::tuple<std::int16_t, std::int16_t, const Scenario*>, Sides> sides_;
 };
 
 }  // namespace facepoison

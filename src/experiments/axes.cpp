@@ -117,6 +117,12 @@ Axes Axes::from(Spec& spec, const RunOptions& options) {
     if (way != "replaced" && way != "added")
       spec.fail("enrolled", concat("found \"", way, "\", expected replaced or added"));
   refuse_repeats(spec, "enrolled", axes.enrolled, name);
+  axes.together = spec.texts("together", axes.together);
+  for (const auto& who : axes.together)
+    if (who != "one" && who != "half") spec.fail("together", concat("found \"", who, "\", expected one or half"));
+  refuse_repeats(spec, "together", axes.together, name);
+  if (axes.together != Axes().together && axes.enrolled != Axes().enrolled)
+    spec.fail("together", "\"half\" goes with photos that are replaced (\"enrolled\") alone");
   axes.transform_on = spec.texts("transform_on", axes.transform_on);
   for (const auto& on : axes.transform_on) check_on(spec, on);
   refuse_repeats(spec, "transform_on", axes.transform_on, name);
@@ -136,9 +142,13 @@ bool Combination::transforms(const std::string& what) const {
 }
 
 std::vector<std::pair<std::string, std::string>> Combination::coordinates(const Axes& axes) const {
-  return {{"attack", attack->name},       {"transform", transform ? transform->name() : "none"},
-          {"transform_on", transform_on}, {"clean_photos", std::to_string(clean_photos)},
-          {"enrolled", enrolled},         {"seed", std::to_string(axes.seeds[seed])}};
+  return {{"attack", attack->name},
+          {"transform", transform ? transform->name() : "none"},
+          {"transform_on", transform_on},
+          {"clean_photos", std::to_string(clean_photos)},
+          {"enrolled", enrolled},
+          {"together", together},
+          {"seed", std::to_string(axes.seeds[seed])}};
 }
 
 std::vector<Combination> combinations(const Axes& axes) {
@@ -149,8 +159,9 @@ std::vector<Combination> combinations(const Axes& axes) {
       for (const auto& on : transform ? axes.transform_on : nowhere)
         for (const auto clean : axes.clean_photos)
           for (const auto& enrolled : axes.enrolled)
-            for (std::size_t seed = 0; seed < axes.seeds.size(); ++seed)
-              all.push_back({&attack, transform, on, clean, enrolled, seed});
+            for (const auto& together : axes.together)
+              for (std::size_t seed = 0; seed < axes.seeds.size(); ++seed)
+                all.push_back({&attack, transform, on, clean, enrolled, together, seed});
   return all;
 }
 

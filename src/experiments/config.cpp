@@ -169,6 +169,7 @@ Json resolve(const Experiment& e, const std::string& dataset) {
           {"transform_on", e.axes.transform_on},
           {"clean_photos", e.axes.clean_photos},
           {"enrolled", e.axes.enrolled},
+          {"together", e.axes.together},
           {"classifiers", e.classifiers},
           {"device", device_name(e.options.device)},
           {"precision", precision_name(e.options)},
@@ -231,7 +232,7 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   const auto extractors = spec.texts("extractors");
   const Json classifiers = spec.raw("classifiers", Json::array({"nearest"}));
   spec.raw("attacks");
-  for (const auto* key : {"transforms", "transform_on", "clean_photos", "enrolled", "seed", "seeds"})
+  for (const auto* key : {"transforms", "transform_on", "clean_photos", "enrolled", "together", "seed", "seeds"})
     spec.raw(key, Json());  // known keys; their values are read below
   const auto device = spec.text("device", "auto"),
              precision = spec.choice("precision", {"fp32", "tf32", "bf16"}, "fp32");

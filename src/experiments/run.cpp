@@ -89,7 +89,8 @@ Json run_facts(const Experiment& e) {
       e.axes.clean_photos == std::vector<std::int64_t>{0} && e.axes.enrolled == std::vector<std::string>{"replaced"};
   notes.push_back(concat("protected: ", e.protected_people.front().size(), " of ", e.eligible.size(),
                          " people with train and test photos (", everybody - e.eligible.size(),
-                         " others stay in the gallery), one at a time, ",
+                         " others stay in the gallery), ",
+                         e.axes.together == Axes().together ? "one at a time, " : "one at a time or half together, ",
                          all ? "all their training photos replaced" : "their training photos as each row says",
                          seeds.size() > 1 ? "; seeds " : "; seed ", listed(seeds)));
   notes.push_back(concat("precision ", precision_name(e.options), ", device ", device_name(e.options.device),

@@ -22,15 +22,31 @@ class Builder {
 
  private:
   Scenario scenario(const Combination& c) {
-    Scenario out{c.coordinates(e_.axes), 0, 0, {}, 0};
+    Scenario out{c.coordinates(e_.axes), 0, 0, {}, {}, 0};
     if (c.transforms("gallery")) out.gallery = number(nullptr, c.transform, seed_of(c));
     if (c.transforms("probes")) out.probes = number(nullptr, c.transform, seed_of(c));
     const auto& drawn = people_[c.seed];
     const auto curve = clean_photos_of_curve(drawn);
+    const auto half = c.together == "half" ? half_of(drawn, seed_of(c)) : std::vector<std::string>();
+    for (const auto& person : half)
+      for (const auto& pick : game(c, out, person).replaced) out.crowd.push_back(pick);
+    std::sort(out.crowd.begin(), out.crowd.end(), [](const Pick& a, const Pick& b) { return a.row < b.row; });
     for (const auto& person : drawn)
-      if (c.clean_photos <= curve && photos_of(person) > curve) out.games.push_back(game(c, out, person));
+      if (c.clean_photos <= curve && photos_of(person) > curve &&
+          (half.empty() || std::find(half.begin(), half.end(), person) != half.end()))
+        out.games.push_back(game(c, out, person));
     out.left_out = drawn.size() - out.games.size();
     return out;
+  }
+
+  // Half of the people who could be protected: those who are, then others of the same draw.
+  std::vector<std::string> half_of(std::vector<std::string> people, Seed seed) const {
+    std::vector<std::string> others = e_.eligible;
+    Stream(seed, "protected").shuffle(others);
+    for (const auto& person : others)
+      if (std::find(people.begin(), people.end(), person) == people.end()) people.push_back(person);
+    people.resize((people.size() + 1) / 2);
+    return people;
   }
 
   Game game(const Combination& c, const Scenario& scenario, const std::string& person) {
@@ -52,7 +68,7 @@ class Builder {
   std::map<std::int32_t, std::int16_t> treatment_of_each(const Combination& c, const std::string& person) {
     Rows rows = albums_.at(person);
     Stream(seed_of(c), "clean photos", person).shuffle(rows);
-    rows.erase(rows.begin(), rows.begin() + c.clean_photos);
+    rows.erase(rows.begin(), rows.begin() + std::min(c.clean_photos, static_cast<std::int64_t>(rows.size())));
     Stream(seed_of(c), "mix", person).shuffle(rows);
     const bool through = c.transforms("perturbed") || c.transforms("gallery");
     std::map<std::int32_t, std::int16_t> treated;

@@ -11,8 +11,9 @@
 namespace facepoison {
 namespace {
 
-const std::vector<std::string> keys = {"extractor",    "released", "strategy",   "attack", "transform", "transform_on",
-                                       "clean_photos", "enrolled", "classifier", "seed",   "surrogate"};
+const std::vector<std::string> keys = {"extractor", "released",     "strategy",     "attack",
+                                       "transform", "transform_on", "clean_photos", "enrolled",
+                                       "together",  "classifier",   "seed",         "surrogate"};
 
 // The table's other columns, which are numbers.
 std::vector<std::string> results() {

@@ -9,8 +9,9 @@
 namespace facepoison {
 namespace {
 
-const std::vector<std::string> place_columns = {"extractor",    "released",     "strategy", "attack",     "transform",
-                                                "transform_on", "clean_photos", "enrolled", "classifier", "seed"};
+const std::vector<std::string> place_columns = {"extractor", "released",     "strategy",     "attack",
+                                                "transform", "transform_on", "clean_photos", "enrolled",
+                                                "together",  "classifier",   "seed"};
 
 std::string rounded(double dssim) {
   char text[32];
@@ -143,8 +144,8 @@ Table table_of_run(const fs::path& folder, bool by_person) {
 }
 
 Table for_reading(Table table) {
-  const std::set<std::string> quiet = {"strategy", "transform", "transform_on", "clean_photos",
-                                       "enrolled", "seed",      "left_out",     "not_enrolled"};
+  const std::set<std::string> quiet = {"strategy", "transform", "transform_on", "clean_photos", "enrolled",
+                                       "together", "seed",      "left_out",     "not_enrolled"};
   for (std::size_t c = table.columns.size(); c-- > 0;) {
     const bool varies = std::any_of(table.rows.begin(), table.rows.end(),
                                     [&](const auto& row) { return row[c] != table.rows.front()[c]; });

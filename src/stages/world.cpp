@@ -32,14 +32,16 @@ World::World(const Dataset& dataset, std::vector<std::size_t> gallery, std::vect
       for (const auto row : *side) post(treated_.at(treatment), row);
   };
   for (std::size_t row = 0; row < dataset_.photos.size(); ++row) post(treated_[0], row);
+  const auto post_albums = [&](const std::vector<Pick>& picks) {
+    for (const auto& pick : picks)
+      if (auto& treated = treated_.at(pick.treatment); !treated.places.count(pick.row))
+        for (const auto row : albums.at(dataset_.photos[static_cast<std::size_t>(pick.row)].person)) post(treated, row);
+  };
   for (const auto& scenario : scenarios_.list) {
     post_all(scenario.gallery);
     post_all(scenario.probes);
-    for (const auto& game : scenario.games)
-      for (const auto* picks : {&game.replaced, &game.added})
-        for (const auto& pick : *picks)
-          if (auto& treated = treated_.at(pick.treatment); !treated.places.count(pick.row))
-            for (const auto row : albums.at(game.person)) post(treated, row);
+    post_albums(scenario.crowd);
+    for (const auto& game : scenario.games) post_albums(game.replaced), post_albums(game.added);
   }
 }
 
@@ -109,20 +111,22 @@ Features World::features(const std::vector<Pick>& picks) {
 
 const Sides& World::sides(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario) {
   turn_to(extractor);
-  const auto [found, is_new] = sides_.try_emplace({scenario.gallery, scenario.probes});
+  const auto [found, is_new] =
+      sides_.try_emplace({scenario.gallery, scenario.probes, scenario.crowd.empty() ? nullptr : &scenario});
   if (!is_new) return found->second;
-  const auto features_of = [&](const std::vector<std::size_t>& rows, std::int16_t treatment) {
+  const auto picks_of = [](const std::vector<std::size_t>& rows, std::int16_t treatment) {
     std::vector<Pick> picks;
     for (const auto row : rows) picks.push_back({static_cast<std::int32_t>(row), treatment});
-    return features(picks);
+    return picks;
   };
+  auto gallery = picks_of(gallery_, scenario.gallery);
+  for (const auto& pick : scenario.crowd) gallery[static_cast<std::size_t>(in_gallery_.at(pick.row))] = pick;
   const auto labels = [&](const std::vector<std::size_t>& rows) {
     std::vector<std::int64_t> names;
     for (const auto row : rows) names.push_back(labels_[row]);
     return names;
   };
-  found->second = {features_of(gallery_, scenario.gallery), features_of(probes_, scenario.probes), labels(gallery_),
-                   labels(probes_)};
+  found->second = {features(gallery), features(picks_of(probes_, scenario.probes)), labels(gallery_), labels(probes_)};
   return found->second;
 }
 

@@ -130,6 +130,39 @@ TEST_F(ScenariosTest, AddedPhotosStandBesideTheCleanOnes) {
   }
 }
 
+TEST_F(ScenariosTest, HalfTogetherStandInEverybodysGallery) {
+  const auto e = experiment({{"together", {"one", "half"}}});
+  const auto all = scenarios(e, e.protected_people);
+  const auto noise = of(all, "noise");
+  ASSERT_EQ(noise.size(), 2u);
+  EXPECT_TRUE(noise[0].crowd.empty());
+  std::set<std::string> crowd;
+  for (const auto& pick : noise[1].crowd) {
+    EXPECT_NE(all.treatments.at(static_cast<std::size_t>(pick.treatment)).attack, nullptr);
+    crowd.insert(e.dataset.photos[static_cast<std::size_t>(pick.row)].person);
+  }
+  EXPECT_EQ(crowd.size(), (e.eligible.size() + 1) / 2);
+  EXPECT_TRUE(std::is_sorted(noise[1].crowd.begin(), noise[1].crowd.end(),
+                             [](const Pick& a, const Pick& b) { return a.row < b.row; }));
+  EXPECT_EQ(noise[1].games.size() + noise[1].left_out, e.protected_people.front().size());
+  for (const auto& game : noise[1].games) EXPECT_TRUE(crowd.count(game.person)) << game.person;
+}
+
+TEST_F(ScenariosTest, TheWorldsGalleryHasWhatTheCrowdPosted) {
+  const auto e = experiment({{"together", {"one", "half"}}, {"attacks", {"noise"}}});
+  ArtifactStore store(folder_ / "store");
+  World world = world_of(e, e.protected_people, store);
+  const auto &one = world.scenarios()[0], &half = world.scenarios()[1];
+  const auto clean = world.sides(e.extractors[0], one).gallery.read(),
+             crowd = world.sides(e.extractors[0], half).gallery.read();
+  const auto differs = (clean != crowd).any(1);
+  const auto changed = rows(half.crowd);
+  for (std::size_t g = 0; g < e.train.size(); ++g)
+    EXPECT_EQ(differs[static_cast<std::int64_t>(g)].item<bool>(),
+              changed.count(static_cast<std::int32_t>(e.train[g])) > 0)
+        << e.dataset.photos[e.train[g]].id;
+}
+
 TEST_F(ScenariosTest, EachSeedDrawsItsOwn) {
   const auto e = experiment({{"seeds", {0, 1}}, {"clean_photos", {3}}});
   const auto noise = of(scenarios(e, e.protected_people), "noise");
@@ -150,6 +183,8 @@ TEST_F(ScenariosTest, WhatIsWrongOnAnAxisIsNamed) {
            {{{"seeds", {1}}, {"seed", 1}}, "one of them says it all"},
            {{{"seeds", Json::array()}}, "an empty list"},
            {{{"enrolled", {"beside"}}}, "expected replaced or added"},
+           {{{"together", {"all"}}}, "expected one or half"},
+           {{{"together", {"half"}}, {"enrolled", {"added"}}}, "photos that are replaced"},
            {{{"transform_on", {"probe"}}}, "perturbed, gallery or probes"},
            {{{"transform_on", {"probes+probes"}}}, "names one twice"},
            {{{"transforms", {"jpg"}}}, "jpeg"},
