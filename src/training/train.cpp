@@ -153,7 +153,8 @@ void refuse_to_replace(const TrainingConfig& c, const Paths& paths) {
 }
 
 bool is_finished(const Paths& paths, const std::string& config_hash) {
-  if (!fs::exists(paths.record) || !fs::exists(paths.card) || !fs::exists(paths.weights)) return false;
+  for (const auto& path : {paths.record, paths.card, paths.weights, paths.seen})
+    if (!fs::exists(path)) return false;
   return read_json(paths.record).value("config_sha256", "") == config_hash &&
          read_json(paths.card).value("sha256", "") == sha256_of_file(paths.weights);
 }
