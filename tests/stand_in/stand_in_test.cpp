@@ -192,6 +192,7 @@ TEST_P(E2eStandInLoss, TrainsAsTheCpu) {
                        {"batch", {{"people", 3}, {"photos", 2}}},
                        {"steps", 6},
                        {"log_every", 1},
+                       {"optimiser", GetParam() == "softmax" ? "adadelta" : "adamw"},
                        {"loss", {{"kind", GetParam()}}}};
   for (const auto* device : {"cpu", "standin"}) write_file(folder_ / concat(device, ".json"), config.dump());
   run_on_both("train --config @.json --device @ -o trained");
@@ -203,7 +204,8 @@ TEST_P(E2eStandInLoss, TrainsAsTheCpu) {
   expect_equal_matrices(".npy");
 }
 
-INSTANTIATE_TEST_SUITE_P(Each, E2eStandInLoss, ::testing::Values("arcface", "magface", "triplet", "contrastive"),
+INSTANTIATE_TEST_SUITE_P(Each, E2eStandInLoss,
+                         ::testing::Values("arcface", "magface", "triplet", "contrastive", "softmax"),
                          [](const auto& info) { return info.param; });
 
 TEST_F(E2eStandIn, GoesOnFromACheckpoint) {
