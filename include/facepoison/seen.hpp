@@ -19,7 +19,9 @@ std::vector<Training> trainings_of(const Card& card);
 
 std::string print(const std::vector<Training>& trainings);  // JSON, as trainings_of() reads it
 
-// Is this person among those seen: one of their photos by its hash, or, in the same data set, their name?
-bool saw(const std::vector<Training>& trainings, const std::string& manifest_sha256, std::span<const Photo> photos);
+Training training_on(const Dataset& dataset, const std::vector<std::string>& people, const std::string& recogniser);
+
+// The people of a data set who were seen: one of their photos by its hash, or, in the same data set, their name.
+std::set<std::string> people_seen(const std::vector<Training>& trainings, const Dataset& dataset);
 
 }  // namespace facepoison

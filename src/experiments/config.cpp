@@ -178,18 +178,16 @@ Json resolve(const Experiment& e, const std::string& dataset) {
 
 // Nobody who is protected may have been seen in training: a trainer who has somebody's photos needs no recogniser.
 void check_seen(Experiment& e) {
-  std::map<std::string, std::vector<Photo>> albums;
-  for (const auto& photo : e.dataset.photos) albums[photo.person].push_back(photo);
   std::set<std::string> protected_people;
   for (const auto& drawn : e.protected_people) protected_people.insert(drawn.begin(), drawn.end());
   for (const auto& extractor : e.extractors) {
     const Card& card = extractor->card();
     const auto trainings = trainings_of(card);
+    if (trainings.empty()) continue;
     std::vector<std::string> met, others;
     std::set<std::string> people, photos;
-    for (const auto& [person, album] : albums)
-      if (saw(trainings, e.dataset.manifest_sha256, album))
-        (protected_people.count(person) ? met : others).push_back(person);
+    for (const auto& person : people_seen(trainings, e.dataset))
+      (protected_people.count(person) ? met : others).push_back(person);
     if (!met.empty())
       throw Error(Exit::usage, concat(card.name, " was trained on photos of ", listed(met, 5),
                                       ", who would be protected here: protect others, or train without them (the "
@@ -198,10 +196,9 @@ void check_seen(Experiment& e) {
       people.insert(training.people.begin(), training.people.end());
       photos.insert(training.photos.begin(), training.photos.end());
     }
-    if (!trainings.empty())
-      e.seen.push_back(concat(card.name, ": trained on ", photos.size(), " photos of ", people.size(),
-                              " people; of those here nobody who is protected, and ", others.size(), " others",
-                              others.empty() ? "" : ": " + listed(others, 5)));
+    e.seen.push_back(concat(card.name, ": trained on ", photos.size(), " photos of ", people.size(),
+                            " people; of those here nobody who is protected, and ", others.size(), " others",
+                            others.empty() ? "" : ": " + listed(others, 5)));
   }
 }
 

@@ -1,7 +1,5 @@
 #include "facepoison/seen.hpp"
 
-#include <algorithm>
-
 #include "facepoison/error.hpp"
 
 namespace facepoison {
@@ -35,13 +33,21 @@ std::string print(const std::vector<Training>& trainings) {
   return Json{{"trainings", list}}.dump(1) + "\n";
 }
 
-bool saw(const std::vector<Training>& trainings, const std::string& manifest_sha256, std::span<const Photo> photos) {
-  return std::any_of(trainings.begin(), trainings.end(), [&](const Training& one) {
-    return std::any_of(photos.begin(), photos.end(), [&](const Photo& photo) {
-      return one.photos.count(photo.source_sha256) ||
-             (one.manifest_sha256 == manifest_sha256 && one.people.count(photo.person));
-    });
-  });
+Training training_on(const Dataset& dataset, const std::vector<std::string>& people, const std::string& recogniser) {
+  Training training{recogniser, dataset.manifest_sha256, {people.begin(), people.end()}, {}};
+  for (const auto& photo : dataset.photos)
+    if (training.people.count(photo.person)) training.photos.insert(photo.source_sha256);
+  return training;
+}
+
+std::set<std::string> people_seen(const std::vector<Training>& trainings, const Dataset& dataset) {
+  std::set<std::string> people;
+  for (const auto& training : trainings)
+    for (const auto& photo : dataset.photos)
+      if (training.photos.count(photo.source_sha256) ||
+          (training.manifest_sha256 == dataset.manifest_sha256 && training.people.count(photo.person)))
+        people.insert(photo.person);
+  return people;
 }
 
 }  // namespace facepoison

@@ -82,16 +82,6 @@ void read_twins(TrainingConfig& c, Spec& spec, Spec& batch) {
     batch.fail("photos", concat("found ", c.photos_per_person, "; with a \"pair\" half of them are twins"));
 }
 
-// Of a data set's people those of whom the other has a photo, or, where it is the same one, the name.
-std::set<std::string> people_seen_in(const Dataset& other, const Dataset& dataset) {
-  Training seen{"", other.manifest_sha256, {}, {}};
-  for (const auto& photo : other.photos) seen.people.insert(photo.person), seen.photos.insert(photo.source_sha256);
-  std::set<std::string> people;
-  for (const auto& photo : dataset.photos)
-    if (saw({seen}, dataset.manifest_sha256, std::span(&photo, 1))) people.insert(photo.person);
-  return people;
-}
-
 // What decides the twins' pictures.
 Json twins_identity(const TrainingConfig& c) {
   Json list = Json::array();
@@ -149,7 +139,11 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
   const auto weights =
       verify_model(c.start.file, c.start.path.parent_path(), c.start.sha256, trust_model, c.start.how_to_get());
   c.dataset = dataset_of(dataset, prepare_options, store);
-  const auto left_out = exclude.empty() ? std::set<std::string>() : people_seen_in(read_excluded(exclude), c.dataset);
+  std::set<std::string> left_out;
+  if (!exclude.empty()) {
+    const Dataset others = read_excluded(exclude);
+    left_out = people_seen({training_on(others, others.people(), "")}, c.dataset);
+  }
   choose_people(c, spec, wanted, left_out);
   if (!c.replacement && c.people_per_batch > c.people.size())
     batch.fail("people", concat("found ", c.people_per_batch, ", but only ", c.people.size(), " are trained on"));

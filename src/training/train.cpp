@@ -129,12 +129,7 @@ Json card_of(const TrainingConfig& c, const std::string& weights_sha256, const s
 // Whom the start saw, and now these.
 std::vector<Training> seen_after(const TrainingConfig& c) {
   auto trainings = c.start_saw;
-  auto& own = trainings.emplace_back();
-  own.recogniser = c.name;
-  own.manifest_sha256 = c.dataset.manifest_sha256;
-  own.people = {c.people.begin(), c.people.end()};
-  for (const auto& photo : c.dataset.photos)
-    if (own.people.count(photo.person)) own.photos.insert(photo.source_sha256);
+  trainings.push_back(training_on(c.dataset, c.people, c.name));
   return trainings;
 }
 

@@ -54,8 +54,9 @@ TEST_P(E2eSmoke, GivesTheGoldenTableAndThenFindsItAllInTheStore) {
         EXPECT_EQ(text(found.rows[r][c]), expected) << where;
     }
   }
-  if (GetParam() == "smoke-adaptive")
+  if (GetParam() == "smoke-adaptive") {
     EXPECT_LT(protection_under_pgd(found, "smoke-robust"), protection_under_pgd(found, "smoke-plain"));
+  }
   const auto again = run_binary(command + "2", folder.path);
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(again.out, run.out);

@@ -98,7 +98,7 @@ TEST_F(E2eTrain, InterruptedItLeavesACheckpointAndGoesOn) {
   EXPECT_EQ(train("out").code, 3);
 }
 
-// Twins by noise: p04 … p07 are trained on, p00 … p02 held out.
+// Twins by noise; p00, whom the experiment protects, is excluded.
 class E2eTwins : public E2eTrain {
  protected:
   void SetUp() override {
