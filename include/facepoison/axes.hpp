@@ -18,9 +18,10 @@ struct Axes {
   std::vector<std::shared_ptr<const Transform>> transforms = {nullptr};
   std::vector<std::string> transform_on = {"perturbed"};  // "perturbed", "gallery" (all of it), "probes", joined by +
   std::vector<std::int64_t> clean_photos = {0};           // a protected person's training photos that stay clean
-  std::vector<std::string> enrolled = {"replaced"};       // or "added": perturbed photos beside the clean ones
-  std::vector<std::string> together = {"one"};            // or "half": of the people, all perturbing at the same time
-  std::vector<Seed> seeds = {0};                          // of the draw of people, attacks, leaks and mixes
+  // or "added": perturbed photos beside the clean ones; "absent": the trainer has none of the protected person's
+  std::vector<std::string> enrolled = {"replaced"};
+  std::vector<std::string> together = {"one"};  // or "half": of the people, all perturbing at the same time
+  std::vector<Seed> seeds = {0};                // of the draw of people, attacks, leaks and mixes
 
   // Reads the config's keys "attacks", "transforms", "transform_on", "clean_photos", "enrolled", "together", "seed" or
   // "seeds".
@@ -46,7 +47,8 @@ struct Combination {
   std::vector<std::pair<std::string, std::string>> coordinates(const Axes& axes) const;
 };
 
-// All that make sense, the last axis fastest: without a transform it makes no difference what it is on.
+// All that make sense, the last axis fastest: without a transform it makes no difference what it is on, and who is
+// absent has posted nothing.
 std::vector<Combination> combinations(const Axes& axes);
 
 }  // namespace facepoison

@@ -14,21 +14,25 @@ namespace facepoison {
 // Rows are probes.
 struct Prediction {
   std::vector<std::int64_t> labels;
-  std::vector<double> distances;  // to what decided the label; smaller is surer
+  std::vector<double> distances;         // to what decided the label; smaller is surer
+  std::vector<std::int64_t> ranks = {};  // for each of Swap::asked: the person's place, 1 the first guess; 0: not there
 };
 
-// Gallery rows, and what stands there instead; then rows that the gallery has besides, which come last.
+// Gallery rows, and what stands there instead; then rows that the gallery has besides, which come last; then those that
+// are not there. All of one person, where places are asked for.
 struct Swap {
-  std::vector<std::int64_t> rows;        // rising; the new ones keep their labels
-  torch::Tensor features;                // (|rows| + |added|)×D, at least one row
-  std::vector<std::int64_t> added = {};  // labels that the gallery has already
+  std::vector<std::int64_t> rows;          // rising; the new ones keep their labels
+  torch::Tensor features;                  // (|rows| + |added|)×D
+  std::vector<std::int64_t> added = {};    // labels that the gallery has already
+  std::vector<std::int64_t> removed = {};  // rising, none of `rows`; somebody is left
+  std::vector<std::int64_t> asked = {};    // probes of which the person's place among all people is wanted; rising
 };
 
 // A classifier that knows a clean gallery and the probes: what every swap needs is done once.
 class Trained {
  public:
   virtual ~Trained() = default;
-  // For each swap of the clean gallery what Classifier::predict() would say, in the swaps' order.
+  // For each swap of the clean gallery what Classifier::predict() would say, in the swaps' order, with the places.
   virtual std::vector<Prediction> predict_swapped(std::span<const Swap> swaps) const = 0;
 };
 
@@ -41,9 +45,9 @@ class Classifier {
   virtual Prediction predict(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
                              const torch::Tensor& probes) const = 0;
 
-  // The default predicts anew for each swap. The classifier must outlive what it trained.
+  // The classifier must outlive what it trained. Throws as predict().
   virtual std::unique_ptr<Trained> train(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
-                                         const torch::Tensor& probes) const;
+                                         const torch::Tensor& probes) const = 0;
 
   std::vector<Prediction> predict_swapped(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
                                           std::span<const Swap> swaps, const torch::Tensor& probes) const {

@@ -4,6 +4,7 @@
 #include "facepoison/axes.hpp"
 #include "facepoison/expect.hpp"
 #include "facepoison/prepare.hpp"
+#include "facepoison/recogniser.hpp"
 #include "facepoison/world.hpp"
 
 namespace facepoison {
@@ -19,14 +20,19 @@ struct Experiment {
   std::vector<std::string> seen;  // a sentence for each extractor of which is known whom it saw in training
   std::vector<Card> absent;       // extractors that were skipped, since their weights are not on this machine
   Axes axes;
-  std::vector<Json> classifiers;  // see make_classifier
+  std::vector<Json> classifiers;      // see make_classifier
+  std::vector<Pairing> combine;       // of the extractors
+  std::vector<std::string> tables;    // see table_registry()
+  double false_positive_rate = 0.01;  // at which the table open-set sets its thresholds
   RunOptions options;
   Json resolved;  // all of the above, defaults, hashes and versions included
+  bool wants(const std::string& table) const;
 };
 
 // Config keys: dataset (a data set, or a folder of photos, which is prepared into the store first), protected ("all" |
 // K | [names]), extractors, the keys of Axes, classifiers, device, precision, absent ("refuse", or "skip" extractors
-// whose weights are not here), prepare (an object of PrepareOptions' keys, for a folder of photos). `overrides` are
+// whose weights are not here), combine (a list of Pairing's keys), tables, false_positive_rate, prepare (an object of
+// PrepareOptions' keys, for a folder of photos). `overrides` are
 // KEY=VALUE; KEY may be dotted; VALUE is JSON where it parses, else a text. Paths in the config are from its folder, in
 // overrides from the working folder. `expectations` must mean rows of what will be run: that is checked before any
 // photo is prepared. Throws Error(usage | input | model).
@@ -41,6 +47,17 @@ Dataset protected_photos(const fs::path& config, ArtifactStore& store);
 // order.
 Scenarios scenarios(const Experiment& experiment, const std::vector<std::vector<std::string>>& people);
 
+// Without each of the eligible people who are nowhere protected, of everybody's galleries, transforms as they are: what
+// a stranger looks like to the trainer. A subset of the coordinates.
+std::vector<Scenario> strangers(const Experiment& experiment, const std::vector<Scenario>& scenarios);
+
+// A row of the tables is a recogniser's: an extractor, or two of them.
+struct Judge {
+  std::string name, released;
+  std::vector<const FeatureExtractor*> extractors;  // the last is who is asked last
+};
+std::vector<Judge> judges(const Experiment& experiment);
+
 // The experiment and the store must outlive it.
 World world_of(const Experiment& experiment, const std::vector<std::vector<std::string>>& people, ArtifactStore& store);
 
@@ -48,7 +65,8 @@ World world_of(const Experiment& experiment, const std::vector<std::vector<std::
 fs::path default_run_folder(const Experiment& experiment);
 
 // Runs it and writes config.resolved.json, run.json (facts about the data and the program; date, commit, machine),
-// rows.csv, trials.csv, others.csv, budget.csv, rejected.csv and table.csv to `folder`.
+// rows.csv, trials.csv, others.csv, budget.csv, rejected.csv and table.csv to `folder`, and for tables that want them
+// strangers.csv, thresholds.csv, pairs.csv and displacements.csv, and those tables.
 // Refuses a folder that holds another config's run: Error(usage).
 void run_experiment(const Experiment& experiment, const fs::path& folder, ArtifactStore& store);
 

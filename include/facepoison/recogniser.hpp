@@ -1,5 +1,8 @@
-// Who is on a probe? A recogniser answers a scenario's games: an extractor with a classifier.
+// Who is on a probe? A recogniser answers a scenario's games: an extractor with a classifier, or two of these.
 #pragma once
+#include <optional>
+#include <set>
+
 #include "facepoison/world.hpp"
 
 namespace facepoison {
@@ -8,10 +11,44 @@ class Recogniser {
  public:
   virtual ~Recogniser() = default;
   // For each of the scenario's games, from the store where it is there. `label` is what the progress says.
-  virtual std::vector<Answer> answer(World& world, const Scenario& scenario, const std::string& label) const = 0;
+  virtual Answers answer(World& world, const Scenario& scenario, const std::string& label) const = 0;
 };
 
 // `classifier`: see make_classifier().
 std::unique_ptr<Recogniser> make_recogniser(std::shared_ptr<const FeatureExtractor> extractor, Json classifier);
+
+// Two recognisers asked together: the paper's way to keep an accurate one's accuracy and a robust one's robustness.
+struct Pairing {  // the config's "combine"
+  enum class Rule {
+    top_2,     // two guesses, the accurate one's and the robust one's: wrong if neither is right
+    threshold  // the robust one's guess where the accurate one's distance is above a threshold, else the accurate one's
+  };
+  std::string name;
+  Rule rule = Rule::top_2;
+  std::string accurate, robust;  // extractors of the same config
+  bool always = true;            // top-2: both are asked of every probe; else the robust one only above the threshold
+  std::optional<double> above;   // the threshold itself; none: by `share`
+  double share = 0.05;           // of clean probes whose distance is above it
+  bool thresholds() const { return rule == Rule::threshold || !always; }
+};
+
+// What both said of a scenario's games, as one recogniser's answers.
+// A threshold by share is set on the clean gallery's answers to probes of half of the people (a draw of the seed), but
+// for the game's own; other people's errors are then those of the other half.
+class Combined {
+ public:
+  // `people`: names of the labels. All must outlive it.
+  Combined(const Pairing& rule, const Answers& accurate, const Answers& robust, const Sides& sides,
+           const std::vector<std::string>& people, Seed seed);
+  // NaN without a rule that asks for one.
+  double threshold(std::int64_t person, double share) const;
+  Answer answer(std::size_t game, std::int64_t person, double threshold) const;
+
+ private:
+  const Pairing& rule_;
+  const Answers &accurate_, &robust_;
+  const Sides& sides_;
+  std::set<std::int64_t> setters_;  // people whose probes set the threshold
+};
 
 }  // namespace facepoison

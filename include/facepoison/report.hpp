@@ -14,6 +14,15 @@ namespace facepoison {
 std::vector<std::string> table_columns(bool by_person);
 Table table_of_run(const fs::path& folder, bool by_person);
 
+// A table: a function of the run folder. A new one is one .cpp in report/tables and one row of its registry. Throws
+// as table_of_run, and Error(usage) where the run was not asked for what it needs (the config's "tables").
+struct TableRow {
+  std::string name, help;
+  Table (*make)(const fs::path& folder);
+};
+const std::vector<TableRow>& table_registry();
+const TableRow& table_row(const std::string& name);  // throws Error(usage)
+
 // Without the columns of axes that have one value only.
 Table for_reading(Table table);
 
@@ -22,5 +31,20 @@ Table for_reading(Table table);
 // other's), difference, low, high (95 %), p, reading (of the interval). Throws Error(usage) where there is no such row,
 // else as table_of_run.
 Table differences_of_run(const fs::path& folder, const std::string& key, const std::string& value);
+
+// What the runs A and B differ by, cell by cell: the coordinates, a, b (protection in either), difference (a − b), low,
+// high (95 %), p, people, verdict ("A higher", "B higher" or "includes 0"). Cells are joined on all their coordinates,
+// and each is over the people whom both runs protect there and of whom both have the same probes, by name. The notes
+// say what was left out and what else differs. Throws Error(input) where nothing is left, else as table_of_run.
+Table compare_runs(const fs::path& a, const fs::path& b);
+
+// The published figures in the JSON file `figures` (data/paper.json) beside a run's rows of the same recogniser, attack
+// and other coordinates that the figure states, the others being neutral: the coordinates but for the seed, setting
+// (baseline, oblivious, adaptive), published, ours, low, high (95 %, of ours), people, difference (ours − published),
+// verdict ("within our interval", "ours higher", "ours lower"), tag (how sure the figure is), source, says. After these
+// the figures without such a row, empty but for what was published, with the verdict "no counterpart in this run". The
+// notes name figures of other measures, and what differs. Throws as table_of_run, and Error(usage) for a wrong file of
+// figures.
+Table compare_to_paper(const fs::path& run, const fs::path& figures);
 
 }  // namespace facepoison

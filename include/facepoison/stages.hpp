@@ -102,19 +102,36 @@ struct Sides {
 struct Swapped {
   std::string person;
   std::int64_t label = 0;
-  std::vector<std::int64_t> rows;  // of the gallery, rising
-  std::size_t added = 0;           // how many rows the gallery has besides
-  Features features;               // what stands there, then what is added
+  std::vector<std::int64_t> rows;     // of the gallery, rising
+  std::size_t added = 0;              // how many rows the gallery has besides
+  std::vector<std::int64_t> removed;  // of the gallery, rising: rows that are not there
+  Features features;                  // what stands there, then what is added
+};
+
+// What a probe is taken for.
+struct Naming {
+  std::size_t probe = 0;  // its row
+  std::int64_t label = 0;
+  double distance = 0;  // see Prediction
+  bool operator==(const Naming&) const = default;
 };
 
 struct Answer {
-  std::vector<std::int64_t> labels;            // what the person's own probes are taken for, in their order
-  std::vector<double> distances;               // see Prediction
-  std::int64_t others = 0, others_errors = 0;  // other people's probes, and how many of them were taken for another
+  std::vector<std::int64_t> labels;  // what the person's own probes are taken for, in their order
+  std::vector<double> distances;     // see Prediction
+  std::vector<std::int64_t> ranks;   // the person's place among all, 1 the first guess; 0: not in the gallery
+  // Other people's probes, how many of them were taken for another, and how many of these for this person.
+  std::int64_t others = 0, others_errors = 0, others_as_person = 0;
+  std::vector<Naming> changed;  // other people's probes whose naming is not `Answers::everybody`'s
 };
 
-// For each swap; `label` is what the progress says. `classifier`: see make_classifier().
-std::vector<Answer> answer(const Sides& sides, std::span<const Swapped> swaps, const Json& classifier,
-                           const std::string& label, ArtifactStore& store);
+struct Answers {
+  std::vector<Answer> games;      // for each swap
+  std::vector<Naming> everybody;  // every probe, where nobody's photos are swapped
+};
+
+// `label` is what the progress says. `classifier`: see make_classifier().
+Answers answer(const Sides& sides, std::span<const Swapped> swaps, const Json& classifier, const std::string& label,
+               ArtifactStore& store);
 
 }  // namespace facepoison

@@ -19,11 +19,12 @@ struct Pick {
   std::int16_t treatment = 0;
 };
 
-// One protected person's: what differs from everybody's gallery. One of the two has a photo.
+// One protected person's: what differs from everybody's gallery. One of the three has a photo.
 struct Game {
   std::string person;
-  std::vector<Pick> replaced;  // stand in the place of the same photos; rows rise
-  std::vector<Pick> added;     // stand there besides
+  std::vector<Pick> replaced;         // stand in the place of the same photos; rows rise
+  std::vector<Pick> added;            // stand there besides
+  std::vector<std::int32_t> removed;  // are not there; rows rise
 };
 
 // A row of the tables, but for the recogniser: each person's game is played alone, and that person's probes are judged.
@@ -50,7 +51,8 @@ class World {
   const std::vector<Scenario>& scenarios() const { return scenarios_.list; }
   std::int16_t treatments() const { return static_cast<std::int16_t>(treated_.size()); }
   const Treatment& treatment(std::int16_t number) const { return scenarios_.treatments.at(number); }
-  const std::vector<std::string>& people() const { return people_; }  // by label
+  const std::vector<std::string>& people() const { return people_; }                // by label
+  std::int64_t gallery_row(std::int32_t row) const { return in_gallery_.at(row); }  // of a gallery photo
   const std::vector<std::size_t>& probes_of(const std::string& person) const { return probes_by_person_.at(person); }
 
   // A treatment's rows of the data set: all gallery photos of the people who are picked under it, so that a unit of

@@ -42,13 +42,17 @@ class Centroid final : public Classifier {
     // A swap of the means of the people whom it touches.
     Swap of_means(const Swap& swap) const {
       std::set<std::int64_t> touched;
-      for (const auto row : swap.rows) touched.insert(labels.at(static_cast<std::size_t>(row)));
+      for (const auto* some : {&swap.rows, &swap.removed})
+        for (const auto row : *some) touched.insert(labels.at(static_cast<std::size_t>(row)));
       touched.insert(swap.added.begin(), swap.added.end());
       Swap means;
+      means.asked = swap.asked;
       std::vector<torch::Tensor> new_means;
       for (const auto label : touched) {
-        const auto& own = rows.at(label);
-        auto features = gallery.index_select(0, torch::tensor(own));
+        std::vector<std::int64_t> own;
+        std::set_difference(rows.at(label).begin(), rows.at(label).end(), swap.removed.begin(), swap.removed.end(),
+                            std::back_inserter(own));
+        auto features = gallery.index_select(0, torch::tensor(own, torch::kInt64));
         for (std::size_t i = 0; i < own.size(); ++i) {
           const auto found = std::lower_bound(swap.rows.begin(), swap.rows.end(), own[i]);
           if (found != swap.rows.end() && *found == own[i])
@@ -58,10 +62,11 @@ class Centroid final : public Classifier {
         for (std::size_t n = 0; n < swap.added.size(); ++n)
           if (swap.added[n] == label) further.push_back(static_cast<std::int64_t>(swap.rows.size() + n));
         if (!further.empty()) features = torch::cat({features, swap.features.index_select(0, torch::tensor(further))});
-        means.rows.push_back(std::distance(rows.begin(), rows.find(label)));
-        new_means.push_back(mean_of(features));
+        const auto place = std::distance(rows.begin(), rows.find(label));
+        (features.size(0) > 0 ? means.rows : means.removed).push_back(place);
+        if (features.size(0) > 0) new_means.push_back(mean_of(features));
       }
-      means.features = torch::stack(new_means);
+      means.features = new_means.empty() ? gallery.narrow(0, 0, 0) : torch::stack(new_means);
       return means;
     }
   };

@@ -72,6 +72,18 @@ void vote(const Voters& voters, const std::vector<std::int64_t>& labels, std::si
   out.distances[p] = winner->distance;
 }
 
+std::int64_t place_of(std::int64_t person, Voters all, const std::vector<std::int64_t>& labels, std::size_t k) {
+  std::sort(all.begin(), all.end());
+  std::map<std::int64_t, std::pair<std::int64_t, std::size_t>> people;  // −votes, place of the nearest photo
+  for (std::size_t n = 0; n < all.size(); ++n) {
+    auto& standing = people.try_emplace(labels[static_cast<std::size_t>(all[n].row)], 0, n).first->second;
+    standing.first -= n < k;
+  }
+  if (!people.count(person)) return 0;
+  return 1 + std::count_if(people.begin(), people.end(),
+                           [&](const auto& other) { return other.second < people.at(person); });
+}
+
 Prediction room_for(std::size_t probes) { return {std::vector<std::int64_t>(probes), std::vector<double>(probes)}; }
 
 class KNearest final : public Classifier {
@@ -117,7 +129,7 @@ class KNearest final : public Classifier {
 
     Prediction after(const Swap& swap) const {
       check_swap(swap, probes);
-      if (swap.rows.size() > spare) {
+      if (swap.rows.size() + swap.removed.size() > spare) {
         const auto [changed, names] = swapped(gallery, labels, swap);
         return classifier.predict(changed, names, probes);
       }
@@ -127,12 +139,15 @@ class KNearest final : public Classifier {
       for (std::size_t n = 0; n < swap.added.size(); ++n)
         rows.push_back(gallery.size(0) + static_cast<std::int64_t>(n));
       Prediction out = room_for(nearest.size());
+      if (!swap.asked.empty()) out.ranks = ranks(swap);
       const auto dimension = sought.size(1);
       in_pieces(torch::kCPU, nearest.size(), 64, [&](std::size_t first, std::size_t count) {
         for (auto p = first; p < first + count; ++p) {
           Voters voters;
           for (const auto& voter : nearest[p])
-            if (!std::binary_search(swap.rows.begin(), swap.rows.end(), voter.row)) voters.push_back(voter);
+            if (!std::binary_search(swap.rows.begin(), swap.rows.end(), voter.row) &&
+                !std::binary_search(swap.removed.begin(), swap.removed.end(), voter.row))
+              voters.push_back(voter);
           const double* probe = sought.data_ptr<double>() + static_cast<std::int64_t>(p) * dimension;
           for (std::size_t n = 0; n < rows.size(); ++n)
             voters.push_back(
@@ -144,6 +159,24 @@ class KNearest final : public Classifier {
         }
       });
       return out;
+    }
+
+    // The person's place: people in the order of their votes, then of their nearest photo.
+    std::vector<std::int64_t> ranks(const Swap& swap) const {
+      const auto person = person_of(swap, labels).value();
+      const auto [changed, names] = swapped(gallery, labels, swap);
+      const auto known = changed.to(torch::kFloat64).contiguous();
+      std::vector<std::int64_t> found(swap.asked.size());
+      in_pieces(torch::kCPU, found.size(), 1, [&](std::size_t first, std::size_t count) {
+        for (auto i = first; i < first + count; ++i) {
+          Voters all;
+          const double* probe = sought.data_ptr<double>() + swap.asked[i] * sought.size(1);
+          for (std::int64_t g = 0; g < known.size(0); ++g)
+            all.push_back({distance_of(known.data_ptr<double>() + g * known.size(1), probe, known.size(1)), g});
+          found[i] = place_of(person, std::move(all), names, classifier.k_);
+        }
+      });
+      return found;
     }
   };
 

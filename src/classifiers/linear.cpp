@@ -49,9 +49,9 @@ class Linear final : public Classifier {
                      const torch::Tensor& probes) const override {
     check(gallery, labels, probes);
     const Classes classes(labels);
-    if (classes.names.size() == 1) return only_one(classes, probes);
+    if (classes.names.size() == 1) return only_one(classes, probes, {});
     const auto rows = gallery.to(torch::kFloat64);
-    return answer(fit(rows, classes, start(rows, classes)), classes, probes);
+    return answer(fit(rows, classes, start(rows, classes)), classes, probes, {});
   }
 
   std::unique_ptr<Trained> train(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
@@ -68,11 +68,14 @@ class Linear final : public Classifier {
       std::sort(names.begin(), names.end());
       names.erase(std::unique(names.begin(), names.end()), names.end());
       std::vector<std::int64_t> found;
-      for (const auto label : labels)
-        found.push_back(std::lower_bound(names.begin(), names.end(), label) - names.begin());
+      for (const auto label : labels) found.push_back(place(label));
       places = torch::tensor(found);
     }
     std::int64_t rows() const { return names.size() == 2 ? 1 : static_cast<std::int64_t>(names.size()); }
+    std::int64_t place(std::int64_t name) const {  // or −1
+      const auto found = std::lower_bound(names.begin(), names.end(), name);
+      return found != names.end() && *found == name ? found - names.begin() : -1;
+    }
   };
 
   struct Clean final : Trained {
@@ -91,21 +94,32 @@ class Linear final : public Classifier {
       std::vector<Prediction> out;
       for (const auto& swap : swaps) {
         check_swap(swap, probes);
-        out.push_back(model ? classifier.answer_swapped(*this, swap) : only_one(classes, probes));
+        out.push_back(classifier.answer_swapped(*this, swap));
       }
       return out;
     }
   };
 
   Prediction answer_swapped(const Clean& clean, const Swap& swap) const {
+    if (clean.model && swap.features.size(0) == 0 && swap.removed.empty())
+      return answer(*clean.model, clean.classes, clean.probes, {});
     const auto [rows, labels] = swapped(clean.rows, clean.labels, swap);
     const Classes classes(labels);
+    const auto person = person_of(swap, clean.labels);
+    const Asked asked{swap.asked, person ? classes.place(*person) : -1};
+    if (classes.names.size() == 1) return only_one(classes, clean.probes, asked);
+    return answer(fit(rows, classes, start_from(clean, rows, classes, asked.place)), classes, clean.probes, asked);
+  }
+
+  // From the clean model, without the weights of who is not there any more.
+  Model start_from(const Clean& clean, const torch::Tensor& rows, const Classes& classes, std::int64_t person) const {
+    if (classes.rows() == 1) return clean.classes.rows() == 1 ? clean.model->under(Scaler(rows)) : start(rows, classes);
     auto model = clean.model->under(Scaler(rows));
-    if (classes.rows() > 1) {
-      const auto changed = swap.rows.empty() ? clean.rows.size(0) : swap.rows.front();
-      refit_one(rows, classes, model, classes.places[changed].item<std::int64_t>());
-    }
-    return answer(fit(rows, classes, std::move(model)), classes, clean.probes);
+    std::vector<std::int64_t> left;
+    for (const auto name : classes.names) left.push_back(clean.classes.place(name));
+    model.weights = model.weights.index_select(0, torch::tensor(left));
+    if (person >= 0) refit_one(rows, classes, model, person);
+    return model;
   }
 
   static Model start(const torch::Tensor& rows, const Classes& classes) {
@@ -136,15 +150,32 @@ class Linear final : public Classifier {
     model.weights[place] = minimise(problem, torch::zeros_like(model.weights.slice(0, 0, 1)), kRoughly)[0];
   }
 
+  // Probes of which a person's rank is wanted, and that person's place among the classes, or −1.
+  struct Asked {
+    std::vector<std::int64_t> probes;
+    std::int64_t place = -1;
+  };
+
   // There is nothing to tell apart.
-  static Prediction only_one(const Classes& classes, const torch::Tensor& probes) {
+  static Prediction only_one(const Classes& classes, const torch::Tensor& probes, const Asked& asked) {
     const auto n = static_cast<std::size_t>(probes.size(0));
-    return {std::vector<std::int64_t>(n, classes.names.front()), std::vector<double>(n, 0)};
+    return {std::vector<std::int64_t>(n, classes.names.front()), std::vector<double>(n, 0),
+            std::vector<std::int64_t>(asked.probes.size(), asked.place + 1)};
   }
 
-  static Prediction answer(const Model& model, const Classes& classes, const torch::Tensor& probes) {
-    const auto [likely, places] = model.scores(probes.to(torch::kFloat64)).softmax(1).max(1);
+  static Prediction answer(const Model& model, const Classes& classes, const torch::Tensor& probes,
+                           const Asked& asked) {
+    const auto scores = model.scores(probes.to(torch::kFloat64));
+    const auto [likely, places] = scores.softmax(1).max(1);
     Prediction out;
+    for (const auto probe : asked.probes) {
+      const auto of_probe = scores[probe];  // among equals the lowest class, as max() has it
+      out.ranks.push_back(
+          asked.place < 0
+              ? 0
+              : 1 + (of_probe > of_probe[asked.place]).sum().item<std::int64_t>() +
+                    (of_probe.narrow(0, 0, asked.place) == of_probe[asked.place]).sum().item<std::int64_t>());
+    }
     for (std::int64_t i = 0; i < probes.size(0); ++i) {
       out.labels.push_back(classes.names[static_cast<std::size_t>(places[i].item<std::int64_t>())]);
       out.distances.push_back(1 - likely[i].item<double>());

@@ -82,12 +82,7 @@ class Nearest final : public Classifier {
 
   Prediction predict(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
                      const torch::Tensor& probes) const override {
-    Prediction out;
-    for (const auto& found : Base(*this, gallery, labels, probes).nearest) {
-      out.labels.push_back(found.first.label);
-      out.distances.push_back(found.first.distance);
-    }
-    return out;
+    return of_nobody_swapped(Base(*this, gallery, labels, probes));
   }
 
   std::unique_ptr<Trained> train(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
@@ -111,6 +106,7 @@ class Nearest final : public Classifier {
     Sought sought;
     double scale = 1;
     std::vector<TwoNearest> nearest;
+    torch::Tensor least;  // N×P rough distances to each person's nearest row
 
     Base(const Nearest& by, const torch::Tensor& known, const std::vector<std::int64_t>& names,
          const torch::Tensor& probes)
@@ -124,13 +120,24 @@ class Nearest final : public Classifier {
       if (largest > 0) scale = std::exp2(-std::ilogb(largest));
       by.fill_in(people.features, scale, people.rough, people.squares);
       by.fill_in(sought.features, scale, sought.rough, sought.squares);
-      nearest = by.two_nearest(people, sought);
+      nearest.resize(static_cast<std::size_t>(probes.size(0)));
+      least = torch::empty({probes.size(0), static_cast<std::int64_t>(people.ranges.size())});
+      by.find_nearest(*this);
     }
 
     std::vector<Prediction> predict_swapped(std::span<const Swap> swaps) const override {
       return classifier.predict_swapped(*this, swaps);
     }
   };
+
+  static Prediction of_nobody_swapped(const Base& base) {
+    Prediction out;
+    for (const auto& found : base.nearest) {
+      out.labels.push_back(found.first.label);
+      out.distances.push_back(found.first.distance);
+    }
+    return out;
+  }
 
   std::vector<Prediction> predict_swapped(const Base& base, std::span<const Swap> swaps) const {
     People moved;
@@ -139,48 +146,76 @@ class Nearest final : public Classifier {
     std::vector<torch::Tensor> features;
     for (std::size_t s = 0; s < swaps.size(); ++s) {
       const auto& swap = swaps[s];
-      auto labels = swap.added;
-      for (const auto row : swap.rows) labels.push_back(base.labels.at(static_cast<std::size_t>(row)));
       check_swap(swap, base.sought.features);
-      const auto label = labels.front();
-      if (!std::all_of(labels.begin(), labels.end(), [&](auto other) { return other == label; })) {
-        // More people than one: two nearest people are not enough to know.
+      const auto label = person_of(swap, base.labels);
+      if (!label) {  // more people than one: two nearest people are not enough to know
         const auto [gallery, names] = swapped(base.gallery, base.labels, swap);
-        out[s] = predict(gallery, names, base.sought.features);
+        out[s] = swap.features.size(0) + swap.removed.size() == 0 ? of_nobody_swapped(base)
+                                                                  : predict(gallery, names, base.sought.features);
         continue;
       }
-      const auto& own = base.rows.at(label);
+      const auto own = left_of(base.rows.at(*label), swap);
       which.push_back(s);
       features.push_back(new_form(base.gallery, own, swap));
-      moved.ranges.push_back({label, static_cast<std::int64_t>(moved.rows.size()), features.back().size(0)});
+      moved.ranges.push_back({*label, static_cast<std::int64_t>(moved.rows.size()), features.back().size(0)});
       moved.rows.insert(moved.rows.end(), own.begin(), own.end());
       for (std::size_t n = 0; n < swap.added.size(); ++n)
         moved.rows.push_back(base.gallery.size(0) + static_cast<std::int64_t>(n));
       out[s].labels.resize(base.nearest.size()), out[s].distances.resize(base.nearest.size());
+      out[s].ranks.resize(swap.asked.size());
     }
     if (which.empty()) return out;
-    moved.features = torch::cat(features);
+    moved.features = torch::cat(features).contiguous();
     fill_in(moved.features, base.scale, moved.rough, moved.squares);
     for_each_probe(moved, base.sought, std::max(largest_of(base.people.squares), largest_of(moved.squares)),
                    [&](std::size_t p, const float* rough, double bound) {
                      for (std::size_t k = 0; k < which.size(); ++k) {
                        const auto& range = moved.ranges[k];
                        const auto& others = base.nearest[p].without(range.label);
-                       const Neighbour own = nearest_of(moved, range, base.sought, p, rough, others.rough, bound);
+                       const auto asked = place_among(swaps[which[k]].asked, p);
+                       const auto far = asked ? std::numeric_limits<float>::infinity() : others.rough;
+                       const Neighbour own = nearest_of(moved, range, base.sought, p, rough, far, bound);
                        const auto& found = closer(own, others) ? own : others;
-                       out[which[k]].labels[p] = found.label;
-                       out[which[k]].distances[p] = found.distance;
+                       auto& prediction = out[which[k]];
+                       prediction.labels[p] = found.label;
+                       prediction.distances[p] = found.distance;
+                       if (asked) prediction.ranks[*asked] = rank_of(own, base, p, bound);
                      }
                    });
     return out;
   }
 
-  // All of a person's rows, the swapped ones in their new form, then the added ones.
+  static std::optional<std::size_t> place_among(const std::vector<std::int64_t>& probes, std::size_t p) {
+    const auto found = std::lower_bound(probes.begin(), probes.end(), static_cast<std::int64_t>(p));
+    if (found == probes.end() || *found != static_cast<std::int64_t>(p)) return std::nullopt;
+    return static_cast<std::size_t>(found - probes.begin());
+  }
+
+  // How many people are closer to the probe than `own`, and one.
+  std::int64_t rank_of(const Neighbour& own, const Base& base, std::size_t p, double bound) const {
+    if (own.row < 0) return 0;
+    const float* least = base.least.data_ptr<float>() + static_cast<std::int64_t>(p) * base.least.size(1);
+    std::int64_t rank = 1;
+    for (std::size_t k = 0; k < base.people.ranges.size(); ++k) {
+      const auto& range = base.people.ranges[k];
+      if (range.label == own.label || least[k] > own.rough + bound) continue;
+      rank += least[k] < own.rough - bound || closer(nearest_in(base.people, range, base.sought, p), own);
+    }
+    return rank;
+  }
+
+  static std::vector<std::int64_t> left_of(const std::vector<std::int64_t>& rows, const Swap& swap) {
+    std::vector<std::int64_t> left;
+    std::set_difference(rows.begin(), rows.end(), swap.removed.begin(), swap.removed.end(), std::back_inserter(left));
+    return left;
+  }
+
+  // A person's rows that are left, the swapped ones in their new form, then the added ones.
   static torch::Tensor new_form(const torch::Tensor& gallery, const std::vector<std::int64_t>& own, const Swap& swap) {
     std::vector<std::int64_t> places;
     for (const auto row : swap.rows) places.push_back(std::lower_bound(own.begin(), own.end(), row) - own.begin());
     const auto replaced = static_cast<std::int64_t>(places.size());
-    return torch::cat({gallery.index_select(0, torch::tensor(own))
+    return torch::cat({gallery.index_select(0, torch::tensor(own, torch::kInt64))
                            .index_copy(0, torch::tensor(places, torch::kInt64), swap.features.narrow(0, 0, replaced)),
                        swap.features.narrow(0, replaced, swap.features.size(0) - replaced)});
   }
@@ -219,19 +254,25 @@ class Nearest final : public Classifier {
     }
   }
 
-  std::vector<TwoNearest> two_nearest(const People& people, const Sought& sought) const {
-    std::vector<TwoNearest> out(static_cast<std::size_t>(sought.features.size(0)));
-    for_each_probe(people, sought, largest_of(people.squares), [&](std::size_t p, const float* rough, double bound) {
-      std::vector<float> minima;
-      for (const auto& range : people.ranges) minima.push_back(least(rough + range.first, range.count));
-      auto ordered = minima;
-      const auto second = ordered.begin() + (ordered.size() > 1);
-      std::nth_element(ordered.begin(), second, ordered.end());
-      for (std::size_t k = 0; k < minima.size(); ++k)
-        if (minima[k] <= *second + bound)
-          out[p].add(nearest_of(people, people.ranges[k], sought, p, rough, *second, bound));
-    });
-    return out;
+  void find_nearest(Base& base) const {
+    const auto& people = base.people;
+    const auto count = static_cast<std::int64_t>(people.ranges.size());
+    float* all = base.least.data_ptr<float>();
+    for_each_probe(people, base.sought, largest_of(people.squares),
+                   [&](std::size_t p, const float* rough, double bound) {
+                     float* minima = all + static_cast<std::int64_t>(p) * count;
+                     for (std::int64_t k = 0; k < count; ++k) {
+                       const auto& range = people.ranges[static_cast<std::size_t>(k)];
+                       minima[k] = least(rough + range.first, range.count);
+                     }
+                     std::vector<float> ordered(minima, minima + count);
+                     const auto second = ordered.begin() + (ordered.size() > 1);
+                     std::nth_element(ordered.begin(), second, ordered.end());
+                     for (std::int64_t k = 0; k < count; ++k)
+                       if (minima[k] <= *second + bound)
+                         base.nearest[p].add(nearest_of(people, people.ranges[static_cast<std::size_t>(k)], base.sought,
+                                                        p, rough, *second, bound));
+                   });
   }
 
   // A person's nearest row, or none where it is surely farther than what is roughly at `other`.
@@ -240,15 +281,25 @@ class Nearest final : public Classifier {
     const float best = least(rough + range.first, range.count);
     Neighbour found;
     if (best > other + bound) return found;
+    for (auto g = range.first; g < range.first + range.count; ++g)
+      if (rough[g] <= best + bound)
+        if (const auto row = measured(people, range, sought, p, g, rough[g]); closer(row, found)) found = row;
+    return found;
+  }
+  // The same of all its rows, whatever they are roughly.
+  Neighbour nearest_in(const People& people, const People::Range& range, const Sought& sought, std::size_t p) const {
+    Neighbour found;
+    for (auto g = range.first; g < range.first + range.count; ++g)
+      if (const auto row = measured(people, range, sought, p, g, 0); closer(row, found)) found = row;
+    return found;
+  }
+
+  Neighbour measured(const People& people, const People::Range& range, const Sought& sought, std::size_t p,
+                     std::int64_t g, float rough) const {
     const std::int64_t dimension = people.features.size(1);
     const float* probe = sought.features.data_ptr<float>() + static_cast<std::int64_t>(p) * dimension;
-    for (auto g = range.first; g < range.first + range.count; ++g) {
-      if (rough[g] > best + bound) continue;
-      const Neighbour row{measure(people.features.data_ptr<float>() + g * dimension, probe, dimension),
-                          people.rows[static_cast<std::size_t>(g)], range.label, rough[g]};
-      if (closer(row, found)) found = row;
-    }
-    return found;
+    return {measure(people.features.data_ptr<float>() + g * dimension, probe, dimension),
+            people.rows[static_cast<std::size_t>(g)], range.label, rough};
   }
 
   double measure(const float* a, const float* b, std::int64_t dimension) const {

@@ -1,5 +1,7 @@
 #include "classifiers/registry.hpp"
 
+#include <algorithm>
+
 #include "facepoison/error.hpp"
 #include "facepoison/spec.hpp"
 
@@ -58,46 +60,33 @@ std::string classifier_name(const Json& wanted) {
   return name;
 }
 
-namespace {
-
-class Anew final : public Trained {
- public:
-  Anew(const Classifier& classifier, torch::Tensor gallery, std::vector<std::int64_t> labels, torch::Tensor probes)
-      : classifier_(classifier), gallery_(std::move(gallery)), labels_(std::move(labels)), probes_(std::move(probes)) {}
-
-  std::vector<Prediction> predict_swapped(std::span<const Swap> swaps) const override {
-    std::vector<Prediction> out;
-    for (const auto& swap : swaps) {
-      const auto [gallery, labels] = swapped(gallery_, labels_, swap);
-      out.push_back(classifier_.predict(gallery, labels, probes_));
-    }
-    return out;
-  }
-
- private:
-  const Classifier& classifier_;
-  torch::Tensor gallery_;
-  std::vector<std::int64_t> labels_;
-  torch::Tensor probes_;
-};
-
-}  // namespace
-
-std::unique_ptr<Trained> Classifier::train(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
-                                           const torch::Tensor& probes) const {
-  return std::make_unique<Anew>(*this, gallery, labels, probes);
-}
-
 std::pair<torch::Tensor, std::vector<std::int64_t>> swapped(const torch::Tensor& gallery,
                                                             const std::vector<std::int64_t>& labels, const Swap& swap) {
   const auto replaced = static_cast<std::int64_t>(swap.rows.size());
   auto rows = gallery.index_copy(0, torch::tensor(swap.rows, torch::kInt64),
                                  swap.features.narrow(0, 0, replaced).to(gallery.scalar_type()));
   auto names = labels;
+  if (!swap.removed.empty()) {
+    std::vector<std::int64_t> left;
+    for (std::int64_t row = 0; row < rows.size(0); ++row)
+      if (!std::binary_search(swap.removed.begin(), swap.removed.end(), row)) left.push_back(row);
+    for (std::size_t n = 0; n < left.size(); ++n) names[n] = labels[static_cast<std::size_t>(left[n])];
+    names.resize(left.size());
+    rows = rows.index_select(0, torch::tensor(left, torch::kInt64));
+  }
   if (swap.added.empty()) return {rows, names};
   names.insert(names.end(), swap.added.begin(), swap.added.end());
   const auto added = swap.features.narrow(0, replaced, static_cast<std::int64_t>(swap.added.size()));
   return {torch::cat({rows, added.to(rows.scalar_type())}), names};
+}
+
+std::optional<std::int64_t> person_of(const Swap& swap, const std::vector<std::int64_t>& labels) {
+  auto touched = swap.added;
+  for (const auto* rows : {&swap.rows, &swap.removed})
+    for (const auto row : *rows) touched.push_back(labels.at(static_cast<std::size_t>(row)));
+  const bool one = !touched.empty() &&
+                   std::all_of(touched.begin(), touched.end(), [&](auto label) { return label == touched.front(); });
+  return one ? std::optional(touched.front()) : std::nullopt;
 }
 
 RowsOf rows_by_label(const std::vector<std::int64_t>& labels) {

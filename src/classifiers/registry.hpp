@@ -1,6 +1,7 @@
 // The classifiers' constructors, and what they all check.
 #pragma once
 #include <map>
+#include <optional>
 
 #include "facepoison/classifier.hpp"
 
@@ -23,6 +24,9 @@ using RowsOf = std::map<std::int64_t, std::vector<std::int64_t>>;
 // The gallery and its labels after a swap.
 std::pair<torch::Tensor, std::vector<std::int64_t>> swapped(const torch::Tensor& gallery,
                                                             const std::vector<std::int64_t>& labels, const Swap& swap);
+
+// Whose rows the swap is about, where they are one person's.
+std::optional<std::int64_t> person_of(const Swap& swap, const std::vector<std::int64_t>& labels);
 
 RowsOf rows_by_label(const std::vector<std::int64_t>& labels);
 

@@ -16,6 +16,7 @@ namespace facepoison {
 using Action = std::function<Exit()>;
 
 Action check_command(CLI::App& app);
+Action compare_command(CLI::App& app);
 Action embed_command(CLI::App& app);
 Action eval_command(CLI::App& app);
 Action identify_command(CLI::App& app);

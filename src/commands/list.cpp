@@ -6,6 +6,7 @@
 #include "facepoison/classifier.hpp"
 #include "facepoison/home.hpp"
 #include "facepoison/model.hpp"
+#include "facepoison/report.hpp"
 #include "facepoison/transform.hpp"
 
 namespace facepoison {
@@ -52,7 +53,8 @@ const std::map<std::string, std::function<Table()>> lists = {
     {"extractors", list_extractors},
     {"attacks", list_attacks},
     {"classifiers", [] { return list_registry(classifier_registry()); }},
-    {"transforms", [] { return list_registry(transform_registry()); }}};
+    {"transforms", [] { return list_registry(transform_registry()); }},
+    {"tables", [] { return list_registry(table_registry()); }}};
 
 }  // namespace
 
@@ -60,7 +62,7 @@ Action list_command(CLI::App& app) {
   const auto what = std::make_shared<std::string>();
   std::vector<std::string> names;
   for (const auto& [name, list] : lists) names.push_back(name);
-  app.add_option("WHAT", *what, "extractors (by release), attacks, classifiers or transforms")
+  app.add_option("WHAT", *what, "extractors (by release), attacks, classifiers, transforms or tables")
       ->required()
       ->check(CLI::IsMember(names));
   const auto output = std::make_shared<OutputOptions>(app, "markdown");

@@ -49,9 +49,23 @@ Table readable(const Table& table, const OutputOptions& output) {
 }
 
 void refuse_to_replace(const fs::path& output, const std::vector<fs::path>& inputs) {
-  static const std::set<std::string> read_of_folders = {
-      ".jpg",         ".jpeg",      ".png",     ".bmp",       "manifest.jsonl", "landmarks.csv",
-      "rejected.csv", "budget.csv", "run.json", "trials.csv", "others.csv",     "config.resolved.json"};
+  static const std::set<std::string> read_of_folders = {".jpg",
+                                                        ".jpeg",
+                                                        ".png",
+                                                        ".bmp",
+                                                        "manifest.jsonl",
+                                                        "landmarks.csv",
+                                                        "rejected.csv",
+                                                        "budget.csv",
+                                                        "run.json",
+                                                        "rows.csv",
+                                                        "trials.csv",
+                                                        "others.csv",
+                                                        "config.resolved.json",
+                                                        "pairs.csv",
+                                                        "strangers.csv",
+                                                        "thresholds.csv",
+                                                        "displacements.csv"};
   std::error_code none;
   if (output.empty() || !fs::is_regular_file(output, none)) return;
   for (const auto& input : inputs) {

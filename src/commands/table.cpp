@@ -5,21 +5,26 @@ namespace facepoison {
 
 Action table_command(CLI::App& app) {
   struct Options {
-    std::string run, by, against;
+    std::string run, of = "protection", by, against;
   };
   const auto o = std::make_shared<Options>();
   app.add_option("RUN", o->run, "a run folder of eval")->required();
-  auto* by = app.add_option("--by", o->by, "person: a row for each protected person")->check(CLI::IsMember({"person"}));
+  auto* of = app.add_option("--of", o->of, "the table: one of facepoison list tables")->capture_default_str();
+  auto* by = app.add_option("--by", o->by, "person: a row for each protected person")
+                 ->check(CLI::IsMember({"person"}))
+                 ->excludes(of);
   app.add_option(
          "--against", o->against,
          "KEY=VALUE, KEY a coordinate of the rows (attack, transform, seed, …): differences to the rows with that "
          "value, over the same people")
-      ->excludes(by);
+      ->excludes(by)
+      ->excludes(of);
   const auto output = std::make_shared<OutputOptions>(app, "markdown");
   return [o, output] {
     refuse_to_replace(output->file, {o->run});
     if (o->against.empty()) {
-      output->write(readable(table_of_run(o->run, o->by == "person"), *output));
+      const auto& row = table_row(o->of);
+      output->write(readable(o->by == "person" ? table_of_run(o->run, true) : row.make(o->run), *output));
       return Exit::ok;
     }
     const auto equals = o->against.find('=');

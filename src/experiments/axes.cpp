@@ -114,8 +114,8 @@ Axes Axes::from(Spec& spec, const RunOptions& options) {
   axes.clean_photos = integers(spec, "clean_photos", axes.clean_photos);
   axes.enrolled = spec.texts("enrolled", axes.enrolled);
   for (const auto& way : axes.enrolled)
-    if (way != "replaced" && way != "added")
-      spec.fail("enrolled", concat("found \"", way, "\", expected replaced or added"));
+    if (way != "replaced" && way != "added" && way != "absent")
+      spec.fail("enrolled", concat("found \"", way, "\", expected replaced, added or absent"));
   refuse_repeats(spec, "enrolled", axes.enrolled, name);
   axes.together = spec.texts("together", axes.together);
   for (const auto& who : axes.together)
@@ -161,7 +161,8 @@ std::vector<Combination> combinations(const Axes& axes) {
           for (const auto& enrolled : axes.enrolled)
             for (const auto& together : axes.together)
               for (std::size_t seed = 0; seed < axes.seeds.size(); ++seed)
-                all.push_back({&attack, transform, on, clean, enrolled, together, seed});
+                if (enrolled != "absent" || (&attack == &axes.attacks.front() && clean == axes.clean_photos.front()))
+                  all.push_back({&attack, transform, on, clean, enrolled, together, seed});
   return all;
 }
 

@@ -7,8 +7,10 @@
 #include "facepoison/error.hpp"
 #include "facepoison/experiment.hpp"
 #include "facepoison/model.hpp"
+#include "facepoison/report.hpp"
 #include "facepoison/seen.hpp"
 #include "facepoison/version.hpp"
+#include "experiments/combine.hpp"
 #include "experiments/repeats.hpp"
 
 namespace facepoison {
@@ -102,19 +104,52 @@ std::string strategy(const Posting& posting, const Card& card, bool attacked) {
   return order > 0 ? "newer" : order < 0 ? "older" : digits > 4 ? "same month" : "same year";
 }
 
+bool optimises_against(const Posting& posting, const Judge& judge) {
+  return std::any_of(judge.extractors.begin(), judge.extractors.end(),
+                     [&](const auto* extractor) { return optimises_against(posting, *extractor); });
+}
+
+// Of two recognisers: what the trainer relies on who asks the last.
+std::string strategy(const Posting& posting, const Judge& judge) {
+  const auto& last = *judge.extractors.back();
+  return strategy(posting, last.card(), optimises_against(posting, last));
+}
+
+std::vector<std::string> read_tables(Spec& spec) {
+  const auto wanted = spec.texts("tables", std::vector<std::string>{"protection"});
+  for (const auto& name : wanted) table_row(name);
+  refuse_repeats(spec, "tables", wanted, [](const std::string& name) { return name; });
+  return wanted;
+}
+
+// Where nobody is left to set a threshold, or to be judged by it, it says nothing.
+void check_thresholds(const Experiment& e, const Spec& spec) {
+  std::set<std::string> protected_people;
+  for (const auto& drawn : e.protected_people) protected_people.insert(drawn.begin(), drawn.end());
+  if (e.wants("open-set") && protected_people.size() == e.eligible.size())
+    spec.fail("tables", "\"open-set\" sets its thresholds on people who are not protected, and here everybody is");
+  for (const auto& pairing : e.combine)
+    if (pairing.thresholds() && !pairing.above && e.eligible.size() < 4)
+      spec.fail("combine", concat("\"", pairing.name,
+                                  "\" needs half of the people to set its threshold and half to be "
+                                  "judged by it, 4 at least; there are ",
+                                  e.eligible.size()));
+  for (const auto& way : e.axes.enrolled)
+    if (way == "absent" && e.dataset.people().size() < 2)
+      spec.fail("enrolled", "\"absent\" leaves nobody in a gallery of one person");
+}
+
 // The table's rows, as far as they are known without the data.
 Table cells(const Experiment& e) {
   Table table{{"extractor", "released", "strategy", "surrogate"}, {}, {}};
   const auto all = combinations(e.axes);
   for (const auto& [axis, value] : all.front().coordinates(e.axes)) table.columns.push_back(axis);
   table.columns.push_back("classifier");
-  for (const auto& extractor : e.extractors)
+  for (const auto& judge : judges(e))
     for (const auto& combination : all)
       for (const auto& classifier : e.classifiers) {
-        const Card& card = extractor->card();
-        const bool attacked = optimises_against(*combination.attack, *extractor);
-        std::vector<Cell> row = {card.name, card.release(), strategy(*combination.attack, card, attacked),
-                                 attacked ? "yes" : "no"};
+        std::vector<Cell> row = {judge.name, judge.released, strategy(*combination.attack, judge),
+                                 optimises_against(*combination.attack, judge) ? "yes" : "no"};
         for (const auto& [axis, value] : combination.coordinates(e.axes)) row.emplace_back(value);
         row.emplace_back(classifier_name(classifier));
         table.add(std::move(row));
@@ -150,30 +185,38 @@ Json resolve(const Experiment& e, const std::string& dataset) {
                        {"surrogates", surrogates},
                        {"identity", attack->identity()}});
     }
-    for (const auto& extractor : e.extractors) {
-      const bool known = optimises_against(posting, *extractor);
-      if (known) attacked.push_back(extractor->card().name);
-      strategies[extractor->card().name] = strategy(posting, extractor->card(), known);
+    for (const auto& judge : judges(e)) {
+      if (optimises_against(posting, judge)) attacked.push_back(judge.name);
+      strategies[judge.name] = strategy(posting, judge);
     }
     attacks.push_back({{"name", posting.name}, {"parts", parts}, {"attacked", attacked}, {"strategies", strategies}});
   }
   for (const auto& transform : e.axes.transforms)
     transforms.push_back(transform ? Json{{"name", transform->name()}, {"identity", transform->identity()}} : "none");
   for (std::size_t s = 0; s < e.axes.seeds.size(); ++s) people[std::to_string(e.axes.seeds[s])] = e.protected_people[s];
-  return {{"dataset", dataset},
-          {"manifest_sha256", e.dataset.manifest_sha256},
-          {"protected", people},
-          {"extractors", extractors},
-          {"attacks", attacks},
-          {"transforms", transforms},
-          {"transform_on", e.axes.transform_on},
-          {"clean_photos", e.axes.clean_photos},
-          {"enrolled", e.axes.enrolled},
-          {"together", e.axes.together},
-          {"classifiers", e.classifiers},
-          {"device", device_name(e.options.device)},
-          {"precision", precision_name(e.options)},
-          {"libtorch", libtorch_version()}};
+  Json resolved = {{"dataset", dataset},
+                   {"manifest_sha256", e.dataset.manifest_sha256},
+                   {"protected", people},
+                   {"extractors", extractors},
+                   {"attacks", attacks},
+                   {"transforms", transforms},
+                   {"transform_on", e.axes.transform_on},
+                   {"clean_photos", e.axes.clean_photos},
+                   {"enrolled", e.axes.enrolled},
+                   {"together", e.axes.together},
+                   {"classifiers", e.classifiers},
+                   {"device", device_name(e.options.device)},
+                   {"precision", precision_name(e.options)},
+                   {"libtorch", libtorch_version()}};
+  // What is not asked for has no key, so that a run from before is the same run.
+  for (const auto& pairing : e.combine) {
+    resolved["combine"].push_back(json_of(pairing));
+    for (const auto& judge : judges(e))
+      if (judge.name == pairing.name) resolved["combine"].back()["released"] = judge.released;
+  }
+  if (e.tables != std::vector<std::string>{"protection"}) resolved["tables"] = e.tables;
+  if (e.wants("open-set")) resolved["false_positive_rate"] = e.false_positive_rate;
+  return resolved;
 }
 
 // Nobody who is protected may have been seen in training: a trainer who has somebody's photos needs no recogniser.
@@ -203,6 +246,26 @@ void check_seen(Experiment& e) {
 }
 
 }  // namespace
+
+bool Experiment::wants(const std::string& table) const {
+  return std::find(tables.begin(), tables.end(), table) != tables.end();
+}
+
+std::vector<Judge> judges(const Experiment& e) {
+  std::vector<Judge> all;
+  std::map<std::string, const FeatureExtractor*> by_name;
+  for (const auto& extractor : e.extractors) {
+    const Card& card = extractor->card();
+    all.push_back({card.name, card.release(), {extractor.get()}});
+    by_name[card.name] = extractor.get();
+  }
+  for (const auto& pairing : e.combine) {
+    const auto *accurate = by_name.at(pairing.accurate), *robust = by_name.at(pairing.robust);
+    const auto& later = accurate->card().order() > robust->card().order() ? *accurate : *robust;
+    all.push_back({pairing.name, later.card().release(), {accurate, robust}});
+  }
+  return all;
+}
 
 Dataset protected_photos(const fs::path& config, ArtifactStore& store) {
   Spec spec(read_config(config, {}, anchor_experiment), config.string());
@@ -235,6 +298,9 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
              precision = spec.choice("precision", {"fp32", "tf32", "bf16"}, "fp32");
   const bool skip_absent = spec.choice("absent", {"refuse", "skip"}, "refuse") == "skip";
   const auto prepare_options = PrepareOptions::of_config(spec);
+  const Json combine = spec.raw("combine", Json::array());
+  e.tables = read_tables(spec);
+  e.false_positive_rate = spec.number("false_positive_rate", 1e-6, 1, e.false_positive_rate);
   spec.finish();
 
   e.options = run_options(device, precision, trust_model);
@@ -254,6 +320,7 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
                                     " extractors is on this machine; facepoison list extractors says how to get each"));
   refuse_repeats(spec, "extractors", cards, [](const Card& card) { return card.name; });
   std::stable_sort(cards.begin(), cards.end(), [](const Card& a, const Card& b) { return a.order() < b.order(); });
+  e.combine = read_combine(combine, spec, cards, e.absent);
   e.axes = Axes::from(spec, e.options);
   for (const auto& card : cards) e.extractors.push_back(make_extractor(card, e.options));
 
@@ -262,6 +329,7 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   find_eligible(e);
   for (const auto seed : e.axes.seeds) e.protected_people.push_back(choose_protected(spec, wanted, e, seed));
   check_seen(e);
+  check_thresholds(e, spec);
   e.resolved = resolve(e, dataset);
   return e;
 }

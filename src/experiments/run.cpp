@@ -1,6 +1,8 @@
 // The run: every treatment's pictures, then every recogniser's answers to every scenario.
 #include <algorithm>
 #include <functional>
+#include <map>
+#include <optional>
 #include <set>
 
 #include "facepoison/classifier.hpp"
@@ -10,6 +12,7 @@
 #include "facepoison/recogniser.hpp"
 #include "facepoison/report.hpp"
 #include "facepoison/version.hpp"
+#include "experiments/measures.hpp"
 
 namespace facepoison {
 namespace {
@@ -25,11 +28,20 @@ std::vector<std::string> columns_of(const World& world, const std::vector<std::s
 
 struct Results {
   TableFile rows, trials, others;
-  Results(const fs::path& folder, const World& world)
+  std::optional<TableFile> thresholds;
+  Results(const fs::path& folder, const World& world, bool with_thresholds)
       : rows(folder / "rows.csv", columns_of(world, {"left_out"})),
         trials(folder / "trials.csv",
-               columns_of(world, {"protected", "id", "person", "predicted", "distance", "correct"})),
-        others(folder / "others.csv", columns_of(world, {"protected", "n", "errors"})) {}
+               columns_of(world, {"protected", "id", "person", "predicted", "distance", "correct", "rank"})),
+        others(folder / "others.csv", columns_of(world, {"protected", "n", "errors", "as_protected"})) {
+    if (with_thresholds)
+      thresholds.emplace(folder / "thresholds.csv", columns_of(world, {"protected", "share", "threshold", "n", "errors",
+                                                                       "others_n", "others_errors"}));
+  }
+  void finish() {
+    for (auto* file : {&rows, &others, &trials}) file->finish();
+    if (thresholds) thresholds->finish();
+  }
 };
 
 bool varies(const World& world, std::size_t axis) {
@@ -37,31 +49,62 @@ bool varies(const World& world, std::size_t axis) {
   return std::any_of(all.begin(), all.end(), [&](const auto& one) { return one.at[axis] != all.front().at[axis]; });
 }
 
-// Every answer of the experiment, row of the table after row. `cell`: the row's coordinates.
-using Sink = std::function<void(const std::vector<std::string>& cell, const Scenario&, const std::vector<Answer>&)>;
+using Row = std::vector<std::string>;  // coordinates
+
+Row cell_of(const std::string& recogniser, const Scenario& scenario, const Json& classifier) {
+  Row cell = {recogniser};
+  for (const auto& [axis, value] : scenario.at) cell.push_back(value);
+  cell.push_back(classifier_name(classifier));
+  return cell;
+}
+
+std::vector<Cell> joined(const Row& cell, std::vector<Cell> rest) {
+  std::vector<Cell> cells(cell.begin(), cell.end());
+  cells.insert(cells.end(), rest.begin(), rest.end());
+  return cells;
+}
+
+// Every extractor's answers, row of the table after row. `cell`: the row's coordinates.
+using Sink =
+    std::function<void(const Row& cell, const std::shared_ptr<const FeatureExtractor>&, const Scenario&, Answers)>;
 void answer_all(const Experiment& e, World& world, const Sink& sink) {
   for (const auto& extractor : e.extractors)
     for (const auto& scenario : world.scenarios())
       for (const auto& classifier : e.classifiers) {
-        std::vector<std::string> cell = {extractor->card().name};
-        for (const auto& [axis, value] : scenario.at) cell.push_back(value);
-        cell.push_back(classifier_name(classifier));
+        const auto cell = cell_of(extractor->card().name, scenario, classifier);
         std::string label = concat("identify, ", extractor->card().name);
         for (std::size_t axis = 0; axis < scenario.at.size(); ++axis)
           if (scenario.at[axis].first == "attack" || varies(world, axis)) label += ", " + scenario.at[axis].second;
         label += ", " + cell.back();
-        sink(cell, scenario, make_recogniser(extractor, classifier)->answer(world, scenario, label));
+        sink(cell, extractor, scenario, make_recogniser(extractor, classifier)->answer(world, scenario, label));
       }
 }
 
-void record(Results& results, const Experiment& e, const World& world, const std::vector<std::string>& cell,
-            const Scenario& scenario, const std::vector<Answer>& answers) {
-  const auto row = [&](std::vector<Cell> rest) {
-    std::vector<Cell> cells(cell.begin(), cell.end());
-    cells.insert(cells.end(), rest.begin(), rest.end());
-    return cells;
-  };
-  results.rows.add(row({static_cast<std::int64_t>(scenario.left_out)}));
+// What strangers look like to each extractor, for the table open-set.
+void record_strangers(const fs::path& folder, const Experiment& e, World& world) {
+  TableFile file(folder / "strangers.csv",
+                 {"extractor", "transform", "transform_on", "classifier", "person", "id", "predicted", "distance"});
+  for (const auto& extractor : e.extractors)
+    for (const auto& scenario : strangers(e, world.scenarios()))
+      for (const auto& classifier : e.classifiers) {
+        const auto cell = cell_of(extractor->card().name, scenario, classifier);
+        const auto label = concat("strangers, ", extractor->card().name, ", ", cell.back());
+        const auto answers = make_recogniser(extractor, classifier)->answer(world, scenario, label).games;
+        for (std::size_t g = 0; g < answers.size(); ++g) {
+          const auto& person = scenario.games[g].person;
+          const auto& probes = world.probes_of(person);
+          for (std::size_t i = 0; i < probes.size(); ++i)
+            file.add(joined(cell,
+                            {person, e.dataset.photos[probes[i]].id,
+                             world.people()[static_cast<std::size_t>(answers[g].labels[i])], answers[g].distances[i]}));
+        }
+      }
+  file.finish();
+}
+
+void record(Results& results, const Experiment& e, const World& world, const Row& cell, const Scenario& scenario,
+            const std::vector<Answer>& answers) {
+  results.rows.add(joined(cell, {static_cast<std::int64_t>(scenario.left_out)}));
   for (std::size_t p = 0; p < answers.size(); ++p) {
     const auto& person = scenario.games[p].person;
     const auto& answer = answers[p];
@@ -69,11 +112,53 @@ void record(Results& results, const Experiment& e, const World& world, const std
     for (std::size_t i = 0; i < probes.size(); ++i) {
       const auto& photo = e.dataset.photos[probes[i]];
       const auto& predicted = world.people()[static_cast<std::size_t>(answer.labels[i])];
-      results.trials.add(row({person, photo.id, photo.person, predicted, answer.distances[i],
-                              static_cast<std::int64_t>(predicted == person)}));
+      const Cell rank = answer.ranks[i] < 0 ? Cell("") : Cell(answer.ranks[i]);
+      results.trials.add(joined(cell, {person, photo.id, photo.person, predicted, answer.distances[i],
+                                       static_cast<std::int64_t>(predicted == person), rank}));
     }
-    results.others.add(row({person, answer.others, answer.others_errors}));
+    results.others.add(joined(cell, {person, answer.others, answer.others_errors, answer.others_as_person}));
   }
+}
+
+// The curve of a rule with a threshold: what each share would have given.
+const std::vector<double> shares = {0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1};
+
+void record_thresholds(TableFile& file, const Row& cell, const Combined& combined, std::size_t game,
+                       const std::string& person, std::int64_t label) {
+  for (const auto share : shares) {
+    const auto threshold = combined.threshold(label, share);
+    const auto answer = combined.answer(game, label, threshold);
+    const auto errors =
+        std::count_if(answer.labels.begin(), answer.labels.end(), [&](const auto guess) { return guess != label; });
+    file.add(joined(cell, {person, share, threshold, static_cast<std::int64_t>(answer.labels.size()),
+                           static_cast<std::int64_t>(errors), answer.others, answer.others_errors}));
+  }
+}
+
+// Two recognisers as one, from the answers of both. `answers`: by their cells.
+void record_combined(Results& results, const Experiment& e, World& world, const Pairing& pairing,
+                     const std::map<Row, Answers>& answers) {
+  for (const auto& scenario : world.scenarios())
+    for (const auto& classifier : e.classifiers) {
+      const auto& accurate = answers.at(cell_of(pairing.accurate, scenario, classifier));
+      const auto& robust = answers.at(cell_of(pairing.robust, scenario, classifier));
+      const auto sides = world.sides(e.extractors.front(), scenario);  // for the labels, which are everybody's
+      const auto seed =
+          std::find_if(scenario.at.begin(), scenario.at.end(), [](const auto& axis) { return axis.first == "seed"; });
+      const Combined combined(pairing, accurate, robust, sides, world.people(), std::stoull(seed->second));
+      const auto cell = cell_of(pairing.name, scenario, classifier);
+      std::vector<Answer> joint;
+      for (std::size_t g = 0; g < scenario.games.size(); ++g) {
+        const auto& person = scenario.games[g].person;
+        const auto label =
+            std::lower_bound(world.people().begin(), world.people().end(), person) - world.people().begin();
+        joint.push_back(combined.answer(g, label, combined.threshold(label, pairing.share)));
+        const bool posted = scenario.games[g].removed.empty();  // else nobody is called protected
+        if (posted && pairing.thresholds() && !pairing.above)
+          record_thresholds(results.thresholds.value(), cell, combined, g, person, label);
+      }
+      record(results, e, world, cell, scenario, joint);
+    }
 }
 
 Json run_facts(const Experiment& e) {
@@ -160,20 +245,29 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
     const auto& rows = world.posted(t).budget;
     budget.insert(budget.end(), rows.begin(), rows.end());
   }
-  Results results(folder, world);
-  answer_all(e, world, [&](const auto& cell, const Scenario& scenario, const std::vector<Answer>& answers) {
-    record(results, e, world, cell, scenario, answers);
+  Results results(folder, world, !e.combine.empty());
+  Measures measures(folder, e, world);
+  std::set<std::string> partners;
+  for (const auto& pairing : e.combine) partners.insert({pairing.accurate, pairing.robust});
+  std::map<Row, Answers> kept;
+  answer_all(e, world, [&](const auto& cell, const auto& extractor, const Scenario& scenario, Answers answers) {
+    record(results, e, world, cell, scenario, answers.games);
+    measures.of(extractor, scenario);
+    if (partners.count(cell.front())) kept.emplace(cell, std::move(answers));
   });
+  for (const auto& pairing : e.combine) record_combined(results, e, world, pairing, kept);
+  if (e.wants("open-set")) record_strangers(folder, e, world);
 
   write_file(folder / "run.json", run_facts(e).dump(1) + "\n");
   write_file(folder / "rejected.csv", fs::exists(e.dataset.folder / "rejected.csv")
                                           ? read_file(e.dataset.folder / "rejected.csv")
                                           : "id,person,reason\n");
   write_file(folder / "budget.csv", print(budget_table(budget), Format::csv));
-  results.rows.finish();
-  results.others.finish();
-  results.trials.finish();
+  results.finish();
+  measures.finish();
   write_file(folder / "table.csv", print(table_of_run(folder, false), Format::csv));
+  for (const auto& name : e.tables)
+    if (name != "protection") write_file(folder / (name + ".csv"), print(table_row(name).make(folder), Format::csv));
   log_debug(concat("store: ", store.hits(), " blocks found, ", store.misses(), " made"));
 }
 
@@ -182,7 +276,12 @@ std::vector<PlannedUnit> planned_units(const Experiment& e, ArtifactStore& store
   store.only_plan(units);
   World world = world_of(e, e.protected_people, store);
   for (std::int16_t t = 1; t < world.treatments(); ++t) world.posted(t);
-  answer_all(e, world, [](const auto&, const auto&, const auto&) {});
+  answer_all(e, world, [](const auto&, const auto&, const auto&, const auto&) {});
+  if (e.wants("open-set"))
+    for (const auto& extractor : e.extractors)
+      for (const auto& scenario : strangers(e, world.scenarios()))
+        for (const auto& classifier : e.classifiers)
+          make_recogniser(extractor, classifier)->answer(world, scenario, "strangers");
   return units;
 }
 

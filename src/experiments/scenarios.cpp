@@ -1,6 +1,7 @@
 // The axes' combinations, as everybody's pictures and each protected person's game.
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "facepoison/experiment.hpp"
 
@@ -50,8 +51,9 @@ class Builder {
   }
 
   Game game(const Combination& c, const Scenario& scenario, const std::string& person) {
+    if (c.enrolled == "absent") return {person, {}, {}, albums_.at(person)};
     const auto treated = treatment_of_each(c, person);
-    Game out{person, {}, {}};
+    Game out{person, {}, {}, {}};
     for (const auto row : albums_.at(person)) {
       const auto found = treated.find(row);
       const auto treatment = found == treated.end() ? scenario.gallery : found->second;
@@ -140,6 +142,26 @@ class Builder {
 
 Scenarios scenarios(const Experiment& e, const std::vector<std::vector<std::string>>& people) {
   return Builder(e, people).all();
+}
+
+std::vector<Scenario> strangers(const Experiment& e, const std::vector<Scenario>& scenarios) {
+  std::set<std::string> protected_people;
+  for (const auto& drawn : e.protected_people) protected_people.insert(drawn.begin(), drawn.end());
+  std::map<std::string, std::vector<std::int32_t>> albums;
+  for (const auto row : e.train) albums[e.dataset.photos[row].person].push_back(static_cast<std::int32_t>(row));
+  std::vector<Game> games;
+  for (const auto& person : e.eligible)
+    if (!protected_people.count(person)) games.push_back({person, {}, {}, albums.at(person)});
+  std::vector<Scenario> out;
+  std::set<std::pair<std::int16_t, std::int16_t>> seen;
+  for (const auto& scenario : scenarios) {
+    if (!scenario.crowd.empty() || !seen.insert({scenario.gallery, scenario.probes}).second) continue;
+    Scenario one{{}, scenario.gallery, scenario.probes, {}, games, 0};
+    for (const auto& [axis, value] : scenario.at)
+      if (axis == "transform" || axis == "transform_on") one.at.emplace_back(axis, value);
+    out.push_back(std::move(one));
+  }
+  return out;
 }
 
 World world_of(const Experiment& e, const std::vector<std::vector<std::string>>& people, ArtifactStore& store) {

@@ -9,7 +9,7 @@ class Featured final : public Recogniser {
   Featured(std::shared_ptr<const FeatureExtractor> extractor, Json classifier)
       : extractor_(std::move(extractor)), classifier_(std::move(classifier)) {}
 
-  std::vector<Answer> answer(World& world, const Scenario& scenario, const std::string& label) const override {
+  Answers answer(World& world, const Scenario& scenario, const std::string& label) const override {
     const auto swaps = world.swaps(extractor_, scenario);
     return facepoison::answer(world.sides(extractor_, scenario), swaps, classifier_, label, world.store());
   }

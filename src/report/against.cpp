@@ -2,32 +2,24 @@
 
 #include "facepoison/error.hpp"
 #include "facepoison/report.hpp"
-#include "facepoison/stats.hpp"
-#include "report/run_folder.hpp"
+#include "report/paired.hpp"
 
 namespace facepoison {
 namespace {
 
 // The numbers of a row, over the people whom both groups have.
 std::vector<Cell> numbers_of(const Group& group, const Group& other) {
-  std::vector<double> rates, differences;
-  for (const auto& person : group.people) {
-    const auto found = other.own.find(person);
-    if (found == other.own.end()) continue;
-    rates.push_back(group.own.at(person).rate());
-    differences.push_back(rates.back() - found->second.rate());
-  }
-  const auto found = paired_difference(differences);
-  const auto [low, high] = found.interval;
-  const std::string reading = low > 0 ? "above 0" : high < 0 ? "below 0" : "the interval includes 0";
-  return {static_cast<std::int64_t>(rates.size()),
-          mean(rates),
-          mean(rates) - found.mean,
-          found.mean,
-          low,
-          high,
-          found.p,
-          reading};
+  const auto people = people_of_both(group, other);
+  const auto [protection, against, difference] = paired_rates(group, other, people);
+  const auto& interval = difference.interval;
+  return {static_cast<std::int64_t>(people.size()),
+          protection,
+          against,
+          difference.mean,
+          interval.low,
+          interval.high,
+          difference.p,
+          reading(interval, "above 0", "below 0", "the interval includes 0")};
 }
 
 // Is the other one `value` at `key`, and else the same? Without a transform, what it is on makes no difference.

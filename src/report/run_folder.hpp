@@ -1,6 +1,8 @@
 // A run folder's files, read for its tables.
 #pragma once
+#include <functional>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "facepoison/spec.hpp"
@@ -23,12 +25,23 @@ inline const std::vector<Coordinate> coordinates = {
 std::size_t coordinate(const std::string& name);  // its place
 
 // A row of the tables.
-struct Group {
-  std::vector<std::string> at;      // a value for each of the coordinates
+struct Place {
+  std::vector<std::string> at;  // a value for each of the coordinates
+  const std::string& value(const std::string& name) const { return at[coordinate(name)]; }
+};
+
+// The answers to its games.
+struct Group : Place {
   std::vector<std::string> people;  // protected, in the order of trials.csv
   std::map<std::string, Count> own, others;
   double left_out = 0;
-  const std::string& value(const std::string& name) const { return at[coordinate(name)]; }
+  std::set<std::string> not_enrolled;  // protected people of whom the gallery has nothing
+};
+
+// What was measured there: some numbers a protected person.
+struct Measured : Place {
+  std::map<std::string, std::vector<double>> of;
+  double n = 0;  // of what was measured, all together
 };
 
 // A row of a CSV file, with cells found by name.
@@ -49,7 +62,7 @@ class NamedRow {
 void read_named(const fs::path& path, const std::function<void(const NamedRow&)>& on_row);
 
 struct RunFolder {
-  std::vector<Group> groups;  // those that differ in the seed one after the other, and then all of them together
+  std::vector<Group> groups;                                             // see read_groups()
   std::map<std::string, std::string> released;                           // of each extractor
   std::map<std::string, std::set<std::string>> attacked;                 // by attack: extractors whose weights it knew
   std::map<std::string, std::map<std::string, std::string>> strategies;  // by attack, by extractor
@@ -57,5 +70,30 @@ struct RunFolder {
 };
 // Throws Error(input) when the folder holds no whole run.
 RunFolder read_run(const fs::path& folder);
+
+// Does a probe's row of trials.csv count as an error? Nothing: it does not count at all.
+using Judgement = std::function<std::optional<bool>(const Place&, const NamedRow&)>;
+// The protection's: an error is a wrong name; who is not enrolled does not count.
+std::optional<bool> misidentified(const Place& place, const NamedRow& row);
+
+// Those that differ in the seed one after the other, and then all of them together.
+std::vector<Group> read_groups(const fs::path& folder, const Judgement& is_error = misidentified);
+// The same of another file, each of whose rows gives a number for its "protected" person. Throws Error(usage) where
+// there is none: `table` was not among the config's "tables".
+using Number = std::function<double(const NamedRow&)>;
+std::vector<Measured> read_measured(
+    const fs::path& file, const std::string& table, const Number& number,
+    const Number& n = [](const NamedRow&) { return 1; });
+
+// The first columns of tables, and a row's cells of them.
+extern const std::vector<std::string> place_columns;
+std::vector<Cell> place_of(const Place& place, const RunFolder& run);
+void append(std::vector<Cell>& cells, std::vector<Cell> more);
+
+// people, n, the mean over people of each one's share of counted errors, low, high; with `share_of_rest`: of the
+// others.
+std::vector<Cell> rate_of(const Group& group, bool share_of_rest = false);
+// people, n, the mean over people of each one's mean number, from 0 to 1, low, high.
+std::vector<Cell> mean_of(const Measured& measured);
 
 }  // namespace facepoison

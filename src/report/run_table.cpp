@@ -9,10 +9,6 @@
 namespace facepoison {
 namespace {
 
-const std::vector<std::string> place_columns = {"extractor", "released",     "strategy",     "attack",
-                                                "transform", "transform_on", "clean_photos", "enrolled",
-                                                "together",  "classifier",   "seed"};
-
 std::string rounded(double dssim) {
   char text[32];
   std::snprintf(text, sizeof text, "%.4f", dssim);
@@ -61,42 +57,20 @@ std::vector<std::string> budget_notes(const fs::path& folder) {
   return notes;
 }
 
-// The columns before what was counted.
-std::vector<Cell> place_of(const Group& group, const RunFolder& run) {
-  const auto &extractor = group.value("extractor"), &attack = group.value("attack");
-  std::vector<Cell> cells;
-  for (const auto& name : place_columns) {
-    if (name == "released")
-      cells.emplace_back(run.released.at(extractor));
-    else if (name == "strategy")
-      cells.emplace_back(run.strategies.count(attack) ? run.strategies.at(attack).at(extractor) : "");
-    else
-      cells.emplace_back(group.value(name));
-  }
-  return cells;
-}
-
-void append(std::vector<Cell>& cells, std::vector<Cell> more) {
-  cells.insert(cells.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
-}
-
 Count sum_of(const std::map<std::string, Count>& counts) {
   Count sum;
   for (const auto& [person, count] : counts) sum = {sum.n + count.n, sum.errors + count.errors};
   return sum;
 }
 
-// What is not known, where nobody is left.
-const Cell unknown = "";
-
 std::vector<Cell> counted(const Group& group) {
-  std::vector<double> rates;
-  for (const auto& person : group.people) rates.push_back(group.own.at(person).rate());
-  const auto all = sum_of(group.own), others = sum_of(group.others);
-  const auto people = static_cast<std::int64_t>(rates.size()), n = static_cast<std::int64_t>(all.n);
-  if (rates.empty()) return {people, n, unknown, unknown, unknown, unknown, std::int64_t{0}};
-  const auto interval = protection_interval(rates, all.n);
-  return {people, n, mean(rates), interval.low, interval.high, others.rate(), static_cast<std::int64_t>(others.n)};
+  auto cells = rate_of(group);
+  const auto others = sum_of(group.others);
+  if (group.people.empty())
+    append(cells, {Cell(""), std::int64_t{0}});
+  else
+    append(cells, {others.rate(), static_cast<std::int64_t>(others.n)});
+  return cells;
 }
 
 std::vector<Cell> counted(const Group& group, const std::string& person) {
@@ -127,7 +101,8 @@ Table table_of_run(const fs::path& folder, bool by_person) {
     const auto add = [&](std::vector<Cell> numbers) {
       auto row = place_of(group, run);
       append(row, std::move(numbers));
-      append(row, {attacked ? "yes" : "no", static_cast<std::int64_t>(group.left_out), std::int64_t{0}});
+      append(row, {attacked ? "yes" : "no", static_cast<std::int64_t>(group.left_out),
+                   static_cast<std::int64_t>(group.not_enrolled.size())});
       table.add(std::move(row));
     };
     if (!by_person) add(counted(group));

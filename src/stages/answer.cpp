@@ -14,19 +14,37 @@ std::string digest_of(const Features& features, const std::vector<std::int64_t>&
   return sha256(concat(features.name, " ", Json(numbers).dump()));
 }
 
-Answer answer_of(const Prediction& prediction, const Sides& sides, std::int64_t person) {
+std::vector<Naming> namings(const Prediction& prediction) {
+  std::vector<Naming> all;
+  for (std::size_t p = 0; p < prediction.labels.size(); ++p)
+    all.push_back({p, prediction.labels[p], prediction.distances[p]});
+  return all;
+}
+
+Answer answer_of(const Prediction& prediction, const Sides& sides, std::int64_t person,
+                 const std::vector<Naming>& everybody) {
   Answer answer;
-  for (std::size_t p = 0; p < prediction.labels.size(); ++p) {
-    const auto label = sides.probe_labels[p];
+  answer.ranks = prediction.ranks;
+  for (const auto& naming : namings(prediction)) {
+    const auto label = sides.probe_labels[naming.probe];
     if (label == person) {
-      answer.labels.push_back(prediction.labels[p]);
-      answer.distances.push_back(prediction.distances[p]);
-    } else {
-      ++answer.others;
-      answer.others_errors += prediction.labels[p] != label;
+      answer.labels.push_back(naming.label);
+      answer.distances.push_back(naming.distance);
+      continue;
     }
+    ++answer.others;
+    answer.others_errors += naming.label != label;
+    answer.others_as_person += naming.label == person;
+    if (naming != everybody[naming.probe]) answer.changed.push_back(naming);
   }
   return answer;
+}
+
+std::vector<std::int64_t> probes_of(const Sides& sides, std::int64_t person) {
+  std::vector<std::int64_t> rows;
+  for (std::size_t p = 0; p < sides.probe_labels.size(); ++p)
+    if (sides.probe_labels[p] == person) rows.push_back(static_cast<std::int64_t>(p));
+  return rows;
 }
 
 // Everybody's embeddings are thousands of artefacts, the same for each swap: in a plan they are one unit of their own.
@@ -38,59 +56,80 @@ std::vector<std::string> needs_of(const Sides& sides, const Swapped& swap, Artif
 
 }  // namespace
 
-std::vector<Answer> answer(const Sides& sides, std::span<const Swapped> swaps, const Json& wanted,
-                           const std::string& label, ArtifactStore& store) {
+// Found by the JSON library, which does not look into a nameless namespace.
+static void to_json(Json& json, const Naming& naming) { json = {naming.probe, naming.label, naming.distance}; }
+static void from_json(const Json& json, Naming& naming) { naming = {json.at(0), json.at(1), json.at(2)}; }
+
+Answers answer(const Sides& sides, std::span<const Swapped> swaps, const Json& wanted, const std::string& label,
+               ArtifactStore& store) {
   const auto classifier = make_classifier(wanted);
   Json what = wanted;
   if (what.is_object()) what.erase("name");
-  const Json shared = {{"format", 2},
+  const Json shared = {{"format", 3},
                        {"classifier", what},
                        {"arithmetic", arithmetic(torch::kCPU)},
                        {"gallery", digest_of(sides.gallery, sides.gallery_labels)},
                        {"probes", digest_of(sides.probes, sides.probe_labels)}};
-  auto units = cut_by_person(swaps, 1);
+  // The first is nobody's: the gallery as everybody sees it, whose every naming is kept as a changed one.
+  std::vector<Swapped> games = {{"", -1, {}, 0, {}, {}}};
+  games.insert(games.end(), swaps.begin(), swaps.end());
+  auto units = cut_by_person(std::span<const Swapped>(games), 1);
   for (auto& unit : units) {
-    const auto& swap = swaps[unit.first];
+    const auto& game = games[unit.first];
     unit.key = shared;
-    unit.key["person"] = swap.label;
-    unit.key["swap"] = digest_of(swap.features, swap.rows);
-    if (swap.added) unit.key["added"] = swap.added;
-    if (store.planning()) unit.needs = needs_of(sides, swap, store);
+    unit.key["person"] = game.label;
+    unit.key["swap"] = digest_of(game.features, game.rows);
+    if (game.added) unit.key["added"] = game.added;
+    if (!game.removed.empty()) unit.key["removed"] = game.removed;
+    if (store.planning()) unit.needs = needs_of(sides, game, store);
   }
   std::unique_ptr<Trained> trained;
+  std::vector<Naming> everybody;
   Arrow<std::vector<Swap>, Answer> arrow{"answered", label, batch_size, "people"};
   arrow.work = {what, sides.gallery_labels.size(), sides.probe_labels.size(), arithmetic(torch::kCPU)};
   arrow.decode = [&](const auto& rows) {
     std::vector<Swap> some;
     for (const auto row : rows) {
-      const auto& swap = swaps[row];
-      some.push_back({swap.rows, swap.features.read(), std::vector<std::int64_t>(swap.added, swap.label)});
+      const auto& game = games[row];
+      const bool any = game.rows.size() + game.added > 0;
+      some.push_back({game.rows, any ? game.features.read() : sides.probes.read().narrow(0, 0, 0),
+                      std::vector<std::int64_t>(game.added, game.label), game.removed, probes_of(sides, game.label)});
     }
     return some;
   };
   arrow.make = [&](const auto& rows, std::vector<Swap> some) {
-    if (!trained) trained = classifier->train(sides.gallery.read(), sides.gallery_labels, sides.probes.read());
+    if (!trained) {
+      trained = classifier->train(sides.gallery.read(), sides.gallery_labels, sides.probes.read());
+      everybody = namings(trained->predict_swapped(std::vector{Swap{{}, sides.probes.read().narrow(0, 0, 0)}}).front());
+    }
     const auto predictions = trained->predict_swapped(some);
     std::vector<Answer> made;
     for (std::size_t n = 0; n < rows.size(); ++n)
-      made.push_back(answer_of(predictions[n], sides, swaps[rows[n]].label));
+      made.push_back(answer_of(predictions[n], sides, games[rows[n]].label, everybody));
     return made;
   };
-  arrow.write = [](const Unit&, std::span<const Answer> made, const fs::path& at) {
+  arrow.write = [&](const Unit& unit, std::span<const Answer> made, const fs::path& at) {
     const auto& one = made.front();
     const Json json = {{"labels", one.labels},
                        {"distances", one.distances},
+                       {"ranks", one.ranks},
                        {"others", one.others},
-                       {"others_errors", one.others_errors}};
+                       {"others_errors", one.others_errors},
+                       {"others_as_person", one.others_as_person},
+                       {"changed", unit.first == 0 ? everybody : one.changed}};
     write_unflushed(at / "answer.json", json.dump());
   };
-  std::vector<Answer> answers;
+  Answers answers;
   const auto folders = arrow.follow(units, store);
   if (store.planning()) return answers;
   for (const auto& folder : folders) {
     const Json json = read_json(folder / "answer.json");
-    answers.push_back({json.at("labels"), json.at("distances"), json.at("others"), json.at("others_errors")});
+    answers.games.push_back({json.at("labels"), json.at("distances"), json.at("ranks"), json.at("others"),
+                             json.at("others_errors"), json.at("others_as_person"),
+                             json.at("changed").get<std::vector<Naming>>()});
   }
+  answers.everybody = std::move(answers.games.front().changed);
+  answers.games.erase(answers.games.begin());
   return answers;
 }
 

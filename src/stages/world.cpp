@@ -139,6 +139,7 @@ std::vector<Swapped> World::swaps(const std::shared_ptr<const FeatureExtractor>&
     swapped.label = std::lower_bound(people_.begin(), people_.end(), game.person) - people_.begin();
     for (const auto& pick : game.replaced) swapped.rows.push_back(in_gallery_.at(pick.row));
     swapped.added = game.added.size();
+    for (const auto row : game.removed) swapped.removed.push_back(in_gallery_.at(row));
     auto picks = game.replaced;
     picks.insert(picks.end(), game.added.begin(), game.added.end());
     swapped.features = features(picks);

@@ -49,6 +49,12 @@ TEST_P(ClassifierContract, SwapsAsIfItHadStartedAnew) {
   swaps.push_back({{0}, torch::cat({p.gallery.narrow(0, 0, 1) * -1, others}), {0, 0}});
   swaps.push_back({{}, others, {0, 0}});
   swaps.push_back({{}, others, {2, 1}});
+  // Rows that are not there any more: some, some of a person whose others are new, all of a person, nobody's.
+  swaps.push_back({{}, p.gallery.narrow(0, 0, 0), {}, {3, 9}});
+  swaps.push_back({{4}, p.gallery.narrow(0, 4, 1) * -1, {4}, {10, 16}});
+  swaps.back().features = torch::cat({swaps.back().features, others.narrow(0, 0, 1)});
+  swaps.push_back({{}, p.gallery.narrow(0, 0, 0), {}, {5, 11, 17, 23, 29}});
+  swaps.push_back({{}, p.gallery.narrow(0, 0, 0)});
   const auto swapped = classifier_->predict_swapped(p.gallery, p.labels, swaps, p.probes);
   ASSERT_EQ(swapped.size(), swaps.size());
   bool any_changed = false;
@@ -56,9 +62,12 @@ TEST_P(ClassifierContract, SwapsAsIfItHadStartedAnew) {
     const auto replaced = static_cast<std::int64_t>(swaps[s].rows.size());
     const auto rows =
         p.gallery.index_copy(0, torch::tensor(swaps[s].rows, torch::kInt64), swaps[s].features.narrow(0, 0, replaced));
-    auto labels = p.labels;
+    std::vector<std::int64_t> left, labels;
+    for (std::int64_t row = 0; row < 30; ++row)
+      if (!std::count(swaps[s].removed.begin(), swaps[s].removed.end(), row)) left.push_back(row);
+    for (const auto row : left) labels.push_back(p.labels[static_cast<std::size_t>(row)]);
     labels.insert(labels.end(), swaps[s].added.begin(), swaps[s].added.end());
-    const auto gallery = torch::cat({rows, swaps[s].features.slice(0, replaced)});
+    const auto gallery = torch::cat({rows.index_select(0, torch::tensor(left)), swaps[s].features.slice(0, replaced)});
     const auto anew = classifier_->predict(gallery, labels, p.probes);
     EXPECT_EQ(swapped[s].labels, anew.labels) << "swap " << s;
     // What is solved step by step ends a hair elsewhere from another start.
@@ -67,6 +76,43 @@ TEST_P(ClassifierContract, SwapsAsIfItHadStartedAnew) {
     any_changed |= anew.labels != p.truth;
   }
   EXPECT_TRUE(any_changed) << "no swap mattered: this test shows nothing";
+}
+
+// The first guess is whom predict() names; without that person it names the second, and so on.
+TEST_P(ClassifierContract, RanksPeopleInTheOrderInWhichItWouldNameThem) {
+  auto p = easy_problem();
+  p.probes = torch::randn({12, 8}, at::make_generator<at::CPUGeneratorImpl>(6)) * 5;  // near nobody
+  const auto trained = classifier_->train(p.gallery, p.labels, p.probes);
+  const auto rows_of = [&](std::int64_t person) {
+    std::vector<std::int64_t> rows;
+    for (std::int64_t i = 0; i < 30; ++i)
+      if (p.labels[static_cast<std::size_t>(i)] == person) rows.push_back(i);
+    return rows;
+  };
+  std::set<std::int64_t> seen;
+  for (std::int64_t person = 0; person < 6; ++person) {
+    const auto rows = rows_of(person);
+    const Swap same{rows, p.gallery.index_select(0, torch::tensor(rows)), {}, {}, {0, 3, 4, 11}};
+    const Swap gone{{}, p.gallery.narrow(0, 0, 0), {}, rows, {0, 3, 4, 11}};
+    const auto found = trained->predict_swapped(std::vector{same, gone});
+    EXPECT_EQ(found[1].ranks, std::vector<std::int64_t>(4, 0));
+    ASSERT_EQ(found[0].ranks.size(), 4u);
+    for (std::size_t i = 0; i < 4; ++i) {
+      const auto probe = static_cast<std::size_t>(same.asked[i]);
+      seen.insert(found[0].ranks[i]);
+      EXPECT_EQ(found[0].ranks[i] == 1, found[0].labels[probe] == person);
+      EXPECT_NE(found[1].labels[probe], person);
+      if (found[0].ranks[i] != 1) continue;
+      // Who is second is named when the first is gone, but where a fit or a vote goes otherwise without the first.
+      const auto second = found[1].labels[probe];
+      const auto own = rows_of(second);
+      const Swap other{own, p.gallery.index_select(0, torch::tensor(own)), {}, {}, {same.asked[i]}};
+      if (GetParam() != "linear" && GetParam() != "k-nearest") {
+        EXPECT_EQ(trained->predict_swapped(std::vector{other})[0].ranks.front(), 2);
+      }
+    }
+  }
+  EXPECT_EQ(seen, (std::set<std::int64_t>{1, 2, 3, 4, 5, 6}));
 }
 
 TEST_P(ClassifierContract, RefusesWhatIsNotFiniteOrDoesNotFit) {

@@ -182,7 +182,7 @@ TEST_F(ScenariosTest, WhatIsWrongOnAnAxisIsNamed) {
            {{{"clean_photos", 5}}, "expected a list"},
            {{{"seeds", {1}}, {"seed", 1}}, "one of them says it all"},
            {{{"seeds", Json::array()}}, "an empty list"},
-           {{{"enrolled", {"beside"}}}, "expected replaced or added"},
+           {{{"enrolled", {"beside"}}}, "expected replaced, added or absent"},
            {{{"together", {"all"}}}, "expected one or half"},
            {{{"together", {"half"}}, {"enrolled", {"added"}}}, "photos that are replaced"},
            {{{"transform_on", {"probe"}}}, "perturbed, gallery or probes"},

@@ -1,0 +1,27 @@
+#include "report/paired.hpp"
+
+namespace facepoison {
+
+std::vector<std::string> people_of_both(const Group& one, const Group& other) {
+  std::vector<std::string> people;
+  for (const auto& person : one.people)
+    if (other.own.count(person)) people.push_back(person);
+  return people;
+}
+
+PairedRates paired_rates(const Group& one, const Group& other, const std::vector<std::string>& people) {
+  std::vector<double> rates, differences;
+  for (const auto& person : people) {
+    rates.push_back(one.own.at(person).rate());
+    differences.push_back(rates.back() - other.own.at(person).rate());
+  }
+  const auto found = paired_difference(differences);
+  return {mean(rates), mean(rates) - found.mean, found};
+}
+
+std::string reading(const Interval& interval, const std::string& above, const std::string& below,
+                    const std::string& neither) {
+  return interval.low > 0 ? above : interval.high < 0 ? below : neither;
+}
+
+}  // namespace facepoison

@@ -1,0 +1,171 @@
+// Published figures beside a run's rows.
+#include <algorithm>
+
+#include "facepoison/error.hpp"
+#include "facepoison/report.hpp"
+#include "facepoison/stats.hpp"
+#include "report/run_folder.hpp"
+
+namespace facepoison {
+namespace {
+
+struct Figure {
+  std::string source, tag, setting, measure, says;
+  double value;
+  std::map<std::string, std::vector<std::string>> at;  // by coordinate: any of these is a counterpart
+};
+
+struct Published {
+  std::vector<Figure> figures;
+  std::vector<std::string> notes;  // how its protocol and its sources are
+};
+
+// A text or a list of texts.
+std::vector<std::string> texts_of(Spec& spec, const std::string& key) {
+  return spec.raw(key).is_string() ? std::vector{spec.text(key)} : spec.texts(key);
+}
+
+Figure read_figure(const Json& json, const std::string& where) {
+  Spec spec(json, where);
+  Figure figure{spec.text("source"),
+                spec.text("tag"),
+                spec.text("setting"),
+                spec.text("measure", "protection"),
+                spec.text("says", ""),
+                spec.number("value", 0, 1),
+                {}};
+  for (const auto& [name, neutral] : coordinates)
+    if (spec.has(name)) figure.at[name] = texts_of(spec, name);
+  spec.finish();
+  return figure;
+}
+
+Published read_published(const fs::path& file) {
+  Spec spec(read_json(file), file.string());
+  Published published;
+  for (const auto& text : spec.texts("protocol")) published.notes.push_back("published: " + text);
+  Spec sources = spec.object("sources");
+  published.notes.push_back("tags: " + spec.text("tags"));
+  const Json figures = spec.raw("figures");
+  if (!figures.is_array()) spec.fail("figures", "expected a list");
+  std::set<std::string> cited;
+  for (const auto& json : figures) {
+    published.figures.push_back(read_figure(json, concat(file.string(), ", figure ", published.figures.size())));
+    const auto& source = published.figures.back().source;
+    if (cited.insert(source).second) published.notes.push_back(concat(source, ": ", sources.text(source)));
+  }
+  spec.finish();
+  return published;
+}
+
+// A figure says nothing of seeds, and where it states no classifier any is meant.
+bool is_counterpart_of(const Group& group, const Figure& figure) {
+  return std::all_of(coordinates.begin(), coordinates.end(), [&](const Coordinate& coordinate) {
+    const auto& [name, neutral] = coordinate;
+    const auto stated = figure.at.find(name);
+    if (stated == figure.at.end()) return name == "classifier" || name == "seed" || group.value(name) == neutral;
+    return std::find(stated->second.begin(), stated->second.end(), group.value(name)) != stated->second.end();
+  });
+}
+
+// Rows of somebody; with several seeds, those of all together.
+std::vector<Group> rows_to_compare(std::vector<Group> groups) {
+  const bool has_seeds =
+      std::any_of(groups.begin(), groups.end(), [](const Group& group) { return group.value("seed") == "all"; });
+  std::erase_if(
+      groups, [&](const Group& group) { return group.people.empty() || (has_seeds && group.value("seed") != "all"); });
+  return groups;
+}
+
+std::string joined_by_or(const std::vector<std::string>& words) {
+  std::string text;
+  for (const auto& word : words) text += (text.empty() ? "" : " or ") + word;
+  return text;
+}
+
+// The coordinates of our row, or else what the figure states.
+std::vector<Cell> place_of_figure(const Figure& figure, const Group* ours) {
+  std::vector<Cell> cells;
+  for (const auto& [name, neutral] : coordinates) {
+    if (name == "seed") continue;
+    const auto stated = figure.at.find(name);
+    cells.emplace_back(ours ? ours->value(name) : stated == figure.at.end() ? neutral : joined_by_or(stated->second));
+  }
+  return cells;
+}
+
+// published, ours, low, high, people, difference, verdict
+std::vector<Cell> numbers_beside(double published, const Group* ours) {
+  if (!ours) return {published, "", "", "", "", "", "no counterpart in this run"};
+  std::vector<double> rates;
+  double probes = 0;
+  for (const auto& person : ours->people) {
+    rates.push_back(ours->own.at(person).rate());
+    probes += ours->own.at(person).n;
+  }
+  const auto [low, high] = protection_interval(rates, probes);
+  const double protection = mean(rates);
+  return {published,
+          protection,
+          low,
+          high,
+          static_cast<std::int64_t>(rates.size()),
+          protection - published,
+          published < low    ? "ours higher"
+          : published > high ? "ours lower"
+                             : "within our interval"};
+}
+
+std::vector<Cell> row_of_figure(const Figure& figure, const Group* ours) {
+  auto row = place_of_figure(figure, ours);
+  row.emplace_back(figure.setting);
+  for (auto& cell : numbers_beside(figure.value, ours)) row.push_back(std::move(cell));
+  for (const auto& text : {figure.tag, figure.source, figure.says}) row.emplace_back(text);
+  return row;
+}
+
+std::vector<std::string> columns_beside_figures() {
+  std::vector<std::string> columns;
+  for (const auto& [name, neutral] : coordinates)
+    if (name != "seed") columns.push_back(name);
+  for (const auto* name :
+       {"setting", "published", "ours", "low", "high", "people", "difference", "verdict", "tag", "source", "says"})
+    columns.emplace_back(name);
+  return columns;
+}
+
+std::string note_of_other_measures(const std::vector<Figure>& figures) {
+  std::vector<std::string> others;
+  for (const auto& [source, tag, setting, measure, says, value, at] : figures)
+    if (measure != "protection")
+      others.push_back(concat(measure, " ", value, " (", source, says.empty() ? "" : ": " + says, ") [", tag, "]"));
+  return others.empty() ? "" : "no counterpart, since they are no protection: " + listed(others);
+}
+
+}  // namespace
+
+Table compare_to_paper(const fs::path& run, const fs::path& figures) {
+  const RunFolder files = read_run(run);
+  const Published published = read_published(figures);
+  const auto groups = rows_to_compare(files.groups);
+  Table table{columns_beside_figures(), {}, {}};
+  std::vector<const Figure*> without;
+  for (const auto& figure : published.figures) {
+    if (figure.measure != "protection") continue;
+    const auto before = table.rows.size();
+    for (const auto& group : groups)
+      if (is_counterpart_of(group, figure)) table.add(row_of_figure(figure, &group));
+    if (table.rows.size() == before) without.push_back(&figure);
+  }
+  for (const auto* figure : without) table.add(row_of_figure(*figure, nullptr));
+  for (const auto& note : files.notes) table.notes.push_back("ours: " + note);
+  for (const auto& note : published.notes) table.notes.push_back(note);
+  if (const auto note = note_of_other_measures(published.figures); !note.empty()) table.notes.push_back(note);
+  table.notes.push_back(
+      "ours: mean protection over protected people; low, high: Korn and Graubard over people, 95 %, of ours alone: how "
+      "sure a published number is, its tag says; difference: ours − published. An attack has the paper's name; what it "
+      "optimises against here, the notes say");
+  return table;
+}
+
+}  // namespace facepoison

@@ -1,0 +1,69 @@
+// A trainer who may answer "nobody I know": how often is a protected person missed, and how often is one found who is
+// not even enrolled? The threshold is set on strangers: unprotected people, each taken out of everybody's clean gallery.
+#include <algorithm>
+#include <cmath>
+
+#include "facepoison/error.hpp"
+#include "report/tables/registry.hpp"
+
+namespace facepoison {
+namespace {
+
+using Setting = std::vector<std::string>;  // extractor, transform, transform_on, classifier
+
+std::map<Setting, std::vector<double>> read_strangers(const fs::path& file) {
+  if (!fs::exists(file))
+    throw Error(Exit::usage, concat(file.string(), " is not there: this run was not asked for the table \"open-set\"; "
+                                    "put it among its config's \"tables\" and run it again"));
+  std::map<Setting, std::vector<double>> strangers;
+  read_named(file, [&](const NamedRow& row) {
+    strangers[{row.word("extractor"), row.word("transform"), row.word("transform_on"), row.word("classifier")}]
+        .push_back(row.number("distance"));
+  });
+  return strangers;
+}
+
+// Nearer than this are at most so many of the strangers.
+double threshold_at(std::vector<double> distances, double rate) {
+  std::sort(distances.begin(), distances.end());
+  const auto most = static_cast<std::size_t>(std::floor(rate * static_cast<double>(distances.size()) + 1e-9));
+  return most < distances.size() ? distances[most] : INFINITY;
+}
+
+}  // namespace
+
+Table open_set(const fs::path& folder) {
+  const RunFolder run = read_run(folder);
+  const double rate = read_json(folder / "config.resolved.json").value("false_positive_rate", 0.01);
+  const auto strangers = read_strangers(folder / "strangers.csv");
+  std::map<Setting, double> thresholds;
+  for (const auto& [setting, distances] : strangers) thresholds[setting] = threshold_at(distances, rate);
+  const auto setting_of = [](const Place& place) {
+    return Setting{place.value("extractor"), place.value("transform"), place.value("transform_on"),
+                   place.value("classifier")};
+  };
+  const auto groups = read_groups(folder, [&](const Place& place, const NamedRow& row) -> std::optional<bool> {
+    const auto found = thresholds.find(setting_of(place));
+    if (found == thresholds.end()) return std::nullopt;  // two recognisers have no distance of their own
+    const bool named = row.number("distance") < found->second;
+    return place.value("enrolled") == "absent" ? named : !named || row.word("correct") == "0";
+  });
+  Table table = table_with(run, {"measure", "threshold", "strangers", "people", "n", "share", "low", "high"},
+                           concat("threshold: the distance below which ", rate,
+                                  " of strangers' probes find somebody (people who are not protected, each taken out of "
+                                  "the gallery); fnir: share of a protected person's probes that find nobody or another; "
+                                  "fpir: of those that find somebody where the person is not enrolled; mean over people; "
+                                  "low, high: Korn and Graubard over people, 95 %"));
+  for (const auto& group : groups) {
+    const auto found = strangers.find(setting_of(group));
+    if (found == strangers.end()) continue;
+    auto cells = place_of(group, run);
+    append(cells, {group.value("enrolled") == "absent" ? "fpir" : "fnir", thresholds.at(found->first),
+                   static_cast<std::int64_t>(found->second.size())});
+    append(cells, rate_of(group));
+    table.add(std::move(cells));
+  }
+  return table;
+}
+
+}  // namespace facepoison

@@ -1,0 +1,18 @@
+// The tables' functions, of a run folder.
+#pragma once
+#include "facepoison/report.hpp"
+#include "report/run_folder.hpp"
+
+namespace facepoison {
+
+Table confusion(const fs::path& folder);
+Table displacement(const fs::path& folder);
+Table open_set(const fs::path& folder);
+Table rank(const fs::path& folder);
+Table threshold(const fs::path& folder);
+Table verification(const fs::path& folder);
+
+// A table whose rows begin with their place, and the run's notes.
+Table table_with(const RunFolder& run, const std::vector<std::string>& more, const std::string& note);
+
+}  // namespace facepoison
