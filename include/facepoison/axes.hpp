@@ -11,6 +11,13 @@ struct Posting {
   std::vector<std::pair<std::shared_ptr<const Attack>, double>> parts;  // shares of 1
 };
 
+// Under what a protected person's probes are: "clean"; "as-posted", as the same person's perturbed training photos; or
+// an attack.
+struct Posing {
+  std::string name;
+  std::shared_ptr<const Attack> attack;
+};
+
 // Each a list of values; the defaults are neutral: every training photo is perturbed, nothing else happens to it, and
 // it stands in the place of the clean one.
 struct Axes {
@@ -20,12 +27,12 @@ struct Axes {
   std::vector<std::int64_t> clean_photos = {0};           // a protected person's training photos that stay clean
   // or "added": perturbed photos beside the clean ones; "absent": the trainer has none of the protected person's
   std::vector<std::string> enrolled = {"replaced"};
-  std::vector<std::string> together = {"one"};  // or "half": of the people, all perturbing at the same time
-  std::vector<Seed> seeds = {0};                // of the draw of people, attacks, leaks and mixes
+  std::vector<std::string> together = {"one"};        // or "half": of the people, all perturbing at the same time
+  std::vector<Posing> probes = {{"clean", nullptr}};  // how the trainer sees a protected person again
+  std::vector<Seed> seeds = {0};                      // of the draw of people, attacks, leaks and mixes
 
-  // Reads the config's keys "attacks", "transforms", "transform_on", "clean_photos", "enrolled", "together", "seed" or
-  // "seeds".
-  // Throws Error(usage), and what make_attack() throws.
+  // Reads the config's keys "attacks", "transforms", "transform_on", "clean_photos", "enrolled", "together", "probes",
+  // "seed" or "seeds". Throws Error(usage), and what make_attack() throws.
   static Axes from(Spec& spec, const RunOptions& options);
 };
 
@@ -40,6 +47,7 @@ struct Combination {
   std::int64_t clean_photos = 0;
   std::string enrolled;
   std::string together;
+  const Posing* probes = nullptr;
   std::size_t seed = 0;  // place in the list
 
   bool transforms(const std::string& what) const;

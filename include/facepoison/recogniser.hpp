@@ -30,6 +30,7 @@ struct Pairing {  // the config's "combine"
   std::optional<double> above;   // the threshold itself; none: by `share`
   double share = 0.05;           // of clean probes whose distance is above it
   bool thresholds() const { return rule == Rule::threshold || !always; }
+  bool has_curve() const { return thresholds() && !above; }  // a threshold for each share
 };
 
 // What both said of a scenario's games, as one recogniser's answers.

@@ -96,6 +96,13 @@ struct Features {
 struct Sides {
   Features gallery, probes;
   std::vector<std::int64_t> gallery_labels, probe_labels;
+  // The probes from here on are some people's as their own games have them; those before are everybody's.
+  std::size_t posed_from = 0;
+  std::vector<std::int64_t> probes_of(std::int64_t label) const;  // a game's own: rows, rising
+  // Is the probe one of the other people's there?
+  bool is_of_others(std::size_t probe, std::int64_t label) const {
+    return probe < posed_from && probe_labels[probe] != label;
+  }
 };
 
 // One person's gallery photos swapped.

@@ -33,8 +33,11 @@ struct Scenario {
   std::vector<std::pair<std::string, std::string>> at;  // its coordinates: the columns of the tables and their values
   std::int16_t gallery = 0, probes = 0;                 // treatments of everybody's
   std::vector<Pick> crowd;                              // of the gallery, in the place of the same photos; rows rise
+  std::vector<Pick> posed;  // probes of protected people, which their own games have in the place of the clean ones
   std::vector<Game> games;
   std::size_t left_out = 0;  // protected people who have no game here
+  // Are the gallery and the probes before any game as in every scenario of the same treatments?
+  bool shares_sides() const { return crowd.empty() && posed.empty(); }
 };
 
 struct Scenarios {
@@ -89,7 +92,7 @@ class World {
   std::map<std::int32_t, std::int64_t> in_gallery_;  // data set's row → gallery's
   std::vector<Treated> treated_;                     // by treatment
   std::shared_ptr<const FeatureExtractor> extractor_;
-  // By the gallery's and the probes' treatment, and the scenario where others do something in it.
+  // By the gallery's and the probes' treatment, and the scenario where somebody does something in them.
   std::map<std::tuple<std::int16_t, std::int16_t, const Scenario*>, Sides> sides_;
 };
 

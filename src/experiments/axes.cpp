@@ -77,6 +77,15 @@ std::vector<Posting> read_attacks(Spec& spec, const RunOptions& options) {
   return attacks;
 }
 
+Posing read_posing(const Spec& spec, const Json& wanted, const RunOptions& options) {
+  if (wanted == "clean" || wanted == "as-posted") return {wanted.get<std::string>(), nullptr};
+  if (!wanted.is_object() || wanted.size() != 1 || !wanted.contains("attack"))
+    spec.fail("probes",
+              concat("found ", wanted.dump(), ", expected \"clean\", \"as-posted\" or {\"attack\": a preset}"));
+  const auto attack = make_attack(wanted["attack"], options);
+  return {attack->settings().name, attack};
+}
+
 std::vector<std::string> parts_of(const std::string& joined) {
   std::vector<std::string> parts = {""};
   for (const char c : joined) {
@@ -123,6 +132,11 @@ Axes Axes::from(Spec& spec, const RunOptions& options) {
   refuse_repeats(spec, "together", axes.together, name);
   if (axes.together != Axes().together && axes.enrolled != Axes().enrolled)
     spec.fail("together", "\"half\" goes with photos that are replaced (\"enrolled\") alone");
+  const Json probes = spec.raw("probes", Json::array({"clean"}));
+  axes.probes.clear();
+  for (const auto& one : list_of(spec, "probes", probes, "ways to see a probe"))
+    axes.probes.push_back(read_posing(spec, one, options));
+  refuse_repeats(spec, "probes", axes.probes, [](const auto& posing) { return posing.name; });
   axes.transform_on = spec.texts("transform_on", axes.transform_on);
   for (const auto& on : axes.transform_on) check_on(spec, on);
   refuse_repeats(spec, "transform_on", axes.transform_on, name);
@@ -142,13 +156,10 @@ bool Combination::transforms(const std::string& what) const {
 }
 
 std::vector<std::pair<std::string, std::string>> Combination::coordinates(const Axes& axes) const {
-  return {{"attack", attack->name},
-          {"transform", transform ? transform->name() : "none"},
-          {"transform_on", transform_on},
-          {"clean_photos", std::to_string(clean_photos)},
-          {"enrolled", enrolled},
-          {"together", together},
-          {"seed", std::to_string(axes.seeds[seed])}};
+  return {{"attack", attack->name},       {"transform", transform ? transform->name() : "none"},
+          {"transform_on", transform_on}, {"clean_photos", std::to_string(clean_photos)},
+          {"enrolled", enrolled},         {"together", together},
+          {"probes", probes->name},       {"seed", std::to_string(axes.seeds[seed])}};
 }
 
 std::vector<Combination> combinations(const Axes& axes) {
@@ -160,9 +171,10 @@ std::vector<Combination> combinations(const Axes& axes) {
         for (const auto clean : axes.clean_photos)
           for (const auto& enrolled : axes.enrolled)
             for (const auto& together : axes.together)
-              for (std::size_t seed = 0; seed < axes.seeds.size(); ++seed)
-                if (enrolled != "absent" || (&attack == &axes.attacks.front() && clean == axes.clean_photos.front()))
-                  all.push_back({&attack, transform, on, clean, enrolled, together, seed});
+              for (const auto& probes : axes.probes)
+                for (std::size_t seed = 0; seed < axes.seeds.size(); ++seed)
+                  if (enrolled != "absent" || (&attack == &axes.attacks.front() && clean == axes.clean_photos.front()))
+                    all.push_back({&attack, transform, on, clean, enrolled, together, &probes, seed});
   return all;
 }
 

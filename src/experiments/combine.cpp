@@ -14,7 +14,8 @@ Pairing read_pairing(const Json& wanted, const Spec& config, const std::vector<C
   Spec spec(wanted, concat(config.where(), ", combine"));
   Pairing pairing;
   pairing.name = spec.text("name");
-  pairing.rule = spec.choice("rule", {"top-2", "threshold"}) == "top-2" ? Pairing::Rule::top_2 : Pairing::Rule::threshold;
+  pairing.rule =
+      spec.choice("rule", {"top-2", "threshold"}) == "top-2" ? Pairing::Rule::top_2 : Pairing::Rule::threshold;
   std::vector<std::string> names;
   for (const auto& card : cards) names.push_back(card.name);
   const auto partner = [&](const std::string& key) {
@@ -51,7 +52,8 @@ std::vector<Pairing> read_combine(const Json& wanted, const Spec& spec, const st
   for (const auto& card : cards) names.insert(card.name);
   for (const auto& card : absent) missing.insert(card.name);
   for (const auto& one : wanted) {
-    const bool skip = one.is_object() && (missing.count(one.value("accurate", "")) || missing.count(one.value("robust", "")));
+    const bool skip =
+        one.is_object() && (missing.count(one.value("accurate", "")) || missing.count(one.value("robust", "")));
     if (skip) continue;  // as their extractors are
     all.push_back(read_pairing(one, spec, cards));
     if (!names.insert(all.back().name).second)

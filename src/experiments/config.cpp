@@ -21,6 +21,9 @@ void anchor_experiment(Json& config, const fs::path& base) {
   if (!config.is_object()) return;
   if (config.contains("dataset") && config["dataset"].is_string())
     config["dataset"] = (base / config["dataset"].get<std::string>()).lexically_normal().string();
+  if (config.contains("probes") && config["probes"].is_array())
+    for (auto& item : config["probes"])
+      if (item.is_object() && item.contains("attack")) anchor_attack(item["attack"], base);
   for (const std::string key : {"extractors", "attacks"}) {
     if (!config.contains(key) || !config[key].is_array()) continue;
     for (auto& item : config[key]) key == "attacks" ? anchor_attack(item, base) : anchor_path(item, base);
@@ -128,8 +131,12 @@ void check_thresholds(const Experiment& e, const Spec& spec) {
   for (const auto& drawn : e.protected_people) protected_people.insert(drawn.begin(), drawn.end());
   if (e.wants("open-set") && protected_people.size() == e.eligible.size())
     spec.fail("tables", "\"open-set\" sets its thresholds on people who are not protected, and here everybody is");
+  const bool any_curve =
+      std::any_of(e.combine.begin(), e.combine.end(), [](const auto& pairing) { return pairing.has_curve(); });
+  if (e.wants("threshold") && !any_curve)
+    spec.fail("tables", "\"threshold\" is the curve of a \"combine\" with a threshold by share, and there is none");
   for (const auto& pairing : e.combine)
-    if (pairing.thresholds() && !pairing.above && e.eligible.size() < 4)
+    if (pairing.has_curve() && e.eligible.size() < 4)
       spec.fail("combine", concat("\"", pairing.name,
                                   "\" needs half of the people to set its threshold and half to be "
                                   "judged by it, 4 at least; there are ",
@@ -214,6 +221,10 @@ Json resolve(const Experiment& e, const std::string& dataset) {
     for (const auto& judge : judges(e))
       if (judge.name == pairing.name) resolved["combine"].back()["released"] = judge.released;
   }
+  for (const auto& posing : e.axes.probes)
+    if (e.axes.probes.size() > 1 || posing.name != "clean")
+      resolved["probes"].push_back(posing.attack ? Json{{"name", posing.name}, {"identity", posing.attack->identity()}}
+                                                 : Json(posing.name));
   if (e.tables != std::vector<std::string>{"protection"}) resolved["tables"] = e.tables;
   if (e.wants("open-set")) resolved["false_positive_rate"] = e.false_positive_rate;
   return resolved;
@@ -292,7 +303,8 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   const auto extractors = spec.texts("extractors");
   const Json classifiers = spec.raw("classifiers", Json::array({"nearest"}));
   spec.raw("attacks");
-  for (const auto* key : {"transforms", "transform_on", "clean_photos", "enrolled", "together", "seed", "seeds"})
+  for (const auto* key :
+       {"transforms", "transform_on", "clean_photos", "enrolled", "together", "probes", "seed", "seeds"})
     spec.raw(key, Json());  // known keys; their values are read below
   const auto device = spec.text("device", "auto"),
              precision = spec.choice("precision", {"fp32", "tf32", "bf16"}, "fp32");

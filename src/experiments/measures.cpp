@@ -28,11 +28,10 @@ std::vector<double> numbers(const torch::Tensor& values) {
   return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
 }
 
-// A label's rows, or everybody else's.
-torch::Tensor rows_where(const std::vector<std::int64_t>& labels, std::int64_t label, bool own) {
+torch::Tensor rows_not_of(const std::vector<std::int64_t>& labels, std::int64_t label) {
   std::vector<std::int64_t> rows;
   for (std::size_t i = 0; i < labels.size(); ++i)
-    if ((labels[i] == label) == own) rows.push_back(static_cast<std::int64_t>(i));
+    if (labels[i] != label) rows.push_back(static_cast<std::int64_t>(i));
   return torch::tensor(rows, torch::kInt64);
 }
 
@@ -71,7 +70,8 @@ Measures::Measures(const fs::path& folder, const Experiment& experiment, World& 
     pairs_.emplace(folder / "pairs.csv", with_place(world, {"protected", "genuine", "impostors", "auc",
                                                             "accepted_at_0.01", "accepted_at_0.001"}));
   if (experiment.wants("displacement"))
-    displacement_.emplace(folder / "displacements.csv", with_place(world, {"protected", "id", "moved", "nearest_other"}));
+    displacement_.emplace(folder / "displacements.csv",
+                          with_place(world, {"protected", "id", "moved", "nearest_other"}));
 }
 
 void Measures::of(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario) {
@@ -98,8 +98,8 @@ void Measures::compare_pairs(const Place& place, const Sides& sides, const std::
   Least nearest(static_cast<std::size_t>(rates.front() * static_cast<double>(gallery.size(0) * probes.size(0))) + 1);
   for (const auto& swap : swaps) {
     if (swap.rows.size() + swap.added == 0) continue;  // nothing was posted
-    const auto own = probes.index_select(0, rows_where(sides.probe_labels, swap.label, true));
-    const auto others = gallery.index_select(0, rows_where(sides.gallery_labels, swap.label, false));
+    const auto own = probes.index_select(0, torch::tensor(sides.probes_of(swap.label)));
+    const auto others = gallery.index_select(0, rows_not_of(sides.gallery_labels, swap.label));
     auto& person = people.emplace_back(Person{swap.person, numbers(1 - own.mm(directions(swap.features.read()).t()))});
     const auto impostors = numbers(1 - own.mm(others.t()));
     person.impostors = impostors.size();
@@ -111,10 +111,10 @@ void Measures::compare_pairs(const Place& place, const Sides& sides, const std::
   for (const auto rate : rates)
     thresholds.push_back(nearest.at(static_cast<std::size_t>(std::floor(rate * static_cast<double>(total) + 1e-9))));
   for (const auto& person : people)
-    pairs_->add(with_more(place, {person.name, static_cast<std::int64_t>(person.genuine.size()),
-                                  static_cast<std::int64_t>(person.impostors), person.area,
-                                  share_below(person.genuine, thresholds[0]),
-                                  share_below(person.genuine, thresholds[1])}));
+    pairs_->add(with_more(
+        place,
+        {person.name, static_cast<std::int64_t>(person.genuine.size()), static_cast<std::int64_t>(person.impostors),
+         person.area, share_below(person.genuine, thresholds[0]), share_below(person.genuine, thresholds[1])}));
 }
 
 void Measures::measure_displacement(const Place& place, const Scenario& scenario, const Sides& sides,
@@ -124,16 +124,16 @@ void Measures::measure_displacement(const Place& place, const Scenario& scenario
     auto picks = scenario.games[g].replaced;
     picks.insert(picks.end(), scenario.games[g].added.begin(), scenario.games[g].added.end());
     if (picks.empty()) continue;
-    const auto others = gallery.index_select(0, rows_where(sides.gallery_labels, swaps[g].label, false));
+    const auto others = gallery.index_select(0, rows_not_of(sides.gallery_labels, swaps[g].label));
     const auto posted = swaps[g].features.read().to(torch::kFloat64);
     const auto nearest = numbers(std::get<0>(torch::cdist(posted, others).min(1)));
     for (std::size_t i = 0; i < picks.size(); ++i) {
       if (picks[i].treatment == scenario.gallery) continue;  // posted as it was
       const auto clean = gallery[world_.gallery_row(picks[i].row)];
       const auto moved = (posted[static_cast<std::int64_t>(i)] - clean).norm().item<double>();
-      displacement_->add(with_more(place, {scenario.games[g].person,
-                                           experiment_.dataset.photos[static_cast<std::size_t>(picks[i].row)].id, moved,
-                                           nearest[i]}));
+      displacement_->add(
+          with_more(place, {scenario.games[g].person,
+                            experiment_.dataset.photos[static_cast<std::size_t>(picks[i].row)].id, moved, nearest[i]}));
     }
   }
 }

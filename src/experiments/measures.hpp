@@ -13,7 +13,8 @@ namespace facepoison {
 // pairs.csv, for "verification": of each protected person the AUC of telling their clean probes' pairs with their own
 //   posted photos from the pairs with other people's gallery photos, by cosine, and the share of the former that is
 //   accepted where a hundredth and a thousandth of the latter are (all protected people's together);
-// displacements.csv, for "displacement": of each posted photo the Euclidean distance to its clean self, and to the nearest
+// displacements.csv, for "displacement": of each posted photo the Euclidean distance to its clean self, and to the
+// nearest
 //   clean gallery photo of anybody else.
 class Measures {
  public:

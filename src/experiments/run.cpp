@@ -82,8 +82,8 @@ void answer_all(const Experiment& e, World& world, const Sink& sink) {
 
 // What strangers look like to each extractor, for the table open-set.
 void record_strangers(const fs::path& folder, const Experiment& e, World& world) {
-  TableFile file(folder / "strangers.csv",
-                 {"extractor", "transform", "transform_on", "classifier", "person", "id", "predicted", "distance"});
+  TableFile file(folder / "strangers.csv", {"extractor", "transform", "transform_on", "seed", "classifier", "person",
+                                            "id", "predicted", "distance"});
   for (const auto& extractor : e.extractors)
     for (const auto& scenario : strangers(e, world.scenarios()))
       for (const auto& classifier : e.classifiers) {
@@ -154,7 +154,7 @@ void record_combined(Results& results, const Experiment& e, World& world, const 
             std::lower_bound(world.people().begin(), world.people().end(), person) - world.people().begin();
         joint.push_back(combined.answer(g, label, combined.threshold(label, pairing.share)));
         const bool posted = scenario.games[g].removed.empty();  // else nobody is called protected
-        if (posted && pairing.thresholds() && !pairing.above)
+        if (posted && pairing.has_curve())
           record_thresholds(results.thresholds.value(), cell, combined, g, person, label);
       }
       record(results, e, world, cell, scenario, joint);
@@ -245,7 +245,8 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
     const auto& rows = world.posted(t).budget;
     budget.insert(budget.end(), rows.begin(), rows.end());
   }
-  Results results(folder, world, !e.combine.empty());
+  const auto by_share = [](const Pairing& pairing) { return pairing.has_curve(); };
+  Results results(folder, world, std::any_of(e.combine.begin(), e.combine.end(), by_share));
   Measures measures(folder, e, world);
   std::set<std::string> partners;
   for (const auto& pairing : e.combine) partners.insert({pairing.accurate, pairing.robust});

@@ -14,6 +14,7 @@ class Builder {
  public:
   Builder(const Experiment& e, const std::vector<std::vector<std::string>>& people) : e_(e), people_(people) {
     for (const auto row : e.train) albums_[e.dataset.photos[row].person].push_back(static_cast<std::int32_t>(row));
+    for (const auto row : e.test) probes_[e.dataset.photos[row].person].push_back(static_cast<std::int32_t>(row));
   }
 
   Scenarios all() {
@@ -23,7 +24,7 @@ class Builder {
 
  private:
   Scenario scenario(const Combination& c) {
-    Scenario out{c.coordinates(e_.axes), 0, 0, {}, {}, 0};
+    Scenario out{c.coordinates(e_.axes), 0, 0, {}, {}, {}, 0};
     if (c.transforms("gallery")) out.gallery = number(nullptr, c.transform, seed_of(c));
     if (c.transforms("probes")) out.probes = number(nullptr, c.transform, seed_of(c));
     const auto& drawn = people_[c.seed];
@@ -32,6 +33,8 @@ class Builder {
     for (const auto& person : half)
       for (const auto& pick : game(c, out, person).replaced) out.crowd.push_back(pick);
     std::sort(out.crowd.begin(), out.crowd.end(), [](const Pick& a, const Pick& b) { return a.row < b.row; });
+    if (c.probes->name != "clean")
+      for (const auto& person : drawn) pose(c, out, person);
     for (const auto& person : drawn)
       if (c.clean_photos <= curve && photos_of(person) > curve &&
           (half.empty() || std::find(half.begin(), half.end(), person) != half.end()))
@@ -64,6 +67,19 @@ class Builder {
     if (out.added.empty() && out.replaced.empty())
       for (const auto row : albums_.at(person)) out.replaced.push_back({row, scenario.gallery});
     return out;
+  }
+
+  // A person's probes as the trainer sees them.
+  void pose(const Combination& c, Scenario& scenario, const std::string& person) {
+    const auto attacks = c.probes->attack ? std::vector{std::pair{c.probes->attack, 1.0}} : c.attack->parts;
+    const bool through = c.transforms("probes") || (!c.probes->attack && c.transforms("perturbed"));
+    std::size_t next = 0;
+    const auto& rows = probes_.at(person);
+    const auto counts = shares_of(rows.size(), attacks);
+    for (std::size_t part = 0; part < counts.size(); ++part)
+      for (std::size_t n = 0; n < counts[part]; ++n)
+        scenario.posed.push_back(
+            {rows[next++], number(attacks[part].first, through ? c.transform : nullptr, seed_of(c))});
   }
 
   // The treatments of a person's photos that do not stay clean. Which do is one draw, nested: more keep those of fewer.
@@ -133,7 +149,7 @@ class Builder {
 
   const Experiment& e_;
   const std::vector<std::vector<std::string>>& people_;
-  std::map<std::string, Rows> albums_;
+  std::map<std::string, Rows> albums_, probes_;
   std::map<std::tuple<const Attack*, const Transform*, Seed>, std::int16_t> numbers_;
   Scenarios out_{{Treatment{}}, {}};
 };
@@ -153,13 +169,12 @@ std::vector<Scenario> strangers(const Experiment& e, const std::vector<Scenario>
   for (const auto& person : e.eligible)
     if (!protected_people.count(person)) games.push_back({person, {}, {}, albums.at(person)});
   std::vector<Scenario> out;
-  std::set<std::pair<std::int16_t, std::int16_t>> seen;
+  std::set<std::vector<std::pair<std::string, std::string>>> seen;
   for (const auto& scenario : scenarios) {
-    if (!scenario.crowd.empty() || !seen.insert({scenario.gallery, scenario.probes}).second) continue;
-    Scenario one{{}, scenario.gallery, scenario.probes, {}, games, 0};
+    Scenario one{{}, scenario.gallery, scenario.probes, {}, {}, games, 0};
     for (const auto& [axis, value] : scenario.at)
-      if (axis == "transform" || axis == "transform_on") one.at.emplace_back(axis, value);
-    out.push_back(std::move(one));
+      if (axis == "transform" || axis == "transform_on" || axis == "seed") one.at.emplace_back(axis, value);
+    if (seen.insert(one.at).second) out.push_back(std::move(one));
   }
   return out;
 }

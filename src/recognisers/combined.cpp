@@ -22,13 +22,13 @@ struct Guess {
 };
 
 // The accurate one's guess and the robust one's, of a probe of `person`.
-Guess joined(const Pairing& rule, const Guess& accurate, const Guess& robust, std::int64_t person,
-             double threshold) {
+Guess joined(const Pairing& rule, const Guess& accurate, const Guess& robust, std::int64_t person, double threshold) {
   const bool ask = !rule.thresholds() || accurate.distance > threshold;
   if (!ask) return accurate;
   if (rule.rule == Pairing::Rule::threshold) return robust;
   if (accurate.label == person || accurate.rank == 0) return accurate;
-  return robust.label == person ? Guess{robust.label, 2, robust.distance} : Guess{accurate.label, -1, accurate.distance};
+  return robust.label == person ? Guess{robust.label, 2, robust.distance}
+                                : Guess{accurate.label, -1, accurate.distance};
 }
 
 }  // namespace
@@ -36,14 +36,13 @@ Guess joined(const Pairing& rule, const Guess& accurate, const Guess& robust, st
 Combined::Combined(const Pairing& rule, const Answers& accurate, const Answers& robust, const Sides& sides,
                    const std::vector<std::string>& people, Seed seed)
     : rule_(rule), accurate_(accurate), robust_(robust), sides_(sides) {
-  if (!rule.thresholds() || rule.above) return;
+  if (!rule.has_curve()) return;
   std::set<std::int64_t> judged(sides.probe_labels.begin(), sides.probe_labels.end());
   std::vector<std::string> names;
   for (const auto label : judged) names.push_back(people[static_cast<std::size_t>(label)]);
   Stream(seed, "threshold").shuffle(names);
   names.resize(names.size() / 2);
-  for (const auto& name : names)
-    setters_.insert(std::lower_bound(people.begin(), people.end(), name) - people.begin());
+  for (const auto& name : names) setters_.insert(std::lower_bound(people.begin(), people.end(), name) - people.begin());
 }
 
 double Combined::threshold(std::int64_t person, double share) const {
@@ -51,20 +50,19 @@ double Combined::threshold(std::int64_t person, double share) const {
   if (rule_.above) return *rule_.above;
   std::vector<double> distances;
   for (const auto& naming : accurate_.everybody)
-    if (const auto label = sides_.probe_labels[naming.probe]; label != person && setters_.count(label))
+    if (sides_.is_of_others(naming.probe, person) && setters_.count(sides_.probe_labels[naming.probe]))
       distances.push_back(naming.distance);
   std::sort(distances.begin(), distances.end());
   const auto above = static_cast<std::size_t>(std::floor(share * static_cast<double>(distances.size()) + 1e-9));
-  return above == distances.size() ? -std::numeric_limits<double>::infinity()
-                                   : distances[distances.size() - 1 - above];
+  return above == distances.size() ? -std::numeric_limits<double>::infinity() : distances[distances.size() - 1 - above];
 }
 
 Answer Combined::answer(std::size_t game, std::int64_t person, double threshold) const {
   const auto &a = accurate_.games[game], &r = robust_.games[game];
   Answer out;
   for (std::size_t i = 0; i < a.labels.size(); ++i) {
-    const auto guess = joined(rule_, {a.labels[i], a.ranks[i], a.distances[i]}, {r.labels[i], r.ranks[i], r.distances[i]},
-                              person, threshold);
+    const auto guess = joined(rule_, {a.labels[i], a.ranks[i], a.distances[i]},
+                              {r.labels[i], r.ranks[i], r.distances[i]}, person, threshold);
     out.labels.push_back(guess.label);
     out.ranks.push_back(guess.rank);
     out.distances.push_back(guess.distance);
@@ -72,7 +70,7 @@ Answer Combined::answer(std::size_t game, std::int64_t person, double threshold)
   const auto by_accurate = all_namings(accurate_, game), by_robust = all_namings(robust_, game);
   for (std::size_t p = 0; p < by_accurate.size(); ++p) {
     const auto label = sides_.probe_labels[p];
-    if (label == person || setters_.count(label)) continue;
+    if (!sides_.is_of_others(p, person) || setters_.count(label)) continue;
     const auto guess = joined(rule_, {by_accurate[p].label, -1, by_accurate[p].distance},
                               {by_robust[p].label, -1, by_robust[p].distance}, label, threshold);
     ++out.others;

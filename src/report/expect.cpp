@@ -7,18 +7,23 @@
 #include "facepoison/error.hpp"
 #include "facepoison/report.hpp"
 #include "facepoison/spec.hpp"
+#include "report/run_folder.hpp"
 
 namespace facepoison {
 namespace {
 
-const std::vector<std::string> keys = {"extractor", "released",     "strategy",     "attack",
-                                       "transform", "transform_on", "clean_photos", "enrolled",
-                                       "together",  "classifier",   "seed",         "surrogate"};
+// The table's columns that say what a row is of.
+std::vector<std::string> all_keys() {
+  auto keys = place_columns;
+  keys.emplace_back("surrogate");
+  return keys;
+}
 
-// The table's other columns, which are numbers.
+// Its other columns, which are numbers.
 std::vector<std::string> results() {
   auto columns = table_columns(false);
-  std::erase_if(columns, [](const auto& name) { return std::find(keys.begin(), keys.end(), name) != keys.end(); });
+  const auto keys = all_keys();
+  std::erase_if(columns, [&](const auto& name) { return std::find(keys.begin(), keys.end(), name) != keys.end(); });
   return columns;
 }
 
@@ -46,7 +51,7 @@ std::vector<std::pair<std::string, std::string>> parse_where(const std::string& 
     }
     const auto start = piece.find_first_not_of(' ');
     where.emplace_back(piece.substr(start, equals - start), piece.substr(equals + 1));
-    require_known(where.back().first, keys, text, "a column that is known before the run");
+    require_known(where.back().first, all_keys(), text, "a column that is known before the run");
   }
   return where;
 }

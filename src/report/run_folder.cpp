@@ -166,7 +166,7 @@ std::vector<Measured> read_measured(const fs::path& file, const std::string& tab
 
 const std::vector<std::string> place_columns = {"extractor", "released",     "strategy",     "attack",
                                                 "transform", "transform_on", "clean_photos", "enrolled",
-                                                "together",  "classifier",   "seed"};
+                                                "together",  "probes",       "classifier",   "seed"};
 
 std::vector<Cell> place_of(const Place& place, const RunFolder& run) {
   const auto &extractor = place.value("extractor"), &attack = place.value("attack");

@@ -21,7 +21,7 @@ struct Coordinate {
 };
 inline const std::vector<Coordinate> coordinates = {
     {"extractor", ""},        {"attack", ""},      {"transform", "none"}, {"transform_on", ""}, {"clean_photos", "0"},
-    {"enrolled", "replaced"}, {"together", "one"}, {"classifier", ""},    {"seed", "0"}};
+    {"enrolled", "replaced"}, {"together", "one"}, {"probes", "clean"},   {"classifier", ""},   {"seed", "0"}};
 std::size_t coordinate(const std::string& name);  // its place
 
 // A row of the tables.

@@ -25,26 +25,20 @@ Answer answer_of(const Prediction& prediction, const Sides& sides, std::int64_t 
                  const std::vector<Naming>& everybody) {
   Answer answer;
   answer.ranks = prediction.ranks;
-  for (const auto& naming : namings(prediction)) {
+  const auto all = namings(prediction);
+  for (const auto probe : sides.probes_of(person)) {
+    answer.labels.push_back(all[static_cast<std::size_t>(probe)].label);
+    answer.distances.push_back(all[static_cast<std::size_t>(probe)].distance);
+  }
+  for (const auto& naming : all) {
     const auto label = sides.probe_labels[naming.probe];
-    if (label == person) {
-      answer.labels.push_back(naming.label);
-      answer.distances.push_back(naming.distance);
-      continue;
-    }
+    if (!sides.is_of_others(naming.probe, person)) continue;
     ++answer.others;
     answer.others_errors += naming.label != label;
     answer.others_as_person += naming.label == person;
     if (naming != everybody[naming.probe]) answer.changed.push_back(naming);
   }
   return answer;
-}
-
-std::vector<std::int64_t> probes_of(const Sides& sides, std::int64_t person) {
-  std::vector<std::int64_t> rows;
-  for (std::size_t p = 0; p < sides.probe_labels.size(); ++p)
-    if (sides.probe_labels[p] == person) rows.push_back(static_cast<std::int64_t>(p));
-  return rows;
 }
 
 // Everybody's embeddings are thousands of artefacts, the same for each swap: in a plan they are one unit of their own.
@@ -60,6 +54,16 @@ std::vector<std::string> needs_of(const Sides& sides, const Swapped& swap, Artif
 static void to_json(Json& json, const Naming& naming) { json = {naming.probe, naming.label, naming.distance}; }
 static void from_json(const Json& json, Naming& naming) { naming = {json.at(0), json.at(1), json.at(2)}; }
 
+std::vector<std::int64_t> Sides::probes_of(std::int64_t label) const {
+  std::vector<std::int64_t> rows;
+  for (std::size_t p = 0; p < probe_labels.size(); ++p) {
+    if (probe_labels[p] != label) continue;
+    if (p >= posed_from && !rows.empty() && rows.back() < static_cast<std::int64_t>(posed_from)) rows.clear();
+    rows.push_back(static_cast<std::int64_t>(p));
+  }
+  return rows;
+}
+
 Answers answer(const Sides& sides, std::span<const Swapped> swaps, const Json& wanted, const std::string& label,
                ArtifactStore& store) {
   const auto classifier = make_classifier(wanted);
@@ -69,7 +73,8 @@ Answers answer(const Sides& sides, std::span<const Swapped> swaps, const Json& w
                        {"classifier", what},
                        {"arithmetic", arithmetic(torch::kCPU)},
                        {"gallery", digest_of(sides.gallery, sides.gallery_labels)},
-                       {"probes", digest_of(sides.probes, sides.probe_labels)}};
+                       {"probes", digest_of(sides.probes, sides.probe_labels)},
+                       {"posed_from", sides.posed_from}};
   // The first is nobody's: the gallery as everybody sees it, whose every naming is kept as a changed one.
   std::vector<Swapped> games = {{"", -1, {}, 0, {}, {}}};
   games.insert(games.end(), swaps.begin(), swaps.end());
@@ -93,7 +98,7 @@ Answers answer(const Sides& sides, std::span<const Swapped> swaps, const Json& w
       const auto& game = games[row];
       const bool any = game.rows.size() + game.added > 0;
       some.push_back({game.rows, any ? game.features.read() : sides.probes.read().narrow(0, 0, 0),
-                      std::vector<std::int64_t>(game.added, game.label), game.removed, probes_of(sides, game.label)});
+                      std::vector<std::int64_t>(game.added, game.label), game.removed, sides.probes_of(game.label)});
     }
     return some;
   };

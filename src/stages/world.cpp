@@ -43,6 +43,11 @@ World::World(const Dataset& dataset, std::vector<std::size_t> gallery, std::vect
     post_albums(scenario.crowd);
     for (const auto& game : scenario.games) post_albums(game.replaced), post_albums(game.added);
   }
+  // After the albums, whose units must not depend on it.
+  for (const auto& scenario : scenarios_.list)
+    for (const auto& pick : scenario.posed)
+      for (const auto row : probes_by_person_.at(dataset_.photos[static_cast<std::size_t>(pick.row)].person))
+        post(treated_.at(pick.treatment), row);
 }
 
 std::optional<std::size_t> World::place(std::int16_t treatment, std::int32_t row) const {
@@ -112,7 +117,7 @@ Features World::features(const std::vector<Pick>& picks) {
 const Sides& World::sides(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario) {
   turn_to(extractor);
   const auto [found, is_new] =
-      sides_.try_emplace({scenario.gallery, scenario.probes, scenario.crowd.empty() ? nullptr : &scenario});
+      sides_.try_emplace({scenario.gallery, scenario.probes, scenario.shares_sides() ? nullptr : &scenario});
   if (!is_new) return found->second;
   const auto picks_of = [](const std::vector<std::size_t>& rows, std::int16_t treatment) {
     std::vector<Pick> picks;
@@ -126,7 +131,11 @@ const Sides& World::sides(const std::shared_ptr<const FeatureExtractor>& extract
     for (const auto row : rows) names.push_back(labels_[row]);
     return names;
   };
-  found->second = {features(gallery), features(picks_of(probes_, scenario.probes)), labels(gallery_), labels(probes_)};
+  auto probes = picks_of(probes_, scenario.probes);
+  probes.insert(probes.end(), scenario.posed.begin(), scenario.posed.end());
+  auto probe_labels = labels(probes_);
+  for (const auto& pick : scenario.posed) probe_labels.push_back(labels_[static_cast<std::size_t>(pick.row)]);
+  found->second = {features(gallery), features(probes), labels(gallery_), std::move(probe_labels), probes_.size()};
   return found->second;
 }
 

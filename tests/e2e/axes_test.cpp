@@ -62,6 +62,18 @@ TEST_F(E2eAxes, SeedsTogetherAreMeansOfEachPersonsRates) {
   EXPECT_EQ(where(table, {{"attack", "loud"}}).size(), 4u);
 }
 
+TEST_F(E2eAxes, ProbesThroughTheSameAttackAreJudgedBesideCleanOnes) {
+  const auto run = eval("--set 'probes=[\"clean\",\"as-posted\"]'");
+  ASSERT_EQ(run.code, 0) << run.err;
+  const Table table = parse_csv(run.out, "stdout");
+  const auto cell = [&](const char* attack, const char* probes, const char* what) {
+    return std::stod(named(table, where(table, {{"attack", attack}, {"probes", probes}}).at(0), what));
+  };
+  EXPECT_EQ(cell("none", "clean", "protection"), cell("none", "as-posted", "protection")) << "nothing is as nothing";
+  EXPECT_NE(cell("loud", "clean", "protection"), cell("loud", "as-posted", "protection"));
+  EXPECT_EQ(cell("loud", "clean", "others_error"), cell("loud", "as-posted", "others_error"));
+}
+
 TEST_F(E2eAxes, ARowOfNobodyHasNoRatesAndMeetsNoGate) {
   const auto run = eval("--set clean_photos=[0,20] --expect 'protection[clean_photos=20] >= 0'");
   EXPECT_EQ(run.code, 5) << run.err;

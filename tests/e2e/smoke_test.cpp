@@ -32,8 +32,8 @@ double protection_under_pgd(const Table& table, const std::string& extractor) {
 
 // What of a row is counted or measured: under an attack it depends on the machine's last digits.
 const std::set<std::string> measured_columns = {
-    "protection", "others_error", "share", "tau",   "threshold", "value",        "moved",        "nearest_other",
-    "beyond",     "wrong",        "names", "concentration", "most", "most_share", "as_protected"};
+    "protection", "others_error", "share", "tau",           "threshold", "value",      "moved",       "nearest_other",
+    "beyond",     "wrong",        "names", "concentration", "most",      "most_share", "as_protected"};
 
 void expect_golden(const Table& found, const std::string& golden_name, const std::string& key) {
   const Table golden = read_csv(fs::path(FACEPOISON_ROOT) / "tests/golden" / (golden_name + ".csv"));
@@ -84,8 +84,8 @@ TEST_P(E2eSmoke, GivesTheGoldenTableAndThenFindsItAllInTheStore) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Configs, E2eSmoke,
-                         ::testing::Values("smoke", "smoke-leak", "smoke-switching", "smoke-survival",
-                                           "smoke-adaptive", "smoke-tables"),
+                         ::testing::Values("smoke", "smoke-leak", "smoke-switching", "smoke-survival", "smoke-adaptive",
+                                           "smoke-tables"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::replace(name.begin(), name.end(), '-', '_');

@@ -21,7 +21,9 @@ struct Game {
       accurate.everybody.push_back({static_cast<std::size_t>(p), p == 5 ? 3 : label, static_cast<double>(p)});
       robust.everybody.push_back({static_cast<std::size_t>(p), label, 100});
     }
-    // In the game the accurate one takes both own probes for others, and probe 4 for person 0; the robust one knows one.
+    sides.posed_from = 12;
+    // In the game the accurate one takes both own probes for others, and probe 4 for person 0; the robust one knows
+    // one.
     accurate.games.push_back({{3, 4}, {5, 6}, {2, 3}, 10, 2, 1, {{4, 0, 0.5}}});
     robust.games.push_back({{0, 4}, {50, 60}, {1, 4}, 10, 0, 0, {}});
   }

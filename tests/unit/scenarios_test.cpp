@@ -44,6 +44,15 @@ class ScenariosTest : public ::testing::Test {
     return found;
   }
 
+  // What decides the swapped rows of the first game under noise.
+  static std::string sides_name(const Experiment& e, ArtifactStore& store) {
+    World world = world_of(e, e.protected_people, store);
+    for (const auto& scenario : world.scenarios())
+      if (value(scenario, "attack") == "noise")
+        return world.swaps(e.extractors.front(), scenario).front().features.name;
+    return "none";
+  }
+
   TempFolder folder_;
 };
 
@@ -174,6 +183,31 @@ TEST_F(ScenariosTest, EachSeedDrawsItsOwn) {
   EXPECT_EQ(rows(other[0].games[0].replaced), rows(noise[1].games[0].replaced));
 }
 
+TEST_F(ScenariosTest, ProbesCanBePosedAndOnlyTheirOwnGamesHaveThem) {
+  const auto e = experiment({{"probes", {"clean", "as-posted", {{"attack", "noise"}}}}});
+  ArtifactStore store(folder_ / "store");
+  World world = world_of(e, e.protected_people, store);
+  for (const auto& scenario : world.scenarios()) {
+    const auto& sides = world.sides(e.extractors.front(), scenario);
+    const bool clean = value(scenario, "probes") == "clean";
+    const bool noisy = value(scenario, "probes") == "noise" || (!clean && value(scenario, "attack") == "noise");
+    ASSERT_EQ(scenario.posed.size(), clean ? 0u : 9u) << "three people's three probes";
+    for (const auto& pick : scenario.posed) EXPECT_EQ(world.treatment(pick.treatment).attack != nullptr, noisy);
+    EXPECT_EQ(sides.posed_from, 15u);
+    EXPECT_EQ(sides.probe_labels.size(), 15 + scenario.posed.size());
+    for (const auto& swap : world.swaps(e.extractors.front(), scenario)) {
+      const auto own = sides.probes_of(swap.label);
+      ASSERT_EQ(own.size(), 3u);
+      EXPECT_EQ(own.front() >= 15, !clean);
+      std::size_t others = 0;
+      for (std::size_t p = 0; p < sides.probe_labels.size(); ++p) others += sides.is_of_others(p, swap.label);
+      EXPECT_EQ(others, 12u) << "the other four people's clean ones";
+    }
+  }
+  const auto unposed = experiment(Json::object());
+  EXPECT_EQ(sides_name(unposed, store), sides_name(e, store)) << "the gallery depends on nobody's probes";
+}
+
 TEST_F(ScenariosTest, WhatIsWrongOnAnAxisIsNamed) {
   for (const auto& [changes, part] : std::vector<std::pair<Json, std::string>>{
            {{{"clean_photos", {-1}}}, "key \"clean_photos\": found -1"},
@@ -184,6 +218,8 @@ TEST_F(ScenariosTest, WhatIsWrongOnAnAxisIsNamed) {
            {{{"seeds", Json::array()}}, "an empty list"},
            {{{"enrolled", {"beside"}}}, "expected replaced, added or absent"},
            {{{"together", {"all"}}}, "expected one or half"},
+           {{{"probes", {"dirty"}}}, "as-posted"},
+           {{{"probes", {{{"attack", "nois"}}}}}, "noise"},
            {{{"together", {"half"}}, {"enrolled", {"added"}}}, "photos that are replaced"},
            {{{"transform_on", {"probe"}}}, "perturbed, gallery or probes"},
            {{{"transform_on", {"probes+probes"}}}, "names one twice"},

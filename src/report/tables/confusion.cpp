@@ -20,7 +20,8 @@ double sum_of(const std::map<std::string, double>& counts) {
 }
 
 std::pair<std::string, double> largest(const std::map<std::string, double>& counts) {
-  return *std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  return *std::max_element(counts.begin(), counts.end(),
+                           [](const auto& a, const auto& b) { return a.second < b.second; });
 }
 
 // wrong, names, concentration, most, most_share
@@ -59,9 +60,11 @@ Table confusion(const fs::path& folder) {
   });
   Table table = table_with(
       run, {"n", "wrong", "names", "concentration", "most", "most_share", "others_n", "as_protected"},
-      "wrong: protected people's probes that are taken for somebody else; names: for how many different people, mean over "
+      "wrong: protected people's probes that are taken for somebody else; names: for how many different people, mean "
+      "over "
       "those who are; concentration: share of a person's wrong probes that go to one name, mean over them; most, "
-      "most_share: the name that gets most of all, and its share; as_protected: other people's probes that are taken for "
+      "most_share: the name that gets most of all, and its share; as_protected: other people's probes that are taken "
+      "for "
       "the protected person, of others_n");
   for (const auto& group : run.groups) {
     const auto found = cells.find(group.at);
@@ -69,7 +72,8 @@ Table confusion(const fs::path& folder) {
     auto row = place_of(group, run);
     row.emplace_back(static_cast<std::int64_t>(found->second.n));
     append(row, counted(found->second));
-    append(row, {static_cast<std::int64_t>(found->second.others), static_cast<std::int64_t>(found->second.as_protected)});
+    append(row,
+           {static_cast<std::int64_t>(found->second.others), static_cast<std::int64_t>(found->second.as_protected)});
     table.add(std::move(row));
   }
   return table;

@@ -16,18 +16,18 @@ double mean_over_people(const Measured& measured) {
 
 Table displacement(const fs::path& folder) {
   const RunFolder run = read_run(folder);
-  Table table = table_with(run, {"moved", "nearest_other", "people", "n", "beyond", "low", "high"},
-                           "moved: Euclidean distance of a perturbed photo's embedding to the clean photo's; "
-                           "nearest_other: to the nearest clean gallery photo of anybody else; beyond: share of photos "
-                           "whose clean self is farther away than somebody else; means over people; low, high: Korn and "
-                           "Graubard over people, 95 %");
+  Table table =
+      table_with(run, {"moved", "nearest_other", "people", "n", "beyond", "low", "high"},
+                 "moved: Euclidean distance of a perturbed photo's embedding to the clean photo's; "
+                 "nearest_other: to the nearest clean gallery photo of anybody else; beyond: share of photos "
+                 "whose clean self is farther away than somebody else; means over people; low, high: Korn and "
+                 "Graubard over people, 95 %");
   const auto file = folder / "displacements.csv";
   const auto read = [&](const Number& number) { return read_measured(file, "displacement", number); };
   const auto moved = read([](const NamedRow& row) { return row.number("moved"); });
   const auto nearest = read([](const NamedRow& row) { return row.number("nearest_other"); });
-  const auto beyond = read([](const NamedRow& row) {
-    return row.number("moved") > row.number("nearest_other") ? 1.0 : 0.0;
-  });
+  const auto beyond =
+      read([](const NamedRow& row) { return row.number("moved") > row.number("nearest_other") ? 1.0 : 0.0; });
   for (std::size_t i = 0; i < moved.size(); ++i) {
     auto cells = place_of(moved[i], run);
     append(cells, {mean_over_people(moved[i]), mean_over_people(nearest[i])});

@@ -1,5 +1,6 @@
 // A trainer who may answer "nobody I know": how often is a protected person missed, and how often is one found who is
-// not even enrolled? The threshold is set on strangers: unprotected people, each taken out of everybody's clean gallery.
+// not even enrolled? The threshold is set on strangers: unprotected people, each taken out of everybody's clean
+// gallery.
 #include <algorithm>
 #include <cmath>
 
@@ -9,15 +10,17 @@
 namespace facepoison {
 namespace {
 
-using Setting = std::vector<std::string>;  // extractor, transform, transform_on, classifier
+using Setting = std::vector<std::string>;  // extractor, transform, transform_on, seed, classifier
 
 std::map<Setting, std::vector<double>> read_strangers(const fs::path& file) {
   if (!fs::exists(file))
-    throw Error(Exit::usage, concat(file.string(), " is not there: this run was not asked for the table \"open-set\"; "
+    throw Error(Exit::usage, concat(file.string(),
+                                    " is not there: this run was not asked for the table \"open-set\"; "
                                     "put it among its config's \"tables\" and run it again"));
   std::map<Setting, std::vector<double>> strangers;
   read_named(file, [&](const NamedRow& row) {
-    strangers[{row.word("extractor"), row.word("transform"), row.word("transform_on"), row.word("classifier")}]
+    strangers[{row.word("extractor"), row.word("transform"), row.word("transform_on"), row.word("seed"),
+               row.word("classifier")}]
         .push_back(row.number("distance"));
   });
   return strangers;
@@ -39,7 +42,7 @@ Table open_set(const fs::path& folder) {
   std::map<Setting, double> thresholds;
   for (const auto& [setting, distances] : strangers) thresholds[setting] = threshold_at(distances, rate);
   const auto setting_of = [](const Place& place) {
-    return Setting{place.value("extractor"), place.value("transform"), place.value("transform_on"),
+    return Setting{place.value("extractor"), place.value("transform"), place.value("transform_on"), place.value("seed"),
                    place.value("classifier")};
   };
   const auto groups = read_groups(folder, [&](const Place& place, const NamedRow& row) -> std::optional<bool> {
@@ -48,18 +51,23 @@ Table open_set(const fs::path& folder) {
     const bool named = row.number("distance") < found->second;
     return place.value("enrolled") == "absent" ? named : !named || row.word("correct") == "0";
   });
-  Table table = table_with(run, {"measure", "threshold", "strangers", "people", "n", "share", "low", "high"},
-                           concat("threshold: the distance below which ", rate,
-                                  " of strangers' probes find somebody (people who are not protected, each taken out of "
-                                  "the gallery); fnir: share of a protected person's probes that find nobody or another; "
-                                  "fpir: of those that find somebody where the person is not enrolled; mean over people; "
-                                  "low, high: Korn and Graubard over people, 95 %"));
+  Table table =
+      table_with(run, {"measure", "threshold", "strangers", "people", "n", "share", "low", "high"},
+                 concat("threshold: the distance below which ", rate,
+                        " of strangers' probes find somebody (people who are not protected, each taken out of "
+                        "the gallery); fnir: share of a protected person's probes that find nobody or another; "
+                        "fpir: of those that find somebody where the person is not enrolled; mean over people; "
+                        "low, high: Korn and Graubard over people, 95 %"));
   for (const auto& group : groups) {
     const auto found = strangers.find(setting_of(group));
-    if (found == strangers.end()) continue;
+    const bool all_seeds = group.value("seed") == "all" && !group.people.empty();  // each had its own threshold
+    if (found == strangers.end() && !all_seeds) continue;
     auto cells = place_of(group, run);
-    append(cells, {group.value("enrolled") == "absent" ? "fpir" : "fnir", thresholds.at(found->first),
-                   static_cast<std::int64_t>(found->second.size())});
+    cells.emplace_back(group.value("enrolled") == "absent" ? "fpir" : "fnir");
+    if (all_seeds)
+      append(cells, {"", ""});
+    else
+      append(cells, {thresholds.at(found->first), static_cast<std::int64_t>(found->second.size())});
     append(cells, rate_of(group));
     table.add(std::move(cells));
   }

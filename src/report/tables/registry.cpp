@@ -6,9 +6,8 @@ namespace facepoison {
 
 const std::vector<TableRow>& table_registry() {
   static const std::vector<TableRow> rows = {
-      {"protection", "share of a protected person's probes that are misidentified", [](const fs::path& folder) {
-         return table_of_run(folder, false);
-       }},
+      {"protection", "share of a protected person's probes that are misidentified",
+       [](const fs::path& folder) { return table_of_run(folder, false); }},
       {"rank", "share of them whose person is among the first 1, 2, 5, 10, 50", rank},
       {"open-set", "missed, or found though not enrolled, at a threshold set on others", open_set},
       {"verification", "1:1: probe against posted photos; AUC and accepted shares", verification},

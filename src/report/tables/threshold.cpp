@@ -19,7 +19,8 @@ Table threshold(const fs::path& folder) {
   const RunFolder run = read_run(folder);
   const auto file = folder / "thresholds.csv";
   if (!fs::exists(file))
-    throw Error(Exit::usage, concat(folder.string(), " has no curve: its config's \"combine\" has no threshold by share"));
+    throw Error(Exit::usage,
+                concat(folder.string(), " has no curve: its config's \"combine\" has no threshold by share"));
   std::map<std::vector<std::string>, std::map<double, Point>> curves;
   std::vector<std::vector<std::string>> order;
   read_named(file, [&](const NamedRow& row) {
@@ -42,9 +43,9 @@ Table threshold(const fs::path& folder) {
     for (const auto& [share, point] : curves.at(at)) {
       auto cells = place_of(Place{at}, run);
       const auto interval = protection_interval(point.rates, point.n);
-      append(cells, {share, mean(point.thresholds), static_cast<std::int64_t>(point.rates.size()),
-                     static_cast<std::int64_t>(point.n), mean(point.rates), interval.low, interval.high,
-                     point.others.rate()});
+      append(cells,
+             {share, mean(point.thresholds), static_cast<std::int64_t>(point.rates.size()),
+              static_cast<std::int64_t>(point.n), mean(point.rates), interval.low, interval.high, point.others.rate()});
       table.add(std::move(cells));
     }
   return table;

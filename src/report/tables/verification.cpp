@@ -5,16 +5,17 @@ namespace facepoison {
 
 Table verification(const fs::path& folder) {
   const RunFolder run = read_run(folder);
-  Table table = table_with(run, {"measure", "people", "n", "value", "low", "high"},
-                           "pairs of a protected person's clean probe with that person's posted photos (genuine) and "
-                           "with everybody else's gallery photos (impostors), cosine; auc: share of a person's (genuine, "
-                           "impostor) pairs of which the genuine one is nearer; accepted at r: share of genuine pairs "
-                           "nearer than all but r of all protected people's impostors (TAR at FAR r); mean over people; "
-                           "low, high: Korn and Graubard over people, 95 %; n: genuine pairs");
+  Table table =
+      table_with(run, {"measure", "people", "n", "value", "low", "high"},
+                 "pairs of a protected person's clean probe with the photos that the game changes (genuine) and "
+                 "with everybody else's gallery photos (impostors), cosine; auc: share of a person's (genuine, "
+                 "impostor) pairs of which the genuine one is nearer; accepted at r: share of genuine pairs "
+                 "nearer than all but r of all protected people's impostors (TAR at FAR r); mean over people; "
+                 "low, high: Korn and Graubard over people, 95 %; n: genuine pairs");
   for (const auto* measure : {"auc", "accepted_at_0.01", "accepted_at_0.001"})
-    for (const auto& measured : read_measured(folder / "pairs.csv", "verification",
-                                              [&](const NamedRow& row) { return row.number(measure); },
-                                              [](const NamedRow& row) { return row.number("genuine"); })) {
+    for (const auto& measured : read_measured(
+             folder / "pairs.csv", "verification", [&](const NamedRow& row) { return row.number(measure); },
+             [](const NamedRow& row) { return row.number("genuine"); })) {
       auto cells = place_of(measured, run);
       cells.emplace_back(measure);
       append(cells, mean_of(measured));
