@@ -10,8 +10,10 @@ A table stands in a page between two lines:
     <!-- results STUDY rows=extractor,released across=attack classifier=nearest -->
     <!-- end -->
 
-`rows` and `across` name columns of table.csv; a cell is a protection with its interval. Every other word chooses among
-the rows: COLUMN=VALUE,VALUE. One table is one study, and so one commit on one machine: there is no way to name two.
+`rows` and `across` name columns of table.csv; a cell is a protection with its interval. of=NAME takes another table of
+the run (rank, open-set, …), whose cells are what it has an interval of; value=COLUMN takes another number, which has
+none. Every other word chooses among the rows: COLUMN=VALUE,VALUE. One table is one study, and so one commit on one
+machine: there is no way to name two.
 """
 
 import argparse
@@ -27,6 +29,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MARKER = re.compile(r"^<!-- results (\S+)([^\n]*?) *-->\n(.*?)^<!-- end -->$", re.MULTILINE | re.DOTALL)
+# What a table's interval is of.
+MEASURED = {
+    "protection": "protection",
+    "rank": "share",
+    "open-set": "share",
+    "verification": "value",
+    "displacement": "beyond",
+    "threshold": "protection",
+}
 PATH = re.compile(r"""(?<![\w.:/])/(?:[^/\s"'(),;:]+/)+[^/\s"'(),;:]*""")
 
 
@@ -81,19 +92,29 @@ def add(root, run, study):
     folder = results(root) / study
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.csv").write_text(table)
-    for name, content in (("run.json", {**facts, "table_sha256": sha256(table)}), ("config.resolved.json", config)):
+    others = {name: (run / f"{name}.csv").read_text() for name in config.get("tables", []) if name != "protection"}
+    for name, text in others.items():
+        (folder / f"{name}.csv").write_text(text)
+    facts["table_sha256"] = sha256(table)
+    if others:
+        facts["tables_sha256"] = {name: sha256(text) for name, text in others.items()}
+    for name, content in (("run.json", facts), ("config.resolved.json", config)):
         (folder / name).write_text(json.dumps(neutral(content, root), indent=1, ensure_ascii=False) + "\n")
 
 
-def read_study(root, study):
-    """Rows of table.csv, run.json, config.resolved.json."""
+def read_study(root, study, of="protection"):
+    """Rows of the table, run.json, config.resolved.json."""
     folder = results(root) / study
     if not folder.is_dir():
         raise Refused(f"there is no {folder.relative_to(root)}: scripts/results.py add RUN {study}")
-    table = (folder / "table.csv").read_text()
+    path = folder / ("table.csv" if of == "protection" else f"{of}.csv")
+    if of not in MEASURED or not path.exists():
+        raise Refused(f"{folder.relative_to(root)} has no table {of!r} with an interval")
+    table = path.read_text()
     run, config = (json.loads((folder / name).read_text()) for name in ("run.json", "config.resolved.json"))
-    if run["table_sha256"] != sha256(table):
-        raise Refused(f"{folder.relative_to(root)}/table.csv is not the table that was added with its run.json")
+    added = run["table_sha256"] if of == "protection" else run["tables_sha256"][of]
+    if added != sha256(table):
+        raise Refused(f"{path.relative_to(root)} is not the table that was added with its run.json")
     if neutral([run, config], root) != [run, config]:
         raise Refused(f"{folder.relative_to(root)} holds paths of a machine: scripts/results.py add takes them out")
     return list(csv.DictReader(io.StringIO(table))), run, config
@@ -101,7 +122,7 @@ def read_study(root, study):
 
 def chosen(rows, words):
     """`rows` and `across` as lists of columns, and the rows that the other words leave."""
-    wanted = {"rows": "extractor", "across": "attack"}
+    wanted = {"rows": "extractor", "across": "attack", "of": "protection", "value": ""}
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:
@@ -120,9 +141,13 @@ def chosen(rows, words):
     return down, across, rows
 
 
-def cell(row):
-    protection, low, high = (float(row[name]) for name in ("protection", "low", "high"))
-    return f"{protection:.2f} [{low:.2f}, {high:.2f}]" + ("\\*" if row["surrogate"] == "yes" else "")
+def cell(row, measured, value):
+    if value:
+        return f"{float(row[value]):.3f}" if row[value] else ""
+    if not row[measured]:  # of nobody
+        return ""
+    number, low, high = (float(row[name]) for name in (measured, "low", "high"))
+    return f"{number:.2f} [{low:.2f}, {high:.2f}]" + ("\\*" if row.get("surrogate") == "yes" else "")
 
 
 def the_same(rows, column):
@@ -132,7 +157,7 @@ def the_same(rows, column):
     return values.pop()
 
 
-def markdown(rows, down, across):
+def markdown(rows, down, across, measured, value):
     columns = list(dict.fromkeys(row[across] for row in rows))
     lines = {}
     for row in rows:
@@ -141,7 +166,7 @@ def markdown(rows, down, across):
             raise Refused(
                 f"two rows for one cell, {', '.join(row[name] for name in [*down, across])}: choose among them"
             )
-        line[row[across]] = cell(row)
+        line[row[across]] = cell(row, measured, value)
     table = [[*down, *columns]] + [[*key, *(line.get(name, "") for name in columns)] for key, line in lines.items()]
     widths = [max(len(cells[i]) for cells in table) for i in range(len(table[0]))]
     table.insert(1, ["-" * width for width in widths])
@@ -149,16 +174,23 @@ def markdown(rows, down, across):
 
 
 def made(root, page, study, words):
-    rows, run, config = read_study(root, study)
+    options = dict(word.split("=", 1) for word in words.split() if word.startswith(("of=", "value=")))
+    of, value = options.get("of", "protection"), options.get("value", "")
+    rows, run, config = read_study(root, study, of)
     down, across, rows = chosen(rows, words.split())
-    people, probes = the_same(rows, "people"), the_same(rows, "n")
+    if value and value not in rows[0]:
+        raise Refused(f"the table has no column {value}")
+    judged = [row for row in rows if row["people"] != "0"]
+    people, probes = the_same(judged, "people"), the_same(judged, "n")
     made_by = f"{run['date'][:10]}, commit {run['commit']}, {run['machine']}, {config['precision']}"
-    facts = f"{made_by}; {people} people protected, {probes} probes; protection [95 % interval]"
-    if any(row["surrogate"] == "yes" for row in rows):
+    counted = {"verification": "genuine pairs", "displacement": "photos"}.get(of, "probes")
+    shown = value or f"{MEASURED[of] if of == 'protection' else of} [95 % interval]"
+    facts = f"{made_by}; {people} people protected, {probes} {counted}; {shown}"
+    if any(row.get("surrogate") == "yes" for row in rows) and not value:
         facts += "; \\* the attack optimised against this recogniser"
     facts += f"; [its files]({os.path.relpath(results(root) / study, page.parent)})."
     return (
-        markdown(rows, down, across)
+        markdown(rows, down, across, MEASURED[of], value)
         + "\n"
         + textwrap.fill(facts, 120, break_long_words=False, break_on_hyphens=False)
         + "\n"

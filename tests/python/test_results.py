@@ -20,6 +20,11 @@ new,2021,pgd,nearest,8,48,0.5,0.25,0.75,0.1,100,no
 new,2021,none,linear,8,48,0,0,0.49,0.1,100,no
 new,2021,pgd,linear,8,48,0.25,0.1,0.75,0.1,100,no
 """
+RANK = """extractor,attack,first,people,n,share,low,high
+new,none,1,8,48,1,0.8,1
+new,pgd,1,8,48,0.5,0.2,0.8
+new,pgd,2,8,48,0.75,0.4,0.9
+"""
 MARKER = "<!-- results first rows=extractor,released across=attack classifier=nearest -->\n"
 
 
@@ -54,6 +59,23 @@ class Results(unittest.TestCase):
         with redirect_stderr(StringIO()) as said:
             code = results.main([str(word) for word in arguments], self.root)
         return code, said.getvalue()
+
+    def test_other_tables_of_the_run_and_other_numbers(self):
+        (self.run_folder / "rank.csv").write_text(RANK)
+        self.write_config({"tables": ["protection", "rank"]})
+        self.assertEqual(self.call("add", self.run_folder, "first"), (0, ""))
+        self.page.write_text("<!-- results first of=rank across=first attack=pgd -->\n<!-- end -->\n")
+        self.assertEqual(self.call("write")[0], 0)
+        self.assertIn("| new       | 0.50 [0.20, 0.80] | 0.75 [0.40, 0.90] |", self.page.read_text())
+        self.assertIn("rank [95 % interval]", self.page.read_text())
+        self.page.write_text("<!-- results first value=others_error classifier=nearest -->\n<!-- end -->\n")
+        self.assertEqual(self.call("write")[0], 0)
+        self.assertIn("| new       | 0.100 | 0.100 |", self.page.read_text())
+        (self.root / "docs/results/first/rank.csv").write_text(RANK.replace("0.75", "0.95"))
+        self.page.write_text("<!-- results first of=rank across=first attack=pgd -->\n<!-- end -->\n")
+        code, said = self.call("write")
+        self.assertEqual(code, 1)
+        self.assertIn("rank.csv is not the table that was added", said)
 
     def test_a_table_is_written_between_the_marks_with_what_it_was_made_of(self):
         self.assertEqual(self.call("add", self.run_folder, "first"), (0, ""))
