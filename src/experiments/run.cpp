@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <functional>
 #include <map>
-#include <optional>
 #include <set>
 
 #include "facepoison/classifier.hpp"
@@ -13,55 +12,14 @@
 #include "facepoison/report.hpp"
 #include "facepoison/version.hpp"
 #include "experiments/measures.hpp"
+#include "experiments/records.hpp"
 
 namespace facepoison {
 namespace {
 
-// The coordinates of a row of the tables, then what a file has of it.
-std::vector<std::string> columns_of(const World& world, const std::vector<std::string>& more) {
-  std::vector<std::string> columns = {"extractor"};
-  for (const auto& [axis, value] : world.scenarios().front().at) columns.push_back(axis);
-  columns.push_back("classifier");
-  columns.insert(columns.end(), more.begin(), more.end());
-  return columns;
-}
-
-struct Results {
-  TableFile rows, trials, others;
-  std::optional<TableFile> thresholds;
-  Results(const fs::path& folder, const World& world, bool with_thresholds)
-      : rows(folder / "rows.csv", columns_of(world, {"left_out"})),
-        trials(folder / "trials.csv",
-               columns_of(world, {"protected", "id", "person", "predicted", "distance", "correct", "rank"})),
-        others(folder / "others.csv", columns_of(world, {"protected", "n", "errors", "as_protected"})) {
-    if (with_thresholds)
-      thresholds.emplace(folder / "thresholds.csv", columns_of(world, {"protected", "share", "threshold", "n", "errors",
-                                                                       "others_n", "others_errors"}));
-  }
-  void finish() {
-    for (auto* file : {&rows, &others, &trials}) file->finish();
-    if (thresholds) thresholds->finish();
-  }
-};
-
 bool varies(const World& world, std::size_t axis) {
   const auto& all = world.scenarios();
   return std::any_of(all.begin(), all.end(), [&](const auto& one) { return one.at[axis] != all.front().at[axis]; });
-}
-
-using Row = std::vector<std::string>;  // coordinates
-
-Row cell_of(const std::string& recogniser, const Scenario& scenario, const Json& classifier) {
-  Row cell = {recogniser};
-  for (const auto& [axis, value] : scenario.at) cell.push_back(value);
-  cell.push_back(classifier_name(classifier));
-  return cell;
-}
-
-std::vector<Cell> joined(const Row& cell, std::vector<Cell> rest) {
-  std::vector<Cell> cells(cell.begin(), cell.end());
-  cells.insert(cells.end(), rest.begin(), rest.end());
-  return cells;
 }
 
 // Every extractor's answers, row of the table after row. `cell`: the row's coordinates.
@@ -78,87 +36,6 @@ void answer_all(const Experiment& e, World& world, const Sink& sink) {
         label += ", " + cell.back();
         sink(cell, extractor, scenario, make_recogniser(extractor, classifier)->answer(world, scenario, label));
       }
-}
-
-// What strangers look like to each extractor, for the table open-set.
-void record_strangers(const fs::path& folder, const Experiment& e, World& world) {
-  TableFile file(folder / "strangers.csv", {"extractor", "transform", "transform_on", "seed", "classifier", "person",
-                                            "id", "predicted", "distance"});
-  for (const auto& extractor : e.extractors)
-    for (const auto& scenario : strangers(e, world.scenarios()))
-      for (const auto& classifier : e.classifiers) {
-        const auto cell = cell_of(extractor->card().name, scenario, classifier);
-        const auto label = concat("strangers, ", extractor->card().name, ", ", cell.back());
-        const auto answers = make_recogniser(extractor, classifier)->answer(world, scenario, label).games;
-        for (std::size_t g = 0; g < answers.size(); ++g) {
-          const auto& person = scenario.games[g].person;
-          const auto& probes = world.probes_of(person);
-          for (std::size_t i = 0; i < probes.size(); ++i)
-            file.add(joined(cell,
-                            {person, e.dataset.photos[probes[i]].id,
-                             world.people()[static_cast<std::size_t>(answers[g].labels[i])], answers[g].distances[i]}));
-        }
-      }
-  file.finish();
-}
-
-void record(Results& results, const Experiment& e, const World& world, const Row& cell, const Scenario& scenario,
-            const std::vector<Answer>& answers) {
-  results.rows.add(joined(cell, {static_cast<std::int64_t>(scenario.left_out)}));
-  for (std::size_t p = 0; p < answers.size(); ++p) {
-    const auto& person = scenario.games[p].person;
-    const auto& answer = answers[p];
-    const auto& probes = world.probes_of(person);
-    for (std::size_t i = 0; i < probes.size(); ++i) {
-      const auto& photo = e.dataset.photos[probes[i]];
-      const auto& predicted = world.people()[static_cast<std::size_t>(answer.labels[i])];
-      const Cell rank = answer.ranks[i] < 0 ? Cell("") : Cell(answer.ranks[i]);
-      results.trials.add(joined(cell, {person, photo.id, photo.person, predicted, answer.distances[i],
-                                       static_cast<std::int64_t>(predicted == person), rank}));
-    }
-    results.others.add(joined(cell, {person, answer.others, answer.others_errors, answer.others_as_person}));
-  }
-}
-
-// The curve of a rule with a threshold: what each share would have given.
-const std::vector<double> shares = {0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1};
-
-void record_thresholds(TableFile& file, const Row& cell, const Combined& combined, std::size_t game,
-                       const std::string& person, std::int64_t label) {
-  for (const auto share : shares) {
-    const auto threshold = combined.threshold(label, share);
-    const auto answer = combined.answer(game, label, threshold);
-    const auto errors =
-        std::count_if(answer.labels.begin(), answer.labels.end(), [&](const auto guess) { return guess != label; });
-    file.add(joined(cell, {person, share, threshold, static_cast<std::int64_t>(answer.labels.size()),
-                           static_cast<std::int64_t>(errors), answer.others, answer.others_errors}));
-  }
-}
-
-// Two recognisers as one, from the answers of both. `answers`: by their cells.
-void record_combined(Results& results, const Experiment& e, World& world, const Pairing& pairing,
-                     const std::map<Row, Answers>& answers) {
-  for (const auto& scenario : world.scenarios())
-    for (const auto& classifier : e.classifiers) {
-      const auto& accurate = answers.at(cell_of(pairing.accurate, scenario, classifier));
-      const auto& robust = answers.at(cell_of(pairing.robust, scenario, classifier));
-      const auto sides = world.sides(e.extractors.front(), scenario);  // for the labels, which are everybody's
-      const auto seed =
-          std::find_if(scenario.at.begin(), scenario.at.end(), [](const auto& axis) { return axis.first == "seed"; });
-      const Combined combined(pairing, accurate, robust, sides, world.people(), std::stoull(seed->second));
-      const auto cell = cell_of(pairing.name, scenario, classifier);
-      std::vector<Answer> joint;
-      for (std::size_t g = 0; g < scenario.games.size(); ++g) {
-        const auto& person = scenario.games[g].person;
-        const auto label =
-            std::lower_bound(world.people().begin(), world.people().end(), person) - world.people().begin();
-        joint.push_back(combined.answer(g, label, combined.threshold(label, pairing.share)));
-        const bool posted = scenario.games[g].removed.empty();  // else nobody is called protected
-        if (posted && pairing.has_curve())
-          record_thresholds(results.thresholds.value(), cell, combined, g, person, label);
-      }
-      record(results, e, world, cell, scenario, joint);
-    }
 }
 
 Json run_facts(const Experiment& e) {
@@ -245,18 +122,17 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
     const auto& rows = world.posted(t).budget;
     budget.insert(budget.end(), rows.begin(), rows.end());
   }
-  const auto by_share = [](const Pairing& pairing) { return pairing.has_curve(); };
-  Results results(folder, world, std::any_of(e.combine.begin(), e.combine.end(), by_share));
+  Results results(folder, e, world);
   Measures measures(folder, e, world);
   std::set<std::string> partners;
   for (const auto& pairing : e.combine) partners.insert({pairing.accurate, pairing.robust});
   std::map<Row, Answers> kept;
   answer_all(e, world, [&](const auto& cell, const auto& extractor, const Scenario& scenario, Answers answers) {
-    record(results, e, world, cell, scenario, answers.games);
+    results.record(cell, scenario, answers.games);
     measures.of(extractor, scenario);
     if (partners.count(cell.front())) kept.emplace(cell, std::move(answers));
   });
-  for (const auto& pairing : e.combine) record_combined(results, e, world, pairing, kept);
+  for (const auto& pairing : e.combine) results.record_combined(pairing, kept);
   if (e.wants("open-set")) record_strangers(folder, e, world);
 
   write_file(folder / "run.json", run_facts(e).dump(1) + "\n");
