@@ -31,9 +31,9 @@ settings=()
 if grep -qwE 'avx512_bf16|amx_bf16|bf16' "${CPUINFO:-/proc/cpuinfo}"; then
   settings+=(--set precision=bf16)
 elif ! command -v nvidia-smi >/dev/null; then
-  settings+=(--set 'attacks=["none","noise","pgd"]')
+  settings+=(--set 'attacks=["none","noise","pgd","pgd-small"]')
   say "this processor does not multiply in bf16: lowkey-lite0, half an hour on two cores, is left out; it comes with" \
-    "--set 'attacks=[\"none\",\"noise\",\"pgd\",\"lowkey-lite0\"]'"
+    "--set 'attacks=[\"none\",\"noise\",\"pgd\",\"pgd-small\",\"lowkey-lite0\"]'"
 fi
 [[ -z $photos ]] || settings+=(--set "dataset=$photos")
 "$facepoison" eval --config "$config" "${settings[@]}" "$@"

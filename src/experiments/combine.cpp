@@ -52,9 +52,10 @@ std::vector<Pairing> read_combine(const Json& wanted, const Spec& spec, const st
   for (const auto& card : cards) names.insert(card.name);
   for (const auto& card : absent) missing.insert(card.name);
   for (const auto& one : wanted) {
-    const bool skip =
-        one.is_object() && (missing.count(one.value("accurate", "")) || missing.count(one.value("robust", "")));
-    if (skip) continue;  // as their extractors are
+    const auto is_absent = [&](const char* key) {
+      return one.is_object() && one.contains(key) && one[key].is_string() && missing.count(one[key].get<std::string>());
+    };
+    if (is_absent("accurate") || is_absent("robust")) continue;  // as their extractors are
     all.push_back(read_pairing(one, spec, cards));
     if (!names.insert(all.back().name).second)
       spec.fail("combine", concat("\"", all.back().name, "\" is the name of another recogniser here"));

@@ -66,7 +66,7 @@ void Results::record(const Row& cell, const Scenario& scenario, const std::vecto
       const auto& predicted = world_.people()[static_cast<std::size_t>(answer.labels[i])];
       const Cell rank = answer.ranks[i] < 0 ? Cell("") : Cell(answer.ranks[i]);
       trials_.add(joined(cell, {person, photo.id, photo.person, predicted, answer.distances[i],
-                                       static_cast<std::int64_t>(predicted == person), rank}));
+                                static_cast<std::int64_t>(predicted == person), rank}));
     }
     others_.add(joined(cell, {person, answer.others, answer.others_errors, answer.others_as_person}));
   }
@@ -80,7 +80,7 @@ void Results::record_curve(const Row& cell, const Combined& combined, std::size_
     const auto errors =
         std::count_if(answer.labels.begin(), answer.labels.end(), [&](const auto guess) { return guess != label; });
     thresholds_->add(joined(cell, {person, share, threshold, static_cast<std::int64_t>(answer.labels.size()),
-                           static_cast<std::int64_t>(errors), answer.others, answer.others_errors}));
+                                   static_cast<std::int64_t>(errors), answer.others, answer.others_errors}));
   }
 }
 
@@ -89,7 +89,8 @@ void Results::record_combined(const Pairing& pairing, const std::map<Row, Answer
     for (const auto& classifier : experiment_.classifiers) {
       const auto& accurate = answers.at(cell_of(pairing.accurate, scenario, classifier));
       const auto& robust = answers.at(cell_of(pairing.robust, scenario, classifier));
-      const auto sides = world_.sides(experiment_.extractors.front(), scenario);  // for the labels, which are everybody's
+      const auto sides =
+          world_.sides(experiment_.extractors.front(), scenario);  // for the labels, which are everybody's
       const auto seed =
           std::find_if(scenario.at.begin(), scenario.at.end(), [](const auto& axis) { return axis.first == "seed"; });
       const Combined combined(pairing, accurate, robust, sides, world_.people(), std::stoull(seed->second));
@@ -101,8 +102,7 @@ void Results::record_combined(const Pairing& pairing, const std::map<Row, Answer
             std::lower_bound(world_.people().begin(), world_.people().end(), person) - world_.people().begin();
         joint.push_back(combined.answer(g, label, combined.threshold(label, pairing.share)));
         const bool posted = scenario.games[g].removed.empty();  // else nobody is called protected
-        if (posted && pairing.has_curve())
-          record_curve(cell, combined, g, person, label);
+        if (posted && pairing.has_curve()) record_curve(cell, combined, g, person, label);
       }
       record(cell, scenario, joint);
     }

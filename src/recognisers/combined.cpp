@@ -22,7 +22,7 @@ struct Guess {
 };
 
 // The accurate one's guess and the robust one's, of a probe of `person`.
-Guess joined(const Pairing& rule, const Guess& accurate, const Guess& robust, std::int64_t person, double threshold) {
+Guess guess_of(const Pairing& rule, const Guess& accurate, const Guess& robust, std::int64_t person, double threshold) {
   const bool ask = !rule.thresholds() || accurate.distance > threshold;
   if (!ask) return accurate;
   if (rule.rule == Pairing::Rule::threshold) return robust;
@@ -61,8 +61,8 @@ Answer Combined::answer(std::size_t game, std::int64_t person, double threshold)
   const auto &a = accurate_.games[game], &r = robust_.games[game];
   Answer out;
   for (std::size_t i = 0; i < a.labels.size(); ++i) {
-    const auto guess = joined(rule_, {a.labels[i], a.ranks[i], a.distances[i]},
-                              {r.labels[i], r.ranks[i], r.distances[i]}, person, threshold);
+    const auto guess = guess_of(rule_, {a.labels[i], a.ranks[i], a.distances[i]},
+                                {r.labels[i], r.ranks[i], r.distances[i]}, person, threshold);
     out.labels.push_back(guess.label);
     out.ranks.push_back(guess.rank);
     out.distances.push_back(guess.distance);
@@ -71,8 +71,8 @@ Answer Combined::answer(std::size_t game, std::int64_t person, double threshold)
   for (std::size_t p = 0; p < by_accurate.size(); ++p) {
     const auto label = sides_.probe_labels[p];
     if (!sides_.is_of_others(p, person) || setters_.count(label)) continue;
-    const auto guess = joined(rule_, {by_accurate[p].label, -1, by_accurate[p].distance},
-                              {by_robust[p].label, -1, by_robust[p].distance}, label, threshold);
+    const auto guess = guess_of(rule_, {by_accurate[p].label, -1, by_accurate[p].distance},
+                                {by_robust[p].label, -1, by_robust[p].distance}, label, threshold);
     ++out.others;
     out.others_errors += guess.label != label;
     out.others_as_person += guess.label == person;

@@ -104,6 +104,7 @@ TEST_F(E2eTables, WhatIsWrongIsNamed) {
   expect(pairing({{"name", "tiny"}}), {"name of another recogniser"});
   expect(pairing({{"when_above", "never"}}), {"when_above", "\"never\"", "auto"});
   expect(pairing({{"share", 0.1}}), {"share", "no threshold"});
+  expect(pairing({{"robust", 7}}), {"robust", "7"});
   expect(pairing({{"shaer", 0.1}}), {"shaer", "share"});
   expect({{"combine", Json::array()}}, {"\"threshold\"", "there is none"});
   expect({{"false_positive_rate", 2}}, {"false_positive_rate"});

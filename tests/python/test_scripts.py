@@ -101,7 +101,7 @@ class Quickstart(unittest.TestCase):
     def test_where_the_processor_has_no_bf16_lowkey_is_left_out_and_said(self):
         for flags, words, said in (
             ("avx2 avx512_bf16", "--set precision=bf16", False),
-            ("avx2", '--set attacks=["none","noise","pgd"]', True),
+            ("avx2", '--set attacks=["none","noise","pgd","pgd-small"]', True),
         ):
             self.write("cpuinfo", f"flags : {flags}\n")
             self.root.joinpath("calls").unlink(missing_ok=True)
