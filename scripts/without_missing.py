@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-SMALL = "small-"
+SHIPPED = ("small-", "robust-")  # how the names of those in data/recognisers begin
 SURROGATE = "small-surrogate"
 ROOT = Path(__file__).resolve().parent.parent
 PRESETS = ROOT / "configs" / "attacks"
@@ -45,8 +45,8 @@ def settings(config, present):
     missing = [name for name in config["extractors"] if name not in present]
     if missing:
         print("quickstart: without", *missing, "(not fetched; scripts/fetch_models.py says why)", file=sys.stderr)
-    if not there:
-        there = sorted(name for name in present if name.startswith(SMALL))
+    if all(name.startswith(SHIPPED) for name in there):
+        there = sorted(name for name in present if name.startswith(SHIPPED))
         if not there:
             raise SystemExit("quickstart: no recogniser is here, so there is nothing to measure")
         print("quickstart: the small recognisers that ship stand in:", *there, file=sys.stderr)

@@ -12,7 +12,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import without_missing  # noqa: E402
 
 CONFIG = json.loads((ROOT / "configs/experiments/quickstart.json").read_text())
-ALL = set(CONFIG["extractors"])
+ALL = set(CONFIG["extractors"]) | {"small-surrogate"}  # pgd-small's
+LOWKEY = CONFIG["attacks"].index("lowkey-lite0")
 
 
 class WithoutMissing(unittest.TestCase):
@@ -36,7 +37,7 @@ class WithoutMissing(unittest.TestCase):
     def test_without_lite0_lowkey_has_dssim(self):
         self.fetched = False
         changes, said = self.changes(ALL)
-        self.assertEqual(changes["attacks"], [*CONFIG["attacks"][:3], "lowkey-dssim"])
+        self.assertEqual(changes["attacks"], [*CONFIG["attacks"][:LOWKEY], "lowkey-dssim"])
         self.assertIn("lite0 was not fetched", said)
         self.assertNotIn("without", said)
 
@@ -46,9 +47,9 @@ class WithoutMissing(unittest.TestCase):
 
     def test_with_no_surrogate_left_the_first_recogniser_stands_in(self):
         changes, _ = self.changes({"mobilefacenet", "hse-faceres"})
-        self.assertEqual(changes["attacks"][3], {"preset": "lowkey-lite0", "surrogates": ["mobilefacenet"]})
+        self.assertEqual(changes["attacks"][LOWKEY], {"preset": "lowkey-lite0", "surrogates": ["mobilefacenet"]})
         changes, _ = self.changes({"mobilefacenet", "small-surrogate"})
-        self.assertEqual(changes["attacks"][3], {"preset": "lowkey-lite0", "surrogates": ["small-surrogate"]})
+        self.assertEqual(changes["attacks"][LOWKEY], {"preset": "lowkey-lite0", "surrogates": ["small-surrogate"]})
 
     def test_an_object_keeps_its_other_keys_and_its_own_surrogates(self):
         mine = {"preset": "pgd", "name": "pgd-16", "steps": 9}
@@ -73,8 +74,8 @@ class WithoutMissing(unittest.TestCase):
             self.assertEqual(changed, {"preset": "lowkey-dssim", "surrogates": [left]})
 
     def test_with_nothing_fetched_the_small_ones_stand_in(self):
-        changes, said = self.changes({"small-arcface", "small-surrogate", "another"})
-        self.assertEqual(changes["extractors"], ["small-arcface", "small-surrogate"])
+        changes, said = self.changes({"robust-small-arcface", "small-arcface", "small-surrogate", "another"})
+        self.assertEqual(changes["extractors"], ["robust-small-arcface", "small-arcface", "small-surrogate"])
         self.assertEqual(changes["attacks"][2], {"preset": "pgd", "surrogates": ["small-surrogate"]})
         self.assertIn("stand in", said)
 
