@@ -19,7 +19,7 @@ done
 command -v ninja >/dev/null || missing+=(ninja-build)
 python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 for package in libopencv-dev libcli11-dev libspdlog-dev nlohmann-json3-dev libboost-dev \
-  libgtest-dev libbenchmark-dev libturbojpeg0-dev libssl-dev; do
+  libgtest-dev libbenchmark-dev libturbojpeg0-dev libjpeg-dev libssl-dev; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
 if ((${#missing[@]})); then

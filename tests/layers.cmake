@@ -11,7 +11,7 @@ function(forbid folder pattern why)
 endfunction()
 
 foreach(folder core extractors attacks classifiers stages training recognisers experiments report commands)
-  forbid(${folder} "opencv2/|turbojpeg" "OpenCV appears only in data/")
+  forbid(${folder} "opencv2/|turbojpeg|jpeglib" "OpenCV appears only in data/")
 endforeach()
 foreach(folder core data extractors attacks classifiers stages training recognisers experiments report)
   forbid(${folder} "CLI/" "CLI11 appears only in main and commands")

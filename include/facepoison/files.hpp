@@ -10,8 +10,12 @@ namespace facepoison {
 
 namespace fs = std::filesystem;
 
-// The file's bytes. Throws Error(input) when it is missing, unreadable or larger than `max_bytes`.
+// The file's bytes, or a pipe's to its end. Throws Error(input) when it is missing, unreadable or larger than
+// `max_bytes`.
 std::string read_file(const fs::path& path, std::size_t max_bytes = std::size_t{1} << 32);
+
+// The text without the byte-order mark that spreadsheets and Windows' editors put before UTF-8.
+std::string_view without_mark(std::string_view text);
 
 // Writes through a temporary file in the same folder, fsync and rename, creating the folder where needed: readers
 // see the old bytes or the new ones, never a part. A link stays one, and its target is written; a device or a FIFO gets
@@ -33,6 +37,7 @@ void write_to(int file, std::string_view bytes, const fs::path& path);
 
 // A name in `folder` that nobody else uses: `.tmp-` and 16 random hexadecimal digits.
 fs::path temporary_name(const fs::path& folder);
+bool is_temporary(const fs::path& path);  // is it called so?
 
 // Does `path` lie in `root`, links followed? A link that cannot be followed does not.
 bool is_below(const fs::path& path, const fs::path& root);
@@ -43,6 +48,8 @@ void sync_to_disk(const fs::path& path);
 // Lower-case hexadecimal SHA-256.
 std::string sha256(std::string_view bytes);
 std::string sha256_of_file(const fs::path& path);
+// Are two hexadecimal digests one? The case of letters does not count.
+bool same_digest(std::string_view a, std::string_view b);
 // FaceScrub's downloader names a photo by the SHA-1 of its address.
 std::string sha1(std::string_view bytes);
 

@@ -7,7 +7,8 @@
 
 namespace facepoison {
 
-// FACEPOISON_HOME, or the first folder above the binary that holds configs/extractors. Throws Error(usage).
+// FACEPOISON_HOME, or where that is not set or empty the first folder above the binary, that holds configs/extractors.
+// Throws Error(usage).
 fs::path project_home();
 
 // "dlib" → <home>/<folder>/dlib.json; anything with a slash or ending in .json is a path and returned as it is.

@@ -16,10 +16,14 @@ struct Image {
 
 enum class Exif { rotate, ignore };
 
+// The format of the picture that begins so ("JPEG", "HEIC", "WebP", …), or "" for no picture. 64 bytes are enough.
+std::string picture_format(std::string_view start);
+
 // Decodes a JPEG, PNG or BMP, known by its first bytes. Throws Error(input), whose message is the reason without the
-// file's name, for anything else, a truncated or damaged file, more than 64 MB, or more than 50 megapixels (the
-// header is read first, so a small file that claims a huge picture costs no memory). Grey becomes RGB, 16 bits
-// become 8, transparency is dropped.
+// file's name, for anything else, a file that lacks some of the picture, more than 64 MB, or more than 50 megapixels
+// (the header is read first, so a small file that claims a huge picture costs no memory). What is wrong with a file but
+// costs no pixel (a missing end marker, a damaged note) goes to the debug log. Grey becomes RGB, 16 bits become 8,
+// transparency is dropped.
 Image decode_image(std::string_view bytes, Exif exif);
 
 std::string encode_png(const Image& image);

@@ -15,11 +15,18 @@ struct PhotoFile {
   fs::path path;
 };
 
+struct RejectedFile {
+  std::string id;  // "<person>/" where it is the person's whole folder
+  std::string person;
+  std::string reason;
+};
+
 struct PhotoFolder {
   fs::path root;
   std::vector<PhotoFile> photos;               // sorted by the bytes of their ids
-  std::vector<std::string> empty_people;       // folders without a photo
-  std::vector<PhotoFile> unnameable;           // photos whose id is not UTF-8, which no manifest can hold
+  std::vector<std::string> empty_people;       // folders with neither a photo nor anything rejected
+  std::vector<RejectedFile> rejected;          // what cannot be used, sorted likewise
+  std::size_t originals = 0;                   // photos that lie beside a face/ folder, which wins
   std::vector<PhotoFile> of_tools;             // what perturbing tools left beside the photos, which is no photo
   bool has_landmarks = false;                  // landmarks.csv was found
   std::map<std::string, Landmarks> landmarks;  // by id; source pixels, after EXIF rotation
@@ -27,6 +34,8 @@ struct PhotoFolder {
   // SHA-256 alone; none where that one means faces of two people.
   std::map<std::string, std::optional<Box>> boxes;
 
+  // Both find a name whichever way its accents are written.
+  std::optional<Landmarks> landmarks_of(const PhotoFile& photo) const;
   std::optional<Box> box_of(const PhotoFile& photo, const std::string& sha256) const;
 };
 
@@ -38,16 +47,19 @@ inline const std::vector<std::string> tool_suffixes = {"_low_cloaked", "_mid_clo
 // The stems of the photos that a file of this stem may have been made from, each with its suffix; empty for most.
 std::vector<std::pair<std::string, std::string>> made_from(const std::string& stem);
 
-// The people that the names choose: "all", names, or patterns as the shell has them (ann-*). Throws Error(usage) for
+// The people that the names choose: "all", names, or patterns as the shell has them (ann-*), accents written either way
+// (José as one letter or with an accent of its own, as macOS has it). Throws Error(usage) for
 // one that fits nobody.
 std::set<std::string> match_people(const std::vector<std::string>& people, const std::vector<std::string>& names);
 
 // Layouts: <person>/face/* (FaceScrub's downloader; wins where it holds a photo), else <person>/* (FaceScrub, LFW, any
-// ImageFolder). Photos are known by their extension: jpg jpeg png bmp and those that will be refused with a reason
-// (webp gif tif tiff ppm pgm). Hidden files are passed over, links that leave the root too; a file that has a tool's
-// suffix and lies beside its original is one of of_tools. Reads landmarks.csv
-// (id, then x and y of five landmarks) and facescrub_*.txt (name, image_id, face_id, url, bbox, sha256; tabs) in the
-// root. Boxes are of full pictures, so they are not used below face/. Throws Error(input).
+// ImageFolder). Photos are known by their extension or by their first bytes, also those of formats that will be refused
+// with a reason. Hidden files are passed over. A file that has a tool's suffix and lies beside its original is one of
+// of_tools. Rejected are pictures in other sub-folders, links that leave the root or lead nowhere, what is no regular
+// file or cannot be read, and names that no canvas can have (not UTF-8, more than 251 bytes). Reads landmarks.csv
+// (id, then x and y of five landmarks) and facescrub_*.txt (name, image_id, face_id, url, bbox, sha256; tabs; an odd
+// line is passed over, with a warning) in the root. Boxes are of full pictures, so they are not used below face/.
+// Throws Error(input) where the root or landmarks.csv cannot be read.
 PhotoFolder scan_photos(const fs::path& root);
 
 }  // namespace facepoison

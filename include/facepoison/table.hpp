@@ -54,8 +54,8 @@ class TableFile {
   Table waiting_;
 };
 
-// RFC 4180 in parts of any length, header line first; every cell is text. Throws Error(input) with the line of an
-// uneven row.
+// RFC 4180 in parts of any length, header line first, perhaps after a byte-order mark; every cell is text. Throws
+// Error(input) with the line of an uneven row.
 class CsvReader {
  public:
   using OnRow = std::function<void(const std::vector<std::string>& columns, std::vector<Cell> row)>;

@@ -2,6 +2,7 @@
 #pragma once
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <set>
 
@@ -40,6 +41,10 @@ struct DeviceOptions {
   std::string device = "auto", precision = "fp32";
   bool trust_model = false;
 };
+
+// Checks of an option's number, in a config's words: what does not fit the type is refused, and so is no number.
+CLI::Validator whole_number(std::int64_t low, std::int64_t high = std::numeric_limits<std::int64_t>::max());
+CLI::Validator number(double low, double high);
 
 // Prints to stdout, or to a file atomically.
 struct OutputOptions {

@@ -38,11 +38,13 @@ Action embed_command(CLI::App& app) {
       Table rejected{{"id", "person", "reason"}, {}, {}};
       const auto folder = scan_photos(o->path);
       if (!folder.of_tools.empty()) log_warning(tools_note(folder.of_tools.size()));
+      for (const auto& file : folder.rejected) rejected.add({file.id, file.person, file.reason});
       matrix = embed_crops(folder, o->ignore_exif ? Exif::ignore : Exif::rotate, *extractor, options, kept, rejected);
       if (kept.empty())
         throw Error(Exit::input, concat(o->path, ": no photo could be embedded",
                                         rejected.rows.empty() ? "; expected <person>/<photo>.jpg"
-                                                              : "; the first: " + text(rejected.rows[0][2])));
+                                                              : "; the first: " + text(rejected.rows[0][0]) + ": " +
+                                                                    text(rejected.rows[0][2])));
       for (const auto& photo : kept) names.add({photo.id, photo.person, ""});
       for (const auto& row : rejected.rows) log_warning(concat(text(row[0]), " is left out: ", text(row[2])));
     }

@@ -19,9 +19,11 @@ struct Side {
 Side read_side(const std::string& path, const std::string& split, const FeatureExtractor* extractor,
                const RunOptions& options, const StoreOption& store) {
   Table names{{"id", "person", "split"}, {}, {}};
+  std::string where = path;  // of the columns
   torch::Tensor matrix;
   if (fs::path(path).extension() == ".npy") {
     const auto csv = fs::path(path).replace_extension(".csv");
+    where = csv.string();
     names = read_csv(csv);
     matrix = read_npy(path);
     if (matrix.dim() != 2 || static_cast<std::size_t>(matrix.size(0)) != names.rows.size())
@@ -35,8 +37,8 @@ Side read_side(const std::string& path, const std::string& split, const FeatureE
     matrix = embed(dataset.photos, *extractor, options, artifacts);
     for (const auto& photo : dataset.photos) names.add({photo.id, photo.person, photo.split});
   }
-  const auto id = column(names, "id", path), person = column(names, "person", path),
-             side = column(names, "split", path);
+  const auto id = column(names, "id", where), person = column(names, "person", where),
+             side = column(names, "split", where);
   const bool has_splits =
       std::any_of(names.rows.begin(), names.rows.end(), [&](const auto& row) { return !text(row[side]).empty(); });
   Side out;

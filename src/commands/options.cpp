@@ -1,4 +1,5 @@
 // The options that several commands share.
+#include <charconv>
 #include <cstdio>
 
 #include "commands/commands.hpp"
@@ -7,6 +8,23 @@
 #include "facepoison/report.hpp"
 
 namespace facepoison {
+namespace {
+
+template <class Number>
+CLI::Validator number_from(Number low, Number high, const char* kind) {
+  const auto check = [=](const std::string& word) {
+    Number value{};
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+    const bool fits = error == std::errc() && end == word.data() + word.size() && value >= low && value <= high;
+    return fits ? "" : concat("found ", word, ", expected a ", kind, " from ", low, " to ", high);
+  };
+  return CLI::Validator(check, concat("from ", low, " to ", high));
+}
+
+}  // namespace
+
+CLI::Validator whole_number(std::int64_t low, std::int64_t high) { return number_from(low, high, "whole number"); }
+CLI::Validator number(double low, double high) { return number_from(low, high, "number"); }
 
 StoreOption::StoreOption(CLI::App& app) {
   app.add_option("--store", folder, "folder of cached artifacts (default: store/ in the project's folder)")

@@ -60,7 +60,7 @@ Action perturb_command(CLI::App& app) {
       ->delimiter(',')
       ->capture_default_str();
   app.add_option("--photos", o->photos, "train, or all")->check(CLI::IsMember({"train", "all"}))->capture_default_str();
-  app.add_option("--seed", o->seed, "of the attack's random numbers")->capture_default_str();
+  app.add_option("--seed", o->seed, "of the attack's random numbers")->check(whole_number(0))->capture_default_str();
   app.add_option("-o,--output", o->output, "the new data set's folder")->required();
   app.add_option("--trace", o->trace,
                  "CSV file for id, iteration, loss, dssim, similarity of each photo after each step");

@@ -17,14 +17,15 @@ Action prepare_command(CLI::App& app) {
   app.add_flag("--no-detect", o->no_detect, "the photos are crops: squash each to the canvas, align nothing");
   app.add_option("--canvas", o->prepare.canvas,
                  "side of the canvas in pixels; 112 with --no-detect is the paper's geometry")
+      ->check(whole_number(16, 4096))
       ->capture_default_str();
   app.add_option("--split-rule", o->prepare.split_rule, "seeded, or facecure (the paper's code)")
       ->check(CLI::IsMember({"seeded", "facecure"}))
       ->capture_default_str();
   app.add_option("--split", o->prepare.train_share, "share of a person's photos that the trainer has (seeded)")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(number(0, 1))
       ->capture_default_str();
-  app.add_option("--seed", o->prepare.seed, "of the seeded split")->capture_default_str();
+  app.add_option("--seed", o->prepare.seed, "of the seeded split")->check(whole_number(0))->capture_default_str();
   auto* keep = app.add_flag("--keep-duplicates", o->keep_duplicates,
                             "keep and flag photos that repeat an earlier one, exactly or nearly");
   app.add_flag("--drop-duplicates", o->drop_duplicates, "drop them, the lowest id stays (default)")->excludes(keep);

@@ -151,7 +151,9 @@ Action show_command(CLI::App& app) {
   of_the_data_set(
       app.add_option("--surrogates", o->surrogates, "extractors to optimise against, in the place of the presets'")
           ->delimiter(','));
-  of_the_data_set(app.add_option("--seed", o->seed, "of the attacks' random numbers")->capture_default_str());
+  of_the_data_set(app.add_option("--seed", o->seed, "of the attacks' random numbers")
+                      ->check(whole_number(0))
+                      ->capture_default_str());
   auto* config = app.add_option("-c,--config", o->config,
                                 "an experiment's, in the place of DATASET: strips of the pictures that eval measures, "
                                 "from the store where it has run");
@@ -164,9 +166,9 @@ Action show_command(CLI::App& app) {
                  "(default: all; with attacks the first four)")
       ->delimiter(',');
   app.add_option("--photos", o->choice.photos, "photos a person (default: 10; with attacks 1)")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1, 1'000'000));
   app.add_option("--side", o->side, "of a picture in the sheet, pixels (default: 96; with attacks the canvas's)")
-      ->check(CLI::Range(16, 1024));
+      ->check(whole_number(16, 1024));
   app.add_option("-o,--output", o->output, "the sheet, .png or .jpg")->required();
   const auto device = std::make_shared<DeviceOptions>(app);
   const auto store = std::make_shared<StoreOption>(app);

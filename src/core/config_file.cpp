@@ -39,10 +39,19 @@ void override_key(Json& config, const std::string& assignment, const Anchor& anc
   *at = value;
 }
 
+// Where a config's relative paths start: a pipe or a here-document lies in no folder of the user's.
+fs::path folder_of_config(const fs::path& file) {
+  const fs::path whole = fs::absolute(file).lexically_normal();
+  for (const auto* own : {"/dev/", "/proc/"})
+    if (whole.string().starts_with(own)) return fs::current_path();
+  std::error_code unknown;
+  return fs::is_fifo(whole, unknown) ? fs::current_path() : whole.parent_path();
+}
+
 // The file's keys, and where it names a "base" that one's for those that it has not.
 Json read_with_base(const fs::path& file, const std::function<void(Json&, const fs::path&)>& anchor_paths,
                     int depth = 0) {
-  const fs::path folder = fs::absolute(file).parent_path();
+  const fs::path folder = folder_of_config(file);
   Json own = read_json(file);
   anchor_paths(own, folder);
   if (!own.is_object() || !own.contains("base")) return own;

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -45,6 +47,19 @@ bool write_all(int file, std::string_view bytes) {
     bytes.remove_prefix(static_cast<std::size_t>(count));
   }
   return true;
+}
+
+// Up to `most` bytes, fewer only at the end.
+std::size_t read_all(int file, char* bytes, std::size_t most, const fs::path& path) {
+  std::size_t count = 0;
+  while (count < most) {
+    const ssize_t got = read(file, bytes + count, most - count);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw Error(Exit::input, concat("cannot read ", path.string(), ": ", std::strerror(errno)));
+    if (got == 0) break;
+    count += static_cast<std::size_t>(got);
+  }
+  return count;
 }
 
 fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
@@ -108,18 +123,36 @@ std::string digest_of(const EVP_MD* algorithm, std::string_view bytes) {
 }  // namespace
 
 std::string read_file(const fs::path& path, std::size_t max_bytes) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in || fs::is_directory(path))
-    throw Error(Exit::input,
-                concat("cannot read ", path.string(), ": ", fs::exists(path) ? "not a readable file" : "no such file"));
-  const auto size = fs::file_size(path);
-  if (size > max_bytes)
-    throw Error(Exit::input, concat(path.string(), " has ", size, " bytes; at most ", max_bytes, " are read"));
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat found{};
+  if (file.number < 0 || fstat(file.number, &found) != 0 || S_ISDIR(found.st_mode)) {
+    std::error_code unknown;
+    throw Error(Exit::input, concat("cannot read ", path.string(), ": ",
+                                    fs::exists(path, unknown) ? "not a readable file" : "no such file"));
+  }
+  const auto too_large = [&](std::size_t size) {
+    return Error(Exit::input, concat(path.string(), " has ", size, " bytes; at most ", max_bytes, " are read"));
+  };
+  const auto size = static_cast<std::size_t>(found.st_size);  // 0 for a pipe
+  if (size > max_bytes) throw too_large(size);
   std::string bytes(size, '\0');
-  in.read(bytes.data(), static_cast<std::streamsize>(size));
-  if (static_cast<std::uintmax_t>(in.gcount()) != size)
-    throw Error(Exit::input, concat("cannot read all of ", path.string()));
+  std::size_t count = read_all(file.number, bytes.data(), size, path);
+  if (count < size) throw Error(Exit::input, concat("cannot read all of ", path.string()));
+  if (S_ISREG(found.st_mode) && size > 0) return bytes;
+  constexpr std::size_t part = 1 << 16;
+  for (std::size_t more = part; more == part;) {  // a pipe, or a file of the kernel's, which has no size
+    bytes.resize(count + part);
+    more = read_all(file.number, bytes.data() + count, part, path);
+    count += more;
+    if (count > max_bytes) throw too_large(count);
+  }
+  bytes.resize(count);
   return bytes;
+}
+
+std::string_view without_mark(std::string_view text) {
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  return text;
 }
 
 int nameless_file(const fs::path& folder) {
@@ -133,6 +166,11 @@ int nameless_file(const fs::path& folder) {
 
 void write_to(int file, std::string_view bytes, const fs::path& path) {
   if (!write_all(file, bytes)) fail_write(path);
+}
+
+bool is_temporary(const fs::path& path) {
+  const auto name = path.filename().string();
+  return name.size() == std::strlen(".tmp-") + 16 && name.starts_with(".tmp-");
 }
 
 fs::path temporary_name(const fs::path& folder) {
@@ -193,6 +231,11 @@ void copy_to(const fs::path& from, const fs::path& to) {
 std::string sha256(std::string_view bytes) { return digest_of(EVP_sha256(), bytes); }
 std::string sha1(std::string_view bytes) { return digest_of(EVP_sha1(), bytes); }
 
+bool same_digest(std::string_view a, std::string_view b) {
+  const auto same = [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), same);
+}
+
 std::string sha256_of_file(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in || fs::is_directory(path)) throw Error(Exit::input, concat("cannot read ", path.string()));
@@ -212,7 +255,7 @@ const Sealed* first_altered(const std::vector<Sealed>& files, const std::string&
     const std::string found = appearance(file.path);  // before the digest is taken: a later change shows next time
     known = known && std::getline(lines, line);
     if (!known || line != found) {
-      if (found.empty() || sha256_of_file(file.path) != file.sha256) return &file;
+      if (found.empty() || !same_digest(sha256_of_file(file.path), file.sha256)) return &file;
       all_known = false;
     }
     now += found + "\n";

@@ -8,11 +8,14 @@
 namespace facepoison {
 
 fs::path project_home() {
-  if (const char* home = std::getenv("FACEPOISON_HOME")) return fs::absolute(home);
   std::error_code error;
+  if (const char* home = std::getenv("FACEPOISON_HOME"); home && *home) {
+    if (fs::is_directory(fs::path(home) / "configs" / "extractors", error)) return fs::absolute(home);
+    throw Error(Exit::usage, concat("FACEPOISON_HOME=", home, " holds no configs/extractors"));
+  }
   const fs::path binary = fs::read_symlink("/proc/self/exe", error);
   for (fs::path folder = binary.parent_path(); !folder.empty(); folder = folder.parent_path()) {
-    if (fs::is_directory(folder / "configs" / "extractors")) return folder;
+    if (fs::is_directory(folder / "configs" / "extractors", error)) return folder;
     if (folder == folder.parent_path()) break;
   }
   throw Error(Exit::usage,

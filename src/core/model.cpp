@@ -59,7 +59,7 @@ ModelFile verify_model(const std::string& file, const fs::path& card_folder, con
     throw Error(Exit::model, concat(model.path.string(),
                                     ": its card names no sha256 and no conversion left one beside it; a model is code: "
                                     "--trust-model runs it all the same"));
-  if (!known.empty() && known != model.sha256)
+  if (!known.empty() && !same_digest(known, model.sha256))
     throw Error(Exit::model, concat(model.path.string(), " has the sha256 ", model.sha256, ", expected ", known,
                                     ": altered or half fetched; fetch it again"));
   return model;

@@ -7,6 +7,24 @@
 #include "facepoison/error.hpp"
 
 namespace facepoison {
+namespace {
+
+// Levenshtein's distance.
+std::size_t edits(const std::string& word, const std::string& name) {
+  std::vector<std::size_t> row(name.size() + 1);
+  for (std::size_t j = 0; j <= name.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= word.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= name.size(); ++j) {
+      const std::size_t change = diagonal + (word[i - 1] != name[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
 
 struct Spec::Node {
   Json value;
@@ -32,10 +50,10 @@ const Json* Spec::find(const std::string& key, bool required) const {
   const auto found = node_->value.find(key);
   if (found != node_->value.end()) return &*found;
   if (!required) return nullptr;
-  // A misspelt required key is the likelier story than a forgotten one.
+  // A misspelt one is asked about, not blamed: what is near may be a right key that is read later.
   for (const auto& [other, value] : node_->value.items())
-    if (!node_->known.count(other) && nearest_name(other, {key}) == key)
-      fail(other, concat("unknown key; did you mean \"", key, "\"?"));
+    if (!node_->known.count(other) && edits(other, key) <= std::max<std::size_t>(1, key.size() / 5))
+      fail(key, concat("missing; is \"", other, "\" meant for it?"));
   fail(key, "missing");
 }
 
@@ -71,9 +89,12 @@ std::int64_t Spec::integer(const std::string& key, std::int64_t low, std::int64_
                            std::optional<std::int64_t> fallback) {
   const Json* found = find(key, !fallback);
   if (found && !found->is_number_integer()) fail(key, concat("found ", found->dump(), ", expected a whole number"));
+  // Beyond 63 bits only what has no sign is taken for a whole number by the parser.
+  const bool fits = !found || !found->is_number_unsigned() || found->get<std::uint64_t>() >> 63 == 0;
   const auto value = found ? found->get<std::int64_t>() : *fallback;
-  if (value < low || value > high)
-    fail(key, concat("found ", value, ", expected a whole number from ", low, " to ", high));
+  if (!fits || value < low || value > high)
+    fail(key, concat("found ", found ? found->dump() : std::to_string(value), ", expected a whole number from ", low,
+                     " to ", high));
   node_->record[key] = value;
   return value;
 }
@@ -194,22 +215,11 @@ bool is_utf8(const std::string& text) {
 std::string nearest_name(const std::string& word, const std::vector<std::string>& known) {
   std::string best;
   std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
-  for (const auto& name : known) {
-    std::vector<std::size_t> row(name.size() + 1);
-    for (std::size_t j = 0; j <= name.size(); ++j) row[j] = j;
-    for (std::size_t i = 1; i <= word.size(); ++i) {
-      std::size_t diagonal = std::exchange(row[0], i);
-      for (std::size_t j = 1; j <= name.size(); ++j) {
-        const std::size_t change = diagonal + (word[i - 1] != name[j - 1]);
-        diagonal = row[j];
-        row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
-      }
-    }
-    if (row.back() < best_distance) {
-      best_distance = row.back();
+  for (const auto& name : known)
+    if (const auto distance = edits(word, name); distance < best_distance) {
+      best_distance = distance;
       best = name;
     }
-  }
   return best;
 }
 

@@ -229,13 +229,15 @@ void CsvReader::end_row() {
   if (!any_) return;
   end_cell();
   any_ = false;
-  if (columns_.empty())
+  if (columns_.empty()) {
     for (auto& name : row_) columns_.push_back(std::get<std::string>(std::move(name)));
-  else if (row_.size() == columns_.size())
+    columns_[0] = without_mark(columns_[0]);
+  } else if (row_.size() == columns_.size()) {
     on_row_(columns_, std::move(row_));
-  else
+  } else {
     throw Error(Exit::input,
                 concat(where_, ", line ", line_, ": ", row_.size(), " cells; the header has ", columns_.size()));
+  }
   row_.clear();
 }
 

@@ -59,6 +59,8 @@ Photo from_json(const Json& json, const fs::path& folder, const std::string& whe
   photo.source_landmarks = read_points(line, "source_landmarks", Json());
   if (line.has("source_size")) {
     const auto size = line.numbers("source_size", 2);
+    if (!std::all_of(size.begin(), size.end(), [](double pixels) { return pixels >= 0 && pixels <= 1e9; }))
+      line.fail("source_size", concat("found ", size[0], "×", size[1], ", expected a picture's width and height"));
     photo.source_width = static_cast<int>(size[0]), photo.source_height = static_cast<int>(size[1]);
   }
   line.finish();
@@ -247,7 +249,8 @@ Image to_image(const torch::Tensor& pixels) {
 Image read_canvas(const Photo& photo) {
   try {
     const std::string bytes = read_file(photo.path);
-    if (sha256(bytes) != photo.sha256) throw Error(Exit::input, "changed since the data set was made; make it again");
+    if (!same_digest(sha256(bytes), photo.sha256))
+      throw Error(Exit::input, "changed since the data set was made; make it again");
     return decode_image(bytes, Exif::ignore);
   } catch (const Error& error) {
     throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(), "): ", error.what()));

@@ -1,15 +1,21 @@
 #include "facepoison/image.hpp"
 
-#include <turbojpeg.h>
-
+#include <algorithm>
+#include <cctype>
+#include <csetjmp>
+#include <cstdio>  // jpeglib.h needs it
+#include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <new>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
+#include <jpeglib.h>
+#include <jerror.h>
+
 #include "data/matrix.hpp"
 #include "facepoison/error.hpp"
+#include "facepoison/log.hpp"
 #include "facepoison/version.hpp"
 
 namespace facepoison {
@@ -40,60 +46,195 @@ std::uint32_t crc32_of(std::string_view bytes) {  // PNG's polynomial
   return ~crc;
 }
 
-// OpenCV fills the missing part of a truncated JPEG with grey and says nothing; libjpeg-turbo can be told to stop.
-void check_jpeg(std::string_view bytes) {
-  const std::unique_ptr<void, int (*)(tjhandle)> decoder(tjInitDecompress(), tjDestroy);
-  const auto* data = reinterpret_cast<const unsigned char*>(bytes.data());
-  int width = 0, height = 0, subsampling = 0, colours = 0;
-  if (tjDecompressHeader3(decoder.get(), data, bytes.size(), &width, &height, &subsampling, &colours) != 0)
-    refuse(concat("damaged JPEG header: ", tjGetErrorStr2(decoder.get())));
-  check_size(static_cast<std::uint64_t>(width), static_cast<std::uint64_t>(height));
-  const bool cmyk = colours == TJCS_CMYK || colours == TJCS_YCCK;
-  const int format = cmyk ? TJPF_CMYK : TJPF_GRAY;
-  std::vector<unsigned char> pixels(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) *
-                                    (cmyk ? 4 : 1));
-  if (tjDecompress2(decoder.get(), data, bytes.size(), pixels.data(), width, 0, height, format, TJFLAG_STOPONWARNING) !=
-      0)
-    refuse(concat("truncated or damaged JPEG: ", tjGetErrorStr2(decoder.get())));
+// What libjpeg says of a picture. It warns of much that costs no pixel (what phones write into a scan's parameters,
+// stray bytes between segments, later revisions of JFIF), and of what does: these are told apart by their codes.
+struct JpegMessages {
+  jpeg_error_mgr manager;  // first, so that libjpeg's pointer to it is one to the whole
+  std::jmp_buf on_error;
+  bool lost = false;             // part of the picture
+  bool cut = false;              // the file ended before its end marker
+  char text[JMSG_LENGTH_MAX]{};  // of an error, else of what lost something, else of the first warning
+
+  JpegMessages();
+  void throw_shortage() const {
+    if (manager.msg_code == JERR_OUT_OF_MEMORY) throw std::bad_alloc();  // nothing that is wrong with the picture
+  }
+};
+
+JpegMessages& messages_of(j_common_ptr codec) { return *reinterpret_cast<JpegMessages*>(codec->err); }
+
+[[noreturn]] void stop_at_error(j_common_ptr codec) {
+  codec->err->format_message(codec, messages_of(codec).text);
+  std::longjmp(messages_of(codec).on_error, 1);
 }
 
-// Every chunk is there, whole, and the last one is the end: OpenCV would return a half picture.
-void check_png(std::string_view bytes) {
+void note_warning(j_common_ptr codec, int level) {
+  if (level >= 0) return;  // a trace
+  auto& messages = messages_of(codec);
+  const int code = codec->err->msg_code;
+  const bool loses =
+      code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE || code == JWRN_ARITH_BAD_CODE || code == JWRN_MUST_RESYNC;
+  if ((loses && !messages.lost) || codec->err->num_warnings++ == 0) codec->err->format_message(codec, messages.text);
+  messages.lost = messages.lost || loses;
+  messages.cut = messages.cut || code == JWRN_JPEG_EOF;
+}
+
+JpegMessages::JpegMessages() {
+  jpeg_std_error(&manager);
+  manager.error_exit = stop_at_error;
+  manager.emit_message = note_warning;
+}
+
+// Some pictures come in scans, each finer or of another colour: cut between two, all rows are there, but coarse or
+// grey.
+bool has_all_scans(const jpeg_decompress_struct& codec) {
+  for (int i = 0; i < codec.num_components; ++i) {
+    if (!codec.comp_info[i].quant_table) return false;  // it is noted where a component's first scan begins
+    if (codec.progressive_mode && codec.coef_bits)
+      for (const int bits_to_come : codec.coef_bits[i])
+        if (bits_to_come != 0) return false;
+  }
+  return true;
+}
+
+enum class JpegState { damaged_header, too_large, lossy, whole };
+
+void open_jpeg(jpeg_decompress_struct& codec, std::string_view bytes) {
+  jpeg_create_decompress(&codec);
+  jpeg_mem_src(&codec, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+  jpeg_save_markers(&codec, JPEG_APP0 + 1, 0xffff);  // EXIF
+  jpeg_read_header(&codec, TRUE);
+}
+
+// Decodes every row and keeps none. Here and in rewrite_jpeg() nothing has a destructor, since libjpeg's errors jump.
+JpegState walk_jpeg(jpeg_decompress_struct& codec, JpegMessages& messages, std::string_view bytes) {
+  volatile JpegState state = JpegState::damaged_header;
+  if (setjmp(messages.on_error) != 0) return state;
+  open_jpeg(codec, bytes);
+  if (std::uint64_t{codec.image_width} * codec.image_height > max_pixels) return JpegState::too_large;
+  state = JpegState::lossy;
+  if (codec.jpeg_color_space == JCS_YCbCr) codec.out_color_space = JCS_GRAYSCALE;  // half of the work
+  jpeg_start_decompress(&codec);
+  const auto row = codec.mem->alloc_sarray(reinterpret_cast<j_common_ptr>(&codec), JPOOL_IMAGE,
+                                           codec.output_width * static_cast<JDIMENSION>(codec.output_components), 1);
+  while (codec.output_scanline < codec.output_height) jpeg_read_scanlines(&codec, row, 1);
+  if (messages.lost || (messages.cut && !has_all_scans(codec))) return state;
+  state = JpegState::whole;
+  jpeg_finish_decompress(&codec);  // may warn of what follows the picture
+  return state;
+}
+
+// The same picture, coefficient for coefficient, without anything to warn of.
+bool rewrite_jpeg(jpeg_decompress_struct& from, jpeg_compress_struct& to, JpegMessages& messages,
+                  std::string_view bytes, unsigned char** out, unsigned long* size) {
+  if (setjmp(messages.on_error) != 0) return false;
+  open_jpeg(from, bytes);
+  const auto coefficients = jpeg_read_coefficients(&from);
+  jpeg_create_compress(&to);
+  jpeg_mem_dest(&to, out, size);
+  jpeg_copy_critical_parameters(&from, &to);
+  jpeg_write_coefficients(&to, coefficients);
+  for (auto* marker = from.marker_list; marker; marker = marker->next)
+    jpeg_write_marker(&to, marker->marker, marker->data, marker->data_length);
+  jpeg_finish_compress(&to);
+  return true;
+}
+
+// OpenCV's libjpeg would print the warnings, and stop short of the last rows where the end marker is missing.
+std::string rewritten(std::string_view bytes) {
+  jpeg_decompress_struct from{};
+  jpeg_compress_struct to{};
+  JpegMessages messages;
+  from.err = to.err = &messages.manager;
+  unsigned char* out = nullptr;
+  unsigned long size = 0;
+  const bool done = rewrite_jpeg(from, to, messages, bytes, &out, &size);
+  jpeg_destroy_compress(&to);
+  jpeg_destroy_decompress(&from);
+  messages.throw_shortage();
+  if (!done) return "";  // OpenCV has the rows all the same; `out` may point to what libjpeg freed
+  const std::string whole(reinterpret_cast<char*>(out), size);
+  std::free(out);
+  return whole;
+}
+
+// These give the bytes to decode where they are others than the file's. OpenCV fills the missing part of a truncated
+// JPEG with grey and says nothing.
+std::string check_jpeg(std::string_view bytes) {
+  jpeg_decompress_struct codec{};
+  JpegMessages messages;
+  codec.err = &messages.manager;
+  const auto state = walk_jpeg(codec, messages, bytes);
+  const auto width = codec.image_width, height = codec.image_height;
+  jpeg_destroy_decompress(&codec);
+  messages.throw_shortage();
+  if (state == JpegState::damaged_header) refuse(concat("damaged JPEG header: ", messages.text));
+  check_size(width, height);
+  if (state == JpegState::lossy) refuse(concat("truncated or damaged JPEG: ", messages.text));
+  if (messages.manager.num_warnings == 0) return "";
+  log_debug(concat("a JPEG of ", width, "×", height, " pixels is whole, with a warning: ", messages.text));
+  return rewritten(bytes);
+}
+
+// Every chunk of the pixels' is there and whole. Others, whose names begin with a small letter, are dropped where they
+// are damaged, and the end chunk is added where it is missing: whether the rows are all there, libpng checks itself.
+std::string check_png(std::string_view bytes) {
   if (bytes.size() < 33 || bytes.substr(12, 4) != "IHDR") refuse("truncated PNG: no header");
   check_size(big_endian(bytes, 16), big_endian(bytes, 20));
-  for (std::size_t at = 8;;) {
-    if (bytes.size() - at < 12) refuse("truncated PNG: the end chunk is missing");
+  std::string kept(bytes.substr(0, 8));
+  bool has_pixels = false;
+  for (std::size_t at = 8; bytes.size() - at >= 12;) {
     const std::size_t length = big_endian(bytes, at);
     std::string name(bytes.substr(at + 4, 4));
-    const bool end = name == "IEND";
+    const bool end = name == "IEND", ancillary = std::islower(static_cast<unsigned char>(name[0])) != 0;
+    has_pixels = has_pixels || name == "IDAT";
     for (auto& c : name) c = std::isalpha(static_cast<unsigned char>(c)) ? c : '?';  // it goes into messages
-    if (length > bytes.size() - at - 12) refuse(concat("truncated PNG: chunk ", name, " is cut short"));
-    if (crc32_of(bytes.substr(at + 4, length + 4)) != big_endian(bytes, at + 8 + length))
-      refuse(concat("damaged PNG: chunk ", name, " has a wrong checksum"));
-    if (end) return;
+    if (length > bytes.size() - at - 12) {
+      if (ancillary && has_pixels) break;
+      refuse(concat("truncated PNG: chunk ", name, " is cut short"));
+    }
+    const bool right = crc32_of(bytes.substr(at + 4, length + 4)) == big_endian(bytes, at + 8 + length);
+    if (!right && !ancillary) refuse(concat("damaged PNG: chunk ", name, " has a wrong checksum"));
+    if (right)
+      kept += bytes.substr(at, 12 + length);
+    else
+      log_debug(concat("a PNG's chunk ", name, " has a wrong checksum and is passed over"));
     at += 12 + length;
+    if (end) return kept.size() == at ? "" : kept;
   }
+  if (!has_pixels) refuse("truncated PNG: no pixels");
+  log_debug("a PNG's end chunk is missing");
+  return kept + std::string("\0\0\0\0IEND\xae\x42\x60\x82", 12);
 }
 
-void check_bmp(std::string_view bytes) {
+std::string check_bmp(std::string_view bytes) {
   if (bytes.size() < 26) refuse("truncated BMP: no header");
   std::int32_t width = 0, height = 0;
-  std::uint32_t size = 0;
-  std::memcpy(&size, bytes.data() + 2, 4);
+  std::uint32_t pixels = 0, compression = 0;
+  std::uint16_t bits = 0;
+  std::memcpy(&pixels, bytes.data() + 10, 4);
   std::memcpy(&width, bytes.data() + 18, 4);
   std::memcpy(&height, bytes.data() + 22, 4);
-  check_size(static_cast<std::uint64_t>(std::abs(static_cast<std::int64_t>(width))),
-             static_cast<std::uint64_t>(std::abs(static_cast<std::int64_t>(height))));
-  if (size > bytes.size()) refuse("truncated BMP");
+  const auto columns = static_cast<std::uint64_t>(std::abs(static_cast<std::int64_t>(width))),
+             rows = static_cast<std::uint64_t>(std::abs(static_cast<std::int64_t>(height)));
+  check_size(columns, rows);
+  if (bytes.size() < 34) refuse("truncated BMP: no header");
+  std::memcpy(&bits, bytes.data() + 28, 2);
+  std::memcpy(&compression, bytes.data() + 30, 4);
+  // The file's size in the header is often wrong; compressed rows are OpenCV's to count.
+  if (compression == 0 && pixels + (columns * bits + 31) / 32 * 4 * rows > bytes.size()) refuse("truncated BMP");
+  return "";
 }
 
-void check(std::string_view bytes) {
+std::string check(std::string_view bytes) {
   if (bytes.size() > max_bytes) refuse(concat(bytes.size(), " bytes; at most 64 MB are decoded"));
   if (bytes.empty()) refuse("an empty file");
-  if (bytes.starts_with("\xff\xd8\xff")) return check_jpeg(bytes);
-  if (bytes.starts_with("\x89PNG\r\n\x1a\n")) return check_png(bytes);
+  const auto format = picture_format(bytes.substr(0, 64));
+  if (format == "JPEG") return check_jpeg(bytes);
+  if (format == "PNG") return check_png(bytes);
   if (bytes.starts_with("BM")) return check_bmp(bytes);
   if (bytes.starts_with("<")) refuse("an HTML or XML page, not a picture");
+  if (!format.empty()) refuse(concat("a picture in ", format, ", which is not read: convert it to JPEG or PNG"));
   refuse("not a JPEG, PNG or BMP picture");
 }
 
@@ -106,14 +247,44 @@ std::string encode(const Image& image, const char* ending, const std::vector<int
   return {bytes.begin(), bytes.end()};
 }
 
+// ISO's container of pictures, by the brands that it names.
+std::string format_of_brands(std::string_view brands) {
+  const auto has = [&](std::initializer_list<std::string_view> names) {
+    return std::any_of(names.begin(), names.end(), [&](auto name) { return brands.find(name) != brands.npos; });
+  };
+  if (has({"avif", "avis"})) return "AVIF";
+  return has({"heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"}) ? "HEIC" : "";
+}
+
 }  // namespace
 
+std::string picture_format(std::string_view start) {
+  using namespace std::string_view_literals;
+  const auto at = [&](std::size_t i) { return i < start.size() ? static_cast<unsigned char>(start[i]) : 0; };
+  const auto has = [&](std::size_t i, std::string_view part) {
+    return start.size() >= i && start.substr(i).starts_with(part);
+  };
+  if (has(0, "\xff\xd8\xff")) return "JPEG";
+  if (has(0, "\x89PNG\r\n\x1a\n")) return "PNG";
+  if (has(0, "BM") && at(14) >= 12 && at(14) <= 124 && has(15, "\0\0\0"sv)) return "BMP";  // a header of that length
+  if (has(0, "GIF87a") || has(0, "GIF89a")) return "GIF";
+  if (has(0, "RIFF") && has(8, "WEBP")) return "WebP";
+  if (has(0, "II*\0"sv) || has(0, "MM\0*"sv)) return "TIFF";
+  if (has(4, "jP  \r\n\x87\n") || has(0, "\xff\x4f\xff\x51")) return "JPEG 2000";
+  if (has(4, "JXL \r\n\x87\n")) return "JPEG XL";
+  if (has(0, "8BPS\0\1"sv)) return "PSD";
+  if (at(0) == 'P' && at(1) >= '1' && at(1) <= '6' && std::isspace(at(2)) && (std::isdigit(at(3)) || at(3) == '#'))
+    return "PNM";
+  return has(4, "ftyp") ? format_of_brands(start.substr(8)) : "";
+}
+
 Image decode_image(std::string_view bytes, Exif exif) {
-  check(bytes);
+  const std::string mended = check(bytes);
+  if (!mended.empty()) bytes = mended;
   const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data()));
   try {
     cv::Mat pixels = cv::imdecode(raw, cv::IMREAD_COLOR | (exif == Exif::ignore ? cv::IMREAD_IGNORE_ORIENTATION : 0));
-    if (pixels.empty()) refuse("cannot be decoded");
+    if (pixels.empty()) refuse(mended.empty() ? "cannot be decoded" : "truncated or damaged: cannot be decoded");
     cv::cvtColor(pixels, pixels, cv::COLOR_BGR2RGB);
     return image_of(pixels);
   } catch (const cv::Exception& error) {

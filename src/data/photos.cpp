@@ -1,29 +1,87 @@
 #include "facepoison/photos.hpp"
 
+#include <fcntl.h>
 #include <fnmatch.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <fstream>
 #include <set>
+#include <sstream>
 
 #include "facepoison/error.hpp"
+#include "facepoison/image.hpp"
 #include "facepoison/log.hpp"
 #include "facepoison/spec.hpp"
 #include "facepoison/table.hpp"
+#include "facepoison/unicode.hpp"
 
 namespace facepoison {
 namespace {
 
-bool is_photo(const fs::path& path) {
-  static const std::set<std::string> known = {".jpg", ".jpeg", ".png",  ".bmp", ".webp",
-                                              ".gif", ".tif",  ".tiff", ".ppm", ".pgm"};
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  return known.count(extension) && !path.filename().string().starts_with(".");
+bool is_hidden(const fs::path& path) { return path.filename().string().starts_with("."); }
+
+std::string lower_case(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
 }
+
+std::string first_bytes_of(const fs::path& path) {
+  std::string bytes(64, '\0');
+  std::ifstream in(path, std::ios::binary);
+  in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<std::size_t>(in.gcount()));
+  return bytes;
+}
+
+// By its name, so that an empty file or a page in a photo's place is told of, or by what is in it. Of a regular file.
+bool is_photo(const fs::path& path) {
+  static const std::set<std::string> known = {".jpg",  ".jpeg", ".jpe",  ".jfif", ".png", ".bmp",
+                                              ".webp", ".gif",  ".tif",  ".tiff", ".ppm", ".pgm",
+                                              ".heic", ".heif", ".avif", ".jp2",  ".jxl"};
+  return known.count(lower_case(path.extension().string())) || !picture_format(first_bytes_of(path)).empty();
+}
+
+constexpr std::size_t longest_name = 255 - 4;  // bytes; a canvas is called as its photo, and .png
+
+// Why there can be no photo at `path`, or "".
+std::string obstacle(const fs::path& path, const fs::path& root) {
+  std::error_code error;
+  const bool link = fs::is_symlink(path, error);
+  const auto status = fs::status(path, error);
+  if (!fs::exists(status)) return link ? "a link that leads nowhere" : error.message();
+  if (link && !is_below(path, root)) return "a link that leaves the photo folder";
+  if (link && fs::is_directory(status)) return "a link to a folder, which is not followed";
+  if (!fs::is_regular_file(status)) return "no regular file";
+  if (faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) != 0) return std::strerror(errno);
+  const auto length = path.filename().string().size();
+  return length > longest_name ? concat("its name has ", length, " bytes; at most ", longest_name, " can be used") : "";
+}
+
+// In the order of their names. Throws Error(input), whose message is the reason.
+std::vector<fs::path> entries_of(const fs::path& folder) {
+  std::vector<fs::path> entries;
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
+    if (!is_hidden(at->path())) entries.push_back(at->path());
+  if (error) throw Error(Exit::input, error.message());
+  std::sort(entries.begin(), entries.end());
+  return entries;
+}
+
+bool is_folder(const fs::path& path) {
+  std::error_code unknown;
+  return fs::is_directory(fs::symlink_status(path, unknown));
+}
+
+using Reasons = std::vector<std::pair<fs::path, std::string>>;
 
 struct Found {
   std::vector<fs::path> photos, of_tools;
+  Reasons rejected;
 };
 
 // A tool's file is known by its original beside it: without one it is a photo of its own.
@@ -40,37 +98,86 @@ Found without_tools_files(const std::vector<fs::path>& files) {
   return found;
 }
 
-Found photos_in(const fs::path& folder, const fs::path& root) {
-  std::vector<fs::path> found;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    std::error_code unknown;
-    if (!is_photo(entry.path()) || entry.is_directory(unknown)) continue;
-    if (is_below(entry.path(), root))
-      found.push_back(entry.path());
-    else
-      log_warning(
-          concat(entry.path().string(), " is a link that leaves the photo folder or leads nowhere: passed over"));
+// The pictures below a sub-folder, each with why it is not used.
+void reject_below(const fs::path& folder, const fs::path& root, Reasons& rejected) try {
+  for (const auto& path : entries_of(folder)) {
+    if (is_folder(path)) {
+      reject_below(path, root, rejected);
+      continue;
+    }
+    const auto reason = obstacle(path, root);
+    if (!reason.empty())
+      rejected.emplace_back(path, reason);
+    else if (is_photo(path))
+      rejected.emplace_back(path, "in a sub-folder; a person's photos lie in the person's folder");
   }
-  return without_tools_files(found);
+} catch (const Error& error) {
+  rejected.emplace_back(folder / "", error.what());
 }
 
-Box parse_box(const std::string& text, const std::string& where) {
-  const auto numbers = parse_csv("a,b,c,d\n" + text, where);
-  if (numbers.rows.empty()) throw Error(Exit::input, concat(where, ": no box x1,y1,x2,y2 in \"", text, "\""));
-  const auto at = [&](std::size_t i) { return as_number(numbers.rows[0][i], where); };
-  return {at(0), at(1), at(2), at(3)};
+Found photos_in(const fs::path& folder, const fs::path& root) try {
+  std::vector<fs::path> photos;
+  Reasons rejected;
+  for (const auto& path : entries_of(folder)) {
+    if (is_folder(path)) {
+      reject_below(path, root, rejected);
+      continue;
+    }
+    const auto reason = obstacle(path, root);
+    if (!reason.empty())
+      rejected.emplace_back(path, reason);
+    else if (is_photo(path))
+      photos.push_back(path);
+  }
+  auto found = without_tools_files(photos);
+  found.rejected = rejected;
+  return found;
+} catch (const Error& error) {
+  return {{}, {}, {{folder / "", error.what()}}};
 }
 
-// FaceScrub's lists write names with blanks, its folders with underscores.
-std::string underscored(std::string name) {
-  std::replace(name.begin(), name.end(), ' ', '_');
-  return name;
+// A person's photos: those of face/ where it holds one, and then the others are counted.
+Found photos_of_person(const fs::path& person, const fs::path& root, std::size_t& originals) {
+  std::error_code unknown;
+  if (!fs::exists(person, unknown) || !is_below(person, root)) return {{}, {}, {{person / "", obstacle(person, root)}}};
+  auto all = photos_in(person, root);
+  if (!fs::is_directory(person / "face", unknown) || !is_below(person / "face", root)) return all;
+  auto faces = photos_in(person / "face", root);
+  if (faces.photos.empty()) return all;
+  originals += all.photos.size() + all.of_tools.size();
+  const auto inside = person / "face" / "";
+  for (const auto& [path, reason] : all.rejected) originals += !(path / "").native().starts_with(inside.native());
+  return faces;
+}
+
+double finite_number(const Cell& cell, const std::string& where) {
+  const double number = as_number(cell, where);
+  if (!std::isfinite(number))
+    throw Error(Exit::input, concat(where, ": \"", text(cell), "\" is no place in a picture"));
+  return number;
+}
+
+// x1,y1,x2,y2.
+Box parse_box(const std::string& text) {
+  const auto numbers = parse_csv("a,b,c,d\n" + text, "a box");
+  if (numbers.rows.size() != 1) throw Error(Exit::input, concat("no box x1,y1,x2,y2 in \"", text, "\""));
+  return {finite_number(numbers.rows[0][0], "a box"), finite_number(numbers.rows[0][1], "a box"),
+          finite_number(numbers.rows[0][2], "a box"), finite_number(numbers.rows[0][3], "a box")};
+}
+
+// FaceScrub's lists write names with blanks, its folders with underscores, and macOS letters apart from their accents.
+std::string underscored(const std::string& name) {
+  std::string out = decomposed(name);
+  std::replace(out.begin(), out.end(), ' ', '_');
+  return out;
 }
 
 void read_landmarks(PhotoFolder& folder) {
   const fs::path path = folder.root / "landmarks.csv";
-  folder.has_landmarks = fs::exists(path);
+  std::error_code unknown;
+  folder.has_landmarks = fs::is_regular_file(path, unknown);
+  if (!folder.has_landmarks && fs::exists(fs::symlink_status(path, unknown)))
+    throw Error(Exit::input, concat(path.string(), ": no regular file, or a link that leads nowhere"));
   if (!folder.has_landmarks) return;
   const Table table = read_csv(path);
   if (table.columns.size() != 11 || table.columns[0] != "id")
@@ -80,30 +187,73 @@ void read_landmarks(PhotoFolder& folder) {
     Landmarks points;
     const std::string where = concat(path.string(), ", line ", r + 2);
     for (std::size_t i = 0; i < 5; ++i)
-      points[i] = {as_number(table.rows[r][1 + 2 * i], where), as_number(table.rows[r][2 + 2 * i], where)};
+      points[i] = {finite_number(table.rows[r][1 + 2 * i], where), finite_number(table.rows[r][2 + 2 * i], where)};
     if (!folder.landmarks.emplace(text(table.rows[r][0]), points).second)
       throw Error(Exit::input, concat(where, ": \"", text(table.rows[r][0]), "\" is given twice"));
   }
+  const auto as_written = folder.landmarks;
+  for (const auto& [id, points] : as_written) folder.landmarks.emplace(decomposed(id), points);
 }
 
-// FaceScrub's lists: name, image_id, face_id, url, bbox, sha256 of the full picture, separated by tabs.
+// One line of FaceScrub's lists: name, image_id, face_id, url, bbox, sha256 of the full picture, separated by tabs.
+void read_facescrub_line(PhotoFolder& folder, const std::string& line) {
+  std::vector<std::string> cells;
+  std::istringstream stream(line);
+  for (std::string cell; std::getline(stream, cell, '\t');) cells.push_back(cell);
+  if (cells.size() < 6) throw Error(Exit::input, concat(cells.size(), " columns; a list has six"));
+  const Box box = parse_box(cells[4]);
+  const std::string person = underscored(cells[0]), hash = lower_case(cells[5].substr(0, 64));
+  folder.boxes.emplace(person + "/" + sha1(cells[3]), box);
+  folder.boxes.emplace(person + "/" + hash, box);
+  const auto [any, is_new] = folder.boxes.emplace(hash, box);
+  if (!is_new && any->second != box) any->second.reset();  // a picture of two people
+}
+
 void read_facescrub(PhotoFolder& folder, const fs::path& path) {
   std::istringstream lines(read_file(path));
-  std::string line;
-  std::getline(lines, line);  // header
-  for (std::size_t number = 2; std::getline(lines, line); ++number) {
-    std::vector<std::string> cells;
-    std::istringstream stream(line);
-    for (std::string cell; std::getline(stream, cell, '\t');) cells.push_back(cell);
-    if (cells.size() < 6) continue;
-    const Box box = parse_box(cells[4], concat(path.string(), ", line ", number));
-    const std::string person = underscored(cells[0]), hash = cells[5].substr(0, 64);
-    folder.boxes.emplace(person + "/" + sha1(cells[3]), box);
-    folder.boxes.emplace(person + "/" + hash, box);
-    const auto [any, is_new] = folder.boxes.emplace(hash, box);
-    if (!is_new && any->second != box) any->second.reset();  // a picture of two people
+  std::string line, first;
+  std::size_t odd = 0;
+  for (std::size_t number = 1; std::getline(lines, line); ++number) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    try {
+      read_facescrub_line(folder, line);
+    } catch (const Error& error) {
+      if (number > 1 && odd++ == 0) first = concat("line ", number, ": ", error.what());
+    }
+  }
+  if (odd > 0) log_warning(concat(path.string(), ": ", odd, " odd lines are passed over; ", first));
+}
+
+std::vector<fs::path> root_entries(const fs::path& root) {
+  try {
+    return entries_of(root);
+  } catch (const Error& error) {
+    throw Error(Exit::input, concat(root.string(), ": ", error.what()));
   }
 }
+
+void add_person(PhotoFolder& folder, const std::string& name) {
+  const auto found = photos_of_person(folder.root / name, folder.root, folder.originals);
+  const auto id_of = [&](const fs::path& path) { return path.lexically_relative(folder.root).generic_string(); };
+  const auto reject = [&](const fs::path& path, const std::string& reason) {
+    folder.rejected.push_back({id_of(path), name, reason});
+    if (path.filename().empty()) log_warning(concat(folder.rejected.back().id, ": ", reason));  // a whole folder
+  };
+  for (const auto& [paths, list] :
+       {std::pair{&found.photos, &folder.photos}, std::pair{&found.of_tools, &folder.of_tools}})
+    for (const auto& path : *paths) {
+      const PhotoFile photo{id_of(path), name, path};
+      if (is_utf8(photo.id))
+        list->push_back(photo);
+      else
+        reject(path, "its name is not UTF-8");
+    }
+  for (const auto& [path, reason] : found.rejected) reject(path, reason);
+  const bool nothing = found.photos.empty() && found.of_tools.empty() && found.rejected.empty();
+  if (nothing && is_utf8(name)) folder.empty_people.push_back(name);
+}
+
+constexpr auto by_id = [](const auto& a, const auto& b) { return a.id < b.id; };
 
 }  // namespace
 
@@ -118,8 +268,14 @@ std::vector<std::pair<std::string, std::string>> made_from(const std::string& st
 std::optional<Box> PhotoFolder::box_of(const PhotoFile& photo, const std::string& sha256) const {
   if (photo.path.parent_path().filename() == "face" && photo.person != "face") return std::nullopt;
   const std::string person = underscored(photo.person) + "/";
-  for (const auto& key : {person + sha256, person + photo.path.stem().string(), sha256})
+  for (const auto& key : {person + sha256, person + lower_case(photo.path.stem().string()), sha256})
     if (const auto found = boxes.find(key); found != boxes.end()) return found->second;
+  return std::nullopt;
+}
+
+std::optional<Landmarks> PhotoFolder::landmarks_of(const PhotoFile& photo) const {
+  for (const auto& id : {photo.id, decomposed(photo.id)})
+    if (const auto found = landmarks.find(id); found != landmarks.end()) return found->second;
   return std::nullopt;
 }
 
@@ -127,8 +283,10 @@ std::set<std::string> match_people(const std::vector<std::string>& people, const
   if (names == std::vector<std::string>{"all"}) return {people.begin(), people.end()};
   std::set<std::string> chosen;
   for (const auto& name : names) {
+    const auto wanted = decomposed(name);
     const auto fits = [&](const std::string& person) {
-      return person == name || fnmatch(name.c_str(), person.c_str(), 0) == 0;
+      const auto known = decomposed(person);
+      return known == wanted || fnmatch(wanted.c_str(), known.c_str(), 0) == 0;
     };
     if (std::none_of(people.begin(), people.end(), fits)) {
       const auto near = nearest_name(name, people);
@@ -140,35 +298,32 @@ std::set<std::string> match_people(const std::vector<std::string>& people, const
   return chosen;
 }
 
-PhotoFolder scan_photos(const fs::path& root) {
+PhotoFolder scan_photos(const fs::path& root) try {
   if (!fs::is_directory(root))
     throw Error(Exit::input, concat(root.string(), ": ", fs::exists(root) ? "not a folder" : "no such folder"));
   PhotoFolder folder;
   folder.root = fs::canonical(root);
-  std::set<fs::path> lists;  // sorted: of one person's boxes in one picture the first stays
-  for (const auto& entry : fs::directory_iterator(folder.root)) {
-    const auto name = entry.path().filename().string();
-    if (name.starts_with("facescrub_") && entry.path().extension() == ".txt") lists.insert(entry.path());
-    if (!entry.is_directory() || name.starts_with(".")) {
-      if (!entry.is_directory() && is_photo(entry.path()))
-        log_warning(concat(entry.path().string(), " is in no person's folder: passed over"));
-      continue;
-    }
-    auto files = photos_in(entry.path() / "face", folder.root);
-    if (files.photos.empty()) files = photos_in(entry.path(), folder.root);
-    if (files.photos.empty() && is_utf8(name)) folder.empty_people.push_back(name);
-    for (auto [paths, list] : {std::pair{&files.photos, &folder.photos}, std::pair{&files.of_tools, &folder.of_tools}})
-      for (const auto& path : *paths) {
-        const PhotoFile photo{path.lexically_relative(folder.root).generic_string(), name, path};
-        (is_utf8(photo.id) ? *list : folder.unnameable).push_back(photo);
-      }
+  std::error_code unknown;
+  for (const auto& path : root_entries(folder.root)) {
+    const auto name = path.filename().string();
+    if (name == "landmarks.csv") continue;
+    if (fs::is_directory(path, unknown) || (fs::is_symlink(path, unknown) && !fs::exists(path, unknown)))
+      add_person(folder, name);
+    else if (name.starts_with("facescrub_") && path.extension() == ".txt" && fs::is_regular_file(path, unknown))
+      read_facescrub(folder, path);  // of one person's boxes in one picture the first stays, and the names are sorted
+    else if (const auto reason = obstacle(path, folder.root); !reason.empty())
+      log_warning(concat(path.string(), ": ", reason));
+    else if (is_photo(path))
+      log_warning(concat(path.string(), " is in no person's folder: passed over"));
   }
-  for (const auto& list : lists) read_facescrub(folder, list);
-  for (auto* list : {&folder.photos, &folder.of_tools})
-    std::sort(list->begin(), list->end(), [](const auto& a, const auto& b) { return a.id < b.id; });
-  std::sort(folder.empty_people.begin(), folder.empty_people.end());
+  for (auto* list : {&folder.photos, &folder.of_tools}) std::sort(list->begin(), list->end(), by_id);
+  std::sort(folder.rejected.begin(), folder.rejected.end(), by_id);
   read_landmarks(folder);
+  if (folder.originals > 0)
+    log_info(concat(folder.originals, " photos beside face/ folders are left out: the faces in these win"));
   return folder;
+} catch (const fs::filesystem_error& error) {
+  throw Error(Exit::input, concat(root.string(), ": ", error.code().message()));
 }
 
 }  // namespace facepoison

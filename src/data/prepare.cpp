@@ -43,9 +43,9 @@ const Detection& choose(const std::vector<Detection>& faces, const Image& image,
 Landmarks find_landmarks(const Context& context, const PhotoFile& photo, const Image& image,
                          const std::optional<Box>& box) {
   if (context.source == Source::landmarks_file) {
-    const auto found = context.folder.landmarks.find(photo.id);
-    if (found == context.folder.landmarks.end()) throw Error(Exit::input, "not in landmarks.csv");
-    return found->second;
+    const auto found = context.folder.landmarks_of(photo);
+    if (!found) throw Error(Exit::input, "not in landmarks.csv");
+    return *found;
   }
   const auto faces = context.detector->detect(image);
   if (faces.empty()) throw Error(Exit::input, "no face found");
@@ -113,12 +113,12 @@ std::vector<Unit> units_of(const Context& context, const std::vector<std::string
       Json photo = {hashes[i]};
       if (const auto box = context.folder.box_of(files[i], hashes[i]))
         photo.push_back({box->x1, box->y1, box->x2, box->y2});
-      if (const auto found = context.folder.landmarks.find(files[i].id);
-          context.source == Source::landmarks_file && found != context.folder.landmarks.end())
-        for (const auto& p : found->second) photo.push_back({p.x, p.y});
+      if (context.source == Source::landmarks_file)
+        if (const auto found = context.folder.landmarks_of(files[i]))
+          for (const auto& p : *found) photo.push_back({p.x, p.y});
       photos.push_back(photo);
     }
-    unit.key = {{"format", 5},
+    unit.key = {{"format", 6},
                 {"source", static_cast<int>(context.source)},
                 {"side", context.options.canvas},
                 {"detector", detector},
@@ -201,11 +201,21 @@ PhotoFolder only_chosen(PhotoFolder folder, const PrepareOptions& options) {
   if (options.people == std::vector<std::string>{"all"}) return folder;
   std::set<std::string> people;
   for (const auto& photo : folder.photos) people.insert(photo.person);
+  for (const auto& file : folder.rejected) people.insert(file.person);
   const auto chosen = match_people({people.begin(), people.end()}, options.people);
   for (auto* list : {&folder.photos, &folder.of_tools})
     std::erase_if(*list, [&](const PhotoFile& photo) { return !chosen.count(photo.person); });
+  std::erase_if(folder.rejected, [&](const RejectedFile& file) { return !chosen.count(file.person); });
   folder.empty_people.clear();
   return folder;
+}
+
+[[noreturn]] void refuse_empty(const PhotoFolder& folder) {
+  const auto& rejected = folder.rejected;
+  throw Error(Exit::input, concat(folder.root.string(), ": no photos; ",
+                                  rejected.empty() ? "expected <person>/<photo>.jpg or <person>/face/<photo>.jpg"
+                                                   : concat("the first that was rejected: ", rejected[0].id, ": ",
+                                                            rejected[0].reason)));
 }
 
 }  // namespace
@@ -255,9 +265,7 @@ Json PrepareOptions::record() const {
 Dataset prepare(const PhotoFolder& everybody, const fs::path& output, const PrepareOptions& options,
                 ArtifactStore& store) {
   const PhotoFolder folder = only_chosen(everybody, options);
-  if (folder.photos.empty())
-    throw Error(Exit::input, concat(folder.root.string(),
-                                    ": no photos; expected <person>/<photo>.jpg or <person>/face/<photo>.jpg"));
+  if (folder.photos.empty()) refuse_empty(folder);
   const Context context = make_context(folder, options);
   Table rejected{{"id", "person", "reason"}, {}, {}};
   std::vector<Photo> photos;
@@ -267,7 +275,7 @@ Dataset prepare(const PhotoFolder& everybody, const fs::path& output, const Prep
     log_warning(concat("person ", person, " has no photos"));
     rejected.add({person + "/", person, "no photos in this folder"});
   }
-  for (const auto& photo : folder.unnameable) rejected.add({photo.id, photo.person, "its name is not UTF-8"});
+  for (const auto& file : folder.rejected) rejected.add({file.id, file.person, file.reason});
   for (const auto& photo : folder.of_tools) rejected.add({photo.id, photo.person, of_a_tool});
   const auto hashes = hashes_of(folder.photos);
   const auto units = units_of(context, hashes);
@@ -310,12 +318,14 @@ Dataset dataset_of(const fs::path& path, const PrepareOptions& options, Artifact
   for (const auto& unit : units_of(context, hashes_of(folder.photos))) blocks.push_back(sha256(unit.key.dump()));
   for (const auto& photo : folder.photos) ids.push_back(photo.id);
   Json of_tools = Json::array();
+  std::string rejected;
+  for (const auto& file : folder.rejected) rejected += concat(file.id, "\n", file.reason, "\n");
   for (const auto& photo : folder.of_tools) of_tools.push_back(photo.id);
-  const Json key = {{"format", 4},
+  const Json key = {{"format", 5},
                     {"ids", ids},
                     {"options", options.record()},
                     {"empty", folder.empty_people},
-                    {"unnameable", folder.unnameable.size()},
+                    {"rejected", sha256(rejected)},
                     {"of_tools", of_tools},
                     {"blocks", blocks}};
   return read_dataset(

@@ -97,7 +97,17 @@ std::string config_hash(Json resolved) {
   return sha256(resolved.dump());
 }
 
+// What a kill left of a write: files of ours under the names that they had before they were whole.
+void remove_unfinished(const fs::path& folder) {
+  std::error_code none;
+  std::vector<fs::path> unfinished;
+  for (const auto& entry : fs::directory_iterator(folder, none))
+    if (is_temporary(entry.path())) unfinished.push_back(entry.path());
+  for (const auto& path : unfinished) fs::remove(path, none);
+}
+
 void claim(const Experiment& e, const fs::path& folder) {
+  remove_unfinished(folder);
   const fs::path file = folder / "config.resolved.json";
   if (fs::exists(file) && config_hash(read_json(file)) != config_hash(e.resolved))
     throw Error(Exit::usage,

@@ -32,7 +32,7 @@ void complete(Card& card) {
   if (card.golden.empty() && found.contains("golden") && found["golden"].is_object())
     card.golden = record.parent_path() / found["golden"].value("file", "");
   if (card.dimension == 0 && found.contains("dimension") && found["dimension"].is_number_integer())
-    card.dimension = found["dimension"];
+    card.dimension = static_cast<int>(Spec(found, record.string()).integer("dimension", 1, 65536));
 }
 
 std::array<double, 3> three(Spec& spec, const std::string& key) {

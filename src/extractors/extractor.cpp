@@ -125,7 +125,8 @@ torch::Tensor FeatureExtractor::embed_view(const torch::Tensor& view) const {
 
 bool same_weights(const FeatureExtractor& a, const FeatureExtractor& b) {
   const auto& origin = a.card().origin;
-  return a.identity().at("weights") == b.identity().at("weights") || (!origin.empty() && origin == b.card().origin);
+  return a.identity().at("weights") == b.identity().at("weights") ||
+         (!origin.empty() && same_digest(origin, b.card().origin));
 }
 
 torch::Tensor golden_picture(int side) {

@@ -10,7 +10,7 @@ std::vector<Training> trainings_of(const Card& card) {
   if (!fs::exists(path))
     throw Error(Exit::model, concat(card.path.string(), ": ", path.string(), ", which says whom ", card.name,
                                     " saw in training, is missing"));
-  if (sha256_of_file(path) != card.trained_on_sha256)
+  if (!same_digest(sha256_of_file(path), card.trained_on_sha256))
     throw Error(Exit::model, concat(card.path.string(), ": ", path.string(), " is not the file that the card names"));
   std::vector<Training> trainings;
   try {

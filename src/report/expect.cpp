@@ -86,7 +86,7 @@ Expectation parse_expectation(const std::string& given) {
 
 std::vector<Expectation> read_expectations(const fs::path& file) {
   std::vector<Expectation> out;
-  std::istringstream lines(read_file(file));
+  std::istringstream lines(std::string(without_mark(read_file(file))));
   std::size_t number = 0;
   for (std::string line; std::getline(lines, line);) {
     ++number;

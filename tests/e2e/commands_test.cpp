@@ -41,6 +41,41 @@ TEST_F(E2eCommands, PrepareListsWhatItRefusesAndGoesOn) {
   EXPECT_EQ(run("prepare nowhere -o again").code, 3);
 }
 
+TEST_F(E2eCommands, NumbersAreCheckedAsInAConfig) {
+  const std::string prepare = "prepare photos -o again --no-detect ", perturb = "perturb dataset --attack noise -o x ",
+                    show = "show dataset -o x.png ";
+  for (const auto& [command, says] :
+       {std::pair{prepare + "--seed -1", "found -1"},
+        std::pair{prepare + "--seed 99999999999999999999999", "found 9999"},
+        std::pair{prepare + "--seed 9223372036854775808", "to 9223372036854775807"},
+        std::pair{prepare + "--split nan", "found nan"}, std::pair{prepare + "--split 1.5", "from 0 to 1"},
+        std::pair{prepare + "--canvas 0", "from 16 to 4096"}, std::pair{prepare + "--canvas 100000", "from 16 to 4096"},
+        std::pair{prepare + "--canvas 64x", "found 64x"}, std::pair{perturb + "--seed -7", "found -7"},
+        std::pair{show + "--seed -7", "found -7"}, std::pair{show + "--photos 99999999999999999999999", "found 9999"},
+        std::pair{show + "--side 8", "from 16 to 1024"}}) {
+    const auto outcome = run(command);
+    EXPECT_EQ(outcome.code, 2) << command;
+    EXPECT_TRUE(contains(outcome.err, says)) << command << ": " << outcome.err;
+  }
+  EXPECT_EQ(run(prepare + "--canvas 48 --seed 9223372036854775807 --split 0.5").code, 0);
+}
+
+TEST_F(E2eCommands, SaysThatTheProjectsFolderHoldsNoCards) {
+  const auto outcome = run_binary("list extractors", folder_.path, "FACEPOISON_HOME=/nowhere");
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_TRUE(contains(outcome.err, "FACEPOISON_HOME=/nowhere holds no configs/extractors")) << outcome.err;
+  EXPECT_EQ(run_binary("list extractors", folder_.path, "FACEPOISON_HOME=").code, 0);
+}
+
+TEST_F(E2eCommands, ReadsWhatASpreadsheetSaved) {
+  ASSERT_EQ(run("embed dataset -e ./tiny.json -o a.npy").code, 0);
+  const auto before = run("identify a.npy a.npy");
+  write_file(folder_ / "a.csv", "\xef\xbb\xbf" + read_file(folder_ / "a.csv"));
+  EXPECT_EQ(run("identify a.npy a.npy").out, before.out);
+  write_file(folder_ / "a.csv", "name\n1\n");
+  EXPECT_TRUE(contains(run("identify a.npy a.npy").err, "a.csv")) << "the file that is meant";
+}
+
 TEST_F(E2eCommands, EmbedWritesRowsInIdOrderForADataSetAndForCrops) {
   ASSERT_EQ(run("embed dataset -e ./tiny.json -o a.npy").code, 0);
   ASSERT_EQ(run("embed photos -e ./tiny.json -o b.npy").code, 0);

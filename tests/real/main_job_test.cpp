@@ -36,6 +36,7 @@ TEST_F(RealMainJob, RecognisersKnowCleanPeopleAndPgdFoolsItsSurrogatesOnly) {
   const auto run =
       run_binary(concat("eval --config '", FACEPOISON_ROOT,
                         "/configs/experiments/quickstart.json' --set dataset=photos --set protected=2 ",
+                        "--set 'extractors=[\"dlib\",\"mobilefacenet\",\"hse-faceres\",\"faceplugin\"]' ",
                         "--set 'attacks=[\"none\",\"noise\",\"pgd\"]' --store store --run-dir run --format csv"),
                  folder_.path);
   ASSERT_EQ(run.code, 0) << run.err;

@@ -44,6 +44,23 @@ TEST(Card, WhatOnlyTheExportKnowsComesFromItsRecord) {
   EXPECT_TRUE(contains(caught([&] { card_of(Json::object()); }).message, "dimension"));
 }
 
+TEST(Card, ItsHashMayBeInCapitals) {
+  const TempFolder folder;
+  auto hash = read_json(write_tiny_extractor(folder.path)).at("sha256").get<std::string>();
+  std::transform(hash.begin(), hash.end(), hash.begin(), [](unsigned char c) { return std::toupper(c); });
+  with(folder.path, {{"sha256", hash}});
+  EXPECT_NO_THROW(make_extractor((folder / "changed.json").string(), {}));
+}
+
+TEST(Card, IsMissingAKeyWhateverElseIsRight) {
+  const TempFolder folder;
+  Json card = read_json(write_tiny_extractor(folder.path));
+  card.erase("title");
+  write_file(folder / "untitled.json", card.dump());
+  const auto message = caught([&] { read_card((folder / "untitled.json").string()); }).message;
+  EXPECT_TRUE(message.ends_with("key \"title\": missing")) << message;
+}
+
 TEST(Card, AWholePictureIsSquashedOrItsMiddleCropped) {
   const TempFolder folder;
   Card card = with(folder.path, {{"input",

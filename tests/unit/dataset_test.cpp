@@ -207,8 +207,8 @@ TEST(Dataset, RefusesAFolderForAPicture) {
 
 TEST(Dataset, RefusesWrongValues) {
   const std::vector<std::pair<std::string, Json>> edits = {
-      {"side", 13},  {"side", 0},  {"split", "validation"}, {"landmarks", Json::array({1, 2})},
-      {"person", 3}, {"extra", 1}, {"id", nullptr},         {"landmarks", "none"}};
+      {"side", 13}, {"side", 0},     {"split", "validation"}, {"landmarks", Json::array({1, 2})},      {"person", 3},
+      {"extra", 1}, {"id", nullptr}, {"landmarks", "none"},   {"source_size", Json::array({1e300, 5})}};
   for (const auto& [key, value] : edits)
     expect_line_2(broken([&](std::vector<Json>& lines, const fs::path&) { lines[1][key] = value; }),
                   {"\"" + key + "\""});

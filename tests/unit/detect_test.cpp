@@ -39,6 +39,7 @@ class FaceDetectorTest : public ::testing::Test {
   void SetUp() override {
     if (const char* home = std::getenv("FACEPOISON_HOME")) before_ = home;
     setenv("FACEPOISON_HOME", home_.c_str(), 1);
+    fs::create_directories(home_ / "configs" / "extractors");
   }
   void TearDown() override {
     fs::remove_all(home_);

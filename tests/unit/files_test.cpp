@@ -82,10 +82,38 @@ TEST(ReadFile, ReadsUpToItsLimitAndNoMore) {
   EXPECT_EQ(caught([&] { read_file(folder / "a", 4); }).code, Exit::input);
 }
 
+TEST(ReadFile, ReadsAPipeToItsEnd) {
+  const TempFolder folder;
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+  for (const std::size_t size : {0, 10, 65536, 200000}) {
+    const std::string bytes(size, 'x');
+    std::thread writer([&] { std::ofstream(folder / "pipe") << bytes; });
+    EXPECT_EQ(read_file(folder / "pipe"), bytes) << size;
+    writer.join();
+  }
+  std::thread writer([&] { std::ofstream(folder / "pipe") << "12345"; });
+  EXPECT_EQ(caught([&] { read_file(folder / "pipe", 4); }).code, Exit::input);
+  writer.join();
+  EXPECT_FALSE(read_file("/proc/self/status").empty()) << "a file of the kernel's";
+}
+
+TEST(WithoutMark, DropsTheMarkAtTheStartAlone) {
+  EXPECT_EQ(without_mark("\xef\xbb\xbf"
+                         "a\xef\xbb\xbf"),
+            "a\xef\xbb\xbf");
+  for (const char* text : {"", "\xef\xbb", "plain"}) EXPECT_EQ(without_mark(text), text);
+}
+
 TEST(Hashes, AreThePublishedOnes) {  // FIPS 180 examples
   EXPECT_EQ(sha256(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   EXPECT_EQ(sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(sha1("abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
+}
+
+TEST(Hashes, CompareWithoutCase) {
+  EXPECT_TRUE(same_digest("00aF", "00Af"));
+  EXPECT_TRUE(same_digest("", ""));
+  for (const char* other : {"00ae", "00a", "00aff", ""}) EXPECT_FALSE(same_digest("00af", other)) << other;
 }
 
 TEST(Hashes, OfALongFileAreThoseOfItsBytes) {

@@ -45,6 +45,15 @@ std::array<int, 3> pixel(const Image& image, int x, int y) {
 }
 using Rgb = std::array<int, 3>;
 
+std::uint32_t png_crc(const std::string& bytes) {
+  std::uint32_t crc = ~0u;
+  for (const unsigned char c : bytes) {
+    crc ^= c;
+    for (int k = 0; k < 8; ++k) crc = crc & 1 ? crc >> 1 ^ 0xEDB88320u : crc >> 1;
+  }
+  return ~crc;
+}
+
 void put16(std::string& bytes, std::size_t at, int value) {
   bytes[at] = static_cast<char>(value >> 8);
   bytes[at + 1] = static_cast<char>(value & 255);
@@ -58,9 +67,82 @@ TEST(DecodeImage, RefusesATruncatedPicture) {
       expect_refused(bytes.substr(0, bytes.size() * tenth / 10),
                      tenth < 5 ? std::vector<std::string>{} : std::vector<std::string>{"truncated"},
                      concat(extension, " at ", tenth, "/10"));
-    expect_refused(bytes.substr(0, bytes.size() - 2), {}, concat(extension, " without its last two bytes"));
+    const bool has_end_marker = extension != std::string(".bmp");  // without it all rows are there
+    if (!has_end_marker) expect_refused(bytes.substr(0, bytes.size() - 2), {}, "BMP without its last two bytes");
     expect_refused(bytes.substr(0, 10), {}, concat(extension, " of ten bytes"));
   }
+}
+
+// With restart markers, and in scans of rising quality.
+std::string encoded_jpeg(bool progressive, int restarts = 0) {
+  std::vector<unsigned char> bytes;
+  cv::imencode(".jpg", bgr_photo(), bytes,
+               {cv::IMWRITE_JPEG_PROGRESSIVE, progressive, cv::IMWRITE_JPEG_RST_INTERVAL, restarts});
+  return {bytes.begin(), bytes.end()};
+}
+
+// libjpeg only warns of these, and no pixel is lost.
+TEST(DecodeImage, TakesAJpegThatDecodesWholly) {
+  const std::string plain = encoded_jpeg(false), restarts = encoded_jpeg(false, 2), progressive = encoded_jpeg(true);
+  const auto pixels = [](const std::string& bytes) { return decode_image(bytes, Exif::rotate).rgb; };
+  const auto after = [](std::string bytes, const std::string& marker, std::size_t skip, const std::string& more) {
+    return bytes.insert(bytes.find(marker) + skip, more);
+  };
+  auto parameters = plain, revision = plain;
+  parameters[plain.find("\xff\xda") + 12] = 0;  // the last coefficient, as phones write it
+  revision[plain.find("JFIF") + 5] = 2;
+  const std::string stray("\0", 1), end = "\xff\xd9";
+  for (const auto& [bytes, what] :
+       {std::pair{plain.substr(0, plain.size() - 2), "no end marker"}, std::pair{plain + "trailing", "a trailer"},
+        std::pair{after(plain, "\xff\xdb", 0, stray), "a stray byte"},
+        std::pair{after(plain, end, 0, stray + stray), "stray bytes before the end"},
+        std::pair{parameters, "a scan's parameters"}, std::pair{revision, "JFIF 2"}})
+    EXPECT_EQ(pixels(bytes), pixels(plain)) << what;
+  EXPECT_EQ(pixels(after(restarts, "\xff\xd3", 0, stray)), pixels(restarts));
+  EXPECT_EQ(pixels(progressive.substr(0, progressive.size() - 2)), pixels(progressive));
+  const Image turned = decode_image(with_exif_turn(parameters), Exif::rotate);
+  EXPECT_EQ(turned.rgb, decode_image(with_exif_turn(plain), Exif::rotate).rgb) << "EXIF is kept";
+}
+
+TEST(DecodeImage, RefusesAJpegThatLacksRowsOrScans) {
+  using Strings = std::vector<std::string>;
+  const std::string end = "\xff\xd9";
+  for (const bool progressive : {false, true}) {
+    const auto whole = encoded_jpeg(progressive, progressive ? 0 : 2);
+    const auto first_scan = whole.find("\xff\xda");
+    for (auto cut = first_scan + 20; cut < whole.size() - 12; cut += 7)
+      for (const auto& tail : progressive ? Strings{""} : Strings{"", end, "\xff\xd0" + end})
+        expect_refused(whole.substr(0, cut) + tail, {"truncated"}, concat("cut at ", cut, " of ", whole.size()));
+  }
+  const auto progressive = encoded_jpeg(true);
+  const auto last_scan = progressive.rfind("\xff\xda");
+  expect_refused(progressive.substr(0, last_scan), {"truncated"}, "between two scans");
+}
+
+TEST(DecodeImage, TakesAPngWithoutItsEndOrWithADamagedNote) {
+  const auto plain = encoded(".png", bgr_photo());
+  const auto pixels = [](const std::string& bytes) { return decode_image(bytes, Exif::rotate).rgb; };
+  const std::string note("\0\0\0\3tEXta\0bWRNG", 15);
+  EXPECT_EQ(pixels(std::string(plain).insert(33, note)), pixels(plain));
+  for (const std::size_t lost : {1, 2, 11, 12})
+    EXPECT_EQ(pixels(plain.substr(0, plain.size() - lost)), pixels(plain)) << lost << " bytes lost";
+  const auto end = plain.size() - 12;
+  EXPECT_EQ(pixels(plain.substr(0, end) + note.substr(0, 14)), pixels(plain)) << "a note after the pixels, cut short";
+  expect_refused(plain.substr(0, plain.size() - 13), {"truncated"}, "a byte of the pixels' chunk");
+  std::string half = plain.substr(0, 33);  // the pixels in two chunks, of which the second is missing
+  const auto data = plain.find("IDAT");
+  const std::string part = plain.substr(data, 4 + 100);
+  half += std::string("\0\0\0\144", 4) + part;
+  for (const std::uint32_t crc = png_crc(part); const int shift : {24, 16, 8, 0})
+    half += static_cast<char>(crc >> shift);
+  expect_refused(half, {"truncated"}, "half of the pixels");
+}
+
+TEST(DecodeImage, TakesABmpWhoseHeaderIsWrongAboutItsSize) {
+  auto bytes = encoded(".bmp", bgr_photo());
+  const auto before = decode_image(bytes, Exif::rotate).rgb;
+  for (const std::size_t i : {2, 3, 4, 5}) bytes[i] = 0x7f;
+  EXPECT_EQ(decode_image(bytes, Exif::rotate).rgb, before);
 }
 
 TEST(DecodeImage, RefusesAPngWithAnyByteFlipped) {
@@ -86,9 +168,29 @@ TEST(DecodeImage, RefusesWhatIsNoPicture) {
   expect_refused("", {"empty"}, "nothing");
   expect_refused("<!DOCTYPE html><html>404</html>", {"HTML"}, "a page");
   expect_refused("just text", {"not a JPEG, PNG or BMP"}, "text");
-  expect_refused("RIFF....WEBPVP8 ", {"not a JPEG, PNG or BMP"}, "WebP");
+  expect_refused("RIFF....WEBPVP8 ", {"WebP", "convert it to JPEG or PNG"}, "WebP");
   expect_refused("BM and so on", {"BMP"}, "text that begins like a BMP");
   expect_refused(std::string((std::size_t{64} << 20) + 1, 'x'), {"64 MB"}, "a large file");
+}
+
+TEST(PictureFormat, IsKnownByTheFirstBytes) {
+  const auto box = [](const std::string& brands) { return std::string("\0\0\0\x1c", 4) + "ftyp" + brands; };
+  const std::string zero(1, '\0');
+  for (const auto& [start, format] :
+       {std::pair{encoded(".jpg", bgr_photo()), "JPEG"}, std::pair{encoded(".png", bgr_photo()), "PNG"},
+        std::pair{encoded(".bmp", bgr_photo()), "BMP"}, std::pair{"GIF89a" + zero, "GIF"},
+        std::pair{std::string("RIFF....WEBPVP8 "), "WebP"}, std::pair{"II*" + zero, "TIFF"},
+        std::pair{"MM" + zero + "*", "TIFF"}, std::pair{box("heic"), "HEIC"},
+        std::pair{box("mif1....mif1heic"), "HEIC"}, std::pair{box("avif"), "AVIF"},
+        std::pair{box("mif1....avifmif1"), "AVIF"}, std::pair{std::string("P5\n2 2\n255\n"), "PNM"},
+        std::pair{std::string("P6\n# by hand\n"), "PNM"}}) {
+    EXPECT_EQ(picture_format(start.substr(0, 64)), format);
+    if (contains("JPEG PNG BMP", format)) continue;
+    expect_refused(start, {format, "convert it"}, format);
+  }
+  for (const auto& start : {std::string(), std::string("B"), std::string("BM and so on, at some length, of course"),
+                            std::string("P5, page 3"), std::string("text"), box("mp42"), box("qt  "), box("")})
+    EXPECT_EQ(picture_format(start), "") << start;
 }
 
 TEST(DecodeImage, RefusesAHugePictureBeforeItTakesMemory) {
@@ -220,11 +322,7 @@ TEST(CropImage, IsBlackOutsideThePicture) {
   EXPECT_EQ(beside.rgb, std::vector<std::uint8_t>(48, 0));
 }
 
-TEST(DecodeImage, AShortageOfMemoryIsNothingWrongWithThePicture) {
-#if defined(__SANITIZE_ADDRESS__)
-  GTEST_SKIP() << "the sanitiser's shadow needs the address space";
-#endif
-  const std::string bytes = encode_jpeg({6000, 4000, std::vector<std::uint8_t>(6000 * 4000 * 3, 90)}, 90);
+void expect_shortage(const std::string& bytes) {
   const pid_t child = fork();
   if (child == 0) {
     std::size_t pages = 0;
@@ -245,6 +343,18 @@ TEST(DecodeImage, AShortageOfMemoryIsNothingWrongWithThePicture) {
   int status = 0;
   waitpid(child, &status, 0);
   EXPECT_EQ(WEXITSTATUS(status), 1);
+}
+
+TEST(DecodeImage, AShortageOfMemoryIsNothingWrongWithThePicture) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "the sanitiser's shadow needs the address space";
+#endif
+  const cv::Mat grey(4000, 6000, CV_8UC3, cv::Scalar::all(90));
+  for (const int progressive : {0, 1}) {  // in libjpeg's own memory and in OpenCV's
+    std::vector<unsigned char> encoded;
+    cv::imencode(".jpg", grey, encoded, {cv::IMWRITE_JPEG_PROGRESSIVE, progressive});
+    expect_shortage({encoded.begin(), encoded.end()});
+  }
 }
 
 }  // namespace

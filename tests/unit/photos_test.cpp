@@ -1,6 +1,12 @@
 // Folders of photos: every layout, what is passed over, and the files beside them.
 #include "facepoison/photos.hpp"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
 #include "support/support.hpp"
 
 namespace facepoison {
@@ -22,8 +28,18 @@ class ScanPhotosTest : public ::testing::Test {
   Caught problem() {
     return caught([&] { scan_photos(root_.path); });
   }
+  // What is rejected, as id → reason.
+  std::map<std::string, std::string> reasons() {
+    std::map<std::string, std::string> found;
+    for (const auto& file : scan_photos(root_.path).rejected) found[file.id] = file.reason;
+    return found;
+  }
   TempFolder root_;
 };
+
+using Reasons = std::map<std::string, std::string>;
+const std::string below = "in a sub-folder; a person's photos lie in the person's folder",
+                  leaves = "a link that leaves the photo folder", nowhere = "a link that leads nowhere";
 
 TEST_F(ScanPhotosTest, FaceFoldersWinWhereTheyHoldAPhoto) {
   put("A/face/1.jpg"), put("A/1.jpg"), put("B/face/notes.txt"), put("B/1.jpg");
@@ -44,10 +60,81 @@ TEST_F(ScanPhotosTest, ReadsLfwsLayoutInTheOrderOfBytes) {
 TEST_F(ScanPhotosTest, KnowsPhotosByTheirExtension) {
   for (const char* name : {"A/1.JPG", "A/2.jpeg", "A/3.Png", "A/4.bmp", "A/5.webp", "A/6.gif", "A/7.tiff", "A/8.pgm"})
     put(name);
-  for (const char* name : {"A/x.txt", "A/.hidden.jpg", "A/jpg", "A/x.jpg.part", ".cache/1.jpg", "A/deeper/1.jpg"})
-    put(name);
+  for (const char* name : {"A/x.txt", "A/.hidden.jpg", "A/jpg", "A/x.jpg.part", ".cache/1.jpg"}) put(name);
   fs::create_directories(root_ / "A/folder.jpg");
   EXPECT_EQ(ids(), (Names{"A/1.JPG", "A/2.jpeg", "A/3.Png", "A/4.bmp", "A/5.webp", "A/6.gif", "A/7.tiff", "A/8.pgm"}));
+}
+
+TEST_F(ScanPhotosTest, KnowsPhotosByWhatIsInThem) {
+  const std::string jpeg = encode_jpeg(draw_photo(0, 0), 90), heic = std::string("\0\0\0\x18", 4) + "ftypheic";
+  for (const char* name : {"A/a.jpg_large", "A/b", "A/c.jfif", "A/d.JPG "}) put(name, jpeg);
+  for (const char* name : {"B/1.HEIC", "B/2"}) put(name, heic);
+  put("A/notes", "BM, the British Museum"), put("A/Thumbs.db", "x"),
+      put("A/film.mp4",
+          "\x20"
+          "ftypisom");
+  EXPECT_EQ(ids(), (Names{"A/a.jpg_large", "A/b", "A/c.jfif", "A/d.JPG ", "B/1.HEIC", "B/2"}));
+  EXPECT_TRUE(scan_photos(root_.path).empty_people.empty());
+  EXPECT_EQ(reasons(), Reasons{});
+}
+
+TEST_F(ScanPhotosTest, ListsTheAlbumsInsideOfAPersonsFolder) {
+  put("A/1.jpg"), put("A/album/2.jpg"), put("A/album/deeper/3.jpg"), put("A/album/notes.txt"), put("B/2019/1.jpg");
+  put("A/album/4", encode_png(draw_photo(0, 0)));
+  const auto folder = scan_photos(root_.path);
+  EXPECT_EQ(folder.photos.size(), 1u);
+  EXPECT_TRUE(folder.empty_people.empty()) << "that B has no photos would be untrue";
+  EXPECT_EQ(
+      reasons(),
+      (Reasons{
+          {"A/album/2.jpg", below}, {"A/album/4", below}, {"A/album/deeper/3.jpg", below}, {"B/2019/1.jpg", below}}));
+}
+
+TEST_F(ScanPhotosTest, CountsWhatLiesBesideTheFacesThatWin) {
+  put("A/face/1.jpg"), put("A/1.jpg"), put("A/2.jpg"), put("A/more/3.jpg"), put("B/1.jpg"), put("C/face/1.jpg");
+  const auto folder = scan_photos(root_.path);
+  EXPECT_EQ(folder.originals, 3u);
+  EXPECT_EQ(reasons(), Reasons{});
+}
+
+TEST_F(ScanPhotosTest, ListsWhatIsNoRegularFile) {
+  put("A/1.jpg");
+  ASSERT_EQ(mkfifo((root_ / "A/2.jpg").c_str(), 0600), 0);
+  ASSERT_EQ(mkfifo((root_ / "facescrub_actors.txt").c_str(), 0600), 0);
+  fs::create_symlink("2.jpg", root_ / "A/3.jpg");
+  EXPECT_EQ(ids(), Names{"A/1.jpg"});
+  EXPECT_EQ(reasons(), (Reasons{{"A/2.jpg", "no regular file"}, {"A/3.jpg", "no regular file"}}));
+  ASSERT_EQ(mkfifo((root_ / "landmarks.csv").c_str(), 0600), 0);
+  EXPECT_TRUE(contains(problem().message, "landmarks.csv")) << "it decides every photo";
+}
+
+TEST_F(ScanPhotosTest, ListsANameThatIsTooLongForACanvas) {
+  const std::string longest = std::string(247, 'x') + ".jpg";
+  put("A/" + longest), put("A/y" + longest);
+  EXPECT_EQ(ids(), Names{"A/" + longest});
+  EXPECT_TRUE(contains(reasons().at("A/y" + longest), "252 bytes"));
+}
+
+TEST_F(ScanPhotosTest, ListsANameThatIsNoText) {
+  put("A/1.jpg"), put("A/Ren\xe9.jpg");
+  EXPECT_EQ(ids(), Names{"A/1.jpg"});
+  EXPECT_EQ(reasons(), (Reasons{{"A/Ren\xe9.jpg", "its name is not UTF-8"}}));
+}
+
+// Root may read everything, so root becomes nobody for a while.
+TEST_F(ScanPhotosTest, ListsWhatMayNotBeRead) {
+  put("A/1.jpg"), put("A/2.jpg"), put("B/1.jpg"), put("C/face/1.jpg"), put("C/1.jpg");
+  fs::permissions(root_.path, fs::perms::all);
+  for (const char* path : {"A/2.jpg", "B", "C/face"}) fs::permissions(root_ / path, fs::perms::none);
+  if (geteuid() == 0 && seteuid(65534) != 0) GTEST_SKIP() << "root may read everything, and cannot be another here";
+  const auto folder = scan_photos(root_.path);
+  const auto found = reasons();
+  ASSERT_EQ(seteuid(getuid()), 0);
+  for (const char* path : {"A/2.jpg", "B", "C/face"}) fs::permissions(root_ / path, fs::perms::owner_all);
+  const std::string denied = std::strerror(EACCES);
+  EXPECT_EQ(found, (Reasons{{"A/2.jpg", denied}, {"B/", denied}, {"C/face/", denied}}));
+  EXPECT_EQ(folder.photos.size(), 2u);
+  EXPECT_TRUE(folder.empty_people.empty());
 }
 
 TEST_F(ScanPhotosTest, ListsPeopleWithoutPhotos) {
@@ -68,13 +155,26 @@ TEST_F(ScanPhotosTest, PassesOverLinksThatLeaveTheRoot) {
   fs::create_symlink(outside / "secret.jpg", root_ / "A/2.jpg");
   fs::create_symlink("../A/1.jpg", root_ / "A/3.jpg");
   fs::create_directory_symlink(outside.path, root_ / "B");
-  EXPECT_EQ(ids(), (Names{"A/1.jpg", "A/3.jpg"}));
+  fs::create_directory_symlink("A", root_ / "C");
+  fs::create_directory_symlink("../A", root_ / "A/again");
+  fs::create_directory_symlink("gone", root_ / "D");
+  EXPECT_EQ(ids(), (Names{"A/1.jpg", "A/3.jpg", "C/1.jpg", "C/3.jpg"}));
+  const std::string folder = "a link to a folder, which is not followed";
+  EXPECT_EQ(reasons(), (Reasons{{"A/2.jpg", leaves},
+                                {"A/again", folder},
+                                {"B/", leaves},
+                                {"C/2.jpg", leaves},
+                                {"C/again", folder},
+                                {"D/", nowhere}}));
 }
 
 TEST_F(ScanPhotosTest, PassesOverALinkToItself) {
   put("A/1.jpg");
   fs::create_symlink("2.jpg", root_ / "A/2.jpg");
-  EXPECT_EQ(ids().at(0), "A/1.jpg");
+  fs::create_symlink("gone.jpg", root_ / "A/3.jpg");
+  fs::create_directory_symlink("B", root_ / "B");
+  EXPECT_EQ(ids(), Names{"A/1.jpg"});
+  EXPECT_EQ(reasons(), (Reasons{{"A/2.jpg", nowhere}, {"A/3.jpg", nowhere}, {"B/", nowhere}}));
 }
 
 TEST_F(ScanPhotosTest, MayBeALinkItself) {
@@ -113,6 +213,7 @@ TEST_F(ScanPhotosTest, NamesTheLineOfAWrongLandmark) {
   const std::string row = "A/1.jpg,1,2,3,4,5,6,7,8,9,10\n";
   for (const auto& [bytes, part] :
        {std::pair{landmarks_header + "A/1.jpg,1,2,3,4,five,6,7,8,9,10\n", "line 2"},
+        std::pair{landmarks_header + "A/1.jpg,1,2,3,4,nan,6,7,8,9,10\n", "line 2"},
         std::pair{landmarks_header + row + row, "line 3"},
         std::pair{landmarks_header + row + "A/2.jpg,1,2\n", "line 3"},
         std::pair{std::string("id,x,y\nA/1.jpg,1,2\n"), "ten numbers"}, std::pair{std::string(""), "empty"}}) {
@@ -169,14 +270,46 @@ TEST_F(ScanPhotosTest, LeavesOutWhatToolsLeftBesideTheOriginal) {
   EXPECT_EQ(left_out, of_tools);
 }
 
-TEST_F(ScanPhotosTest, NamesTheLineOfAWrongBox) {
+TEST_F(ScanPhotosTest, AnOddLineOfAListCostsThatLine) {
   put("A/1.jpg");
-  for (const char* box : {"", "1,2,3", "1,2,3,x", "1,2,3,4,5"}) {
-    put("facescrub_actors.txt", concat("name\timage_id\tface_id\turl\tbbox\tsha256\nA\t1\t2\turl\t", box, "\tsha\n"));
-    const auto [code, message] = problem();
-    EXPECT_EQ(code, Exit::input) << box;
-    EXPECT_TRUE(contains(message, "facescrub_actors.txt, line 2")) << message;
+  const std::string hash(64, 'A'), lower(64, 'a');  // hashes compare without case
+  for (const std::string odd : {"A\t1\t2\turl\t\tsha", "A\t1\t2\turl\t1,2,3\tsha", "A\t1\t2\turl\t1,2,3,x\tsha",
+                                "A\t1\t2\turl\t1,2,3,4,5\tsha", "A\t1\t2\turl\t1,2,3,nan\tsha", "A\t1", "<html>"}) {
+    put("facescrub_actors.txt", "\xef\xbb\xbfname\timage_id\tface_id\turl\tbbox\tsha256\r\n" + odd +
+                                    "\r\n\r\nA\t1\t2\turl\t1,2,30,40\t" + hash + "\r\n");
+    ::testing::internal::CaptureStderr();
+    const auto folder = scan_photos(root_.path);
+    const auto said = ::testing::internal::GetCapturedStderr();
+    EXPECT_TRUE(contains(said, "1 odd lines") && contains(said, "line 2")) << odd << ": " << said;
+    const auto box = folder.box_of(folder.photos.at(0), lower);
+    ASSERT_TRUE(box) << odd;
+    EXPECT_EQ(box->x2, 30);
   }
+}
+
+TEST_F(ScanPhotosTest, FindsNamesWhicheverWayTheirAccentsAreWritten) {
+  const std::string whole = "Jos\u00e9", apart = "Jose\u0301", hash(64, 'a');
+  for (const auto& [of_folder, of_lists] : {std::pair{whole, apart}, std::pair{apart, whole}}) {
+    put(of_folder + "/1.jpg");
+    put("landmarks.csv", landmarks_header + of_lists + "/1.jpg,1,2,3,4,5,6,7,8,9,10\n");
+    put("facescrub_actors.txt", "header\n" + of_lists + "\t1\t2\turl\t1,2,30,40\t" + std::string(64, 'b') + "\n");
+    const auto folder = scan_photos(root_.path);
+    ASSERT_TRUE(folder.landmarks_of(folder.photos.at(0)));
+    EXPECT_EQ(folder.landmarks_of(folder.photos.at(0))->at(4).y, 10);
+    for (const auto& asked : {of_lists, of_folder, of_lists.substr(0, 3) + "*"})
+      EXPECT_EQ(match_people({of_folder, "Ann"}, {asked}), std::set<std::string>{of_folder});
+    put(of_folder + "/" + sha1("url") + ".jpg");
+    const PhotoFile named{"", of_folder, root_ / of_folder / (sha1("url") + ".jpg")};
+    EXPECT_TRUE(folder.box_of(named, hash));
+    fs::remove_all(root_ / of_folder);
+  }
+}
+
+TEST_F(ScanPhotosTest, ReadsLandmarksThatASpreadsheetSaved) {
+  put("A/1.jpg"), put("landmarks.csv",
+                      "\xef\xbb\xbf"
+                      "id,a,b,c,d,e,f,g,h,i,j\r\nA/1.jpg,1,2,3,4,5,6,7,8,9,10\r\n");
+  EXPECT_EQ(scan_photos(root_.path).landmarks.at("A/1.jpg")[4].y, 10);
 }
 
 }  // namespace

@@ -130,6 +130,32 @@ TEST_F(PrepareTest, ListsAPhotoThatCannotBeRead) {
   EXPECT_EQ(rejected().count("p00/link.png"), 1u);
 }
 
+TEST_F(PrepareTest, ListsWhateverItDoesNotUse) {
+  draw_people(photos(), 1, 2);
+  const std::string heic = std::string("\0\0\0\x18", 4) + "ftypheic", name = std::string(248, 'x') + ".jpg";
+  put("p00/IMG_1", heic), put("p00/" + name, encode_jpeg(draw_photo(0, 7), 90));
+  put("p00/album/1.jpg", encode_jpeg(draw_photo(0, 8), 90)), put("p00/w.jfif", encode_jpeg(draw_photo(0, 9), 90));
+  fs::create_directory_symlink("/", photos() / "linked");
+  EXPECT_EQ(ids(run()), (std::vector<std::string>{"p00/v0.png", "p00/v1.png", "p00/w.jfif"}));
+  const auto reasons = rejected();
+  EXPECT_EQ(reasons.size(), 4u);
+  for (const auto& [id, part] :
+       {std::pair{std::string("p00/IMG_1"), "HEIC"}, std::pair{"p00/" + name, "252 bytes"},
+        std::pair{std::string("p00/album/1.jpg"), "sub-folder"}, std::pair{std::string("linked/"), "leaves"}})
+    EXPECT_TRUE(reasons.count(id) && contains(reasons.at(id), part)) << id;
+  ArtifactStore store(folder_ / "store");
+  const auto first = dataset_of(photos(), options_, store).rejected;
+  put("p00/album/2.jpg", encode_jpeg(draw_photo(0, 10), 90));
+  EXPECT_EQ(dataset_of(photos(), options_, store).rejected, first + 1) << "the store's data set is another";
+}
+
+TEST_F(PrepareTest, SaysWhatWasRejectedWhereNothingIsLeft) {
+  put("A/2019/1.jpg", "x");
+  const auto [code, message] = caught([&] { run(); });
+  EXPECT_EQ(code, Exit::input);
+  EXPECT_TRUE(contains(message, "A/2019/1.jpg: in a sub-folder")) << message;
+}
+
 TEST_F(PrepareTest, NamesAPhotoWhoseNameIsNoText) {  // Latin-1, from an old archive
   draw_people(photos(), 1, 2);
   put("p00/Ren\xe9.png", encode_png(draw_photo(0, 5)));

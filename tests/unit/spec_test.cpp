@@ -1,6 +1,8 @@
 // The reader of settings: what it says about every way to get one wrong, and what it records.
 #include "facepoison/spec.hpp"
 
+#include <unistd.h>
+
 #include "support/support.hpp"
 
 namespace facepoison {
@@ -66,8 +68,26 @@ TEST(Spec, NamesTheNearestOfAnUnknownKey) {
 
 TEST(Spec, NamesAMissingOrMisspeltRequiredKey) {
   Spec spec = spec_of(R"({"datasett": "x", "other": 1})");
-  expect_usage([&] { spec.text("dataset"); }, {"\"datasett\"", "did you mean \"dataset\"?"});
+  expect_usage([&] { spec.text("dataset"); }, {"key \"dataset\": missing", "is \"datasett\" meant for it?"});
   expect_usage([&] { spec.number("required", 0, 1); }, {"\"required\"", "missing"});
+}
+
+TEST(Spec, BlamesNoRightKeyForAMissingOne) {
+  for (const auto& [json, missing] : {std::pair{R"({"file": "x"})", "title"}, std::pair{R"({"std": [1]})", "side"},
+                                      std::pair{R"({"mean": [1]})", "name"}}) {
+    Spec spec = spec_of(json);
+    const auto message = caught([&] { spec.text(missing); }).message;
+    EXPECT_EQ(message, concat("x.json, key \"", missing, "\": missing"));
+  }
+}
+
+TEST(Spec, RefusesANumberThatItsTypeDoesNotHold) {
+  for (const char* number : {"18446744073709551615", "9223372036854775808", "-9223372036854775809", "1e30"}) {
+    Spec spec = spec_of(concat("{\"seed\": ", number, "}"));
+    expect_usage([&] { spec.integer("seed", 0, std::numeric_limits<std::int64_t>::max()); }, {"\"seed\"", "whole"});
+  }
+  Spec spec = spec_of(R"({"seed": 18446744073709551615})");
+  expect_usage([&] { spec.integer("seed", 0, 9); }, {"found 18446744073709551615"});
 }
 
 TEST(Spec, KnowsAKeyBeforeItIsRead) {
@@ -131,6 +151,25 @@ TEST(ParseJson, RefusesANumberThatNoDoubleHolds) {
 
 TEST(ReadJson, NamesAMissingFile) {
   expect_usage([] { read_json("/nowhere/x.json"); }, {"/nowhere/x.json"});
+}
+
+TEST(ReadJson, ReadsAByteOrderMarkAndOtherLineEnds) {
+  const TempFolder folder;
+  write_file(folder / "x.json", "\xef\xbb\xbf{\r\n\"a\": 1 // why\r\n}\r\n");
+  EXPECT_EQ(read_json(folder / "x.json"), Json::parse(R"({"a": 1})"));
+}
+
+TEST(ReadConfig, ComesFromAPipeWhosePathsStartInTheWorkingFolder) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const std::string config = R"({"a": 1})";
+  ASSERT_EQ(write(ends[1], config.data(), config.size()), static_cast<ssize_t>(config.size()));
+  close(ends[1]);
+  fs::path start;
+  const auto anchor = [&](Json&, const fs::path& base) { start = base; };
+  EXPECT_EQ(read_config(concat("/dev/fd/", ends[0]), {}, anchor), Json::parse(config));  // as a shell's <(…)
+  EXPECT_EQ(start, fs::current_path());
+  close(ends[0]);
 }
 
 TEST(NearestName, IsTheFewestEditsAwayOrNone) {

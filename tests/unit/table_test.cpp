@@ -57,6 +57,17 @@ TEST(Csv, ReadsOtherProgramsLineEnds) {
   EXPECT_EQ(table.rows, (std::vector<std::vector<Cell>>{{"1", "2"}, {"3", ""}}));
 }
 
+TEST(Csv, ReadsAfterAByteOrderMark) {
+  for (const std::string header : {"id,b", "\"id\",b"}) {
+    const std::string csv = "\xef\xbb\xbf" + header + "\r\n1,2\r\n";
+    for (std::size_t length = 1; length <= csv.size(); ++length) {
+      CsvReader reader("t.csv", [](const auto&, std::vector<Cell> row) { EXPECT_EQ(row[0], Cell("1")); });
+      for (std::size_t at = 0; at < csv.size(); at += length) reader.feed(std::string_view(csv).substr(at, length));
+      EXPECT_EQ(reader.finish(), (std::vector<std::string>{"id", "b"})) << "in parts of " << length;
+    }
+  }
+}
+
 TEST(Csv, NamesTheLineOfAnUnevenRow) {
   const auto [code, message] = caught([] { parse_csv("a,b\n1,2\n\n1,2,3\n", "t.csv"); });
   EXPECT_EQ(code, Exit::input);

@@ -7,7 +7,7 @@ namespace facepoison {
 namespace {
 
 // A row of the table: one cell's games under one share.
-struct Point {
+struct CurvePoint {
   std::vector<double> thresholds, rates;  // of people
   double n = 0;
   Count others;
@@ -21,7 +21,7 @@ Table threshold(const fs::path& folder) {
   if (!fs::exists(file))
     throw Error(Exit::usage,
                 concat(folder.string(), " has no curve: its config's \"combine\" has no threshold by share"));
-  std::map<std::vector<std::string>, std::map<double, Point>> curves;
+  std::map<std::vector<std::string>, std::map<double, CurvePoint>> curves;
   std::vector<std::vector<std::string>> order;
   read_named(file, [&](const NamedRow& row) {
     std::vector<std::string> at;
