@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 output=${1:-models/trained}
 shift || true
 names=("$@")
-((${#names[@]})) || mapfile -t names < <(basename -s .json configs/training/{small-*,robust-small-arcface,robust-pair-*}.json)
+((${#names[@]})) ||
+  mapfile -t names < <(basename -s .json configs/training/{small-*,robust-small-arcface,robust-pair-*}.json)
 scripts/render_faces/run.sh --group training --people 0..239 --photos 12 --setting training -o data/training
 for name in "${names[@]}"; do
   [[ $name != small-* || -f models/fresh/$name.json ]] || .venv/bin/python scripts/fresh_networks.py "$name"
