@@ -9,12 +9,12 @@ namespace facepoison::testing {
 namespace {
 
 // Six people, two probes each; person 0's game. Everybody is named right but for probe 5, of person 2.
-struct Game {
+struct SixPeople {
   std::vector<std::string> people = {"a", "b", "c", "d", "e", "f"};
   Sides sides;
   Answers accurate, robust;
 
-  Game() {
+  SixPeople() {
     for (std::int64_t p = 0; p < 12; ++p) {
       const auto label = p / 2;
       sides.probe_labels.push_back(label);
@@ -30,7 +30,7 @@ struct Game {
 };
 
 TEST(Combined, TwoGuessesAreWrongWhereNeitherIsRight) {
-  const Game game;
+  const SixPeople game;
   const Pairing rule{"both", Pairing::Rule::top_2, "x", "y", true, {}, 0.05};
   const Combined combined(rule, game.accurate, game.robust, game.sides, game.people, 0);
   const auto answer = combined.answer(0, 0, combined.threshold(0, 0.05));
@@ -41,7 +41,7 @@ TEST(Combined, TwoGuessesAreWrongWhereNeitherIsRight) {
 }
 
 TEST(Combined, TheThresholdIsThatOfOneHalfAndErrorsAreTheOthers) {
-  const Game game;
+  const SixPeople game;
   Pairing rule{"late", Pairing::Rule::threshold, "x", "y", false, {}, 0};
   const Combined combined(rule, game.accurate, game.robust, game.sides, game.people, 0);
   // Of all shares: the distances of clean probes of half of the people, none of them the game's.
@@ -60,7 +60,7 @@ TEST(Combined, TheThresholdIsThatOfOneHalfAndErrorsAreTheOthers) {
 }
 
 TEST(Combined, AGivenThresholdJudgesEverybody) {
-  const Game game;
+  const SixPeople game;
   const Pairing rule{"late", Pairing::Rule::threshold, "x", "y", false, 5.5, 0.05};
   const Combined combined(rule, game.accurate, game.robust, game.sides, game.people, 0);
   const auto answer = combined.answer(0, 0, combined.threshold(0, 0.3));
