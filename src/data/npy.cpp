@@ -58,7 +58,7 @@ torch::Tensor read_npy(const fs::path& path) {
   if (total != bytes.size() - start - length)
     refuse(concat(bytes.size() - start - length, " bytes of data; its shape asks for ", total));
   auto tensor = torch::empty(shape, width == 4 ? torch::kFloat32 : torch::kFloat64);
-  std::memcpy(tensor.data_ptr(), bytes.data() + start + length, total);
+  if (total > 0) std::memcpy(tensor.data_ptr(), bytes.data() + start + length, total);  // of nothing there is no place
   return tensor.to(torch::kFloat32);
 }
 
