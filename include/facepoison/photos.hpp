@@ -48,8 +48,7 @@ inline const std::vector<std::string> tool_suffixes = {"_low_cloaked", "_mid_clo
 std::vector<std::pair<std::string, std::string>> made_from(const std::string& stem);
 
 // The people that the names choose: "all", names, or patterns as the shell has them (ann-*), accents written either way
-// (José as one letter or with an accent of its own, as macOS has it). Throws Error(usage) for
-// one that fits nobody.
+// (José as one letter or with an accent of its own, as macOS has it). Throws Error(usage) for one that fits nobody.
 std::set<std::string> match_people(const std::vector<std::string>& people, const std::vector<std::string>& names);
 
 // Layouts: <person>/face/* (FaceScrub's downloader; wins where it holds a photo), else <person>/* (FaceScrub, LFW, any

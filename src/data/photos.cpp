@@ -98,42 +98,33 @@ Found without_tools_files(const std::vector<fs::path>& files) {
   return found;
 }
 
-// The pictures below a sub-folder, each with why it is not used.
-void reject_below(const fs::path& folder, const fs::path& root, Reasons& rejected) try {
-  for (const auto& path : entries_of(folder)) {
-    if (is_folder(path)) {
-      reject_below(path, root, rejected);
-      continue;
+// A folder's photos; whatever else it and the folders below it have of pictures is rejected, with why it is not used.
+std::vector<fs::path> usable_photos(const fs::path& folder, const fs::path& root, Reasons& rejected) {
+  std::vector<fs::path> photos;
+  try {
+    for (const auto& path : entries_of(folder)) {
+      if (is_folder(path)) {
+        for (const auto& below : usable_photos(path, root, rejected))
+          rejected.emplace_back(below, "in a sub-folder; a person's photos lie in the person's folder");
+        continue;
+      }
+      const auto reason = obstacle(path, root);
+      if (!reason.empty())
+        rejected.emplace_back(path, reason);
+      else if (is_photo(path))
+        photos.push_back(path);
     }
-    const auto reason = obstacle(path, root);
-    if (!reason.empty())
-      rejected.emplace_back(path, reason);
-    else if (is_photo(path))
-      rejected.emplace_back(path, "in a sub-folder; a person's photos lie in the person's folder");
+  } catch (const Error& error) {
+    rejected.emplace_back(folder / "", error.what());
   }
-} catch (const Error& error) {
-  rejected.emplace_back(folder / "", error.what());
+  return photos;
 }
 
-Found photos_in(const fs::path& folder, const fs::path& root) try {
-  std::vector<fs::path> photos;
+Found photos_in(const fs::path& folder, const fs::path& root) {
   Reasons rejected;
-  for (const auto& path : entries_of(folder)) {
-    if (is_folder(path)) {
-      reject_below(path, root, rejected);
-      continue;
-    }
-    const auto reason = obstacle(path, root);
-    if (!reason.empty())
-      rejected.emplace_back(path, reason);
-    else if (is_photo(path))
-      photos.push_back(path);
-  }
-  auto found = without_tools_files(photos);
-  found.rejected = rejected;
+  auto found = without_tools_files(usable_photos(folder, root, rejected));
+  found.rejected = std::move(rejected);
   return found;
-} catch (const Error& error) {
-  return {{}, {}, {{folder / "", error.what()}}};
 }
 
 // A person's photos: those of face/ where it holds one, and then the others are counted.

@@ -6,18 +6,6 @@
 namespace facepoison {
 namespace {
 
-std::vector<std::string> with_place(const World& world, const std::vector<std::string>& more) {
-  std::vector<std::string> columns = {"extractor"};
-  for (const auto& [axis, value] : world.scenarios().front().at) columns.push_back(axis);
-  columns.insert(columns.end(), more.begin(), more.end());
-  return columns;
-}
-
-std::vector<Cell> with_more(std::vector<Cell> place, std::vector<Cell> more) {
-  place.insert(place.end(), more.begin(), more.end());
-  return place;
-}
-
 torch::Tensor directions(const torch::Tensor& rows) {
   const auto wide = rows.to(torch::kFloat64);
   return wide / wide.norm(2, 1, true);
@@ -67,24 +55,23 @@ double Least::at(std::size_t place) {
 Measures::Measures(const fs::path& folder, const Experiment& experiment, World& world)
     : experiment_(experiment), world_(world) {
   if (experiment.wants("verification"))
-    pairs_.emplace(folder / "pairs.csv", with_place(world, {"protected", "genuine", "impostors", "auc",
+    pairs_.emplace(folder / "pairs.csv", columns_of(world, {"protected", "genuine", "impostors", "auc",
                                                             "accepted_at_0.01", "accepted_at_0.001"}));
   if (experiment.wants("displacement"))
     displacement_.emplace(folder / "displacements.csv",
-                          with_place(world, {"protected", "id", "moved", "nearest_other"}));
+                          columns_of(world, {"protected", "id", "moved", "nearest_other"}));
 }
 
 void Measures::of(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario) {
   if ((!pairs_ && !displacement_) || !done_.insert({extractor->card().name, &scenario}).second) return;
-  Place place = {extractor->card().name};
-  for (const auto& [axis, value] : scenario.at) place.emplace_back(value);
+  const auto place = cell_of(extractor->card().name, scenario, "");
   const auto swaps = world_.swaps(extractor, scenario);
   const auto& sides = world_.sides(extractor, scenario);
   if (pairs_) compare_pairs(place, sides, swaps);
   if (displacement_) measure_displacement(place, scenario, sides, swaps);
 }
 
-void Measures::compare_pairs(const Place& place, const Sides& sides, const std::vector<Swapped>& swaps) {
+void Measures::compare_pairs(const Row& place, const Sides& sides, const std::vector<Swapped>& swaps) {
   const std::vector<double> rates = {0.01, 0.001};
   const auto gallery = directions(sides.gallery.read()), probes = directions(sides.probes.read());
   struct Person {
@@ -111,13 +98,13 @@ void Measures::compare_pairs(const Place& place, const Sides& sides, const std::
   for (const auto rate : rates)
     thresholds.push_back(nearest.at(static_cast<std::size_t>(std::floor(rate * static_cast<double>(total) + 1e-9))));
   for (const auto& person : people)
-    pairs_->add(with_more(
+    pairs_->add(joined(
         place,
         {person.name, static_cast<std::int64_t>(person.genuine.size()), static_cast<std::int64_t>(person.impostors),
          person.area, share_below(person.genuine, thresholds[0]), share_below(person.genuine, thresholds[1])}));
 }
 
-void Measures::measure_displacement(const Place& place, const Scenario& scenario, const Sides& sides,
+void Measures::measure_displacement(const Row& place, const Scenario& scenario, const Sides& sides,
                                     const std::vector<Swapped>& swaps) {
   const auto gallery = sides.gallery.read().to(torch::kFloat64);
   for (std::size_t g = 0; g < swaps.size(); ++g) {
@@ -132,8 +119,8 @@ void Measures::measure_displacement(const Place& place, const Scenario& scenario
       const auto clean = gallery[world_.gallery_row(picks[i].row)];
       const auto moved = (posted[static_cast<std::int64_t>(i)] - clean).norm().item<double>();
       displacement_->add(
-          with_more(place, {scenario.games[g].person,
-                            experiment_.dataset.photos[static_cast<std::size_t>(picks[i].row)].id, moved, nearest[i]}));
+          joined(place, {scenario.games[g].person,
+                         experiment_.dataset.photos[static_cast<std::size_t>(picks[i].row)].id, moved, nearest[i]}));
     }
   }
 }

@@ -6,6 +6,7 @@
 
 #include "facepoison/experiment.hpp"
 #include "facepoison/table.hpp"
+#include "experiments/records.hpp"
 
 namespace facepoison {
 
@@ -14,8 +15,7 @@ namespace facepoison {
 //   posted photos from the pairs with other people's gallery photos, by cosine, and the share of the former that is
 //   accepted where a hundredth and a thousandth of the latter are (all protected people's together);
 // displacements.csv, for "displacement": of each posted photo the Euclidean distance to its clean self, and to the
-// nearest
-//   clean gallery photo of anybody else.
+//   nearest clean gallery photo of anybody else.
 class Measures {
  public:
   Measures(const fs::path& folder, const Experiment& experiment, World& world);
@@ -23,9 +23,8 @@ class Measures {
   void finish();
 
  private:
-  using Place = std::vector<Cell>;  // extractor and the scenario's coordinates
-  void compare_pairs(const Place& place, const Sides& sides, const std::vector<Swapped>& swaps);
-  void measure_displacement(const Place& place, const Scenario& scenario, const Sides& sides,
+  void compare_pairs(const Row& place, const Sides& sides, const std::vector<Swapped>& swaps);
+  void measure_displacement(const Row& place, const Scenario& scenario, const Sides& sides,
                             const std::vector<Swapped>& swaps);
 
   const Experiment& experiment_;

@@ -7,7 +7,15 @@
 namespace facepoison {
 namespace {
 
-// The coordinates of a row of the tables, then what a file has of it.
+// The curve of a rule with a threshold: what each share would have given.
+const std::vector<double> shares = {0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1};
+
+bool has_curve(const Experiment& e) {
+  return std::any_of(e.combine.begin(), e.combine.end(), [](const Pairing& pairing) { return pairing.has_curve(); });
+}
+
+}  // namespace
+
 std::vector<std::string> columns_of(const World& world, const std::vector<std::string>& more) {
   std::vector<std::string> columns = {"extractor"};
   for (const auto& [axis, value] : world.scenarios().front().at) columns.push_back(axis);
@@ -22,19 +30,10 @@ std::vector<Cell> joined(const Row& cell, std::vector<Cell> rest) {
   return cells;
 }
 
-// The curve of a rule with a threshold: what each share would have given.
-const std::vector<double> shares = {0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1};
-
-bool has_curve(const Experiment& e) {
-  return std::any_of(e.combine.begin(), e.combine.end(), [](const Pairing& pairing) { return pairing.has_curve(); });
-}
-
-}  // namespace
-
-Row cell_of(const std::string& recogniser, const Scenario& scenario, const Json& classifier) {
+Row cell_of(const std::string& recogniser, const Scenario& scenario, const std::string& classifier) {
   Row cell = {recogniser};
   for (const auto& [axis, value] : scenario.at) cell.push_back(value);
-  cell.push_back(classifier_name(classifier));
+  cell.push_back(classifier);
   return cell;
 }
 
@@ -87,14 +86,14 @@ void Results::record_curve(const Row& cell, const Combined& combined, std::size_
 void Results::record_combined(const Pairing& pairing, const std::map<Row, Answers>& answers) {
   for (const auto& scenario : world_.scenarios())
     for (const auto& classifier : experiment_.classifiers) {
-      const auto& accurate = answers.at(cell_of(pairing.accurate, scenario, classifier));
-      const auto& robust = answers.at(cell_of(pairing.robust, scenario, classifier));
+      const auto& accurate = answers.at(cell_of(pairing.accurate, scenario, classifier_name(classifier)));
+      const auto& robust = answers.at(cell_of(pairing.robust, scenario, classifier_name(classifier)));
       const auto sides =
           world_.sides(experiment_.extractors.front(), scenario);  // for the labels, which are everybody's
       const auto seed =
           std::find_if(scenario.at.begin(), scenario.at.end(), [](const auto& axis) { return axis.first == "seed"; });
       const Combined combined(pairing, accurate, robust, sides, world_.people(), std::stoull(seed->second));
-      const auto cell = cell_of(pairing.name, scenario, classifier);
+      const auto cell = cell_of(pairing.name, scenario, classifier_name(classifier));
       std::vector<Answer> joint;
       for (std::size_t g = 0; g < scenario.games.size(); ++g) {
         const auto& person = scenario.games[g].person;
@@ -114,7 +113,7 @@ void record_strangers(const fs::path& folder, const Experiment& e, World& world)
   for (const auto& extractor : e.extractors)
     for (const auto& scenario : strangers(e, world.scenarios()))
       for (const auto& classifier : e.classifiers) {
-        const auto cell = cell_of(extractor->card().name, scenario, classifier);
+        const auto cell = cell_of(extractor->card().name, scenario, classifier_name(classifier));
         const auto label = concat("strangers, ", extractor->card().name, ", ", cell.back());
         const auto answers = make_recogniser(extractor, classifier)->answer(world, scenario, label).games;
         for (std::size_t g = 0; g < answers.size(); ++g) {

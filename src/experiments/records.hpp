@@ -9,7 +9,10 @@
 namespace facepoison {
 
 using Row = std::vector<std::string>;  // coordinates
-Row cell_of(const std::string& recogniser, const Scenario& scenario, const Json& classifier);
+Row cell_of(const std::string& recogniser, const Scenario& scenario, const std::string& classifier);
+// A file's columns and a row of it: the coordinates, then what the file has of them.
+std::vector<std::string> columns_of(const World& world, const std::vector<std::string>& more);
+std::vector<Cell> joined(const Row& cell, std::vector<Cell> rest);
 
 // rows.csv, trials.csv, others.csv, and thresholds.csv where a combination has a curve.
 class Results {
