@@ -14,10 +14,12 @@ import os
 import sys
 import tempfile
 import warnings
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import convert
-from convert import packages
+from convert import packages, torchscript
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "models"
@@ -89,7 +91,7 @@ def convert_model(name, card):
         scripted = torch.jit.script(convert.build(name, members))
     check_against_golden(scripted, name, card)
     target = MODELS / card["file"]
-    replace_atomically(target, lambda path: torch.jit.save(scripted, path))
+    replace_atomically(target, lambda path: torchscript.save(scripted, path))
     record = {
         "file": card["file"],
         "sha256": sha256_of(target),
@@ -109,7 +111,9 @@ def fetch(name):
     # A file made from another source or by a failed run must not be taken for the model.
     (MODELS / f"{name}.json").unlink(missing_ok=True)
     (MODELS / card["file"]).unlink(missing_ok=True)
-    convert_model(name, card)
+    # in a process of its own, so that what was converted before does not number its classes
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as own:
+        own.submit(convert_model, name, card).result()
     print(f"  wrote models/{card['file']}", flush=True)
 
 
@@ -134,4 +138,5 @@ def main():
 
 
 if __name__ == "__main__":
+    torchscript.fix_hashes()
     sys.exit(main())

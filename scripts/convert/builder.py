@@ -111,10 +111,15 @@ class Builder:
         return self.emit(a.shape, operator.add, a.node, self.constant(c, a))
 
     def neg(self, v):
-        return -v if isinstance(v, np.ndarray) else self.kinked(v).times(-1.0)
+        return np.asarray(-v) if isinstance(v, np.ndarray) else self.kinked(v).times(-1.0)
 
     def sub(self, a, b):
         return self.add(a, self.neg(b))
+
+    def div(self, a, b):
+        if not isinstance(b, np.ndarray):
+            raise NotImplementedError("a division by what is no constant")
+        return self.mul(a, np.asarray(1 / b.astype(np.float64)))
 
     def abs(self, v):
         k = self.kinked(v)

@@ -1,4 +1,7 @@
 """Reads an ONNX network as a torch.fx GraphModule."""
+import operator
+
+import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
@@ -13,15 +16,16 @@ def read_onnx(data):
 
     builder = Builder([d.dim_value for d in source.type.tensor_type.shape.dim[1:]])
     values[source.name] = builder.input
-    operations = [
-        Operation(n.op_type, n.input, n.output[0], {a.name: helper.get_attribute_value(a) for a in n.attribute})
-        for n in net.node
-    ]
+    operations = [Operation(n.op_type, n.input, n.output[0], attributes_of(n)) for n in net.node]
     for op in needed(operations, outputs):
         if op.kind not in READERS:
             raise NotImplementedError(f"ONNX operation {op.kind}")
         values[op.output] = READERS[op.kind](builder, [values[name] for name in op.inputs], op.attributes)
     return builder.module(*[values[name] for name in outputs])
+
+
+def attributes_of(node):
+    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
 def conv(builder, inputs, attributes):
@@ -53,6 +57,30 @@ def flatten(builder, inputs, attributes):
     return builder.flatten(inputs[0])
 
 
+def constant(node_attributes):
+    """Of a node Constant: a tensor, or a number or a list of them, in the one attribute that it has."""
+    (value,) = node_attributes.values()
+    return numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
+
+
+def arithmetic(of_values, of_constants):
+    """Two constants stay one. (NumPy makes a number of what has no axes, and a constant is an array.)"""
+
+    def read(builder, inputs, _):
+        if all(isinstance(value, np.ndarray) for value in inputs):
+            return np.asarray(of_constants(*inputs))
+        return of_values(builder, *inputs)
+
+    return read
+
+
+def cast(builder, inputs, attributes):
+    """All is computed in float32, whatever a graph in half precision casts to."""
+    if attributes["to"] not in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE):
+        raise NotImplementedError(f"Cast to {onnx.TensorProto.DataType.Name(attributes['to'])}")
+    return inputs[0]
+
+
 READERS = {
     "Conv": conv,
     "BatchNormalization": batch_norm,
@@ -61,10 +89,12 @@ READERS = {
     "Reshape": flatten,
     "PRelu": lambda b, inputs, _: b.prelu(*inputs),
     "Relu": lambda b, inputs, _: b.relu(*inputs),
-    "Add": lambda b, inputs, _: b.add(*inputs),
-    "Sub": lambda b, inputs, _: b.sub(*inputs),
-    "Mul": lambda b, inputs, _: b.mul(*inputs),
-    "Constant": lambda b, inputs, attributes: numpy_helper.to_array(attributes["value"]),
+    "Add": arithmetic(Builder.add, operator.add),
+    "Sub": arithmetic(Builder.sub, operator.sub),
+    "Mul": arithmetic(Builder.mul, operator.mul),
+    "Div": arithmetic(Builder.div, operator.truediv),
+    "Cast": cast,
+    "Constant": lambda b, inputs, attributes: constant(attributes),
     "Identity": lambda b, inputs, _: inputs[0],
     "Dropout": lambda b, inputs, _: inputs[0],
 }

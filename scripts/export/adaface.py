@@ -15,13 +15,11 @@ from export.base import arguments, fail, finish, load_into, load_state_dict, unw
 from export.ir import IR, blocks_of  # noqa: E402
 
 DEPTHS = {(2, 2, 2, 2): 18, (3, 4, 6, 3): 34, (3, 4, 14, 3): 50, (3, 13, 30, 3): 101}  # as AdaFace names them
-# Some versions of PyTorch Lightning put what this class remembers under the class itself.
-CLASSES = ("pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",)
 
 
 def main(given=None):
     options = arguments(__doc__, "adaface").parse_args(given)
-    tensors = unwrap(load_state_dict(options.checkpoint, CLASSES), ("model.", "module.model.", "module.", ""), "body.")
+    tensors = unwrap(load_state_dict(options.checkpoint), "body.")
     blocks, complaint = blocks_of(tensors), f"{options.checkpoint} is no IR of AdaFace's"
     if blocks not in DEPTHS:
         fail(f"{complaint}: its stages have {blocks} blocks, expected one of {', '.join(map(str, DEPTHS))}")

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""ArcFace: InsightFace's arcface_torch checkpoints, `backbone.pth` of an iResNet 18, 34, 50, 100 or 200.
+"""ArcFace: InsightFace's arcface_torch checkpoints, `backbone.pth` or its trainer's own `checkpoint_gpu_0.pt`, of an
+iResNet 18, 34, 50, 100 or 200.
 
     .venv/bin/python scripts/export/arcface.py backbone.pth [--name arcface] [-o FOLDER]
 """
@@ -7,7 +8,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from export.base import arguments, fail, finish, load_into, load_state_dict, without_prefix  # noqa: E402
+from export.base import arguments, fail, finish, load_into, load_state_dict, unwrap  # noqa: E402
 from export.iresnet import DEPTHS, IResNet, blocks_of  # noqa: E402
 
 
@@ -26,7 +27,8 @@ def build(tensors, where, eps=1e-5):
 
 def main(given=None):
     options = arguments(__doc__, "arcface").parse_args(given)
-    module, network = build(without_prefix(load_state_dict(options.checkpoint), ["module."]), options.checkpoint)
+    tensors = load_state_dict(options.checkpoint)
+    module, network = build(unwrap(tensors, "layer1.") or tensors, options.checkpoint)
     finish(module, "arcface", options, network)
 
 

@@ -7,16 +7,36 @@ import json
 import re
 import sys
 import warnings
+import zipfile
 from pathlib import Path
 
-import numpy as np
-import torch
-from convert import golden
-from fetch_models import ROOT, replace_atomically, sha256_of
+from convert import golden, torchscript
+
+if Path(sys.argv[0]).resolve().parent == Path(__file__).resolve().parent:  # an exporter as a program, not its test
+    torchscript.fix_hashes()
+import numpy as np  # noqa: E402
+import safetensors.torch  # noqa: E402
+import torch  # noqa: E402
+from fetch_models import ROOT, replace_atomically, sha256_of  # noqa: E402
 
 MODEL_ERROR, DISK_ERROR = 4, 7  # the program's exit codes for "a model file, its hash or its card" and for the disk
 # how PyTorch refuses a pickle's code
-CODE = re.compile(r"(?:Trying to load )?unsupported (?:global|class)[^\n]*", re.IGNORECASE)
+CODE = re.compile(r"(?:Trying to load )?unsupported (?:global|class)[^\n]*|(?:Can only|Trying to call) [^\n]*", re.I)
+# What trainers leave beside the weights. Empty classes of ours stand in for these: nothing of theirs is imported or
+# run, and nothing is read from what they become.
+HARMLESS = (
+    "argparse.Namespace",
+    *(f"pathlib.{name}Path" for name in ("Posix", "Windows", "PurePosix", "PureWindows")),
+    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
+    "numpy.ndarray",
+    "numpy.dtype",
+    # some versions of PyTorch Lightning put what this class remembers under the class itself
+    *(f"{maker}.callbacks.model_checkpoint.ModelCheckpoint" for maker in ("pytorch_lightning", "lightning.pytorch")),
+)
+# Under what a network's tensors lie beside an epoch or an optimiser's state (state_dict_backbone: InsightFace's).
+NESTED = ("state_dict", "state_dict_backbone", "model_state_dict", "model", "net", "network", "backbone")
+WRAPPERS = ("model", "net", "network", "backbone", "encoder")  # before the names of a network inside another
+SAVE_TENSORS = "where its code is at hand and trusted, torch.save(model.state_dict(), FILE) saves the tensors alone"
 
 
 def fail(message, code=MODEL_ERROR):
@@ -24,13 +44,27 @@ def fail(message, code=MODEL_ERROR):
     raise SystemExit(code)
 
 
+def in_its_place(start):
+    """What a file is that came in the place of another, by its first bytes; or None."""
+    if not start:
+        return "is empty: the download went wrong"
+    if start.startswith(b"version https://git-lfs"):
+        return "is a git-lfs pointer, not the {what} itself: git lfs pull fetches that where it was cloned"
+    if start.lstrip().startswith(b"<"):
+        return "is an HTML page, not a {what}: the download went wrong"
+    if start.lstrip().startswith((b'{"', b"{\n", b"{ ")):
+        return "is JSON text, not a {what}: the download went wrong, or it is another file of the same folder"
+    return None
+
+
 def check_file(path, what):
-    """Ends the program where there is no file, or a web page in the place of one."""
+    """Ends the program where there is no file, or where something else came in the place of one."""
     if not path.is_file():
         fail(f"no such file: {path}")
     with open(path, "rb") as file:
-        if file.read(512).lstrip().startswith(b"<"):
-            fail(f"{path} is an HTML page, not a {what}: the download went wrong")
+        found = in_its_place(file.read(512))
+    if found:
+        fail(f"{path} {found.format(what=what)}")
 
 
 def dimension_of(module, height, width, path):
@@ -45,29 +79,86 @@ def dimension_of(module, height, width, path):
     return shape[1]
 
 
-def load_state_dict(path, classes=()):
-    """Tensors by name. Ends the program, saying why, for anything else. classes: full names of those that such a
-    checkpoint mentions beside its weights; empty ones of ours stand in for them:
-    nothing of theirs is imported or run."""
-    check_file(path, "checkpoint")
+def no_checkpoint(path, reason):
+    """What a file is that PyTorch's reader refused for the reason."""
+    names = []
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    if any("/code/" in name for name in names):
+        return "is a TorchScript file, a network with its code, which is not run here: it needs no export, but a card"
+    if any(name.endswith(("serialized_exported_program.json", "archive_format")) for name in names):
+        return f"is a program of torch.export (.pt2), not a state dict: {SAVE_TENSORS}"
+    if names and not any(name.endswith("data.pkl") for name in names):
+        return f"is a zip of {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}: unpack it"
+    code = CODE.search(reason)
+    if not code:
+        return f"is no PyTorch checkpoint, or a truncated one: {sentence(reason)}"
+    if any(name.startswith("torch.nn.modules.") for name in classes_named(path)):
+        return f"is a whole network, pickled with the names of its classes, and none of them is run: {SAVE_TENSORS}"
+    return f"holds code beside its weights, which was not run: {sentence(code[0])}; {SAVE_TENSORS}"
+
+
+def classes_named(path):
     try:
-        stand_ins = [(type("StandIn", (), {}), name) for name in classes]
+        return torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except Exception:  # of PyTorch's older format
+        return []
+
+
+def is_safetensors(path):
+    """By its start, whatever its name: the length of a JSON header, and the header."""
+    with open(path, "rb") as file:
+        start = file.read(9)
+    return start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
+
+
+def read_checkpoint(path):
+    try:
+        if is_safetensors(path):
+            return safetensors.torch.load_file(path)
+        stand_ins = [(type("StandIn", (StandIn,), {}), name) for name in HARMLESS]
         with warnings.catch_warnings(), torch.serialization.safe_globals(stand_ins):
             warnings.simplefilter("ignore")  # of pickles of other versions
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # half a file can break its reader anywhere
-        code = CODE.search(str(error))
-        if code:
-            fail(f"{path} holds code beside its weights, which was not run: {sentence(code[0])}")
-        fail(f"{path} is no PyTorch checkpoint, or a truncated one: {sentence(str(error)) or type(error).__name__}")
-    if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):  # beside an epoch, an optimiser's state
-        loaded = loaded["state_dict"]
-    named = isinstance(loaded, dict) and all(
-        isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in loaded.items()
+        fail(f"{path} {no_checkpoint(path, str(error).strip() or type(error).__name__)}")
+
+
+class StandIn:
+    def __new__(cls, *arguments, **named):
+        return super().__new__(cls)
+
+    def __init__(self, *arguments, **named):
+        pass
+
+    def __setstate__(self, state):
+        pass
+
+
+def load_state_dict(path):
+    """Tensors by name, without the parts of names that DataParallel and torch.compile add. Ends the program, saying
+    why, for anything else."""
+    check_file(path, "checkpoint")
+    loaded = read_checkpoint(path)
+    while isinstance(loaded, dict) and not are_tensors(loaded):
+        inner = [loaded[key] for key in NESTED if isinstance(loaded.get(key), dict)]
+        if not inner:
+            break
+        loaded = inner[0]
+    if not are_tensors(loaded):
+        keys = [str(key) for key in loaded] if isinstance(loaded, dict) else []
+        found = f"a dict of {', '.join(keys[:6])}{', ...' if len(keys) > 6 else ''}" if keys else type(loaded).__name__
+        fail(f"{path} is no state dict: it holds {found}; expected tensors by name, or these under {', '.join(NESTED)}")
+    return {re.sub(r"(?:(?<=\.)|^)(?:module|_orig_mod)\.", "", name): tensor for name, tensor in loaded.items()}
+
+
+def are_tensors(loaded):
+    return (
+        isinstance(loaded, dict)
+        and bool(loaded)
+        and all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in loaded.items())
     )
-    if not named or not loaded:
-        fail(f"{path} is no state dict: it holds a {type(loaded).__name__} of other things than named tensors")
-    return loaded
 
 
 def sentence(text):
@@ -75,28 +166,17 @@ def sentence(text):
     return text.strip().split("\n")[0].split(". ")[0].rstrip(".")
 
 
-def without_prefix(tensors, prefixes):
-    """The tensors whose names start with the first of the prefixes that any name has, without it: what wrappers such as
-    DataParallel add."""
-    for prefix in prefixes:
-        inside = {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-        if inside:
-            return inside
-    return tensors
-
-
-def unwrap(tensors, prefixes, sign):
-    """The network's tensors, without the first of the prefixes under which a name goes on with the sign; none, if there
-    is no such. Says what else the checkpoint holds, a head mostly, which is dropped."""
-    for prefix in prefixes:
-        if any(name.startswith(prefix + sign) for name in tensors):
-            dropped = [name for name in tensors if not name.startswith(prefix)]
-            if dropped:
-                print(
-                    f"dropped, as no part of the network: {', '.join(dropped[:3])}{', ...' if len(dropped) > 3 else ''}"
-                )
-            return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    return {}
+def unwrap(tensors, sign, wrappers=WRAPPERS):
+    """The network's tensors, without the wrappers' names before a name that goes on with the sign; none, if there is no
+    such. Says what else the checkpoint holds, a head mostly, which is dropped."""
+    wrapped = re.compile(rf"((?:(?:{'|'.join(wrappers)})\.)*){re.escape(sign)}")
+    prefix = next((match[1] for match in map(wrapped.match, tensors) if match), None)
+    if prefix is None:
+        return {}
+    dropped = [name for name in tensors if not name.startswith(prefix)]
+    if dropped:
+        print(f"dropped, as no part of the network: {', '.join(dropped[:3])}{', ...' if len(dropped) > 3 else ''}")
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def check_keys(found, wanted, complaint):
@@ -121,7 +201,7 @@ def save_module(module, path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch calls TorchScript deprecated; it is what LibTorch reads
         scripted = torch.jit.script(module.eval().requires_grad_(False))
-        replace_atomically(path, lambda temporary: torch.jit.save(scripted, temporary))
+        replace_atomically(path, lambda temporary: torchscript.save(scripted, temporary))
     return sha256_of(path)
 
 

@@ -24,7 +24,17 @@ import torch.nn.functional as F
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from export.base import arguments, fail, finish, load_into, load_state_dict, sentence, sha256_of, unwrap  # noqa: E402
+from export.base import (  # noqa: E402
+    WRAPPERS,
+    arguments,
+    fail,
+    finish,
+    load_into,
+    load_state_dict,
+    sentence,
+    sha256_of,
+    unwrap,
+)
 
 # OpenAI's own loader compares ViT-B-32.pt with this; it stands in the file's address.
 PUBLISHED = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
@@ -183,12 +193,8 @@ def image_tensors(path):
     tensors = tensors_of_archive(path)
     if tensors is None:
         tensors = load_state_dict(path)
-    theirs = unwrap(tensors, ["module.", ""], "vision_model.")
-    return (
-        from_transformers(theirs)
-        if theirs
-        else unwrap(tensors, ["module.visual.", "visual.", "module.", ""], "conv1.weight")
-    )
+    theirs = unwrap(tensors, "vision_model.")
+    return from_transformers(theirs) if theirs else unwrap(tensors, "conv1.weight", (*WRAPPERS, "visual"))
 
 
 def build(tensors, where, quick):

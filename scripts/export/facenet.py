@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from export.base import arguments, check_keys, finish, load_into, load_state_dict, without_prefix  # noqa: E402
+from export.base import arguments, check_keys, finish, load_into, load_state_dict, unwrap  # noqa: E402
 from export.keras_file import read_h5  # noqa: E402
 
 
@@ -194,7 +194,8 @@ def main(given=None):
             f"{options.checkpoint} is not DeepFace's FaceNet",
         )
         return finish(module, "facenet-deepface", options, "Inception-ResNet v1 from Keras")
-    tensors = without_prefix(load_state_dict(options.checkpoint), ["module."])
+    tensors = load_state_dict(options.checkpoint)
+    tensors = unwrap(tensors, "conv2d_1a.") or tensors
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("logits.")}
     finish(
         load_into(InceptionResnetV1(), tensors, f"{options.checkpoint} is not facenet-pytorch's Inception-ResNet v1"),

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from export.base import arguments, fail, finish, load_into, load_state_dict, without_prefix  # noqa: E402
+from export.base import arguments, fail, finish, load_into, load_state_dict, unwrap  # noqa: E402
 from export.ir import IR  # noqa: E402
 
 BLOCKS = (3, 8, 36, 3)
@@ -68,7 +68,8 @@ class ResNet(nn.Module):
 
 def build(path):
     """The module and its kind in the cards' names."""
-    tensors = without_prefix(load_state_dict(path), ["module."])
+    tensors = load_state_dict(path)
+    tensors = unwrap(tensors, "body.") or unwrap(tensors, "layer1.") or tensors
     if any(name.startswith("body.") for name in tensors):
         return load_into(IR(BLOCKS, adaface=False), tensors, f"{path} is not face.evoLVe's IR-152"), "ir152"
     return load_into(ResNet(BLOCKS), tensors, f"{path} is neither face.evoLVe's IR-152 nor its ResNet-152"), "resnet152"

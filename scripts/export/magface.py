@@ -13,21 +13,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from export.arcface import build  # noqa: E402
-from export.base import arguments, fail, finish, load_state_dict, unwrap  # noqa: E402
+from export.base import WRAPPERS, arguments, fail, finish, load_state_dict, unwrap  # noqa: E402
 
-# Trained side by side, the network is wrapped alone (DistributedDataParallel) or together with its head (DataParallel).
-PREFIXES = ("features.module.", "module.features.", "features.")
 
 
 def main(given=None):
     options = arguments(__doc__, "magface").parse_args(given)
-    tensors = unwrap(load_state_dict(options.checkpoint), PREFIXES, "layer1.")
-    if not tensors:
+    tensors = load_state_dict(options.checkpoint)
+    if not any("features.layer1." in name for name in tensors):
         fail(
             f"{options.checkpoint} is no checkpoint of MagFace's: "
-            f"there is no layer1 under any of {', '.join(PREFIXES)} (a bare backbone is arcface.py's)"
+            "there is no layer1 under features (a bare backbone is arcface.py's)"
         )
-    module, network = build(tensors, options.checkpoint, eps=2e-5)
+    backbone = unwrap(tensors, "layer1.", ("features", *WRAPPERS))
+    module, network = build(backbone, options.checkpoint, eps=2e-5)
     finish(module, "magface", options, network)
 
 

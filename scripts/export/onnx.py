@@ -8,12 +8,13 @@ that kind.
 
 A committed card of the name is completed. For another name a whole card is made: the side and the dimension are the
 graph's, the rest is InsightFace's (RGB, (x - 127.5) / 127.5, the ArcFace-112 template) unless the switches say
-otherwise; a graph that begins by subtracting or multiplying, as those converted from MXNet do, scales the pixels itself
-and gets them from 0 to 255. The batch becomes free.
+otherwise; a graph that begins with arithmetic, as those converted from MXNet do, scales the pixels itself and gets them
+from 0 to 255, or from 0 to 1 where its numbers are for these. The batch becomes free.
 
 Read by scripts/convert/onnx_reader.py, which runs nothing of the file's.
 """
 import json
+import operator
 import sys
 from pathlib import Path
 
@@ -22,6 +23,9 @@ if __name__ == "__main__":  # a program's folder comes first, where this file wo
 import onnx  # noqa: E402
 from convert import onnx_reader  # noqa: E402
 from export.base import ROOT, arguments, check_file, dimension_of, fail, finish, sentence  # noqa: E402
+
+PIXELS = (0.0, 255.0)
+SCALING = {"Sub": operator.sub, "Add": operator.add, "Mul": operator.mul, "Div": operator.truediv}
 
 
 def load(path):
@@ -62,8 +66,30 @@ def side_of(source, side, path):
     return shape[2]
 
 
-def scales_pixels(graph, source):
-    return any(source.name in node.input and node.op_type in ("Sub", "Mul", "Div") for node in graph.node)
+def scaled_pixels(graph, source):
+    """What the graph itself makes of the pixels 0 and 255 before its first layer; None where it takes them as they
+    are."""
+    known = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    name, ends = source.name, None
+    for node in graph.node:
+        if node.op_type == "Constant":
+            known[node.output[0]] = onnx_reader.constant(onnx_reader.attributes_of(node))
+        elif node.op_type in SCALING and all(part in known for part in node.input):
+            known[node.output[0]] = SCALING[node.op_type](*[known[part] for part in node.input])
+        elif name in node.input and node.op_type in SCALING:
+            numbers = [known.get(part) for part in node.input if part != name]
+            if len(numbers) != 1 or numbers[0] is None:
+                break
+            swapped = node.input[0] != name
+            ends = [SCALING[node.op_type](*((numbers[0], x) if swapped else (x, numbers[0]))) for x in ends or PIXELS]
+            name = node.output[0]
+    return ends
+
+
+def pixel_scale(ends):
+    """1 or 255: the brightest pixel that the graph's own arithmetic is for. Made for pixels up to 1, it makes hundreds
+    of a 255."""
+    return 1.0 if ends and max(abs(end).max() for end in ends) > 300 else 255.0
 
 
 def build(model, side, path):
@@ -81,13 +107,13 @@ def three(numbers):
     return numbers * 3 if len(numbers) == 1 else numbers
 
 
-def new_card(options, side, dimension, scaled):
-    mean, std = ([0.0], [1.0]) if scaled else ([127.5], [127.5])
+def new_card(options, side, dimension, ends):
+    mean, std = ([0.0], [1.0]) if ends else ([127.5], [127.5])
     recipe = {
         "side": side,
         "template": options.template or "arcface-112",
         "channels": options.channels or "rgb",
-        "scale": 255.0,
+        "scale": 255.0 if options.mean or options.std else pixel_scale(ends),
         "mean": three(options.mean or mean),
         "std": three(options.std or std),
         "interpolation": "bilinear",
@@ -144,17 +170,17 @@ def main(given=None):
     source = input_of(model.graph, path)
     card = json.loads(options.committed.read_text()) if options.committed.exists() else None
     side = side_of(source, card["input"]["side"] if card else options.side, path)
-    scaled = scales_pixels(model.graph, source)
-    if card and (scaled or side != card["input"]["side"]):
-        found = "scales its pixels itself" if scaled else f"takes pictures of {side}"
+    ends = scaled_pixels(model.graph, source)
+    if card and (ends or side != card["input"]["side"]):
+        found = "scales its pixels itself" if ends else f"takes pictures of {side}"
         fail(
             f"{path} {found}, "
             f"which is not what the card {options.committed.name} says; another --name gets a card of its own"
         )
     module, dimension = build(model, side, path)
     convolutions = sum(node.op_type == "Conv" for node in model.graph.node)
-    network = f"ONNX, {convolutions} convolutions, {side} x {side}{', scales pixels itself' if scaled else ''}"
-    finish(module, card or new_card(options, side, dimension, scaled), options, network)
+    network = f"ONNX, {convolutions} convolutions, {side} x {side}{', scales pixels itself' if ends else ''}"
+    finish(module, card or new_card(options, side, dimension, ends), options, network)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,10 @@ void override_key(Json& config, const std::string& assignment, const Anchor& anc
   const auto equals = assignment.find('=');
   if (equals == std::string::npos || equals == 0)
     throw Error(Exit::usage, concat("--set ", assignment, ": expected KEY=VALUE"));
+  if (!is_utf8(assignment))
+    throw Error(Exit::usage, concat("--set ", assignment, ": found bytes that are no text, expected UTF-8"));
+  if (!config.is_object() && !config.is_null())
+    throw Error(Exit::usage, concat("--set ", assignment, ": found ", config.type_name(), ", expected a JSON object"));
   const std::string key = assignment.substr(0, equals), word = assignment.substr(equals + 1);
   Json value = Json::parse(word, nullptr, false);
   if (value.is_discarded()) value = word;
@@ -25,7 +29,7 @@ void override_key(Json& config, const std::string& assignment, const Anchor& anc
   std::istringstream parts(key);
   for (std::string part; std::getline(parts, part, '.');) {
     if (at->is_array()) {
-      if (part.find_first_not_of("0123456789") != std::string::npos || part.size() > 6 ||
+      if (part.empty() || part.find_first_not_of("0123456789") != std::string::npos || part.size() > 6 ||
           std::stoul(part) >= at->size())
         throw Error(Exit::usage,
                     concat("--set ", assignment, ": \"", part, "\" is no place in a list of ", at->size()));

@@ -2,6 +2,7 @@
 
 #include <fstream>
 #include <sstream>
+#include <string_view>
 
 #include "facepoison/error.hpp"
 #include "facepoison/home.hpp"
@@ -27,6 +28,45 @@ std::string first_bytes(const fs::path& path) {
   return bytes;
 }
 
+constexpr auto torchscript_wanted =
+    ", not a TorchScript file: scripts/export/ makes one of a published checkpoint, torch.jit.script(model).save(FILE) "
+    "of a network of one's own";
+
+// What came in a model's place, by its first bytes; "" where they may be a model's.
+std::string in_its_place(const std::string& start) {
+  if (start.empty()) return " is empty";
+  if (start.starts_with("version https://git-lfs"))
+    return " is a git-lfs pointer, not the model itself: git lfs pull fetches that where it was cloned";
+  if (start.starts_with("\x80\x02")) return concat(" is a pickle, a state dict or a whole module", torchscript_wanted);
+  if (start.size() > 8 && start[7] == '\0' && start[8] == '{')
+    return concat(" has tensors alone (safetensors)", torchscript_wanted);
+  const auto first = start.find_first_not_of(" \t\r\n");
+  if (first == std::string::npos) return "";
+  if (start[first] == '<') return " is an HTML page, not a model: the download went wrong";
+  if (start[first] == '{') return " is JSON text, not a model: the download went wrong, or it is the model's card";
+  return "";
+}
+
+// What a zip holds that is no TorchScript; "" where it may be a damaged one.
+std::string other_archive(std::string_view bytes) {
+  const auto holds = [&](std::string_view name) { return bytes.find(name) != std::string_view::npos; };
+  if (!bytes.starts_with("PK") || holds("/code/")) return "";
+  if (holds("serialized_exported_program.json") || holds("/archive_format"))
+    return concat(" is a program of torch.export (.pt2)", torchscript_wanted);
+  if (bytes.substr(0, 512).find("/data.pkl") != std::string_view::npos)  // TorchScript's first record is a tensor
+    return concat(" is of torch.save(), a state dict or a whole module", torchscript_wanted);
+  return "";
+}
+
+// Networks are published in half precision, CLIP for one, and the pixels come in float32.
+void to_float32(torch::jit::Module& module) {
+  const auto widen = [](torch::Tensor tensor) {
+    if (tensor.is_floating_point()) tensor.set_data(tensor.to(torch::kFloat32));
+  };
+  for (const auto& parameter : module.parameters()) widen(parameter);
+  for (const auto& buffer : module.buffers()) widen(buffer);
+}
+
 // The first line, without LibTorch's C++ stack trace.
 std::string brief(const std::string& what) { return what.substr(0, what.find('\n')); }
 
@@ -47,9 +87,8 @@ ModelFile verify_model(const std::string& file, const fs::path& card_folder, con
   if (!fs::exists(model.path))
     throw Error(Exit::model,
                 concat("no such model: ", model.path.string(), how_to_get.empty() ? "" : "; to get it: " + how_to_get));
-  const auto start = first_bytes(model.path);
-  if (const auto first = start.find_first_not_of(" \t\r\n"); first != std::string::npos && start[first] == '<')
-    throw Error(Exit::model, concat(model.path.string(), " is an HTML page, not a model: the download went wrong"));
+  if (const auto found = in_its_place(first_bytes(model.path)); !found.empty())
+    throw Error(Exit::model, concat(model.path.string(), found));
   model.sha256 = sha256_of_file(model.path);
   const std::string known = expected.empty() ? converted_hash(model.path) : expected;
   model.pinned_by = !expected.empty() ? "card"
@@ -67,18 +106,18 @@ ModelFile verify_model(const std::string& file, const fs::path& card_folder, con
 
 torch::jit::Module load_model(const ModelFile& file, torch::Device device, torch::ScalarType precision) {
   torch::jit::Module module;
+  std::istringstream bytes(read_verified(file));
   try {
-    std::istringstream bytes(read_verified(file));
     module = torch::jit::load(bytes, device);  // its graphs' constants too, which to() leaves where they are
-  } catch (const Error&) {
-    throw;
   } catch (const c10::OutOfMemoryError&) {
     throw Error(Exit::resource, concat(file.path.string(), ": out of memory on ", device));
   } catch (const std::exception& error) {  // c10::Error, or what the archive's reader lets through
-    throw Error(Exit::model,
-                concat(file.path.string(), " is no TorchScript file, or a truncated one: ", brief(error.what())));
+    const auto other = other_archive(bytes.view());
+    const auto damaged = concat(" is no TorchScript file, or a truncated one: ", brief(error.what()));
+    throw Error(Exit::model, concat(file.path.string(), other.empty() ? damaged : other));
   }
   module.eval();
+  to_float32(module);
   if (precision != torch::kFloat32) module.to(precision);
   for (auto parameter : module.parameters()) {
     parameter.set_requires_grad(false);

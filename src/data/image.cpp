@@ -6,6 +6,7 @@
 #include <cstdio>  // jpeglib.h needs it
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
@@ -57,7 +58,8 @@ struct JpegMessages {
 
   JpegMessages();
   void throw_shortage() const {
-    if (manager.msg_code == JERR_OUT_OF_MEMORY) throw std::bad_alloc();  // nothing that is wrong with the picture
+    if (manager.msg_code == JERR_OUT_OF_MEMORY || manager.msg_code == JERR_FILE_WRITE)  // what is written, is to memory
+      throw std::bad_alloc();  // nothing that is wrong with the picture
   }
 };
 
@@ -126,12 +128,12 @@ JpegState walk_jpeg(jpeg_decompress_struct& codec, JpegMessages& messages, std::
 
 // The same picture, coefficient for coefficient, without anything to warn of.
 bool rewrite_jpeg(jpeg_decompress_struct& from, jpeg_compress_struct& to, JpegMessages& messages,
-                  std::string_view bytes, unsigned char** out, unsigned long* size) {
+                  std::string_view bytes, std::FILE* out) {
   if (setjmp(messages.on_error) != 0) return false;
   open_jpeg(from, bytes);
   const auto coefficients = jpeg_read_coefficients(&from);
   jpeg_create_compress(&to);
-  jpeg_mem_dest(&to, out, size);
+  jpeg_stdio_dest(&to, out);
   jpeg_copy_critical_parameters(&from, &to);
   jpeg_write_coefficients(&to, coefficients);
   for (auto* marker = from.marker_list; marker; marker = marker->next)
@@ -146,16 +148,17 @@ std::string rewritten(std::string_view bytes) {
   jpeg_compress_struct to{};
   JpegMessages messages;
   from.err = to.err = &messages.manager;
-  unsigned char* out = nullptr;
-  unsigned long size = 0;
-  const bool done = rewrite_jpeg(from, to, messages, bytes, &out, &size);
+  char* out = nullptr;
+  std::size_t size = 0;
+  std::FILE* const file = open_memstream(&out, &size);  // libjpeg's own buffer is lost where an error jumps
+  if (!file) throw std::bad_alloc();
+  const bool done = rewrite_jpeg(from, to, messages, bytes, file);
   jpeg_destroy_compress(&to);
   jpeg_destroy_decompress(&from);
+  std::fclose(file);
+  const std::unique_ptr<char, decltype(&std::free)> written(out, &std::free);
   messages.throw_shortage();
-  if (!done) return "";  // OpenCV has the rows all the same; `out` may point to what libjpeg freed
-  const std::string whole(reinterpret_cast<char*>(out), size);
-  std::free(out);
-  return whole;
+  return done ? std::string(written.get(), size) : "";  // without it, OpenCV has the rows all the same
 }
 
 // These give the bytes to decode where they are others than the file's. OpenCV fills the missing part of a truncated

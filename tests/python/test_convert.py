@@ -3,8 +3,10 @@ written out in NumPy.  Run with:  .venv/bin/python -m unittest discover tests/py
 """
 import json
 import sys
+import tempfile
 import unittest
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+from convert import torchscript
 from convert.builder import Builder
 from convert.onnx_reader import read_onnx
 from convert.tfjs_reader import read_tfjs, read_weights
@@ -216,6 +219,33 @@ class Onnx(unittest.TestCase):
         model.graph.node[2].op_type = "Celu"
         with self.assertRaisesRegex(NotImplementedError, "Celu"):
             read_onnx(model.SerializeToString())
+
+
+
+class Saving(unittest.TestCase):
+    def test_the_network_alone_decides_the_bytes(self):
+        """Neither the file's name nor where the sources lie; and it is the same network, of the same version."""
+        x = torch.from_numpy(random(2, 3))
+        for last in (torch.nn.ReLU(), torch.nn.GELU()):  # whose archives are of an older and of a newer version
+            with self.subTest(last), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # PyTorch calls TorchScript deprecated
+                scripted = torch.jit.script(torch.nn.Sequential(torch.nn.Linear(3, 3), last))
+                plain, one, two = (Path(folder) / name for name in ("plain.pt", "one.pt", "other.pt"))
+                torch.jit.save(scripted, plain)
+                for path in (one, two):
+                    torchscript.save(scripted, path)
+                self.assertEqual(one.read_bytes(), two.read_bytes())
+                self.assertTrue(torch.equal(torch.jit.load(one)(x), scripted(x)))
+                there, here = records(plain), records(one)
+                self.assertEqual(here.keys(), {name for name in there if not name.endswith(".debug_pkl")})
+                for name in here.keys() - {".data/serialization_id"}:
+                    self.assertEqual(here[name], there[name], name)
+
+
+def records(path):
+    """Without the folder that all of them lie in."""
+    with zipfile.ZipFile(path) as archive:
+        return {name.split("/", 1)[1]: archive.read(name) for name in archive.namelist()}
 
 
 if __name__ == "__main__":

@@ -155,6 +155,73 @@ class Cards(WithFolder):
         recipe = self.card("inside")["input"]
         self.assertEqual([recipe["scale"], recipe["mean"], recipe["std"]], [255, [0, 0, 0], [1, 1, 1]])
 
+    def scaled(self, steps):
+        """The network with arithmetic in front: of (operation, constant), or (operation, constant, "first")."""
+        model = insightface()
+        graph, name = model.graph, "pixels"
+        for k, (kind, number, *first) in enumerate(steps):
+            made = "input.1" if k + 1 == len(steps) else f"step{k}"
+            inputs = [f"number{k}", name] if first else [name, f"number{k}"]
+            tensor = onnx_package.numpy_helper.from_array(np.asarray(number, np.float32), f"number{k}")
+            graph.node.insert(2 * k, helper.make_node("Constant", [], [f"number{k}"], value=tensor))
+            graph.node.insert(2 * k + 1, helper.make_node(kind, inputs, [made]))
+            name = made
+        graph.input[0].name = "pixels"
+        return model.SerializeToString()
+
+    def test_arithmetic_in_front(self):
+        """Constants have no axes, or the pictures'."""
+        self.export(self.saved(INSIGHTFACE), "--name", "plain")
+        pixels = torch.from_numpy(golden.picture(SIDE, SIDE).transpose(2, 0, 1)[None].astype(np.float32))
+        wanted = self.module("plain")((pixels - 127.5) / 127.5)
+        halves = np.full((1, 3, 1, 1), 0.5)
+        for steps, brightest in (
+            ([("Sub", 127.5), ("Mul", 1 / 127.5)], 255),
+            ([("Div", 127.5), ("Add", -1)], 255),
+            ([("Mul", np.full((3, 1, 1), 1 / 127.5)), ("Sub", np.ones((1, 3, 1, 1)))], 255),
+            ([("Sub", 127.5, "first"), ("Div", -127.5)], 255),
+            ([("Sub", halves), ("Div", halves)], 1),
+            ([("Mul", 255), ("Sub", 127.5), ("Div", 127.5)], 1),
+        ):
+            with self.subTest(steps):
+                self.assertIn("scales pixels itself", self.export(self.saved(self.scaled(steps)), "--name", "inside"))
+                recipe = self.card("inside")["input"]
+                self.assertEqual([recipe["scale"], recipe["mean"], recipe["std"]], [brightest, [0, 0, 0], [1, 1, 1]])
+                found = self.module("inside")(pixels / 255 * brightest)
+                torch.testing.assert_close(found, wanted, rtol=0, atol=1e-3)
+
+    def test_half_precision(self):
+        """Weights in float16, as onnxconverter makes them, between casts."""
+        model = insightface()
+        graph = model.graph
+        for tensor in graph.initializer:
+            half = onnx_package.numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(onnx_package.numpy_helper.from_array(half, tensor.name))
+        for node in graph.node:
+            node.input[:] = ["half" if name == "input.1" else name for name in node.input]
+        graph.node.insert(0, helper.make_node("Cast", ["input.1"], ["half"], to=onnx_package.TensorProto.FLOAT16))
+        self.export(self.saved(INSIGHTFACE), "--name", "plain")
+        self.export(self.saved(model.SerializeToString()), "--name", "half")
+        pixels = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)) * 2 - 1
+        found, wanted = self.module("half")(pixels), self.module("plain")(pixels)
+        self.assertEqual(found.dtype, torch.float32)
+        self.assertGreater(torch.cosine_similarity(found, wanted).min().item(), 0.9999)
+
+    def test_numbers_that_a_node_holds(self):
+        """Not as a tensor, but as an attribute; and arithmetic on constants alone."""
+        model = onnx_package.load_from_string(self.scaled([("Sub", 127.5), ("Mul", 1 / 127.5)]))
+        nodes = model.graph.node
+        nodes[0].CopyFrom(helper.make_node("Constant", [], ["one and a half"], value_float=1.5))
+        nodes.insert(1, helper.make_node("Constant", [], ["eighty-five"], value_floats=[85.0]))
+        nodes.insert(2, helper.make_node("Mul", ["one and a half", "eighty-five"], ["number0"]))
+        self.export(self.saved(INSIGHTFACE), "--name", "plain")
+        self.export(self.saved(model.SerializeToString()), "--name", "inside")
+        self.assertEqual(self.card("inside")["input"]["std"], [1, 1, 1])
+        pixels = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)) * 255
+        torch.testing.assert_close(
+            self.module("inside")(pixels), self.module("plain")((pixels - 127.5) / 127.5), rtol=0, atol=1e-3
+        )
+
     def test_a_side_that_the_graph_leaves_open(self):
         model = insightface()
         for axis in model.graph.input[0].type.tensor_type.shape.dim[2:]:
@@ -186,7 +253,9 @@ class Refusals(WithFolder):
     def test_broken_files(self):
         self.assertIn("HTML page", self.refused(b" <html>Sign in</html>"))
         self.assertIn("no such file", self.refused(self.folder / "none.onnx"))
-        for data in (b"", b"garbage", INSIGHTFACE[:100], INSIGHTFACE[: len(INSIGHTFACE) // 2], INSIGHTFACE[:-40]):
+        self.assertIn("is empty", self.refused(b""))
+        self.assertIn("git-lfs pointer, not the network itself", self.refused(b"version https://git-lfs.github.com/"))
+        for data in (b"garbage", INSIGHTFACE[:100], INSIGHTFACE[: len(INSIGHTFACE) // 2], INSIGHTFACE[:-40]):
             self.assertIn("no ONNX file, or a truncated one", self.refused(data))
 
     def test_other_checkpoints(self):

@@ -1,6 +1,7 @@
 // Pictures: damaged ones are refused with a reason, odd ones become 8-bit RGB, and warping does not alias.
 #include "facepoison/image.hpp"
 
+#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -102,6 +103,20 @@ TEST(DecodeImage, TakesAJpegThatDecodesWholly) {
   EXPECT_EQ(pixels(progressive.substr(0, progressive.size() - 2)), pixels(progressive));
   const Image turned = decode_image(with_exif_turn(parameters), Exif::rotate);
   EXPECT_EQ(turned.rgb, decode_image(with_exif_turn(plain), Exif::rotate).rgb) << "EXIF is kept";
+}
+
+// A fuzzer's find: libjpeg cannot write a picture again, as the stray byte asks for, whose colours name a table that is
+// not there, and each such picture took 4 KB of memory for ever.
+TEST(DecodeImage, KeepsNothingOfAJpegThatCannotBeRewritten) {
+  std::string odd = encoded(".jpg", cv::Mat(64, 64, CV_8UC1, cv::Scalar(90)));
+  const auto frame = odd.find("\xff\xc0");
+  odd[frame + 3] = 17, odd[frame + 9] = 3;             // the segment's length, and three components for the one
+  odd.insert(frame + 13, "\x02\x11\x03\x03\x11\x03");  // those of the colours, with table 3
+  odd.insert(frame, 1, '\0');
+  EXPECT_EQ(pixel(decode_image(odd, Exif::rotate), 5, 5), (Rgb{90, 90, 90}));
+  const auto before = mallinfo2().uordblks;
+  for (int k = 0; k < 100; ++k) decode_image(odd, Exif::rotate);
+  EXPECT_LT(mallinfo2().uordblks, before + 100'000);
 }
 
 TEST(DecodeImage, RefusesAJpegThatLacksRowsOrScans) {

@@ -172,6 +172,17 @@ TEST(ReadConfig, ComesFromAPipeWhosePathsStartInTheWorkingFolder) {
   close(ends[0]);
 }
 
+TEST(ReadConfig, NamesAnOverrideThatHasNoPlace) {  // a fuzzer's finds
+  const TempFolder folder;
+  const auto overridden = [&](const std::string& config, const std::string& assignment) {
+    write_file(folder / "x.json", config);
+    read_config(folder / "x.json", {assignment}, [](Json&, const fs::path&) {});
+  };
+  expect_usage([&] { overridden("5", "a=1"); }, {"--set a=1", "found number, expected a JSON object"});
+  expect_usage([&] { overridden(R"({"a": [1]})", "a..b=1"); }, {"\"\" is no place in a list of 1"});
+  expect_usage([&] { overridden(R"({"a": [1]})", "a=\xf2"); }, {"bytes that are no text, expected UTF-8"});
+}
+
 TEST(NearestName, IsTheFewestEditsAwayOrNone) {
   const std::vector<std::string> known = {"nearest", "nearest-cosine", "centroid"};
   EXPECT_EQ(nearest_name("neerest", known), "nearest");
