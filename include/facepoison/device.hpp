@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "facepoison/spec.hpp"
 
@@ -12,6 +13,8 @@ namespace facepoison {
 // "auto" (the first CUDA device, else the CPU), or a device as LibTorch writes it: "cpu", "cuda", "cuda:1", "xpu", …
 // Throws Error(usage) for a word that is none, Error(device) where there is none of that kind or number here.
 torch::Device parse_device(const std::string& name);
+
+std::vector<torch::Device> devices();  // that LibTorch sees: the CPU, then the others
 
 // A device's kind and, of a CUDA device, its model: "cpu", "cuda, NVIDIA H100 80GB HBM3". Stands in cache keys, since
 // two models round differently, and says nothing of which of several equal ones it was.

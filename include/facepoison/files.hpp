@@ -22,6 +22,10 @@ std::string_view without_mark(std::string_view text);
 // the bytes. Throws Error(resource) when the disk is full, else Error(failure).
 void write_file(const fs::path& path, std::string_view bytes);
 
+// Throws as write_file() would where it could not write `path` now; asked before the work whose result goes there.
+// Tries it with another name beside it, in the nearest folder that is there, and leaves nothing behind.
+void check_writable(const fs::path& path);
+
 // As write_file() to a plain name, but left to the system to flush: for what is made again where a crash of the machine
 // loses it.
 void write_unflushed(const fs::path& path, std::string_view bytes);
@@ -37,7 +41,10 @@ void write_to(int file, std::string_view bytes, const fs::path& path);
 
 // A name in `folder` that nobody else uses: `.tmp-` and 16 random hexadecimal digits.
 fs::path temporary_name(const fs::path& folder);
-bool is_temporary(const fs::path& path);  // is it called so?
+
+// What killed processes left in a folder of files that write_file() was writing: whoever still writes one keeps it
+// locked. Writing does it too; asked again for the same folder this does nothing.
+void remove_left_over(const fs::path& folder);
 
 // Does `path` lie in `root`, links followed? A link that cannot be followed does not.
 bool is_below(const fs::path& path, const fs::path& root);

@@ -12,6 +12,7 @@ struct Point {
   bool operator==(const Point&) const = default;
 };
 // In the picture's left-to-right order: eye, eye, nose tip, mouth corner, mouth corner.
+constexpr double farthest_place = 1e9;  // from a picture's corner, pixels: what files say beyond it is no place
 using Landmarks = std::array<Point, 5>;
 
 // x' = a·x − b·y + tx, y' = b·x + a·y + ty: scale, rotation and shift, never a reflection.

@@ -3,7 +3,7 @@
 
 namespace facepoison {
 
-// Installs the handlers; the second signal ends the process at once.
+// Installs the handlers; a second signal, of either kind, ends the process at once, with its exit code.
 void install_signal_handlers();
 
 // Throws Error(interrupted) or Error(terminated) when a signal has come. Called between blocks of work.

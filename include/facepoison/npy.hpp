@@ -11,7 +11,7 @@ std::string npy_bytes(const torch::Tensor& matrix);
 void write_npy(const fs::path& path, const torch::Tensor& matrix);
 
 // Reads float32 or float64 (to float32), version 1 to 3. Refuses other types (object arrays would be pickles),
-// Fortran order, and a size that does not fit the shape. Throws Error(input).
+// Fortran order, a size that does not fit the shape, and numbers that do not fit float32. Throws Error(input).
 torch::Tensor read_npy(const fs::path& path);
 
 }  // namespace facepoison

@@ -13,6 +13,7 @@ struct PhotoFile {
   std::string id;      // path below the root, '/'-separated, extension kept
   std::string person;  // the folder's name
   fs::path path;
+  std::string split = "";  // "train" or "test", where the folder is split already
 };
 
 struct RejectedFile {
@@ -47,13 +48,23 @@ inline const std::vector<std::string> tool_suffixes = {"_low_cloaked", "_mid_clo
 // The stems of the photos that a file of this stem may have been made from, each with its suffix; empty for most.
 std::vector<std::pair<std::string, std::string>> made_from(const std::string& stem);
 
+// The pictures of a folder and of all folders below it, by scan_photos()'s rules, in the order of their names;
+// `rejected` has those that cannot be used, with why, and "<folder>/" for one that cannot be read. `root` is canonical.
+struct Pictures {
+  std::vector<fs::path> usable;
+  std::vector<std::pair<fs::path, std::string>> rejected;
+};
+Pictures pictures_below(const fs::path& root);
+
 // The people that the names choose: "all", names, or patterns as the shell has them (ann-*), accents written either way
 // (José as one letter or with an accent of its own, as macOS has it). Throws Error(usage) for one that fits nobody.
 std::set<std::string> match_people(const std::vector<std::string>& people, const std::vector<std::string>& names);
 
 // Layouts: <person>/face/* (FaceScrub's downloader; wins where it holds a photo), else <person>/* (FaceScrub, LFW, any
-// ImageFolder). Photos are known by their extension or by their first bytes, also those of formats that will be refused
-// with a reason. Hidden files are passed over. A file that has a tool's suffix and lies beside its original is one of
+// ImageFolder); or these below train/ and below one of val/, valid/, validation/ and test/, where both have sub-folders
+// and no photos of their own: then the folder is split already, and other folders are passed over with a warning.
+// Photos are known by their extension or by their first bytes, also those of formats that will be refused with a
+// reason. Hidden files are passed over. A file that has a tool's suffix and lies beside its original is one of
 // of_tools. Rejected are pictures in other sub-folders, links that leave the root or lead nowhere, what is no regular
 // file or cannot be read, and names that no canvas can have (not UTF-8, more than 251 bytes). Reads landmarks.csv
 // (id, then x and y of five landmarks) and facescrub_*.txt (name, image_id, face_id, url, bbox, sha256; tabs; an odd

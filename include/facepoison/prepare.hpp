@@ -11,7 +11,7 @@ struct PrepareOptions {
   bool detect = true;  // false: crops are squashed to the canvas, and no extractor aligns them
   int canvas = canvas_side;
   std::string split_rule = "seeded";       // or "facecure"
-  double train_share = 0.7;                // of the seeded rule
+  double train_share = 0.7;                // of the seeded rule; 0 and 1: nobody has a train or a test photo
   Seed seed = 0;                           // of the seeded rule
   bool drop_duplicates = true;             // else they are kept and flagged
   std::vector<std::string> people{"all"};  // whom of the folder; see match_people
@@ -23,9 +23,9 @@ struct PrepareOptions {
 };
 
 // Decodes, finds the face (landmarks.csv before the detector), aligns to the canvas, drops or marks duplicates, of
-// whichever person (the lowest id stays), splits, and writes the data set to `output`. A photo that cannot be used is a
-// row of rejected.csv. Blocks of photos are cached in the store, so that a killed run goes on. Throws Error(input) when
-// there are no photos or no usable ones.
+// whichever person (the lowest id stays), splits where the folder is not split already, and writes the data set to
+// `output`. A photo that cannot be used is a row of rejected.csv. Blocks of photos are cached in the store, so that a
+// killed run goes on. Throws Error(input) when there are no photos or no usable ones.
 Dataset prepare(const PhotoFolder& folder, const fs::path& output, const PrepareOptions& options, ArtifactStore& store);
 
 // As PIL's default resize, which the reference code uses: bicubic, antialiased, the aspect ratio given up.

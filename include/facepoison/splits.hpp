@@ -5,7 +5,8 @@
 namespace facepoison {
 
 // Gives "train" or "test" for each of the photos, whose people are listed in order of photo id.
-// A person keeps at least one train photo, and has a test photo from two photos on.
+// A person keeps at least one train photo, and has a test photo from two photos on; but a share of 0 or 1 makes all of
+// them test or train photos.
 // Draws per person from the stream (seed, "split", person); train = share·n, rounded to nearest.
 std::vector<std::string> seeded_split(const std::vector<std::string>& people, double train_share, Seed seed);
 

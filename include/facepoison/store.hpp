@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 
@@ -36,6 +37,14 @@ struct PlannedUnit {
   std::vector<std::string> needs;  // ids of what it is made from
 };
 
+// An artefact as it lies in the store.
+struct Artefact {
+  std::string kind;
+  fs::path folder;
+  std::uintmax_t bytes = 0;    // of its files
+  fs::file_time_type used_at;  // when it was last found, or made
+};
+
 class ArtifactStore {
  public:
   explicit ArtifactStore(fs::path root);  // creates it; removes what killed processes left half-made
@@ -61,6 +70,16 @@ class ArtifactStore {
 
   fs::path path(const std::string& kind, const Json& key) const;
 
+  // All that there are, by kind and name.
+  std::vector<Artefact> artefacts() const;
+  // What is wrong with it, every byte read; "" for a whole one. After that find() sees the damage too, though no file
+  // looks otherwise from outside.
+  std::string damage_of(const Artefact& artefact) const;
+  // Takes it out, under its claim; false where somebody makes it or has used it since it was listed.
+  bool remove(const Artefact& artefact);
+
+  std::set<std::string> used() const;  // names of the artefacts that were found, or made, through this object
+
   // From now on nothing is made: arrows add to `plan` what they would want, each unit once. It must outlive the store.
   void only_plan(std::vector<PlannedUnit>& plan) { plan_ = &plan; }
   bool planning() const { return plan_ != nullptr; }
@@ -79,12 +98,17 @@ class ArtifactStore {
  private:
   class Heart;
   void remove_left_over();
+  std::shared_ptr<Claim> claim_named(const std::string& name);
+  void note_use(const fs::path& artefact);
+  [[noreturn]] void fail(const fs::filesystem_error& error) const;
   fs::path root_;
   std::unique_ptr<Heart> heart_;
   std::vector<PlannedUnit>* plan_ = nullptr;
   std::set<std::string> planned_;  // ids
   struct Counts {
     std::atomic<std::size_t> hits = 0, misses = 0;
+    std::mutex mutex;
+    std::set<std::string> used;
   };
   std::unique_ptr<Counts> counts_ = std::make_unique<Counts>();
 };

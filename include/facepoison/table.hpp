@@ -26,6 +26,8 @@ std::size_t column(const Table& table, const std::string& name, const std::strin
 
 std::string text(const Cell& cell);  // numbers in the shortest form that reads back to the same value
 double as_number(const Cell& cell, const std::string& where);
+// A whole number. Throws Error(input) for another one, and for one that does not fit.
+std::int64_t as_integer(const Cell& cell, const std::string& where);
 
 // What is not known (NaN) is an empty cell.
 Cell cell_of(double number);

@@ -24,23 +24,29 @@
 
 #include "attacks/registry.hpp"
 #include "facepoison/detect.hpp"
+#include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
 #include "facepoison/prepare.hpp"
+#include "facepoison/unicode.hpp"
 
 namespace facepoison {
 namespace {
 
+// Names are compared as decomposed() gives them.
 struct File {
   fs::path path;
-  std::string person;              // the first folder below the root ("": none)
-  std::vector<std::string> stems;  // of the photos that it may belong to
+  std::vector<std::string> folders;  // those that it lies in, from the root: train, train/ann; {""} in the root itself
+  std::vector<std::string> stems;    // of the photos that it may belong to
 };
 
 // The file's own stem, unless a suffix is asked for, and what is left of it without a tool's suffix.
 File parse(const fs::path& path, const fs::path& root, const std::string& wanted_suffix) {
-  const auto below = path.lexically_relative(root);
-  File file{path, std::next(below.begin()) == below.end() ? "" : below.begin()->string(), {}};
-  const auto stem = path.stem().string();
+  File file{path, {}, {}};
+  fs::path folder;
+  for (const auto& part : path.lexically_relative(root).parent_path())
+    file.folders.push_back(decomposed((folder /= part).generic_string()));
+  if (file.folders.empty()) file.folders.emplace_back();
+  const auto stem = decomposed(path.stem().string());
   if (wanted_suffix.empty()) file.stems.push_back(stem);
   for (const auto& [original, suffix] : made_from(stem))
     if (wanted_suffix.empty() || suffix == wanted_suffix) file.stems.push_back(original);
@@ -48,19 +54,24 @@ File parse(const fs::path& path, const fs::path& root, const std::string& wanted
 }
 
 std::vector<File> scan(const fs::path& root, const std::string& suffix) {
+  const auto pictures = pictures_below(root);
   std::vector<File> files;
-  for (const auto& entry : fs::recursive_directory_iterator(root)) {
-    auto extension = entry.path().extension().string();
-    std::transform(extension.begin(), extension.end(), extension.begin(),
-                   [](unsigned char c) { return std::tolower(c); });
-    if (!entry.is_regular_file() ||
-        (extension != ".png" && extension != ".jpg" && extension != ".jpeg" && extension != ".bmp"))
-      continue;
-    files.push_back(parse(entry.path(), root, suffix));
+  for (const auto& path : pictures.usable) {
+    files.push_back(parse(path, root, suffix));
     if (files.back().stems.empty()) files.pop_back();
   }
-  std::sort(files.begin(), files.end(), [](const File& a, const File& b) { return a.path < b.path; });
+  for (const auto& [path, reason] : pictures.rejected) log_warning(concat(path.string(), ": ", reason));
   return files;
+}
+
+// The person's folder, as the photo's path has it: "train/ann" of train/ann/0.jpg, "ann" of ann/face/0.jpg.
+std::string folder_of(const Photo& photo) {
+  fs::path folder, found;
+  for (const auto& part : fs::path(photo.source).parent_path()) {
+    folder /= part;
+    if (part == photo.person) found = folder;
+  }
+  return decomposed(found.generic_string());
 }
 
 constexpr std::size_t most = 20;  // names in a message
@@ -95,6 +106,7 @@ class Files final : public Attack {
   };
 
   Files(AttackSettings settings, Parameters parameters) : Attack(std::move(settings)), p_(std::move(parameters)) {
+    p_.folder = fs::canonical(p_.folder);
     if (p_.redetect) detector_ = std::make_unique<FaceDetector>();
   }
 
@@ -105,13 +117,15 @@ class Files final : public Attack {
     const auto files = scan(p_.folder, p_.suffix);
     ByName by_name;
     for (const auto& file : files)
-      for (const auto& stem : file.stems) by_name[{file.person, stem}].push_back(&file);
+      for (const auto& folder : file.folders)
+        for (const auto& stem : file.stems) by_name[{folder, stem}].push_back(&file);
     warn_of_left_over(files, everybody);
     refuse_shared(album, everybody, by_name);
     std::vector<Photo> found;
     std::vector<std::string> missing, others;
     const int side = decode_image(read_file(album.front().path), Exif::ignore).width;
     for (const auto& photo : album) {
+      stop_if_interrupted();
       const File* file = only_file(photo, by_name);
       if (!file) {
         found.push_back(photo);
@@ -140,13 +154,13 @@ class Files final : public Attack {
   using ByName = std::map<std::pair<std::string, std::string>, std::vector<const File*>>;
 
   std::string stem_of(const Photo& photo) const {
-    return (p_.of_canvas ? photo.path : fs::path(photo.source)).stem().string();
+    return decomposed((p_.of_canvas ? photo.path : fs::path(photo.source)).stem().string());
   }
 
   // In the person's folder, or in a folder without people.
   std::vector<const File*> files_of(const Photo& photo, const ByName& by_name) const {
-    for (const auto& person : {photo.person, std::string()})
-      if (const auto found = by_name.find({person, stem_of(photo)}); found != by_name.end()) return found->second;
+    for (const auto& folder : {folder_of(photo), decomposed(photo.person), std::string()})
+      if (const auto found = by_name.find({folder, stem_of(photo)}); found != by_name.end()) return found->second;
     return {};
   }
 
@@ -168,7 +182,7 @@ class Files final : public Attack {
     for (const auto& photo : everybody) {
       if (!people.count(photo.person)) continue;
       for (const auto* file : files_of(photo, by_name)) {
-        if (file->person.empty() && !ids.count(photo.id)) continue;
+        if (file->folders.front().empty() && !ids.count(photo.id)) continue;
         const auto [other, is_first] = taken.emplace(file, photo.id);
         if (!is_first)
           throw Error(Exit::input,

@@ -7,6 +7,7 @@
 
 #include "classifiers/registry.hpp"
 #include "facepoison/device.hpp"
+#include "facepoison/interrupt.hpp"
 
 namespace facepoison {
 namespace {
@@ -51,6 +52,7 @@ std::vector<Voters> nearest_of_each(const torch::Tensor& known, const torch::Ten
   std::vector<Voters> found;
   constexpr std::int64_t block = 256;
   for (std::int64_t start = 0; start < sought.size(0); start += block) {
+    stop_if_interrupted();
     const auto some = sought.narrow(0, start, std::min(block, sought.size(0) - start));
     const auto rough = at::addmm(squares.unsqueeze(0), some, known.t(), 1, -2).contiguous();
     for (std::int64_t i = 0; i < some.size(0); ++i) found.push_back(nearest_of(rough[i], known, some[i], count));

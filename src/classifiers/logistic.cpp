@@ -2,6 +2,8 @@
 
 #include <torch/script.h>
 
+#include "facepoison/interrupt.hpp"
+
 namespace facepoison {
 namespace {
 
@@ -85,6 +87,7 @@ torch::Tensor minimise(const LogisticProblem& problem, torch::Tensor start, doub
   const torch::NoGradGuard no_grad;
   Iterate point(problem, std::move(start));
   for (int round = 0; round < kRounds; ++round) {
+    stop_if_interrupted();
     const auto gradient = gradient_at(problem, point);
     if (gradient.abs().max().item<double>() <= tolerance) break;
     const auto by = [&](torch::ScalarType type) {

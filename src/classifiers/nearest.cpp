@@ -9,6 +9,7 @@
 #include "classifiers/registry.hpp"
 #include "facepoison/device.hpp"
 #include "facepoison/error.hpp"
+#include "facepoison/interrupt.hpp"
 
 namespace facepoison {
 namespace {
@@ -242,6 +243,7 @@ class Nearest final : public Classifier {
     const float* squares = sought.squares.data_ptr<float>();
     const double error = 4 * static_cast<double>(sought.rough.size(1) + 8) * 0x1p-24;
     for (std::int64_t start = 0; start < sought.rough.size(0); start += block) {
+      stop_if_interrupted();
       const std::int64_t count = std::min(block, sought.rough.size(0) - start);
       const auto products =
           at::addmm(people.squares.unsqueeze(0), sought.rough.narrow(0, start, count), known, 1, -2).contiguous();

@@ -18,7 +18,7 @@ Action compare_command(CLI::App& app) {
   return [o, output] {
     if (o->b.empty() && o->to.empty()) throw Error(Exit::usage, "compare: expected a second run folder, or --to paper");
     const fs::path other = o->to.empty() ? fs::path(o->b) : project_home() / "data" / "paper.json";
-    refuse_to_replace(output->file, {o->a, other});
+    output->check({o->a, other});
     output->write(readable(o->to.empty() ? compare_runs(o->a, other) : compare_to_paper(o->a, other), *output));
     return Exit::ok;
   };

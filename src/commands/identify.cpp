@@ -4,6 +4,7 @@
 
 #include "commands/commands.hpp"
 #include "facepoison/classifier.hpp"
+#include "facepoison/log.hpp"
 #include "facepoison/npy.hpp"
 #include "facepoison/stages.hpp"
 
@@ -58,11 +59,43 @@ Side read_side(const std::string& path, const std::string& split, const FeatureE
   return out;
 }
 
-Table identify(const Side& gallery, const Side& probes, const Classifier& classifier) {
-  const std::set<std::string> known(gallery.ids.begin(), gallery.ids.end());
-  for (const auto& id : probes.ids)
-    if (known.count(id))
+// What is known of a picture on both sides, whatever it is called, is its embedding: two pictures have not the same
+// one.
+std::string row_bytes(const torch::Tensor& matrix, std::size_t row) {
+  const auto numbers = matrix[static_cast<std::int64_t>(row)].contiguous();
+  return {static_cast<const char*>(numbers.data_ptr()), numbers.nbytes()};
+}
+
+// A probe must not be in the gallery: under its own name that is refused. Under another one (a duplicate) it is said,
+// and so is another picture of the same name: train/ann/0.jpg and val/ann/0.jpg, or a photo and its perturbed version.
+void look_for_leaks(const Side& gallery, const Side& probes) {
+  std::map<std::string, std::string> pictures;  // → id
+  for (std::size_t i = 0; i < gallery.ids.size(); ++i) pictures.emplace(row_bytes(gallery.matrix, i), gallery.ids[i]);
+  const std::set<std::string> names(gallery.ids.begin(), gallery.ids.end());
+  std::vector<std::string> leaks, namesakes;
+  for (std::size_t i = 0; i < probes.ids.size(); ++i) {
+    const auto& id = probes.ids[i];
+    const auto same = pictures.find(row_bytes(probes.matrix, i));
+    if (same == pictures.end()) {
+      if (names.count(id)) namesakes.push_back(id);
+      continue;
+    }
+    if (names.count(id))
       throw Error(Exit::input, concat("photo ", id, " is on both sides: a probe must not be in the gallery"));
+    leaks.push_back(concat(id, " (", same->second, ")"));
+  }
+  constexpr std::size_t most = 5;
+  if (!leaks.empty())
+    log_warning(concat(leaks.size(), " of ", probes.ids.size(),
+                       " probes are in the gallery under another name: ", listed(leaks, most)));
+  if (!namesakes.empty())
+    log_warning(concat(namesakes.size(), " of ", probes.ids.size(),
+                       " probes are called as a photo of the gallery, and ",
+                       "are other pictures: ", listed(namesakes, most)));
+}
+
+Table identify(const Side& gallery, const Side& probes, const Classifier& classifier) {
+  look_for_leaks(gallery, probes);
   std::map<std::string, std::int64_t> labels;
   for (const auto& person : gallery.people) labels.emplace(person, 0);
   std::vector<std::string> names;
@@ -101,7 +134,7 @@ Action identify_command(CLI::App& app) {
   const auto output = std::make_shared<OutputOptions>(app, "csv");
   return [o, device, store, output] {
     const auto beside = [](const std::string& matrix) { return fs::path(matrix).replace_extension(".csv"); };
-    refuse_to_replace(output->file, {o->gallery, o->probes, beside(o->gallery), beside(o->probes)});
+    output->check({o->gallery, o->probes, beside(o->gallery), beside(o->probes)});
     const auto classifier = make_classifier(o->classifier);
     const auto options = device->resolve();
     const auto extractor = o->extractor.empty() ? nullptr : make_extractor(o->extractor, options);

@@ -31,9 +31,9 @@ StoreOption::StoreOption(CLI::App& app) {
       ->envname("FACEPOISON_STORE");
 }
 
-ArtifactStore StoreOption::open() const {
-  return ArtifactStore(folder.empty() ? project_home() / "store" : fs::path(folder));
-}
+fs::path StoreOption::path() const { return folder.empty() ? project_home() / "store" : fs::absolute(folder); }
+
+ArtifactStore StoreOption::open() const { return ArtifactStore(path()); }
 
 DeviceOptions::DeviceOptions(CLI::App& app) {
   app.add_option("--device", device, "auto, cpu, cuda, cuda:N or another of LibTorch's")->capture_default_str();
@@ -47,6 +47,11 @@ RunOptions DeviceOptions::resolve() const { return run_options(device, precision
 OutputOptions::OutputOptions(CLI::App& app, const std::string& default_format) : format(default_format) {
   app.add_option("--format", format, "markdown, csv, json or latex")->capture_default_str();
   app.add_option("-o,--output", file, "write there instead of to stdout");
+}
+
+void OutputOptions::check(const std::vector<fs::path>& inputs) const {
+  parse_format(format);
+  if (file != "-") check_output(file, inputs);
 }
 
 void OutputOptions::write(const Table& table, const Json& more) const {
@@ -66,7 +71,7 @@ Table readable(const Table& table, const OutputOptions& output) {
   return format == Format::markdown || format == Format::latex ? for_reading(table) : table;
 }
 
-void refuse_to_replace(const fs::path& output, const std::vector<fs::path>& inputs) {
+void check_output(const fs::path& output, const std::vector<fs::path>& inputs) {
   static const std::set<std::string> read_of_folders = {".jpg",
                                                         ".jpeg",
                                                         ".png",
@@ -84,15 +89,16 @@ void refuse_to_replace(const fs::path& output, const std::vector<fs::path>& inpu
                                                         "strangers.csv",
                                                         "thresholds.csv",
                                                         "displacements.csv"};
+  if (output.empty()) return;
   std::error_code none;
-  if (output.empty() || !fs::is_regular_file(output, none)) return;
-  for (const auto& input : inputs) {
+  for (const auto& input : fs::is_regular_file(output, none) ? inputs : std::vector<fs::path>()) {
     const bool of_a_folder =
         fs::is_directory(input, none) && is_below(output, input) &&
         (read_of_folders.count(output.extension().string()) || read_of_folders.count(output.filename().string()));
     if (of_a_folder || fs::equivalent(output, input, none))
       throw Error(Exit::usage, concat("-o ", output.string(), " is an input of this command; name another file"));
   }
+  check_writable(output);
 }
 
 std::set<std::string> chosen_people(const Dataset& dataset, const std::vector<std::string>& names) {

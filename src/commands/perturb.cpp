@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "commands/commands.hpp"
+#include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
 #include "facepoison/stages.hpp"
 
@@ -13,6 +14,7 @@ void write_perturbed(const Dataset& dataset, const Posted& posted, const fs::pat
   for (const auto& photo : posted.photos) perturbed[photo.id] = &photo;
   std::vector<Photo> photos = dataset.photos;
   for (auto& photo : photos) {
+    stop_if_interrupted();
     const auto found = perturbed.find(photo.id);
     const fs::path from = found == perturbed.end() ? photo.path : found->second->path;
     if (found != perturbed.end()) photo.sha256 = found->second->sha256;
@@ -67,6 +69,8 @@ Action perturb_command(CLI::App& app) {
   const auto device = std::make_shared<DeviceOptions>(app);
   const auto store = std::make_shared<StoreOption>(app);
   return [o, device, store] {
+    check_output(fs::path(o->output) / "manifest.jsonl");
+    check_output(o->trace);
     const auto options = device->resolve();
     const auto attack = make_attack(with_overrides(o->attack, o->overrides), options, o->surrogates);
     const Dataset dataset = read_dataset(o->dataset);

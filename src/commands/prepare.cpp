@@ -11,7 +11,8 @@ Action prepare_command(CLI::App& app) {
     bool no_detect = false, keep_duplicates = false, drop_duplicates = false;
   };
   const auto o = std::make_shared<Options>();
-  app.add_option("PHOTOS", o->photos, "a folder of photos: <person>/<photo>.jpg or <person>/face/<photo>.jpg")
+  app.add_option("PHOTOS", o->photos,
+                 "a folder of photos: <person>/<photo>.jpg or <person>/face/<photo>.jpg, perhaps below train/ and val/")
       ->required();
   app.add_option("-o,--output", o->output, "the data set's folder")->required();
   app.add_flag("--no-detect", o->no_detect, "the photos are crops: squash each to the canvas, align nothing");
@@ -22,7 +23,8 @@ Action prepare_command(CLI::App& app) {
   app.add_option("--split-rule", o->prepare.split_rule, "seeded, or facecure (the paper's code)")
       ->check(CLI::IsMember({"seeded", "facecure"}))
       ->capture_default_str();
-  app.add_option("--split", o->prepare.train_share, "share of a person's photos that the trainer has (seeded)")
+  app.add_option("--split", o->prepare.train_share,
+                 "share of a person's photos that the trainer has (seeded); 0: none, 1: all")
       ->check(number(0, 1))
       ->capture_default_str();
   app.add_option("--seed", o->prepare.seed, "of the seeded split")->check(whole_number(0))->capture_default_str();
@@ -35,6 +37,7 @@ Action prepare_command(CLI::App& app) {
   return [o, store] {
     o->prepare.detect = !o->no_detect;
     o->prepare.drop_duplicates = !o->keep_duplicates;
+    check_output(fs::path(o->output) / "manifest.jsonl");
     const auto folder = scan_photos(o->photos);
     auto artifacts = store->open();
     const Dataset dataset = prepare(folder, fs::absolute(o->output).lexically_normal(), o->prepare, artifacts);

@@ -26,6 +26,8 @@ std::vector<Photo> first_photos(const Dataset& dataset, const std::set<std::stri
   if (photos.empty())
     throw Error(Exit::input, concat(dataset.folder.string(), ": none of the chosen people has a ",
                                     train_only ? "train " : "", "photo"));
+  const auto by_person = [](const Photo& a, const Photo& b) { return a.person < b.person; };
+  std::stable_sort(photos.begin(), photos.end(), by_person);  // train/ and test/ may have the same people
   return photos;
 }
 
@@ -177,7 +179,7 @@ Action show_command(CLI::App& app) {
   for (auto* option : replaced) config->excludes(option);
   return [o, device, store] {
     encode_image({1, 1, {0, 0, 0}}, o->output);  // a name that cannot be written is refused before the work
-    refuse_to_replace(o->output, {o->dataset, o->config});
+    check_output(o->output, {o->dataset, o->config});
     if (o->dataset.empty() && o->config.empty()) throw Error(Exit::usage, "show needs a DATASET or --config");
     auto artifacts = store->open();
     Shown shown;

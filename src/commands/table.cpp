@@ -21,7 +21,7 @@ Action table_command(CLI::App& app) {
       ->excludes(of);
   const auto output = std::make_shared<OutputOptions>(app, "markdown");
   return [o, output] {
-    refuse_to_replace(output->file, {o->run});
+    output->check({o->run});
     if (o->against.empty()) {
       const auto& row = table_row(o->of);
       output->write(readable(o->by == "person" ? table_of_run(o->run, true) : row.make(o->run), *output));

@@ -22,6 +22,7 @@ Action train_command(CLI::App& app) {
                "start from the model file that the config names though nobody pinned its sha256 (it is code)");
   const auto store = std::make_shared<StoreOption>(app);
   return [o, store] {
+    check_output(fs::path(o->output) / fs::path(o->config).filename());
     if (!o->device.empty()) o->overrides.push_back("device=" + o->device);
     auto artifacts = store->open();
     const auto protected_by = [&](const fs::path& experiment) { return protected_photos(experiment, artifacts); };

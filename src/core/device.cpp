@@ -94,6 +94,16 @@ torch::Device parse_device(const std::string& name) {
   return kind == torch::kCPU ? torch::kCPU : torch::Device(kind, static_cast<c10::DeviceIndex>(index));
 }
 
+std::vector<torch::Device> devices() {
+  std::vector<torch::Device> all = {torch::kCPU};
+  for (int number = 0; number < static_cast<int>(torch::DeviceType::COMPILE_TIME_MAX_DEVICE_TYPES); ++number) {
+    const auto kind = static_cast<torch::DeviceType>(number);
+    if (kind == torch::kCPU || kind == torch::kMeta) continue;
+    for (int index = 0; index < count_of(kind); ++index) all.emplace_back(kind, static_cast<c10::DeviceIndex>(index));
+  }
+  return all;
+}
+
 std::string device_name(torch::Device device) {
   const auto kind = c10::DeviceTypeName(device.type(), true);
   const auto model = device.is_cuda() ? cuda_model(device.index()) : "";

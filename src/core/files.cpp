@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <openssl/evp.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,7 +15,9 @@
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <random>
+#include <set>
 #include <sstream>
 
 #include "facepoison/error.hpp"
@@ -74,15 +77,33 @@ fs::path behind_links(fs::path path) {
   return path;
 }
 
+bool is_temporary(const fs::path& path) {
+  const auto name = path.filename().string();
+  return name.size() == std::strlen(".tmp-") + 16 && name.starts_with(".tmp-");
+}
+
+// A new file beside `path`, locked as long as it is written, so that others see that it is no left-over.
+int open_temporary(const fs::path& path, fs::path& name) {
+  for (;;) {
+    name = temporary_name(folder_of(path));
+    const int file = open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file < 0) fail_write(path);
+    struct stat found{};
+    const bool swept = flock(file, LOCK_EX) == 0 && fstat(file, &found) == 0 && found.st_nlink == 0;
+    if (!swept) return file;
+    close(file);  // somebody took it for one before it was locked
+  }
+}
+
 // `fill` writes a new file beside `path`, which then takes its place; it returns whether it could.
 void replace(const fs::path& path, const std::function<bool(int)>& fill) {
   std::error_code ignored;
   fs::create_directories(folder_of(path), ignored);
-  const fs::path temporary = temporary_name(folder_of(path));
+  remove_left_over(folder_of(path));
+  fs::path temporary;
   bool done = false;
   {
-    const Descriptor file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-    if (file.number < 0) fail_write(path);
+    const Descriptor file(open_temporary(path, temporary));
     done = fill(file.number);
   }
   if (done && rename(temporary.c_str(), path.c_str()) == 0) return;
@@ -168,9 +189,22 @@ void write_to(int file, std::string_view bytes, const fs::path& path) {
   if (!write_all(file, bytes)) fail_write(path);
 }
 
-bool is_temporary(const fs::path& path) {
-  const auto name = path.filename().string();
-  return name.size() == std::strlen(".tmp-") + 16 && name.starts_with(".tmp-");
+void remove_left_over(const fs::path& folder) {
+  static std::mutex mutex;
+  static std::set<fs::path> known;
+  {
+    const std::lock_guard lock(mutex);
+    if (!known.insert(fs::absolute(folder)).second) return;
+  }
+  std::error_code none;
+  std::vector<fs::path> names;
+  for (const auto& entry : fs::directory_iterator(folder, none))
+    if (is_temporary(entry.path()) && entry.symlink_status(none).type() == fs::file_type::regular)
+      names.push_back(entry.path());
+  for (const auto& name : names) {
+    const Descriptor file(open(name.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (file.number >= 0 && flock(file.number, LOCK_EX | LOCK_NB) == 0) unlink(name.c_str());
+  }
 }
 
 fs::path temporary_name(const fs::path& folder) {
@@ -209,6 +243,26 @@ void write_file(const fs::path& path, std::string_view bytes) {
   const fs::path target = behind_links(path);
   replace(target, [&](int file) { return write_all(file, bytes) && fsync(file) == 0; });
   sync_to_disk(folder_of(target));
+}
+
+void check_writable(const fs::path& path) {
+  struct stat found{};
+  const bool there = stat(path.c_str(), &found) == 0;
+  if (!there && errno != ENOENT) fail_write(path);
+  if (there && S_ISDIR(found.st_mode)) {
+    errno = EISDIR;
+    fail_write(path);
+  }
+  if (there && !S_ISREG(found.st_mode)) {  // it gets the bytes itself
+    if (faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0) fail_write(path);
+    return;
+  }
+  fs::path folder = fs::absolute(behind_links(path)).parent_path();
+  while (stat(folder.c_str(), &found) != 0 && folder.has_relative_path()) folder = folder.parent_path();
+  const fs::path temporary = temporary_name(folder);
+  const Descriptor file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (file.number < 0) fail_write(path);
+  unlink(temporary.c_str());
 }
 
 void write_unflushed(const fs::path& path, std::string_view bytes) {

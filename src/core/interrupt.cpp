@@ -12,10 +12,10 @@ namespace {
 volatile std::sig_atomic_t pending = 0;
 
 void remember(int signal) {
+  if (pending != 0) _exit(128 + signal);  // what is written is whole or has no name yet
   pending = signal;
   constexpr char message[] = "\nstopping after this block of work; once more stops at once\n";
   [[maybe_unused]] const auto written = write(STDERR_FILENO, message, sizeof message - 1);
-  std::signal(signal, SIG_DFL);  // a second one ends the process at once
 }
 
 }  // namespace

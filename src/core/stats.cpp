@@ -61,6 +61,16 @@ double mean(std::span<const double> values) {
   return values.empty() ? 0 : sum / static_cast<double>(values.size());
 }
 
+double area_under_curve(std::vector<double> genuine, std::vector<double> impostors) {
+  std::sort(impostors.begin(), impostors.end());
+  double nearer = 0;
+  for (const auto distance : genuine) {
+    const auto [first, last] = std::equal_range(impostors.begin(), impostors.end(), distance);
+    nearer += static_cast<double>(impostors.end() - last) + 0.5 * static_cast<double>(last - first);
+  }
+  return nearer / static_cast<double>(genuine.size()) / static_cast<double>(impostors.size());
+}
+
 Interval clopper_pearson(double fraction, double n) {
   if (n <= 0) return {};
   const double hits = fraction * n, misses = n - hits;

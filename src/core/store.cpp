@@ -122,6 +122,29 @@ bool is_whole(const fs::path& folder) {
   }
 }
 
+fs::file_time_type used_at(const fs::path& folder) {
+  std::error_code unknown;
+  const auto noted = fs::last_write_time(folder / record, unknown);
+  return unknown ? fs::last_write_time(folder, unknown) : noted;
+}
+
+std::uintmax_t bytes_in(const fs::path& folder) {
+  std::uintmax_t bytes = 0;
+  std::error_code gone;
+  for (const auto& entry : fs::recursive_directory_iterator(folder, gone))
+    if (entry.is_regular_file(gone)) bytes += entry.file_size(gone);
+  return bytes;
+}
+
+std::vector<fs::path> folders_in(const fs::path& folder) {
+  std::vector<fs::path> folders;
+  std::error_code gone;
+  for (const auto& entry : fs::directory_iterator(folder, gone))
+    if (entry.is_directory(gone)) folders.push_back(entry.path());
+  std::sort(folders.begin(), folders.end());
+  return folders;
+}
+
 // How many rows were made, and in how many seconds; none where that cannot be read.
 std::pair<double, double> read_seconds(const fs::path& file) {
   try {
@@ -200,6 +223,7 @@ std::optional<fs::path> ArtifactStore::find(const std::string& kind, const Json&
   if (!fs::is_directory(found)) return {};
   if (is_whole(found)) {
     ++counts_->hits;
+    note_use(found);
     return found;
   }
   log_warning(concat("the store's ", found.lexically_relative(root_).string(), " was damaged and is made again"));
@@ -207,14 +231,29 @@ std::optional<fs::path> ArtifactStore::find(const std::string& kind, const Json&
 }
 
 std::shared_ptr<Claim> ArtifactStore::claim(const std::string& kind, const Json& key) {
+  return claim_named(name_of(kind, key));
+}
+
+std::shared_ptr<Claim> ArtifactStore::claim_named(const std::string& name) {
   try {
-    auto claim = take(root_ / "claims" / name_of(kind, key));
+    auto claim = take(root_ / "claims" / name);
     if (claim) heart_->keep(claim);
     return claim;
   } catch (const fs::filesystem_error& error) {
-    throw Error(error.code() == std::errc::no_space_on_device ? Exit::resource : Exit::failure,
-                concat("cannot write the store ", root_.string(), ": ", error.what()));
+    fail(error);
   }
+}
+
+void ArtifactStore::fail(const fs::filesystem_error& error) const {
+  throw Error(error.code() == std::errc::no_space_on_device ? Exit::resource : Exit::failure,
+              concat("cannot write the store ", root_.string(), ": ", error.what()));
+}
+
+// The record's time of change says when the artefact was last used; of a store that may only be read it stays.
+void ArtifactStore::note_use(const fs::path& artefact) {
+  if (!planning()) utimensat(AT_FDCWD, (artefact / record).c_str(), nullptr, 0);
+  const std::lock_guard lock(counts_->mutex);
+  counts_->used.insert(artefact.filename());
 }
 
 fs::path ArtifactStore::put(const std::string& kind, const Json& key, const Fill& fill) {
@@ -230,6 +269,7 @@ fs::path ArtifactStore::put(const std::string& kind, const Json& key, const Fill
     fs::create_directories(final.parent_path());
     if (is_whole(final)) {  // another machine's, that was taken for dead: with the same bytes
       fs::remove_all(temporary);
+      note_use(final);
       return final;
     }
     if (fs::exists(final)) {
@@ -237,15 +277,64 @@ fs::path ArtifactStore::put(const std::string& kind, const Json& key, const Fill
       fs::remove_all(damaged, ignored);
     }
     fs::rename(temporary, final);
+    note_use(final);
   } catch (const fs::filesystem_error& error) {
     fs::remove_all(temporary, ignored);
-    throw Error(error.code() == std::errc::no_space_on_device ? Exit::resource : Exit::failure,
-                concat("cannot write the store ", root_.string(), ": ", error.what()));
+    fail(error);
   } catch (...) {
     fs::remove_all(temporary, ignored);
     throw;
   }
   return final;
+}
+
+std::vector<Artefact> ArtifactStore::artefacts() const {
+  std::vector<Artefact> all;
+  for (const auto& kind : folders_in(root_))
+    for (const auto& part : folders_in(kind))
+      for (const auto& folder : folders_in(part))
+        if (const auto name = folder.filename().string();
+            name.size() == name_length && name.starts_with(part.filename().string()))
+          all.push_back({kind.filename(), folder, bytes_in(folder), used_at(folder)});
+  return all;
+}
+
+std::string ArtifactStore::damage_of(const Artefact& artefact) const {
+  std::string problem;
+  try {
+    for (const auto& file : seal_of(artefact.folder, read_file(artefact.folder / "digests.json"))) {
+      const auto name = file.path.lexically_relative(artefact.folder).string();
+      if (!fs::exists(file.path))
+        problem = name + " is missing";
+      else if (!same_digest(sha256_of_file(file.path), file.sha256))
+        problem = name + " is not what its digest says";
+      if (!problem.empty()) break;
+    }
+  } catch (const std::exception& error) {
+    problem = error.what();
+  }
+  std::error_code ignored;
+  if (!problem.empty()) fs::remove(artefact.folder / record, ignored);
+  return problem;
+}
+
+bool ArtifactStore::remove(const Artefact& artefact) {
+  const auto name = artefact.folder.filename().string();
+  const auto mine = claim_named(name);
+  if (!mine || used_at(artefact.folder) > artefact.used_at) return false;
+  const fs::path away = root_ / concat(temporary_prefix, name, temporary_name(root_).filename().string());
+  try {
+    fs::rename(artefact.folder, away);  // whole or gone, as everywhere
+    fs::remove_all(away);
+  } catch (const fs::filesystem_error& error) {
+    fail(error);
+  }
+  return true;
+}
+
+std::set<std::string> ArtifactStore::used() const {
+  const std::lock_guard lock(counts_->mutex);
+  return counts_->used;
 }
 
 void ArtifactStore::plan(PlannedUnit unit) {

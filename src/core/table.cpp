@@ -166,6 +166,15 @@ double as_number(const Cell& cell, const std::string& where) {
   return value;
 }
 
+std::int64_t as_integer(const Cell& cell, const std::string& where) {
+  const auto word = text(cell);
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+  if (error != std::errc() || end != word.data() + word.size())
+    throw Error(Exit::input, concat(where, ": \"", word, "\" is no whole number, or too large a one"));
+  return value;
+}
+
 Cell cell_of(double number) { return std::isnan(number) ? Cell("") : Cell(number); }
 double number_of(const Cell& cell, const std::string& where) {
   return text(cell).empty() ? std::nan("") : as_number(cell, where);

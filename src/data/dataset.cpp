@@ -59,7 +59,8 @@ Photo from_json(const Json& json, const fs::path& folder, const std::string& whe
   photo.source_landmarks = read_points(line, "source_landmarks", Json());
   if (line.has("source_size")) {
     const auto size = line.numbers("source_size", 2);
-    if (!std::all_of(size.begin(), size.end(), [](double pixels) { return pixels >= 0 && pixels <= 1e9; }))
+    const auto fits = [](double pixels) { return pixels >= 0 && pixels <= 1e9 && pixels == std::floor(pixels); };
+    if (!std::all_of(size.begin(), size.end(), fits))
       line.fail("source_size", concat("found ", size[0], "×", size[1], ", expected a picture's width and height"));
     photo.source_width = static_cast<int>(size[0]), photo.source_height = static_cast<int>(size[1]);
   }
@@ -146,6 +147,8 @@ std::optional<Landmarks> read_points(Spec& line, const std::string& key, std::op
     if (!p.is_array() || p.size() != 2 || !p[0].is_number() || !p[1].is_number())
       line.fail(key, concat("found ", p.dump(), ", expected [x, y]"));
     landmarks[i] = {p[0].get<double>(), p[1].get<double>()};
+    if (std::max(std::abs(landmarks[i].x), std::abs(landmarks[i].y)) > farthest_place)
+      line.fail(key, concat("found ", p.dump(), ", expected a place in a picture"));
   }
   return landmarks;
 }

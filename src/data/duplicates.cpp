@@ -19,6 +19,8 @@
 #include <cmath>
 #include <map>
 
+#include "facepoison/interrupt.hpp"
+
 namespace facepoison {
 namespace {
 
@@ -82,6 +84,7 @@ std::vector<std::size_t> find_originals(const std::vector<Photo>& photos, const 
   auto kept_rows = torch::empty_like(rows);
   std::map<std::string, std::vector<std::size_t>> kept_by_bytes;
   for (std::int64_t start = 0; start < rows.size(0); start += block) {
+    stop_if_interrupted();
     const auto some = rows.narrow(0, start, std::min(block, rows.size(0) - start));
     const auto before = static_cast<std::int64_t>(kept.size());
     // The last bit of a product hangs on the machine: what comes near the bound is looked at again, in double.

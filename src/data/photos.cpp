@@ -14,6 +14,7 @@
 
 #include "facepoison/error.hpp"
 #include "facepoison/image.hpp"
+#include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
 #include "facepoison/spec.hpp"
 #include "facepoison/table.hpp"
@@ -77,20 +78,18 @@ bool is_folder(const fs::path& path) {
   return fs::is_directory(fs::symlink_status(path, unknown));
 }
 
-using Reasons = std::vector<std::pair<fs::path, std::string>>;
-
 struct Found {
   std::vector<fs::path> photos, of_tools;
-  Reasons rejected;
+  std::vector<std::pair<fs::path, std::string>> rejected;
 };
 
 // A tool's file is known by its original beside it: without one it is a photo of its own.
 Found without_tools_files(const std::vector<fs::path>& files) {
   std::set<std::string> stems;
-  for (const auto& file : files) stems.insert(file.stem().string());
+  for (const auto& file : files) stems.insert(decomposed(file.stem().string()));
   Found found;
   for (const auto& file : files) {
-    const auto originals = made_from(file.stem().string());
+    const auto originals = made_from(decomposed(file.stem().string()));
     const auto is_here = [&](const auto& original) { return stems.count(original.first); };
     const bool of_tool = std::any_of(originals.begin(), originals.end(), is_here);
     (of_tool ? found.of_tools : found.photos).push_back(file);
@@ -98,32 +97,35 @@ Found without_tools_files(const std::vector<fs::path>& files) {
   return found;
 }
 
-// A folder's photos; whatever else it and the folders below it have of pictures is rejected, with why it is not used.
-std::vector<fs::path> usable_photos(const fs::path& folder, const fs::path& root, Reasons& rejected) {
-  std::vector<fs::path> photos;
-  try {
-    for (const auto& path : entries_of(folder)) {
-      if (is_folder(path)) {
-        for (const auto& below : usable_photos(path, root, rejected))
-          rejected.emplace_back(below, "in a sub-folder; a person's photos lie in the person's folder");
-        continue;
-      }
-      const auto reason = obstacle(path, root);
-      if (!reason.empty())
-        rejected.emplace_back(path, reason);
-      else if (is_photo(path))
-        photos.push_back(path);
+void add_pictures(const fs::path& folder, const fs::path& root, Pictures& found) try {
+  for (const auto& path : entries_of(folder)) {
+    if (is_folder(path)) {
+      add_pictures(path, root, found);
+      continue;
     }
-  } catch (const Error& error) {
-    rejected.emplace_back(folder / "", error.what());
+    const auto reason = obstacle(path, root);
+    if (!reason.empty())
+      found.rejected.emplace_back(path, reason);
+    else if (is_photo(path))
+      found.usable.push_back(path);
   }
-  return photos;
+} catch (const Error& error) {
+  found.rejected.emplace_back(folder / "", error.what());
 }
 
+// A folder's own photos; whatever else it and the folders below it have of pictures is rejected.
 Found photos_in(const fs::path& folder, const fs::path& root) {
-  Reasons rejected;
-  auto found = without_tools_files(usable_photos(folder, root, rejected));
-  found.rejected = std::move(rejected);
+  Pictures pictures;
+  add_pictures(folder, root, pictures);
+  std::vector<fs::path> own;
+  for (const auto& path : pictures.usable) {
+    if (path.parent_path() == folder)
+      own.push_back(path);
+    else
+      pictures.rejected.emplace_back(path, "in a sub-folder; a person's photos lie in the person's folder");
+  }
+  auto found = without_tools_files(own);
+  found.rejected = std::move(pictures.rejected);
   return found;
 }
 
@@ -141,9 +143,9 @@ Found photos_of_person(const fs::path& person, const fs::path& root, std::size_t
   return faces;
 }
 
-double finite_number(const Cell& cell, const std::string& where) {
+double place_in_picture(const Cell& cell, const std::string& where) {
   const double number = as_number(cell, where);
-  if (!std::isfinite(number))
+  if (!(std::abs(number) <= farthest_place))
     throw Error(Exit::input, concat(where, ": \"", text(cell), "\" is no place in a picture"));
   return number;
 }
@@ -152,8 +154,8 @@ double finite_number(const Cell& cell, const std::string& where) {
 Box parse_box(const std::string& text) {
   const auto numbers = parse_csv("a,b,c,d\n" + text, "a box");
   if (numbers.rows.size() != 1) throw Error(Exit::input, concat("no box x1,y1,x2,y2 in \"", text, "\""));
-  return {finite_number(numbers.rows[0][0], "a box"), finite_number(numbers.rows[0][1], "a box"),
-          finite_number(numbers.rows[0][2], "a box"), finite_number(numbers.rows[0][3], "a box")};
+  return {place_in_picture(numbers.rows[0][0], "a box"), place_in_picture(numbers.rows[0][1], "a box"),
+          place_in_picture(numbers.rows[0][2], "a box"), place_in_picture(numbers.rows[0][3], "a box")};
 }
 
 // FaceScrub's lists write names with blanks, its folders with underscores, and macOS letters apart from their accents.
@@ -178,7 +180,8 @@ void read_landmarks(PhotoFolder& folder) {
     Landmarks points;
     const std::string where = concat(path.string(), ", line ", r + 2);
     for (std::size_t i = 0; i < 5; ++i)
-      points[i] = {finite_number(table.rows[r][1 + 2 * i], where), finite_number(table.rows[r][2 + 2 * i], where)};
+      points[i] = {place_in_picture(table.rows[r][1 + 2 * i], where),
+                   place_in_picture(table.rows[r][2 + 2 * i], where)};
     if (!folder.landmarks.emplace(text(table.rows[r][0]), points).second)
       throw Error(Exit::input, concat(where, ": \"", text(table.rows[r][0]), "\" is given twice"));
   }
@@ -223,8 +226,36 @@ std::vector<fs::path> root_entries(const fs::path& root) {
   }
 }
 
-void add_person(PhotoFolder& folder, const std::string& name) {
-  const auto found = photos_of_person(folder.root / name, folder.root, folder.originals);
+// What photos below a folder of this name are for, where a tree is split already; "" for another name.
+std::string side_of(const std::string& name) {
+  static const std::set<std::string> tests = {"val", "valid", "validation", "test"};
+  const auto lower = lower_case(name);
+  return lower == "train" ? "train" : tests.count(lower) ? "test" : "";
+}
+
+// Has the folder people's folders, and no photos of its own? face/ is a person's.
+bool holds_people(const fs::path& folder) try {
+  bool people = false;
+  for (const auto& path : entries_of(folder)) {
+    if (!is_folder(path) && obstacle(path, folder).empty() && is_photo(path)) return false;
+    people = people || (is_folder(path) && path.filename() != "face");
+  }
+  return people;
+} catch (const Error&) {
+  return false;  // it cannot be read
+}
+
+bool is_split(const fs::path& root) {
+  std::set<std::string> sides;
+  for (const auto& path : root_entries(root))
+    if (const auto side = side_of(path.filename().string()); !side.empty() && is_folder(path) && holds_people(path))
+      sides.insert(side);
+  return sides.size() == 2;
+}
+
+void add_person(PhotoFolder& folder, const fs::path& person, const std::string& split) {
+  const auto name = person.filename().string();
+  const auto found = photos_of_person(person, folder.root, folder.originals);
   const auto id_of = [&](const fs::path& path) { return path.lexically_relative(folder.root).generic_string(); };
   const auto reject = [&](const fs::path& path, const std::string& reason) {
     folder.rejected.push_back({id_of(path), name, reason});
@@ -233,7 +264,7 @@ void add_person(PhotoFolder& folder, const std::string& name) {
   for (const auto& [paths, list] :
        {std::pair{&found.photos, &folder.photos}, std::pair{&found.of_tools, &folder.of_tools}})
     for (const auto& path : *paths) {
-      const PhotoFile photo{id_of(path), name, path};
+      const PhotoFile photo{id_of(path), name, path, split};
       if (is_utf8(photo.id))
         list->push_back(photo);
       else
@@ -241,7 +272,42 @@ void add_person(PhotoFolder& folder, const std::string& name) {
     }
   for (const auto& [path, reason] : found.rejected) reject(path, reason);
   const bool nothing = found.photos.empty() && found.of_tools.empty() && found.rejected.empty();
-  if (nothing && is_utf8(name)) folder.empty_people.push_back(name);
+  if (!nothing || !is_utf8(name)) return;
+  if (split.empty())
+    folder.empty_people.push_back(name);
+  else
+    reject(person / "", "no photos in this folder");
+}
+
+// The folders in `place`, the root or a side of it, go to `add`; lists are read, and what is no person's is said.
+template <class Add>
+void look_through(PhotoFolder& folder, const fs::path& place, const Add& add) {
+  std::error_code unknown;
+  for (const auto& path : root_entries(place)) {
+    stop_if_interrupted();
+    const auto name = path.filename().string();
+    if (name == "landmarks.csv" && place == folder.root) continue;
+    if (fs::is_directory(path, unknown) || (fs::is_symlink(path, unknown) && !fs::exists(path, unknown)))
+      add(path);
+    else if (name.starts_with("facescrub_") && path.extension() == ".txt" && fs::is_regular_file(path, unknown))
+      read_facescrub(folder, path);  // of one person's boxes in one picture the first stays, and the names are sorted
+    else if (const auto reason = obstacle(path, folder.root); !reason.empty())
+      log_warning(concat(path.string(), ": ", reason));
+    else if (is_photo(path))
+      log_warning(concat(path.string(), " is in no person's folder: passed over"));
+  }
+}
+
+// <side>/<person>/…, as torchvision's ImageFolder and many downloads have it.
+void add_sides(PhotoFolder& folder) {
+  look_through(folder, folder.root, [&](const fs::path& side) {
+    const auto split = side_of(side.filename().string());
+    if (split.empty() || !is_folder(side))
+      return log_warning(concat(side.string(), " is neither train nor val or test: passed over"));
+    look_through(folder, side, [&](const fs::path& person) { add_person(folder, person, split); });
+  });
+  log_info(
+      concat(folder.root.string(), " is split already: what is below train is train photos, the rest test photos"));
 }
 
 constexpr auto by_id = [](const auto& a, const auto& b) { return a.id < b.id; };
@@ -254,6 +320,12 @@ std::vector<std::pair<std::string, std::string>> made_from(const std::string& st
     if (stem.ends_with(suffix) && stem.size() > suffix.size())
       originals.emplace_back(stem.substr(0, stem.size() - suffix.size()), suffix);
   return originals;
+}
+
+Pictures pictures_below(const fs::path& root) {
+  Pictures found;
+  add_pictures(root, root, found);
+  return found;
 }
 
 std::optional<Box> PhotoFolder::box_of(const PhotoFile& photo, const std::string& sha256) const {
@@ -294,19 +366,10 @@ PhotoFolder scan_photos(const fs::path& root) try {
     throw Error(Exit::input, concat(root.string(), ": ", fs::exists(root) ? "not a folder" : "no such folder"));
   PhotoFolder folder;
   folder.root = fs::canonical(root);
-  std::error_code unknown;
-  for (const auto& path : root_entries(folder.root)) {
-    const auto name = path.filename().string();
-    if (name == "landmarks.csv") continue;
-    if (fs::is_directory(path, unknown) || (fs::is_symlink(path, unknown) && !fs::exists(path, unknown)))
-      add_person(folder, name);
-    else if (name.starts_with("facescrub_") && path.extension() == ".txt" && fs::is_regular_file(path, unknown))
-      read_facescrub(folder, path);  // of one person's boxes in one picture the first stays, and the names are sorted
-    else if (const auto reason = obstacle(path, folder.root); !reason.empty())
-      log_warning(concat(path.string(), ": ", reason));
-    else if (is_photo(path))
-      log_warning(concat(path.string(), " is in no person's folder: passed over"));
-  }
+  if (is_split(folder.root))
+    add_sides(folder);
+  else
+    look_through(folder, folder.root, [&](const fs::path& person) { add_person(folder, person, ""); });
   for (auto* list : {&folder.photos, &folder.of_tools}) std::sort(list->begin(), list->end(), by_id);
   std::sort(folder.rejected.begin(), folder.rejected.end(), by_id);
   read_landmarks(folder);

@@ -92,6 +92,7 @@ Made prepare_photo(const Context& context, const PhotoFile& photo, const std::st
 std::vector<std::string> hashes_of(const std::vector<PhotoFile>& photos) {
   std::vector<std::string> hashes;
   for (const auto& photo : photos) {
+    stop_if_interrupted();
     try {
       hashes.push_back(sha256_of_file(photo.path));
     } catch (const Error&) {
@@ -160,6 +161,7 @@ Photo photo_of(const PhotoFile& file, const std::string& source_sha256, const Js
   photo.sha256 = row["sha256"].get<std::string>();
   photo.source = file.id;
   photo.source_sha256 = source_sha256;
+  photo.split = file.split;
   photo.source_width = row["size"][0].get<int>(), photo.source_height = row["size"][1].get<int>();
   photo.landmarks = landmarks_of(row["landmarks"]);
   photo.source_landmarks = landmarks_of(row["source_landmarks"]);
@@ -179,7 +181,9 @@ void mark_duplicates(std::vector<Photo>& photos, const std::vector<Thumbnail>& t
   if (drop) std::erase_if(photos, [](const Photo& photo) { return !photo.duplicate_of.empty(); });
 }
 
+// As the folder has it, or by the rule.
 void split(std::vector<Photo>& photos, const PrepareOptions& options) {
+  if (std::any_of(photos.begin(), photos.end(), [](const Photo& photo) { return !photo.split.empty(); })) return;
   std::vector<std::string> people;
   for (const auto& photo : photos) people.push_back(photo.person);
   const auto sides = options.split_rule == "facecure" ? facecure_split(people)
@@ -298,7 +302,10 @@ Dataset prepare(const PhotoFolder& everybody, const fs::path& output, const Prep
     throw Error(Exit::input, concat(folder.root.string(),
                                     ": every photo was refused; the first: ", text(rejected.rows.at(0).at(2))));
   split(photos, options);
-  for (const auto& photo : photos) copy_to(made_canvas[photo.id], photo.path);
+  for (const auto& photo : photos) {
+    stop_if_interrupted();
+    copy_to(made_canvas[photo.id], photo.path);
+  }
   std::sort(rejected.rows.begin(), rejected.rows.end());
   write_dataset(output, photos, options.canvas, rejected);
   Json record = {{"photos", folder.root.string()},
@@ -328,8 +335,10 @@ Dataset dataset_of(const fs::path& path, const PrepareOptions& options, Artifact
                     {"rejected", sha256(rejected)},
                     {"of_tools", of_tools},
                     {"blocks", blocks}};
-  return read_dataset(
-      store.get_or_make("dataset", key, [&](const fs::path& at) { prepare(folder, at, options, store); }));
+  return read_dataset(store.get_or_make("dataset", key, [&](const fs::path& at) {
+    prepare(folder, at, options, store);
+    fs::remove(at / "verified.txt");  // no part of what was made: it is another one where the store is copied to
+  }));
 }
 
 }  // namespace facepoison

@@ -19,7 +19,8 @@ std::vector<std::string> seeded_split(const std::vector<std::string>& people, do
   std::vector<std::string> split(people.size(), "train");
   for (auto& [person, rows] : rows_by_person(people)) {
     const auto n = static_cast<long>(rows.size());
-    const long train = n < 2 ? n : std::clamp(std::lround(train_share * static_cast<double>(n)), 1L, n - 1);
+    const long wanted = std::lround(train_share * static_cast<double>(n));
+    const long train = train_share == 0 || train_share == 1 ? wanted : n < 2 ? n : std::clamp(wanted, 1L, n - 1);
     Stream(seed, "split", person).shuffle(rows);
     for (long i = train; i < n; ++i) split[rows[static_cast<std::size_t>(i)]] = "test";
   }

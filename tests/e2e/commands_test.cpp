@@ -151,6 +151,37 @@ TEST_F(E2eCommands, IdentifyRefusesAPhotoOnBothSides) {
   EXPECT_TRUE(contains(outcome.err, "p00/v0.png is on both sides")) << outcome.err;
 }
 
+// Two trees with the same names, and other pictures.
+TEST_F(E2eCommands, IdentifyTellsPicturesApartNotNames) {
+  for (int p = 0; p < 3; ++p)
+    for (int v = 0; v < 3; ++v)
+      for (const std::string side : {"train", "val"})
+        write_file(folder_ / concat("tree/", side, "/p0", p, "/", v, ".png"),
+                   encode_png(draw_photo(p, v + (side == "val" ? 3 : 0))));
+  for (const std::string side : {"train", "val"})
+    ASSERT_EQ(run(concat("embed tree/", side, " -e ./tiny.json -o ", side, ".npy")).code, 0);
+  const auto apart = run("identify train.npy val.npy");
+  ASSERT_EQ(apart.code, 0) << apart.err;
+  EXPECT_EQ(parse_csv(apart.out, "stdout").rows.size(), 9u);
+  EXPECT_TRUE(contains(apart.err, "9 of 9 probes are called as a photo of the gallery")) << apart.err;
+  ASSERT_EQ(run("prepare tree/train -o tr --split 1 --no-detect --canvas 48").code, 0);
+  ASSERT_EQ(run("prepare tree/val -o va --split 0 --no-detect --canvas 48").code, 0);
+  const auto whole = run("identify tr va -e ./tiny.json");
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  EXPECT_EQ(parse_csv(whole.out, "stdout").rows.size(), 9u);
+  ASSERT_EQ(run("embed tree -e ./tiny.json -o tree.npy").code, 0);
+  const auto together = run("identify tree.npy tree.npy");
+  ASSERT_EQ(together.code, 0) << together.err;
+  EXPECT_FALSE(contains(together.err, "warning")) << together.err;
+  EXPECT_EQ(parse_csv(together.out, "stdout").rows.size(), 9u);
+  fs::copy_file(folder_ / "tree/train/p00/0.png", folder_ / "tree/val/p00/9.png");
+  ASSERT_EQ(run("embed tree/val -e ./tiny.json -o val.npy").code, 0);
+  const auto leak = run("identify train.npy val.npy");
+  EXPECT_EQ(leak.code, 0);
+  EXPECT_TRUE(contains(leak.err, "1 of 10 probes are in the gallery under another name: p00/9.png (p00/0.png)"))
+      << leak.err;
+}
+
 TEST_F(E2eCommands, PerturbTracesEveryStepOfEveryPhoto) {
   for (const std::string again : {"", "2"}) {  // made, and found in the store
     const auto outcome = run(concat(
@@ -243,6 +274,46 @@ TEST_F(E2eCommands, NoOutputReplacesAnInput) {
   EXPECT_TRUE(contains(run.err, "is an input of this command")) << run.err;
   EXPECT_EQ(code("show dataset -o sheet.png"), 0);
   EXPECT_EQ(code("show dataset -o sheet.png"), 0) << "an earlier output is replaced";
+}
+
+// Each command has an input that is missing too: what is said is what was looked at first.
+TEST_F(E2eCommands, AnOutputThatCannotBeWrittenIsFoundBeforeTheWork) {
+  write_file(folder_ / "file", "no folder");
+  for (const std::string command :
+       {"prepare nowhere -o file/x", "perturb nowhere --attack noise -o file/x",
+        "perturb nowhere --attack noise -o x --trace file/x", "embed nowhere -e ./tiny.json -o file/x.npy",
+        "identify nowhere nowhere -o file/x", "eval -c nowhere.json -o file/x", "eval -c nowhere.json --run-dir file/x",
+        "table nowhere -o file/x", "compare nowhere nowhere -o file/x", "show nowhere -o file/x.png",
+        "train -c nowhere.json -o file/x", "check ./nowhere.json -o file/x"}) {
+    const auto outcome = run_binary(command, folder_.path);
+    EXPECT_EQ(outcome.code, 1) << command;
+    EXPECT_TRUE(contains(outcome.err, "cannot write file/x")) << command << ": " << outcome.err;
+  }
+  write_file(folder_ / "runs", "no folder");
+  EXPECT_TRUE(contains(run("eval -c nowhere.json").err, "cannot write runs/nowhere/run.json"));
+  EXPECT_FALSE(contains(run("eval -c nowhere.json --dry-run").err, "cannot write")) << "nothing would be";
+}
+
+TEST_F(E2eCommands, EmbedReplacesNoListOfSomebodyElses) {
+  write_file(folder_ / "lfw.csv", "name,photos\nann,3\n");
+  const auto outcome = run("embed dataset -e ./tiny.json -o lfw.npy");
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_TRUE(contains(outcome.err, "lfw.csv, which is there")) << outcome.err;
+  EXPECT_EQ(read_file(folder_ / "lfw.csv"), "name,photos\nann,3\n");
+  fs::remove(folder_ / "lfw.csv");
+  for (int time = 0; time < 2; ++time) EXPECT_EQ(run("embed dataset -e ./tiny.json -o lfw.npy").code, 0) << "its own";
+}
+
+TEST_F(E2eCommands, SaysThatTheLinkToTheLatestRunCouldNotBeMoved) {
+  const Json config = {{"dataset", "dataset"}, {"extractors", {"./tiny.json"}}, {"attacks", {"none"}}};
+  write_file(folder_ / "x.json", config.dump());
+  write_file(folder_ / "runs/x/latest/mine", "a folder");
+  const auto outcome = run("eval -c x.json");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(contains(outcome.err, "runs/x/latest does not lead to this run")) << outcome.err;
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "runs/x"), {}), 2) << "the run and that folder";
+  fs::remove_all(folder_ / "runs/x/latest");
+  EXPECT_FALSE(contains(run("eval -c x.json").err, "latest"));
 }
 
 TEST_F(E2eCommands, ThreadsWaitQuietlyUnlessAskedToSpin) {

@@ -207,8 +207,17 @@ TEST(Dataset, RefusesAFolderForAPicture) {
 
 TEST(Dataset, RefusesWrongValues) {
   const std::vector<std::pair<std::string, Json>> edits = {
-      {"side", 13}, {"side", 0},     {"split", "validation"}, {"landmarks", Json::array({1, 2})},      {"person", 3},
-      {"extra", 1}, {"id", nullptr}, {"landmarks", "none"},   {"source_size", Json::array({1e300, 5})}};
+      {"side", 13},
+      {"side", 0},
+      {"split", "validation"},
+      {"landmarks", Json::array({1, 2})},
+      {"person", 3},
+      {"extra", 1},
+      {"id", nullptr},
+      {"landmarks", "none"},
+      {"source_size", Json::array({1e300, 5})},
+      {"source_size", Json::array({100.5, 5})},
+      {"landmarks", Json::array({{1, 2}, {3, 4}, {5, 1e300}, {7, 8}, {9, 1}})}};
   for (const auto& [key, value] : edits)
     expect_line_2(broken([&](std::vector<Json>& lines, const fs::path&) { lines[1][key] = value; }),
                   {"\"" + key + "\""});

@@ -12,6 +12,13 @@ TEST(Device, TheCpuIsAlwaysThere) {
   EXPECT_EQ(caught([] { parse_device("cpu:1"); }).code, Exit::device);
 }
 
+TEST(Device, AllThatThereAreCanBeNamed) {
+  const auto all = devices();
+  ASSERT_FALSE(all.empty());
+  EXPECT_EQ(all.front(), torch::Device(torch::kCPU));
+  for (const auto& device : all) EXPECT_EQ(parse_device(device.str()), device);
+}
+
 TEST(Device, AWordThatIsNoneIsAMistakeOfTheUsers) {
   for (const auto* name : {"", "gpu", "cudas", "meta", "cuda:", "cuda:x", "cuda:-1", "cuda:1:1", "cuda:1000", "auto:0"})
     EXPECT_EQ(caught([&] { parse_device(name); }).code, Exit::usage) << name;

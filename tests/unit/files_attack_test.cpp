@@ -187,6 +187,50 @@ TEST_P(FilesAttackPicture, StretchesASquashedFileToThePhotosFrame) {
 INSTANTIATE_TEST_SUITE_P(Aligned, FilesAttackPicture, ::testing::Bool(),
                          [](const auto& info) { return info.param ? "yes" : "no"; });
 
+TEST_F(FilesAttack, KnowsPicturesByTheirContentsAndPassesOverHiddenFiles) {
+  put_all("_cloaked");
+  const auto face = folder_ / "cloaks/p00/face";
+  write_file(face / "v0_cloaked.jfif", encode_jpeg(decode_image(read_file(face / "v0_cloaked.png"), Exif::ignore), 95));
+  fs::rename(face / "v1_cloaked.png", face / "v1_cloaked");
+  fs::remove(face / "v0_cloaked.png");
+  write_file(face / "._v0_cloaked.png", "what macOS leaves");
+  write_file(face / "v0_cloaked.txt", "settings");
+  for (const auto& row : run().budget) EXPECT_EQ(row.status, "ok") << row.id;
+  fs::rename(face / "v1_cloaked", folder_ / "elsewhere.png");
+  fs::create_symlink(folder_ / "elsewhere.png", face / "v1_cloaked.png");
+  EXPECT_TRUE(contains(caught([&] { run(); }).message, "p00/v1.png")) << "a link that leaves the folder";
+}
+
+TEST_F(FilesAttack, ComparesNamesHoweverTheirAccentsAreWritten) {
+  const std::string one = "Jos\u00e9", two = "Jose\u0301";
+  put_all("_cloaked");
+  fs::rename(folder_ / "cloaks/p00", folder_ / ("cloaks/" + two));
+  fs::rename(folder_ / ("cloaks/" + two + "/face/v1_cloaked.png"),
+             folder_ / ("cloaks/" + two + "/face/" + two + "_cloaked.png"));
+  for (auto& photo : dataset_.photos)
+    if (photo.person == "p00") {
+      photo.person = one;
+      photo.source = one + "/" + (photo.id == "p00/v1.png" ? one + ".png" : fs::path(photo.id).filename().string());
+    }
+  for (const auto& row : run().budget) EXPECT_EQ(row.status, "ok") << row.id;
+}
+
+// The photos of a tree that is split already: one name on both sides.
+TEST_F(FilesAttack, TellsTheSidesOfASplitTreeApart) {
+  put_all("_cloaked");
+  fs::create_directories(folder_ / "cloaks/train");
+  for (const std::string person : {"p00", "p01"})
+    fs::rename(folder_ / "cloaks" / person, folder_ / "cloaks/train" / person);
+  auto everybody = dataset_.photos;
+  for (auto& photo : dataset_.photos) photo.source = "train/" + photo.source;
+  for (auto& photo : everybody) photo.source = "val/" + photo.source, photo.id = "val/" + photo.id;
+  everybody.insert(everybody.end(), dataset_.photos.begin(), dataset_.photos.end());
+  const Json request = {{"preset", "files"}, {"folder", (folder_ / "cloaks").string()}};
+  ArtifactStore store(folder_ / "store");
+  const auto posted = perturb(dataset_.photos, everybody, *make_attack(request, {}), 0, {}, store);
+  for (const auto& row : posted.budget) EXPECT_EQ(row.status, "ok") << row.id;
+}
+
 TEST_F(FilesAttack, RefusesOneFileForTwoPhotos) {
   put_all("_cloaked");
   dataset_.photos[1].source = "p00/v0.PNG";  // v0.png and v0.PNG, one of them the test photo

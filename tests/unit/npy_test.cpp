@@ -1,6 +1,7 @@
 // .npy files: ours read back, NumPy's are read, and anything hostile is refused.
 #include "facepoison/npy.hpp"
 
+#include <cmath>
 #include <cstring>
 
 #include "support/support.hpp"
@@ -95,6 +96,12 @@ TEST(Npy, RefusesShapesThatOverflow) {
                             "(4611686018427387904,)", "(1073741824, 1073741824, 16)"})
     expect_refused(npy(npy_header("'<f4'", "False", shape), ""), "shape");
   expect_refused(npy(npy_header("'<f4'", "False", "(-1,)"), ""), "shape");
+}
+
+TEST(Npy, RefusesNumbersThatFloat32CannotHold) {
+  expect_refused(npy(npy_header("'<f8'", "False", "(3,)"), raw<double>({1, -1e300, 3})), "-1e+300");
+  const auto read_back = read(npy(npy_header("'<f8'", "False", "(2,)"), raw<double>({3e38, INFINITY})));
+  EXPECT_TRUE(std::isinf(read_back[1].item<float>())) << "as it was";
 }
 
 TEST(Npy, RefusesATruncatedFile) {

@@ -90,6 +90,33 @@ TEST_F(ScanPhotosTest, ListsTheAlbumsInsideOfAPersonsFolder) {
           {"A/album/2.jpg", below}, {"A/album/4", below}, {"A/album/deeper/3.jpg", below}, {"B/2019/1.jpg", below}}));
 }
 
+TEST_F(ScanPhotosTest, TakesATreeThatIsSplitAsItIs) {
+  put("train/A/1.jpg"), put("train/A/2.jpg"), put("train/B/1.jpg"), put("val/A/1.jpg"), put("Test/B/face/1.jpg");
+  put("val/C/notes.txt"), put("val/A/more/3.jpg"), put("annotations/x.jpg"), put("train/9.txt");
+  std::vector<std::string> found;
+  for (const auto& photo : scan_photos(root_.path).photos)
+    found.push_back(concat(photo.id, " ", photo.person, " ", photo.split));
+  EXPECT_EQ(found, (Names{"Test/B/face/1.jpg B test", "train/A/1.jpg A train", "train/A/2.jpg A train",
+                          "train/B/1.jpg B train", "val/A/1.jpg A test"}));
+  EXPECT_EQ(reasons(), (Reasons{{"val/A/more/3.jpg", below}, {"val/C/", "no photos in this folder"}}));
+}
+
+TEST_F(ScanPhotosTest, KnowsPeopleWhoAreCalledAsTheSidesOfASplit) {
+  put("train/1.jpg"), put("val/face/1.jpg"), put("test/1.jpg"), put("val/1.jpg");
+  EXPECT_EQ(ids(), (Names{"test/1.jpg", "train/1.jpg", "val/face/1.jpg"}));
+  for (const auto& photo : scan_photos(root_.path).photos) EXPECT_EQ(photo.split, "");
+}
+
+TEST_F(ScanPhotosTest, GivesAllPicturesBelowAFolderByTheSameRules) {
+  put("A/1.jpg"), put("A/deep/2", encode_png(draw_photo(0, 0))), put("3.webp"), put("A/notes.txt"), put("A/.4.jpg");
+  fs::create_symlink("/etc/hostname", root_ / "A/5.jpg");
+  const auto root = fs::canonical(root_.path);
+  const auto found = pictures_below(root);
+  EXPECT_EQ(found.usable, (std::vector<fs::path>{root / "3.webp", root / "A/1.jpg", root / "A/deep/2"}));
+  ASSERT_EQ(found.rejected.size(), 1u);
+  EXPECT_EQ(found.rejected[0].first, root / "A/5.jpg");
+}
+
 TEST_F(ScanPhotosTest, CountsWhatLiesBesideTheFacesThatWin) {
   put("A/face/1.jpg"), put("A/1.jpg"), put("A/2.jpg"), put("A/more/3.jpg"), put("B/1.jpg"), put("C/face/1.jpg");
   const auto folder = scan_photos(root_.path);
@@ -214,6 +241,7 @@ TEST_F(ScanPhotosTest, NamesTheLineOfAWrongLandmark) {
   for (const auto& [bytes, part] :
        {std::pair{landmarks_header + "A/1.jpg,1,2,3,4,five,6,7,8,9,10\n", "line 2"},
         std::pair{landmarks_header + "A/1.jpg,1,2,3,4,nan,6,7,8,9,10\n", "line 2"},
+        std::pair{landmarks_header + "A/1.jpg,1,2,3,4,1e300,6,7,8,9,10\n", "line 2"},
         std::pair{landmarks_header + row + row, "line 3"},
         std::pair{landmarks_header + row + "A/2.jpg,1,2\n", "line 3"},
         std::pair{std::string("id,x,y\nA/1.jpg,1,2\n"), "ten numbers"}, std::pair{std::string(""), "empty"}}) {

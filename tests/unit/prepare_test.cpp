@@ -360,5 +360,35 @@ TEST_F(PrepareTest, IsDoneOnceForAFolderOfPhotos) {
   EXPECT_NE(dataset_of(photos(), options_, later).folder, first.folder);
 }
 
+TEST_F(PrepareTest, KeepsTheSplitThatAFolderHas) {
+  draw_people(photos() / "train", 2, 3);
+  draw_people(photos() / "val", 2, 3);
+  for (int p = 0; p < 2; ++p)
+    for (int v = 0; v < 3; ++v)
+      put(concat("val/p0", p, "/v", v, ".png"), encode_png(draw_photo(p, v + 3)));  // other pictures, the same names
+  options_.train_share = 0.5;
+  const Dataset dataset = run();
+  ASSERT_EQ(dataset.photos.size(), 12u);
+  for (const auto& photo : dataset.photos) {
+    EXPECT_EQ(photo.split, photo.id.starts_with("train/") ? "train" : "test") << photo.id;
+    EXPECT_EQ(photo.person, photo.id.substr(photo.id.find('/') + 1, 3));
+  }
+  EXPECT_EQ(dataset.people(), (std::vector<std::string>{"p00", "p01"}));
+}
+
+// What is written beside a manifest when it is read is no part of the artefact.
+TEST_F(PrepareTest, AStoreThatWasCopiedIsWhole) {
+  draw_people(photos(), 2, 3);
+  {
+    ArtifactStore store(folder_ / "one");
+    dataset_of(photos(), options_, store);
+  }
+  fs::copy(folder_ / "one", folder_ / "two", fs::copy_options::recursive);
+  ArtifactStore copied(folder_ / "two");
+  for (int time = 0; time < 2; ++time) dataset_of(photos(), options_, copied);
+  EXPECT_EQ(copied.misses(), 0u);
+  for (const auto& artefact : copied.artefacts()) EXPECT_EQ(copied.damage_of(artefact), "") << artefact.folder;
+}
+
 }  // namespace
 }  // namespace facepoison

@@ -45,10 +45,17 @@ TEST(SeededSplit, RoundsTheShareToTheNearest) {
 }
 
 TEST(SeededSplit, KeepsAPhotoOnEitherSide) {
-  EXPECT_EQ(seeded_split({"a"}, 0, 0), Names{"train"});
-  for (const double share : {0.0, 0.01, 0.99, 1.0})
+  EXPECT_EQ(seeded_split({"a"}, 0.01, 0), Names{"train"});
+  for (const double share : {0.01, 0.99})
     for (const std::size_t n : {2, 9})
       EXPECT_EQ(trains(seeded_split(repeated("a", n), share, 0)), share < 0.5 ? 1 : n - 1) << share << " of " << n;
+}
+
+TEST(SeededSplit, NoneAndAllAreMeant) {
+  for (const std::size_t n : {1, 2, 9}) {
+    EXPECT_EQ(seeded_split(repeated("a", n), 0, 0), repeated("test", n));
+    EXPECT_EQ(seeded_split(repeated("a", n), 1, 0), repeated("train", n));
+  }
 }
 
 TEST(SeededSplit, CountsForEachPerson) {

@@ -1,5 +1,8 @@
 // The cached arrows: a block's embeddings belong to its own photos, whatever the store already holds.
 #include "facepoison/stages.hpp"
+
+#include <atomic>
+
 #include "support/support.hpp"
 
 namespace facepoison::testing {
@@ -19,6 +22,60 @@ TEST(Embed, ABlockThatTurnsUpInTheStoreDoesNotShiftTheNext) {
   const auto together = embed(photos, *extractor, {}, one), alone = embed(others, *extractor, {}, two);
   EXPECT_TRUE(torch::equal(together.narrow(0, 64, 32), alone));
   EXPECT_FALSE(torch::equal(together.narrow(0, 0, 32), alone)) << "the two photos embed alike: this test shows nothing";
+}
+
+// Mean colours; counts what it looks at, and gives up after so many.
+class Counting final : public FeatureExtractor {
+ public:
+  static Card three() {
+    Card card;
+    card.name = "counting", card.side = 8, card.dimension = 3, card.template_name = "none";
+    card.interpolation = "bilinear", card.resize = "squash", card.std = {1, 1, 1};
+    return card;
+  }
+  Counting() : FeatureExtractor(three()) {}
+  Json identity() const override { return "counting"; }
+  mutable std::atomic<std::int64_t> seen = 0;
+  std::int64_t most = 1000;
+
+ private:
+  torch::Tensor forward(const torch::Tensor& prepared) const override {
+    if ((seen += prepared.size(0)) > most) throw Error(Exit::interrupted, "killed");
+    return prepared.mean({2, 3});
+  }
+};
+
+TEST(EmbedCrops, GoOnWhereTheyWereAndAreKnownByTheirContents) {
+  const TempFolder folder;
+  draw_people(folder / "photos", 2, 32);
+  write_file(folder / "photos/p00/v31.png", "<html>404</html>");
+  ArtifactStore store(folder / "store");
+  std::vector<PhotoFile> kept;
+  Table rejected{{"id", "person", "reason"}, {}, {}};
+  const auto embedded_again = [&](const Counting& extractor) {
+    kept.clear(), rejected.rows.clear();
+    return embed_crops(scan_photos(folder / "photos"), Exif::rotate, extractor, {}, store, kept, rejected);
+  };
+  Counting killed, second, third, fourth;
+  killed.most = 32;  // a batch, which is not the first person alone
+  EXPECT_EQ(caught([&] { embedded_again(killed); }).code, Exit::interrupted);
+  const auto all = embedded_again(second);
+  EXPECT_LE(second.seen, 32) << "the first person's photos were in the store";
+  EXPECT_EQ(all.sizes(), (std::vector<std::int64_t>{63, 3}));
+  ASSERT_EQ(kept.size(), 63u);
+  EXPECT_EQ(kept[31].id, "p01/v0.png");
+  ASSERT_EQ(rejected.rows.size(), 1u);
+  EXPECT_TRUE(contains(text(rejected.rows[0][2]), "HTML")) << text(rejected.rows[0][2]);
+  fs::rename(folder / "photos/p01", folder / "photos/zoe");
+  EXPECT_TRUE(torch::equal(all, embedded_again(third)));
+  EXPECT_EQ(third.seen, 0);
+  EXPECT_EQ(kept[31].id, "zoe/v0.png");
+  EXPECT_EQ(rejected.rows.size(), 1u) << "said again";
+  write_file(folder / "photos/zoe/v0.png", encode_png(draw_photo(7, 7)));
+  const auto edited = embedded_again(fourth);
+  EXPECT_EQ(fourth.seen, 32);
+  EXPECT_FALSE(torch::equal(all[31], edited[31]));
+  EXPECT_TRUE(torch::equal(all.narrow(0, 0, 31), edited.narrow(0, 0, 31)));
 }
 
 // Photos of three people, with a recogniser that ships.

@@ -217,6 +217,54 @@ TEST(Store, ACopyOfTheStoreIsWhole) {
   EXPECT_TRUE(ArtifactStore(folder / "two").find("kind", key));
 }
 
+TEST(Store, TakesOutNothingThatSomebodyMakesOrUses) {
+  const TempFolder folder;
+  ArtifactStore store(folder / "store");
+  for (int k = 0; k < 2; ++k) store.get_or_make("kind", {{"k", k}}, fill);
+  write_file(folder / "store/notes/mine/of the store.txt", "a user's");
+  const auto all = store.artefacts();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_GT(all[0].bytes, 4u);
+  auto claim = store.claim("kind", {{"k", 0}});
+  const auto& claimed = all[all[0].folder == store.path("kind", {{"k", 0}}) ? 0 : 1];
+  EXPECT_FALSE(ArtifactStore(folder / "store").remove(claimed));
+  EXPECT_TRUE(store.find("kind", {{"k", 0}}));
+  claim.reset();
+  EXPECT_FALSE(store.remove(claimed)) << "it was found since it was listed";
+  EXPECT_TRUE(store.remove(store.artefacts()[&claimed == &all[0] ? 0 : 1]));
+  EXPECT_FALSE(store.find("kind", {{"k", 0}}));
+  EXPECT_TRUE(store.find("kind", {{"k", 1}}));
+  EXPECT_EQ(half_made(store.root()), 0u);
+}
+
+TEST(Store, KnowsWhatItWasAskedFor) {
+  const TempFolder folder;
+  ArtifactStore store(folder / "store");
+  store.get_or_make("kind", {{"k", 0}}, fill);
+  ArtifactStore later(folder / "store");
+  EXPECT_TRUE(later.used().empty());
+  later.find("kind", {{"k", 0}});
+  later.find("kind", {{"k", 1}});
+  EXPECT_EQ(later.used(), store.used());
+  EXPECT_EQ(later.used(), std::set<std::string>{store.path("kind", {{"k", 0}}).filename()});
+}
+
+// An edit that leaves a file looking as before is seen when every byte is read; find() sees it from then on.
+TEST(Store, SeesDamageThatShowsInNothingButTheBytes) {
+  const TempFolder folder;
+  ArtifactStore store(folder / "store");
+  const auto at = store.get_or_make("kind", key, fill);
+  EXPECT_EQ(store.damage_of(store.artefacts().at(0)), "");
+  auto digests = parse_json(read_file(at / "digests.json"), "digests");
+  digests["data"] = std::string(64, '0');
+  write_file(at / "digests.json", digests.dump());
+  auto seal = read_file(at / "seal.txt");
+  write_file(at / "seal.txt", seal.replace(0, 64, sha256(digests.dump())));
+  EXPECT_TRUE(store.find("kind", key)) << "this test shows nothing";
+  EXPECT_TRUE(contains(store.damage_of(store.artefacts().at(0)), "data is not what its digest says"));
+  EXPECT_FALSE(store.find("kind", key));
+}
+
 TEST(Store, TheOrderOfAKeyIsNoPartOfIt) {
   const TempFolder folder;
   const ArtifactStore store(folder / "store");

@@ -112,6 +112,16 @@ TEST(Cells, AreNumbersOrSaySo) {
   }
 }
 
+TEST(Cells, AreWholeNumbersThatFitOrSaySo) {
+  EXPECT_EQ(as_integer("-9223372036854775808", "t"), std::numeric_limits<std::int64_t>::min());
+  EXPECT_EQ(as_integer(std::int64_t{7}, "t"), 7);
+  for (const char* word : {"", "x", "1.5", "1e3", "nan", "9223372036854775808"}) {
+    const auto [code, message] = caught([&] { as_integer(word, "t.csv, line 3"); });
+    EXPECT_EQ(code, Exit::input) << word;
+    EXPECT_TRUE(contains(message, "t.csv, line 3")) << message;
+  }
+}
+
 TEST(Markdown, EscapesBarsAndKeepsRowsOnALine) {
   const auto out = print(one_row({"a|b", "two\nlines", "<script>"}), Format::markdown);
   EXPECT_TRUE(contains(out, "a\\|b")) << out;
