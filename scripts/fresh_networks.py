@@ -18,6 +18,7 @@ from torch import nn
 
 ROOT = Path(__file__).resolve().parent.parent
 SIDE, DIMENSION = 80, 128
+CANVAS = 184  # of a prepared photo, which a cloak detector sees as it is: resizing would take off what it looks for
 
 
 class ResidualBlock(nn.Module):
@@ -186,18 +187,49 @@ class VisionTransformer(nn.Module):
         return self.project(self.pool(tokens.transpose(1, 2).unflatten(2, (self.grid, self.grid))).flatten(1))
 
 
-# name → network, template, title
+def textures(widths):
+    """Convolutions and a mean over the picture: what it is made of, wherever that is. The first keeps every pixel."""
+    layers = [conv(3, widths[0], 3)]
+    for inputs, outputs in zip(widths, widths[1:]):
+        layers.append(conv(inputs, outputs, 3, 2))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(1))
+
+
+class HighFrequency(nn.Module):
+    """No network to learn, but a statistic to compare with one: the logarithm of the mean square of what differs
+    between a pixel and its neighbours (a Laplacian)."""
+
+    def __init__(self):
+        super().__init__()
+        kernel = torch.tensor([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]])
+        self.register_buffer("kernel", kernel.expand(3, 1, 3, 3).clone())
+        self.scale = nn.Parameter(torch.ones(1))  # training wants a parameter; the head after it has the rest
+
+    def forward(self, x):
+        high = F.conv2d(x, self.kernel, groups=3)
+        return self.scale * torch.log(high.square().mean(dim=[1, 2, 3]) + 1e-8).unsqueeze(1)
+
+
+# name → network, template, title, side, dimension
 NETWORKS = {
-    "small-facenet": (inception_resnet, "arcface-112", "Inception-ResNet in small"),
-    "small-arcface": (lambda: iresnet([24, 48, 80, 104], [1, 1, 2, 1]), "arcface-112", "iResNet in small"),
-    "small-magface": (lambda: iresnet([24, 40, 72, 112], [1, 2, 2, 1]), "arcface-112", "iResNet in small"),
-    "small-clip": (VisionTransformer, "arcface-112", "ViT in small"),
-    "small-surrogate": (lambda: iresnet([24, 40, 64, 88], [1, 1, 2, 2]), "arcface-112", "iResNet in small"),
-}
+    "small-facenet": (inception_resnet, "arcface-112", "Inception-ResNet in small", SIDE, DIMENSION),
+    "small-arcface": (
+        lambda: iresnet([24, 48, 80, 104], [1, 1, 2, 1]), "arcface-112", "iResNet in small", SIDE, DIMENSION
+    ),
+    "small-magface": (
+        lambda: iresnet([24, 40, 72, 112], [1, 2, 2, 1]), "arcface-112", "iResNet in small", SIDE, DIMENSION
+    ),
+    "small-clip": (VisionTransformer, "arcface-112", "ViT in small", SIDE, DIMENSION),
+    "small-surrogate": (
+        lambda: iresnet([24, 40, 64, 88], [1, 1, 2, 2]), "arcface-112", "iResNet in small", SIDE, DIMENSION
+    ),
+    "textures": (lambda: textures([16, 32, 48, 64, 96]), "none", "Five convolutions", CANVAS, 96),
+    "high-frequency": (HighFrequency, "none", "How much high frequency", CANVAS, 1),
+}  # fmt: skip
 
 
 def write(name, seed, folder):
-    make, template, title = NETWORKS[name]
+    make, template, title, side, dimension = NETWORKS[name]
     torch.manual_seed(seed)
     network = make().eval()
     with warnings.catch_warnings():
@@ -206,9 +238,9 @@ def write(name, seed, folder):
     card = {
         "title": f"{title}, fresh weights", "released": "none", "licence": "the project's",
         "file": f"./{name}.pt", "sha256": hashlib.sha256((folder / f"{name}.pt").read_bytes()).hexdigest(),
-        "input": {"side": SIDE, "template": template, "channels": "rgb", "scale": 255.0,
+        "input": {"side": side, "template": template, "channels": "rgb", "scale": 255.0,
                   "mean": [127.5] * 3, "std": [127.5] * 3},
-        "dimension": DIMENSION,
+        "dimension": dimension,
     }  # fmt: skip
     (folder / f"{name}.json").write_text(json.dumps(card, indent=2) + "\n")
     size = (folder / f"{name}.pt").stat().st_size

@@ -22,6 +22,7 @@ constexpr Command commands[] = {
     {"prepare", "make a data set of a folder of photos: find faces, align, split", prepare_command},
     {"perturb", "perturb people's photos in a data set with an attack", perturb_command},
     {"embed", "a data set's or a folder's embeddings, as a matrix", embed_command},
+    {"detect", "which photos were perturbed, by a cloak detector", detect_command},
     {"identify", "name probes by a gallery", identify_command},
     {"eval", "the experiment: recognisers × attacks × classifiers, one table", eval_command},
     {"table", "the tables of a run folder again", table_command},
@@ -30,6 +31,8 @@ constexpr Command commands[] = {
     {"train", "a recogniser from fresh or given weights: card in, card out", train_command},
     {"list", "extractors by release, attacks, classifiers", list_command},
     {"check", "a recogniser's hash and golden embedding", check_command},
+    {"store", "what is cached: is it whole, and what may go", store_command},
+    {"doctor", "what this machine has, and whether every recogniser here is sound", doctor_command},
 };
 
 // OpenMP's threads wait asleep: with one core busy, threads that spin at barriers for it run at a quarter of the speed.

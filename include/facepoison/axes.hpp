@@ -29,10 +29,12 @@ struct Axes {
   std::vector<std::string> enrolled = {"replaced"};
   std::vector<std::string> together = {"one"};        // or "half": of the people, all perturbing at the same time
   std::vector<Posing> probes = {{"clean", nullptr}};  // how the trainer sees a protected person again
-  std::vector<Seed> seeds = {0};                      // of the draw of people, attacks, leaks and mixes
+  // A cloak detector, by which the trainer drops gallery photos, whosever they are; or none.
+  std::vector<std::shared_ptr<const FeatureExtractor>> filters = {nullptr};
+  std::vector<Seed> seeds = {0};  // of the draw of people, attacks, leaks and mixes
 
   // Reads the config's keys "attacks", "transforms", "transform_on", "clean_photos", "enrolled", "together", "probes",
-  // "seed" or "seeds". Throws Error(usage), and what make_attack() throws.
+  // "filter", "seed" or "seeds". Throws Error(usage), and what make_attack() and make_cloak_detector() throw.
   static Axes from(Spec& spec, const RunOptions& options);
 };
 
@@ -48,7 +50,8 @@ struct Combination {
   std::string enrolled;
   std::string together;
   const Posing* probes = nullptr;
-  std::size_t seed = 0;  // place in the list
+  std::shared_ptr<const FeatureExtractor> filter;  // or none
+  std::size_t seed = 0;                            // place in the list
 
   bool transforms(const std::string& what) const;
   // The columns of the tables and their values.

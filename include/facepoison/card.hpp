@@ -1,4 +1,4 @@
-// An extractor's card: everything about a recogniser that is not in its TorchScript file.
+// A network's card: everything about it that is not in its TorchScript file.
 #pragma once
 #include <array>
 
@@ -6,9 +6,19 @@
 
 namespace facepoison {
 
+// What a network is for.
+enum class Task {
+  recogniser,      // pictures to embeddings
+  cloak_detector,  // pictures to one number: the logit of "was perturbed"
+  image_network    // what is on a picture (ImageNet's classes): a start for training
+};
+
+inline const std::vector<Task> every_task = {Task::recogniser, Task::cloak_detector, Task::image_network};
+
 struct Card {
   std::string name;  // the file's stem
-  fs::path path;     // of the card itself
+  Task task = Task::recogniser;
+  fs::path path;  // of the card itself
   std::string title, released, licence, notes;
   std::vector<std::string> trained_against;        // attacks whose pictures it was trained on
   std::string trained_on_file, trained_on_sha256;  // beside the card: whom it saw (see seen.hpp); or ""
@@ -30,7 +40,8 @@ struct Card {
   std::string method;           // "forward", "encode_image", …
   bool flip_averaging = false;  // mean of the embeddings of the picture and its mirror image
   int dimension = 0;
-  fs::path golden;  // .npy with the embedding of golden_picture(side), from the original runtime; may be empty
+  double threshold = 0.5;  // of a cloak detector: a picture is called perturbed where the score is no less, 0 … 1
+  fs::path golden;         // .npy with the embedding of golden_picture(side), from the original runtime; may be empty
 
   // What tables are ordered by: the year of what it stands for, else its release.
   const std::string& order() const { return style_year.empty() ? released : style_year; }
@@ -40,10 +51,12 @@ struct Card {
   Json contract() const;           // what decides the embedding besides the weights: part of every cache key
 };
 
-// By name from configs/extractors or data/recognisers (the small ones that ship), or by path.
-// Throws Error(usage) for an unknown name (with the nearest), a missing or unknown key, or a value out of range.
-Card read_card(const std::string& name_or_path);
-std::vector<std::string> card_names();  // sorted
-std::vector<Card> all_cards();          // by order(), then name
+// By name or by path. Names are those of configs/extractors and data/recognisers (the small ones that ship), of
+// configs/cloak-detectors and data/cloak-detectors, and of configs/networks, as the task is.
+// Throws Error(usage) for an unknown name (with the nearest), a missing or unknown key, or a value out of range,
+// Error(model) for a card of another task.
+Card read_card(const std::string& name_or_path, const std::vector<Task>& tasks = {Task::recogniser});
+std::vector<std::string> card_names(Task task = Task::recogniser);  // sorted
+std::vector<Card> all_cards(Task task = Task::recogniser);          // by order(), then name
 
 }  // namespace facepoison

@@ -20,10 +20,11 @@ struct Experiment {
   std::vector<std::string> seen;  // a sentence for each extractor of which is known whom it saw in training
   std::vector<Card> absent;       // extractors that were skipped, since their weights are not on this machine
   Axes axes;
-  std::vector<Json> classifiers;      // see make_classifier
-  std::vector<Pairing> combine;       // of the extractors
-  std::vector<std::string> tables;    // see table_registry()
-  double false_positive_rate = 0.01;  // at which the table open-set sets its thresholds
+  std::vector<Json> classifiers;                                   // see make_classifier
+  std::vector<Pairing> combine;                                    // of the extractors
+  std::vector<std::shared_ptr<const FeatureExtractor>> detectors;  // cloak detectors, for the table detection
+  std::vector<std::string> tables;                                 // see table_registry()
+  double false_positive_rate = 0.01;                               // at which the table open-set sets its thresholds
   RunOptions options;
   Json resolved;  // all of the above, defaults, hashes and versions included
   bool wants(const std::string& table) const;
@@ -31,8 +32,8 @@ struct Experiment {
 
 // Config keys: dataset (a data set, or a folder of photos, which is prepared into the store first), protected ("all" |
 // K | [names]), extractors, the keys of Axes, classifiers, device, precision, absent ("refuse", or "skip" extractors
-// whose weights are not here), combine (a list of Pairing's keys), tables, false_positive_rate, prepare (an object of
-// PrepareOptions' keys, for a folder of photos). `overrides` are
+// whose weights are not here), combine (a list of Pairing's keys), detectors (cloak detectors by name or card), tables,
+// false_positive_rate, prepare (an object of PrepareOptions' keys, for a folder of photos). `overrides` are
 // KEY=VALUE; KEY may be dotted; VALUE is JSON where it parses, else a text. Paths in the config are from its folder, in
 // overrides from the working folder. `expectations` must mean rows of what will be run: that is checked before any
 // photo is prepared. Throws Error(usage | input | model).
@@ -66,7 +67,7 @@ fs::path default_run_folder(const Experiment& experiment);
 
 // Runs it and writes config.resolved.json, run.json (facts about the data and the program; date, commit, machine),
 // rows.csv, trials.csv, others.csv, budget.csv, rejected.csv and table.csv to `folder`, and for tables that want them
-// strangers.csv, thresholds.csv, pairs.csv and displacements.csv, and those tables.
+// strangers.csv, thresholds.csv, pairs.csv, displacements.csv and detections.csv, and those tables.
 // Refuses a folder that holds another config's run: Error(usage).
 void run_experiment(const Experiment& experiment, const fs::path& folder, ArtifactStore& store);
 

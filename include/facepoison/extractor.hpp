@@ -52,6 +52,9 @@ bool same_weights(const FeatureExtractor& a, const FeatureExtractor& b);
 std::shared_ptr<const FeatureExtractor> make_extractor(const Card& card, const RunOptions& options);
 std::shared_ptr<const FeatureExtractor> make_extractor(const std::string& name_or_card, const RunOptions& options);
 
+// The same of a cloak detector: embeddings are N×1, the logit of "was perturbed".
+std::shared_ptr<const FeatureExtractor> make_cloak_detector(const std::string& name_or_card, const RunOptions& options);
+
 // A side×side test picture drawn by a formula, so that it needs no file: 1×3×side×side in [0,1], 8-bit values.
 torch::Tensor golden_picture(int side);
 

@@ -1,4 +1,5 @@
-// Who is on a probe? A recogniser answers a scenario's games: an extractor with a classifier, or two of these.
+// Who is on a probe? A recogniser answers a scenario's games: an extractor with a classifier, two of these, or a
+// network trained end to end.
 #pragma once
 #include <optional>
 #include <set>
@@ -14,8 +15,13 @@ class Recogniser {
   virtual Answers answer(World& world, const Scenario& scenario, const std::string& label) const = 0;
 };
 
-// `classifier`: see make_classifier().
-std::unique_ptr<Recogniser> make_recogniser(std::shared_ptr<const FeatureExtractor> extractor, Json classifier);
+// `classifier`: see make_classifier(), or {"classifier": "end-to-end", …}: the keys of read_how(), and "public_twins",
+// a list of attacks under which everybody else's photos stand beside the clean ones, as FaceCure's --robust has them.
+// Then the extractor is the start of a training for each game, which is cached, and goes on where it was killed; what
+// its answers call everybody's is the first game's. Throws Error(usage), and what make_attack() throws.
+std::unique_ptr<Recogniser> make_recogniser(std::shared_ptr<const FeatureExtractor> extractor, Json classifier,
+                                            const RunOptions& options);
+bool is_end_to_end(const Json& classifier);
 
 // Two recognisers asked together: the paper's way to keep an accurate one's accuracy and a robust one's robustness.
 struct Pairing {  // the config's "combine"
@@ -39,7 +45,7 @@ struct Pairing {  // the config's "combine"
 class Combined {
  public:
   // `people`: names of the labels. All must outlive it.
-  Combined(const Pairing& rule, const Answers& accurate, const Answers& robust, const Sides& sides,
+  Combined(const Pairing& rule, const Answers& accurate, const Answers& robust, Probes probes,
            const std::vector<std::string>& people, Seed seed);
   // NaN without a rule that asks for one.
   double threshold(std::int64_t person, double share) const;
@@ -48,7 +54,7 @@ class Combined {
  private:
   const Pairing& rule_;
   const Answers &accurate_, &robust_;
-  const Sides& sides_;
+  Probes probes_;
   std::set<std::int64_t> setters_;  // people whose probes set the threshold
 };
 

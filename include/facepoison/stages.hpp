@@ -18,8 +18,8 @@ namespace facepoison {
 class Embedded {
  public:
   Embedded(std::vector<std::pair<fs::path, std::size_t>> units, std::int64_t dimension);
-  const torch::Tensor& matrix() const;    // N×D float32 on the CPU; several threads may ask at once
-  torch::Tensor matrix_or_zeros() const;  // zeros where some are only planned
+  const torch::Tensor& matrix() const;           // N×D float32 on the CPU; several threads may ask at once
+  torch::Tensor matrix_or(double number) const;  // that number everywhere, where some are only planned
   // Of the row's artefact, which decides its numbers, and the row's place in it.
   std::string name(std::size_t row) const { return concat(artefact(row), " ", rows_[row].second); }
   std::string artefact(std::size_t row) const { return units_[rows_[row].first].first.filename(); }
@@ -39,10 +39,14 @@ std::shared_ptr<const Embedded> embedded(std::span<const Photo> photos, const Fe
 torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extractor, const RunOptions& options,
                     ArtifactStore& store);
 
-// A plain folder of crops of any sizes: plain resize, nothing cached. A crop that cannot be decoded is a row (id,
-// person, reason) of `rejected` and is missing from `kept`, whose order the rows have.
+// Of a cloak detector's logits N×1: scores, 0 … 1.
+std::vector<double> scores_of(const torch::Tensor& logits);
+
+// A plain folder of crops of any sizes, resized plainly; by the files' contents in the store. A crop that cannot be
+// decoded is a row (id, person, reason) of `rejected` and is missing from `kept`, whose order the rows have.
 torch::Tensor embed_crops(const PhotoFolder& folder, Exif exif, const FeatureExtractor& extractor,
-                          const RunOptions& options, std::vector<PhotoFile>& kept, Table& rejected);
+                          const RunOptions& options, ArtifactStore& store, std::vector<PhotoFile>& kept,
+                          Table& rejected);
 
 // What a perturbed photo's file holds, compared with the clean canvas's, both after the transform where there is one.
 // NaN: not known.
@@ -92,10 +96,9 @@ struct Features {
   std::function<torch::Tensor()> read;  // N×D float32 on the CPU
 };
 
-// Everybody's gallery and the probes, by rows; people are numbers.
-struct Sides {
-  Features gallery, probes;
-  std::vector<std::int64_t> gallery_labels, probe_labels;
+// Who is on the probes; people are numbers.
+struct Probes {
+  std::vector<std::int64_t> probe_labels;
   // The probes from here on are some people's as their own games have them; those before are everybody's.
   std::size_t posed_from = 0;
   std::vector<std::int64_t> probes_of(std::int64_t label) const;  // a game's own: rows, rising
@@ -103,6 +106,12 @@ struct Sides {
   bool is_of_others(std::size_t probe, std::int64_t label) const {
     return probe < posed_from && probe_labels[probe] != label;
   }
+};
+
+// Everybody's gallery and the probes, by rows.
+struct Sides : Probes {
+  Features gallery, probes;
+  std::vector<std::int64_t> gallery_labels;
 };
 
 // One person's gallery photos swapped.
@@ -136,6 +145,14 @@ struct Answers {
   std::vector<Answer> games;      // for each swap
   std::vector<Naming> everybody;  // every probe, where nobody's photos are swapped
 };
+
+// Every probe's.
+std::vector<Naming> namings(const Prediction& prediction);
+
+// What the prediction says of a person's game; without ranks the person is not in the gallery. `everybody`: see
+// Answers.
+Answer answer_of(const Prediction& prediction, const Probes& probes, std::int64_t person,
+                 const std::vector<Naming>& everybody);
 
 // `label` is what the progress says. `classifier`: see make_classifier().
 Answers answer(const Sides& sides, std::span<const Swapped> swaps, const Json& classifier, const std::string& label,

@@ -1,6 +1,7 @@
 // Intervals and tests for misclassification rates. All fractions are in [0, 1], all intervals are of 95 %.
 #pragma once
 #include <span>
+#include <vector>
 
 #include "facepoison/random.hpp"
 
@@ -9,6 +10,9 @@ namespace facepoison {
 struct Interval {
   double low = 0, high = 1;
 };
+
+// The area under the ROC curve: the share of (genuine, impostor) pairs of which the genuine one is nearer, ties half.
+double area_under_curve(std::vector<double> genuine, std::vector<double> impostors);
 
 double mean(std::span<const double> values);  // 0 for no values
 

@@ -1,6 +1,6 @@
-// Training: a recogniser's card and weights in, a trained card and weights out. One way for all of it, from fresh
-// weights (scripts/fresh_networks.py) or from any recogniser there is: the scripted module's own parameters are
-// optimised.
+// Training: a network's card and weights in, a trained card and weights out. One way for all of it, from fresh weights
+// (scripts/fresh_networks.py) or from any network there is: the scripted module's own parameters are optimised, and
+// those of the loss's head beside them. A recogniser loses its head; a cloak detector keeps it.
 #pragma once
 #include "facepoison/attack.hpp"
 #include "facepoison/model.hpp"
@@ -39,19 +39,23 @@ struct Twin {
 };
 
 struct TrainingConfig {
-  std::string name;  // the trained recogniser's, from the config's file name
-  Card start;        // card and weights to start from
-  Json card;         // keys that replace those of the start's card
+  std::string name;              // the trained network's, from the config's file name
+  Task task = Task::recogniser;  // or a cloak detector
+  Card start;                    // card and weights to start from
+  Json card;                     // keys that replace those of the start's card
   Dataset dataset;
   Json loss;  // {"kind": …} and its parameters, defaults included
   Augmentation augmentation;
-  std::vector<Twin> twins;           // of every photo that is trained on
+  std::vector<Twin> twins;  // of every photo that is trained on
+  // What a clean photo goes through: a recogniser's nothing; a cloak detector's what its twins go through.
+  std::vector<std::shared_ptr<const Transform>> clean = {nullptr};
   std::optional<double> twin_share;  // of the draws; without it a twin is drawn like a photo
   double pair = 0;                   // weight of 1 − cos(photo, its twin); a batch is then photos and a twin of each
   bool anchored = false;             // there the photo's embedding stays and the twin's moves
   std::size_t held_out = 0;
-  std::vector<std::string> held_out_people;  // kept from training; their 1-NN accuracy is logged
-  std::vector<std::string> people;           // trained on, sorted
+  // Kept from training: their 1-NN accuracy is logged; a cloak detector's best step and threshold are chosen on them.
+  std::vector<std::string> held_out_people;
+  std::vector<std::string> people;  // trained on, sorted
   std::size_t people_per_batch = 0,
               photos_per_person = 0;  // class-balanced; photos with replacement where a person has few
   bool replacement = false;           // of the people of a batch
@@ -65,7 +69,30 @@ struct TrainingConfig {
   Seed seed = 0;
   RunOptions options;
   Json resolved;  // what decides the weights, defaults included
+  bool detects() const { return task == Task::cloak_detector; }
 };
+
+// The keys of a training that say how it goes, whoever the people are: "steps", "warmup", "optimiser" and its own,
+// "schedule", "batch_norm", "frozen", "gradient_limit", "log_every", "check_every", "checkpoint_every", "batch" and
+// "augmentation". The defaults are noted in the spec's record. Returns the reader of "batch", for what else is wrong.
+Spec read_how(TrainingConfig& c, Spec& spec);
+
+// Somebody's photos to learn from.
+struct Lesson {
+  std::vector<Photo> photos;
+  std::vector<std::int64_t> labels;      // any numbers
+  std::set<std::int64_t> without_twins;  // people whose photos stay as they are
+};
+
+// Trains the start of `c` with a dense layer over the people on it, photos and twins; then the logarithm of each
+// person's probability for each probe, N×P, with the people's labels, rising. `hash` is of all that decides it;
+// `checkpoint` as train()'s; it stays.
+struct ClassScores {
+  std::vector<std::int64_t> labels;
+  torch::Tensor scores;
+};
+ClassScores train_classifier(const TrainingConfig& c, const Lesson& lesson, std::span<const Photo> probes,
+                             const std::string& hash, const fs::path& checkpoint, ArtifactStore& store);
 
 // The photos that a training's key "exclude" wants nobody of: those of the protected people of an experiment's config.
 using ReadExcluded = std::function<Dataset(const fs::path& experiment)>;
@@ -76,9 +103,9 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
                              const ReadExcluded& read_excluded, ArtifactStore& store);
 
 // Trains, and writes into `output`: NAME.pt, NAME.json (its card), golden/NAME.npy, training/NAME.csv (step, loss,
-// rate, held-out accuracy), training/NAME.json (config, seconds, results) and training/NAME.seen.json (whom it saw).
-// training/NAME.checkpoint is written on the way, whole or not at all; with it the same call goes on where it was and
-// ends with the same weights. Twins are made in the store first. A finished training is not done again. Throws
+// rate, what held-out people say), training/NAME.json (config, seconds, results) and training/NAME.seen.json (whom it
+// saw). training/NAME.checkpoint is written on the way, whole or not at all; with it the same call goes on where it was
+// and ends with the same weights. Twins are made in the store first. A finished training is not done again. Throws
 // Error(interrupted) after a checkpoint, Error(failure) when the loss is not finite.
 void train(const TrainingConfig& config, const fs::path& output, ArtifactStore& store);
 
@@ -92,12 +119,26 @@ class Loss {
   virtual void to(torch::Device) {}                               // makes other parameters, there
 };
 
+// A loss over a dense layer, its head: parameters() are the weights C×D and the bias C.
+class Dense : public Loss {
+ public:
+  Dense(std::int64_t classes, std::int64_t dimension, Seed seed);
+  std::vector<torch::Tensor> parameters() override { return {weights_, bias_}; }
+  void to(torch::Device device) override;
+  torch::Tensor scores(const torch::Tensor& embeddings) const;  // B×C
+
+ private:
+  torch::Tensor weights_, bias_;
+};
+
 struct LossRow {
   std::string name, help;
+  Task task;  // that it is for
   std::unique_ptr<Loss> (*make)(Spec&, std::int64_t people, std::int64_t dimension, Seed seed);
 };
 const std::vector<LossRow>& loss_registry();
-std::unique_ptr<Loss> make_loss(Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed);
+std::unique_ptr<Loss> make_loss(Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed,
+                                Task task = Task::recogniser);
 
 // N views of the photos' canvases (N×3×S×S uint8, N×5×2 landmarks), each changed by its own stream: N×3×side×side in
 // [0,1].

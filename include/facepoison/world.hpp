@@ -36,7 +36,9 @@ struct Scenario {
   std::vector<Pick> posed;  // probes of protected people, which their own games have in the place of the clean ones
   std::vector<Game> games;
   std::size_t left_out = 0;  // protected people who have no game here
-  // Are the gallery and the probes before any game as in every scenario of the same treatments?
+  // A cloak detector: what it flags, of anybody's, is not in the gallery. Or none.
+  std::shared_ptr<const FeatureExtractor> filter = nullptr;
+  // Are the gallery and the probes before any game as in every scenario of the same treatments and filter?
   bool shares_sides() const { return crowd.empty() && posed.empty(); }
 };
 
@@ -55,7 +57,7 @@ class World {
   std::int16_t treatments() const { return static_cast<std::int16_t>(treated_.size()); }
   const Treatment& treatment(std::int16_t number) const { return scenarios_.treatments.at(number); }
   const std::vector<std::string>& people() const { return people_; }                // by label
-  std::int64_t gallery_row(std::int32_t row) const { return in_gallery_.at(row); }  // of a gallery photo
+  std::int64_t gallery_row(std::int32_t row) const { return in_gallery_.at(row); }  // of a photo, without a filter
   const std::vector<std::size_t>& probes_of(const std::string& person) const { return probes_by_person_.at(person); }
 
   // A treatment's rows of the data set: all gallery photos of the people who are picked under it, so that a unit of
@@ -63,6 +65,18 @@ class World {
   std::optional<std::size_t> place(std::int16_t treatment, std::int32_t row) const;  // among them, where it is one
   // Their pictures in that order, made where they are missing.
   const Posted& posted(std::int16_t treatment);
+  std::vector<Photo> clean(std::int16_t treatment);  // the same without the attack, but through the same transform
+
+  // Who is on a scenario's probes, and the probes as the trainer sees them.
+  Probes probes(const Scenario& scenario) const;
+  std::vector<Photo> probe_photos(const Scenario& scenario);
+  // What the trainer has in a game, and whose they are: everybody's gallery with the game's changes.
+  struct Gallery {
+    std::vector<Photo> photos;
+    std::vector<std::int64_t> labels;
+  };
+  Gallery gallery(const Scenario& scenario, const Game& game);
+  std::int64_t label_of(const std::string& person) const;
 
   // Everybody's photos, and what the games of a scenario change. Asking for another extractor's forgets the last.
   const Sides& sides(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario);
@@ -77,6 +91,19 @@ class World {
     std::optional<Posted> posted;
     std::shared_ptr<const Embedded> embedded;  // by extractor_
   };
+  // Everybody's gallery before any game, and where in it a photo is.
+  std::vector<Pick> gallery_of(const Scenario& scenario);
+  std::map<std::int32_t, std::int64_t> places_of(const Scenario& scenario);
+  // A game as it comes out where a filter drops photos. In places of everybody's gallery, rising.
+  struct Changes {
+    std::vector<std::int64_t> rows, removed;
+    std::vector<Pick> there, added;  // `there`: stand in the rows
+  };
+  Changes changes(const Scenario& scenario, const Game& game, const std::map<std::int32_t, std::int64_t>& places);
+  std::vector<Pick> probe_picks(const Scenario& scenario) const;
+  std::vector<Photo> photos_of(const std::vector<Pick>& picks);
+  std::vector<std::int64_t> labels_of(const std::vector<Pick>& picks) const;
+  bool is_dropped(const Scenario& scenario, const Pick& pick);  // by its filter
   void turn_to(const std::shared_ptr<const FeatureExtractor>& extractor);
   Features features(const std::vector<Pick>& picks);  // extractor_'s
   const Embedded& embedded(std::int16_t treatment);
@@ -92,8 +119,10 @@ class World {
   std::map<std::int32_t, std::int64_t> in_gallery_;  // data set's row → gallery's
   std::vector<Treated> treated_;                     // by treatment
   std::shared_ptr<const FeatureExtractor> extractor_;
-  // By the gallery's and the probes' treatment, and the scenario where somebody does something in them.
-  std::map<std::tuple<std::int16_t, std::int16_t, const Scenario*>, Sides> sides_;
+  // By the gallery's and the probes' treatment, the filter, and the scenario where somebody does something in them.
+  std::map<std::tuple<std::int16_t, std::int16_t, const FeatureExtractor*, const Scenario*>, Sides> sides_;
+  // By detector and treatment: which of its photos are flagged.
+  std::map<std::pair<const FeatureExtractor*, std::int16_t>, std::vector<bool>> flagged_;
 };
 
 }  // namespace facepoison

@@ -18,42 +18,25 @@ constexpr double least_cosine = 0.99999;
 constexpr std::size_t most_mistakes = 5;
 
 // The hash that was found and who pinned it, and the golden embedding, where there is one.
-Exit check_golden(const FeatureExtractor& extractor, const std::string& precision, const RunOptions& options,
-                  const OutputOptions& output) {
+Exit print_check(const FeatureExtractor& extractor, const std::string& precision, const RunOptions& options,
+                 const OutputOptions& output) {
   const Card& card = extractor.card();
   const auto file = verify_model(card.file, card.path.parent_path(), card.sha256, options.trust_model);
+  const auto [golden, cosine, difference] = check_golden(extractor, options);
   Table table{{"extractor", "file", "sha256", "pinned_by", "golden", "cosine", "max_difference"}, {}, {}};
-  const auto add = [&](const std::string& golden, double cosine, double difference) {
-    table.add({card.name, file.path.filename().string(), file.sha256,
-               file.pinned_by == "nobody" ? "nobody; trusted this once" : file.pinned_by, golden, cosine, difference});
-    output.write(table);
-  };
-  // Without a golden embedding too: a network that cannot be run, or that answers differently each time, is not in
-  // order.
-  const c10::InferenceMode inference;
-  Faces faces;
-  faces.pixels = golden_picture(card.side).to(options.device);
-  const auto found = extractor.embed(faces).to(torch::kCPU).flatten();
-  if (card.golden.empty()) {
+  table.add({card.name, file.path.filename().string(), file.sha256,
+             file.pinned_by == "nobody" ? "nobody; trusted this once" : file.pinned_by, golden, cosine, difference});
+  if (golden == "none")
     log_warning(concat(card.name, ": its card names no golden embedding; only the hash was ",
                        file.pinned_by == "nobody" ? "taken, which nobody pinned" : "checked"));
-    add("none", std::nan(""), std::nan(""));
-    return Exit::ok;
-  }
-  const auto expected = read_npy(card.golden).flatten();
-  if (found.numel() != expected.numel())
-    throw Error(Exit::model, concat(card.golden.string(), " has ", expected.numel(), " numbers; ", card.name, " gives ",
-                                    found.numel()));
-  const double cosine =
-      at::cosine_similarity(found.to(torch::kFloat64), expected.to(torch::kFloat64), 0).item<double>();
-  const bool ok = cosine >= least_cosine;
-  table.notes.push_back(concat("cosine to the original runtime's embedding of the golden picture; at least ",
-                               least_cosine, " is asked for; precision ", precision));
-  add(ok ? "ok" : "differs", cosine, (found - expected).abs().max().item<double>());
-  if (!ok)
-    log_error(concat(card.name, ": the golden embedding differs (cosine ", cosine,
-                     "): the card or the weights are not what they were"));
-  return ok ? Exit::ok : Exit::model;
+  else
+    table.notes.push_back(concat("cosine to the original runtime's embedding of the golden picture; at least ",
+                                 least_cosine, " is asked for; precision ", precision));
+  output.write(table);
+  if (golden != "differs") return Exit::ok;
+  log_error(concat(card.name, ": the golden embedding differs (cosine ", cosine,
+                   "): the card or the weights are not what they were"));
+  return Exit::model;
 }
 
 // The face on its canvas, as `prepare` aligns it.
@@ -93,13 +76,31 @@ Exit check_reference(const FeatureExtractor& extractor, const Image& image, bool
 
 }  // namespace
 
+GoldenCheck check_golden(const FeatureExtractor& extractor, const RunOptions& options) {
+  const Card& card = extractor.card();
+  // Without a golden embedding too: a network that cannot be run, or that answers differently each time, is not in
+  // order.
+  const c10::InferenceMode inference;
+  Faces faces;
+  faces.pixels = golden_picture(card.side).to(options.device);
+  const auto found = extractor.embed(faces).to(torch::kCPU).flatten();
+  if (card.golden.empty()) return {};
+  const auto expected = read_npy(card.golden).flatten();
+  if (found.numel() != expected.numel())
+    throw Error(Exit::model, concat(card.golden.string(), " has ", expected.numel(), " numbers; ", card.name, " gives ",
+                                    found.numel()));
+  const double cosine =
+      at::cosine_similarity(found.to(torch::kFloat64), expected.to(torch::kFloat64), 0).item<double>();
+  return {cosine >= least_cosine ? "ok" : "differs", cosine, (found - expected).abs().max().item<double>()};
+}
+
 Action check_command(CLI::App& app) {
   struct Options {
     std::string card, image, reference;
     bool crop = false, ignore_exif = false;
   };
   const auto o = std::make_shared<Options>();
-  app.add_option("CARD", o->card, "an extractor's name or the path of its card")->required();
+  app.add_option("CARD", o->card, "an extractor's or a cloak detector's name, or the path of its card")->required();
   auto* image =
       app.add_option("--image", o->image, "a photo, to compare with --reference: your own pipeline's embedding of it");
   app.add_option("--reference", o->reference, "that embedding, .npy")->needs(image);
@@ -110,9 +111,10 @@ Action check_command(CLI::App& app) {
   const auto device = std::make_shared<DeviceOptions>(app);
   const auto output = std::make_shared<OutputOptions>(app, "markdown");
   return [o, device, output] {
+    output->check({o->card, o->image, o->reference});
     const auto options = device->resolve();
-    const auto extractor = make_extractor(o->card, options);  // checks the hash
-    if (o->image.empty()) return check_golden(*extractor, device->precision, options, *output);
+    const auto extractor = make_extractor(read_card(o->card, every_task), options);  // checks the hash
+    if (o->image.empty()) return print_check(*extractor, device->precision, options, *output);
     const auto reference = read_npy(o->reference);
     const bool crop = o->crop || extractor->card().template_name == "none";
     const Image image = decode_image(read_file(o->image), o->ignore_exif ? Exif::ignore : Exif::rotate);

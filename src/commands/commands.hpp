@@ -18,6 +18,8 @@ using Action = std::function<Exit()>;
 
 Action check_command(CLI::App& app);
 Action compare_command(CLI::App& app);
+Action doctor_command(CLI::App& app);
+Action detect_command(CLI::App& app);
 Action embed_command(CLI::App& app);
 Action eval_command(CLI::App& app);
 Action identify_command(CLI::App& app);
@@ -25,12 +27,14 @@ Action list_command(CLI::App& app);
 Action perturb_command(CLI::App& app);
 Action prepare_command(CLI::App& app);
 Action show_command(CLI::App& app);
+Action store_command(CLI::App& app);
 Action table_command(CLI::App& app);
 Action train_command(CLI::App& app);
 
 // Options that several commands share.
 struct StoreOption {
   explicit StoreOption(CLI::App& app);
+  fs::path path() const;
   ArtifactStore open() const;
   std::string folder;  // "" means <home>/store
 };
@@ -49,6 +53,7 @@ CLI::Validator number(double low, double high);
 // Prints to stdout, or to a file atomically.
 struct OutputOptions {
   OutputOptions(CLI::App& app, const std::string& default_format);
+  void check(const std::vector<fs::path>& inputs = {}) const;  // the format, and check_output(); before any work
   // `more`: further keys of an object, for json alone.
   void write(const Table& table, const Json& more = {}) const;
   std::string format, file;
@@ -57,9 +62,27 @@ struct OutputOptions {
 // For markdown and latex without the columns that say nothing; see for_reading().
 Table readable(const Table& table, const OutputOptions& output);
 
-// Throws Error(usage) where the output is one of the command's own inputs: the same file, or one that is read of a
-// folder (its pictures, its manifest, a run's files). Called before any work.
-void refuse_to_replace(const fs::path& output, const std::vector<fs::path>& inputs);
+// Called before any work. Throws Error(usage) where the output is one of the command's own inputs: the same file, or
+// one that is read of a folder (its pictures, its manifest, a run's files); throws as check_writable() too. None ("")
+// is right.
+void check_output(const fs::path& output, const std::vector<fs::path>& inputs = {});
+
+// Is a recogniser's embedding of the golden picture that of its original runtime? Throws Error(model) where it gives
+// none, or one of another length.
+struct GoldenCheck {
+  std::string golden = "none";  // "ok", "differs", or "none": its card names no golden embedding
+  double cosine = std::numeric_limits<double>::quiet_NaN(), difference = std::numeric_limits<double>::quiet_NaN();
+};
+GoldenCheck check_golden(const FeatureExtractor& extractor, const RunOptions& options);
+
+// What an extractor says of a data set, or of a plain folder of crops: a row of `names` (id, person, split) for each of
+// the matrix. Warns of what is left out. Throws Error(input) where nothing is left.
+struct EmbeddedPath {
+  Table names;
+  torch::Tensor matrix;
+};
+EmbeddedPath embed_path(const fs::path& path, bool ignore_exif, const FeatureExtractor& extractor,
+                        const RunOptions& options, ArtifactStore& store);
 
 // The data set's people that the names of --people choose; see match_people.
 std::set<std::string> chosen_people(const Dataset& dataset, const std::vector<std::string>& names);

@@ -1,9 +1,69 @@
+#include <algorithm>
+
 #include "commands/commands.hpp"
 #include "facepoison/log.hpp"
 #include "facepoison/npy.hpp"
+#include "facepoison/photos.hpp"
 #include "facepoison/stages.hpp"
 
 namespace facepoison {
+namespace {
+
+const std::vector<std::string> columns = {"id", "person", "split"};
+
+// The rows' ids go to X.csv, which the user did not name: it may be somebody else's file.
+void refuse_foreign_list(const fs::path& ids) {
+  std::error_code none;
+  if (!fs::is_regular_file(ids, none) || read_csv(ids).columns == columns) return;
+  throw Error(Exit::usage, concat("the rows' ids would go to ", ids.string(), ", which is there and is no list of ",
+                                  "embed's (", listed(columns), "); name another -o"));
+}
+
+// Where nothing in a folder is a folder, its pictures are nobody's.
+PhotoFolder folder_of_crops(const fs::path& path) {
+  std::error_code none;
+  const fs::directory_iterator entries(path, none);
+  if (none || std::any_of(fs::begin(entries), fs::end(entries), [](const auto& one) { return one.is_directory(); }))
+    return scan_photos(path);
+  PhotoFolder folder;
+  folder.root = fs::canonical(path);
+  const auto id_of = [&](const fs::path& file) { return file.lexically_relative(folder.root).generic_string(); };
+  const auto [usable, rejected] = pictures_below(folder.root);
+  for (const auto& file : usable) folder.photos.push_back({id_of(file), "", file});
+  for (const auto& [file, reason] : rejected) folder.rejected.push_back({id_of(file), "", reason});
+  return folder;
+}
+
+}  // namespace
+
+EmbeddedPath embed_path(const fs::path& path, bool ignore_exif, const FeatureExtractor& extractor,
+                        const RunOptions& options, ArtifactStore& store) {
+  Table names{columns, {}, {}};
+  if (is_dataset(path)) {
+    if (ignore_exif)
+      throw Error(Exit::usage,
+                  concat("--ignore-exif: ", path.string(), " is a data set, whose photos were turned then"));
+    const Dataset dataset = read_dataset(path);
+    for (const auto& photo : dataset.photos) names.add({photo.id, photo.person, photo.split});
+    return {names, embed(dataset.photos, extractor, options, store)};
+  }
+  std::vector<PhotoFile> kept;
+  Table rejected{{"id", "person", "reason"}, {}, {}};
+  const auto folder = folder_of_crops(path);
+  if (!folder.of_tools.empty()) log_warning(tools_note(folder.of_tools.size()));
+  for (const auto& file : folder.rejected) rejected.add({file.id, file.person, file.reason});
+  const auto exif = ignore_exif ? Exif::ignore : Exif::rotate;
+  const auto matrix = embed_crops(folder, exif, extractor, options, store, kept, rejected);
+  if (kept.empty())
+    throw Error(Exit::input, concat(path.string(), ": no photo could be embedded",
+                                    rejected.rows.empty() ? "; expected <person>/<photo>.jpg, or photos and no folders"
+                                                          : "; the first: " + text(rejected.rows[0][0]) + ": " +
+                                                                text(rejected.rows[0][2])));
+  for (const auto& photo : kept) names.add({photo.id, photo.person, photo.split});
+  for (const auto& row : rejected.rows) log_warning(concat(text(row[0]), " is left out: ", text(row[2])));
+  return {names, matrix};
+}
+
 Action embed_command(CLI::App& app) {
   struct Options {
     std::string path, extractor, output;
@@ -22,32 +82,11 @@ Action embed_command(CLI::App& app) {
     if (fs::path(o->output).extension() != ".npy")
       throw Error(Exit::usage, concat("-o ", o->output, ": expected a name ending in .npy"));
     const fs::path ids = fs::path(o->output).replace_extension(".csv");
-    for (const auto& output : {fs::path(o->output), ids}) refuse_to_replace(output, {o->path, o->extractor});
+    for (const auto& output : {fs::path(o->output), ids}) check_output(output, {o->path, o->extractor});
+    refuse_foreign_list(ids);
     const auto extractor = make_extractor(o->extractor, options);
-    Table names{{"id", "person", "split"}, {}, {}};
-    torch::Tensor matrix;
-    if (is_dataset(o->path)) {
-      if (o->ignore_exif)
-        throw Error(Exit::usage, concat("--ignore-exif: ", o->path, " is a data set, whose photos were turned then"));
-      const Dataset dataset = read_dataset(o->path);
-      auto artifacts = store->open();
-      matrix = embed(dataset.photos, *extractor, options, artifacts);
-      for (const auto& photo : dataset.photos) names.add({photo.id, photo.person, photo.split});
-    } else {
-      std::vector<PhotoFile> kept;
-      Table rejected{{"id", "person", "reason"}, {}, {}};
-      const auto folder = scan_photos(o->path);
-      if (!folder.of_tools.empty()) log_warning(tools_note(folder.of_tools.size()));
-      for (const auto& file : folder.rejected) rejected.add({file.id, file.person, file.reason});
-      matrix = embed_crops(folder, o->ignore_exif ? Exif::ignore : Exif::rotate, *extractor, options, kept, rejected);
-      if (kept.empty())
-        throw Error(Exit::input, concat(o->path, ": no photo could be embedded",
-                                        rejected.rows.empty() ? "; expected <person>/<photo>.jpg"
-                                                              : "; the first: " + text(rejected.rows[0][0]) + ": " +
-                                                                    text(rejected.rows[0][2])));
-      for (const auto& photo : kept) names.add({photo.id, photo.person, ""});
-      for (const auto& row : rejected.rows) log_warning(concat(text(row[0]), " is left out: ", text(row[2])));
-    }
+    auto artifacts = store->open();
+    const auto [names, matrix] = embed_path(o->path, o->ignore_exif, *extractor, options, artifacts);
     write_npy(o->output, matrix);
     write_file(ids, print(names, Format::csv));
     log_info(concat(matrix.size(0), " embeddings of ", matrix.size(1), " dimensions in ", o->output));

@@ -9,10 +9,13 @@ namespace {
 
 // <folder's parent>/latest → the folder, replaced in one step.
 void link_latest(const fs::path& folder) {
-  const fs::path temporary = temporary_name(folder.parent_path());
-  std::error_code error;  // a file system without links loses a convenience, not a result
+  const fs::path link = folder.parent_path() / "latest", temporary = temporary_name(folder.parent_path());
+  std::error_code error, ignored;
   fs::create_directory_symlink(folder.filename(), temporary, error);
-  if (!error) fs::rename(temporary, folder.parent_path() / "latest", error);
+  if (!error) fs::rename(temporary, link, error);
+  if (!error) return;
+  fs::remove(temporary, ignored);
+  log_warning(concat(link.string(), " does not lead to this run (", error.message(), "): it is ", folder.string()));
 }
 
 Json json_of(const std::vector<PlannedUnit>& units) {
@@ -54,7 +57,10 @@ Action eval_command(CLI::App& app) {
   const auto output = std::make_shared<OutputOptions>(app, "markdown");
   const auto store = std::make_shared<StoreOption>(app);
   return [o, output, store] {
-    parse_format(output->format);
+    output->check({o->config, o->expect_file});
+    // What the default's folder is called, the config's hash decides; what is above it, its name.
+    const auto above = fs::path("runs") / fs::path(o->config).stem();
+    if (!o->dry_run) check_output((o->run_folder.empty() ? above : fs::path(o->run_folder)) / "run.json");
     auto expectations = o->expect_file.empty() ? std::vector<Expectation>{} : read_expectations(o->expect_file);
     for (const auto& text : o->expected) expectations.push_back(parse_expectation(text));
     auto artifacts = store->open();

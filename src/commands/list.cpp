@@ -32,6 +32,14 @@ Table list_extractors() {
   return table;
 }
 
+Table list_cloak_detectors() {
+  Table table{{"name", "released", "trained_against", "threshold", "side", "licence", "present"}, {}, {}};
+  for (const auto& card : all_cards(Task::cloak_detector))
+    table.add({card.name, card.released, listed(card.trained_against), card.threshold,
+               static_cast<std::int64_t>(card.side), card.licence, presence(card)});
+  return table;
+}
+
 Table list_attacks() {
   Table table{{"preset", "attack", "help"}, {}, {}};
   for (const auto& name : names_in("configs/attacks")) {
@@ -49,10 +57,17 @@ Table list_registry(const Rows& rows) {
   return table;
 }
 
+Table list_classifiers() {
+  Table table = list_registry(classifier_registry());
+  table.add({"end-to-end", "extractor and a dense layer, trained in each game: steps, batch, …; public_twins"});
+  return table;
+}
+
 const std::map<std::string, std::function<Table()>> lists = {
     {"extractors", list_extractors},
+    {"cloak-detectors", list_cloak_detectors},
     {"attacks", list_attacks},
-    {"classifiers", [] { return list_registry(classifier_registry()); }},
+    {"classifiers", list_classifiers},
     {"transforms", [] { return list_registry(transform_registry()); }},
     {"tables", [] { return list_registry(table_registry()); }}};
 
@@ -62,11 +77,12 @@ Action list_command(CLI::App& app) {
   const auto what = std::make_shared<std::string>();
   std::vector<std::string> names;
   for (const auto& [name, list] : lists) names.push_back(name);
-  app.add_option("WHAT", *what, "extractors (by release), attacks, classifiers, transforms or tables")
+  app.add_option("WHAT", *what, "extractors (by release), cloak-detectors, attacks, classifiers, transforms or tables")
       ->required()
       ->check(CLI::IsMember(names));
   const auto output = std::make_shared<OutputOptions>(app, "markdown");
   return [what, output] {
+    output->check();
     output->write(lists.at(*what)());
     return Exit::ok;
   };

@@ -86,6 +86,15 @@ Posing read_posing(const Spec& spec, const Json& wanted, const RunOptions& optio
   return {attack->settings().name, attack};
 }
 
+// Cloak detectors by name or card; "none" is none of them.
+std::vector<std::shared_ptr<const FeatureExtractor>> read_filters(Spec& spec, const RunOptions& options) {
+  std::vector<std::shared_ptr<const FeatureExtractor>> filters;
+  for (const auto& name : spec.texts("filter", std::vector<std::string>{"none"}))
+    filters.push_back(name == "none" ? nullptr : make_cloak_detector(name, options));
+  refuse_repeats(spec, "filter", filters, [](const auto& filter) { return filter ? filter->card().name : "none"; });
+  return filters;
+}
+
 std::vector<std::string> parts_of(const std::string& joined) {
   std::vector<std::string> parts = {""};
   for (const char c : joined) {
@@ -146,6 +155,7 @@ Axes Axes::from(Spec& spec, const RunOptions& options) {
     axes.transforms.push_back(make_transform(one));
   refuse_repeats(spec, "transforms", axes.transforms,
                  [](const auto& transform) { return transform ? transform->name() : "none"; });
+  axes.filters = read_filters(spec, options);
   axes.attacks = read_attacks(spec, options);
   return axes;
 }
@@ -156,10 +166,15 @@ bool Combination::transforms(const std::string& what) const {
 }
 
 std::vector<std::pair<std::string, std::string>> Combination::coordinates(const Axes& axes) const {
-  return {{"attack", attack->name},       {"transform", transform ? transform->name() : "none"},
-          {"transform_on", transform_on}, {"clean_photos", std::to_string(clean_photos)},
-          {"enrolled", enrolled},         {"together", together},
-          {"probes", probes->name},       {"seed", std::to_string(axes.seeds[seed])}};
+  return {{"attack", attack->name},
+          {"transform", transform ? transform->name() : "none"},
+          {"transform_on", transform_on},
+          {"clean_photos", std::to_string(clean_photos)},
+          {"enrolled", enrolled},
+          {"together", together},
+          {"probes", probes->name},
+          {"filter", filter ? filter->card().name : "none"},
+          {"seed", std::to_string(axes.seeds[seed])}};
 }
 
 std::vector<Combination> combinations(const Axes& axes) {
@@ -172,9 +187,11 @@ std::vector<Combination> combinations(const Axes& axes) {
           for (const auto& enrolled : axes.enrolled)
             for (const auto& together : axes.together)
               for (const auto& probes : axes.probes)
-                for (std::size_t seed = 0; seed < axes.seeds.size(); ++seed)
-                  if (enrolled != "absent" || (&attack == &axes.attacks.front() && clean == axes.clean_photos.front()))
-                    all.push_back({&attack, transform, on, clean, enrolled, together, &probes, seed});
+                for (const auto& filter : axes.filters)
+                  for (std::size_t seed = 0; seed < axes.seeds.size(); ++seed)
+                    if (enrolled != "absent" ||
+                        (&attack == &axes.attacks.front() && clean == axes.clean_photos.front()))
+                      all.push_back({&attack, transform, on, clean, enrolled, together, &probes, filter, seed});
   return all;
 }
 

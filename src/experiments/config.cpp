@@ -25,7 +25,7 @@ void anchor_experiment(Json& config, const fs::path& base) {
   if (config.contains("probes") && config["probes"].is_array())
     for (auto& item : config["probes"])
       if (item.is_object() && item.contains("attack")) anchor_attack(item["attack"], base);
-  for (const std::string key : {"extractors", "attacks"}) {
+  for (const std::string key : {"extractors", "filter", "detectors", "attacks"}) {
     if (!config.contains(key) || !config[key].is_array()) continue;
     for (auto& item : config[key]) key == "attacks" ? anchor_attack(item, base) : anchor_path(item, base);
   }
@@ -83,6 +83,14 @@ std::vector<std::string> read_tables(Spec& spec) {
   for (const auto& name : wanted) table_row(name);
   refuse_repeats(spec, "tables", wanted, [](const std::string& name) { return name; });
   return wanted;
+}
+
+// One that is trained in each game has no embeddings in common with others, nor an answer without any game.
+void check_recogniser(const Experiment& e, const Spec& spec, const Json& classifier) {
+  for (const auto& extractor : e.extractors) make_recogniser(extractor, classifier, e.options);
+  if (!is_end_to_end(classifier)) return;
+  if (!e.combine.empty()) spec.fail("combine", "not with a classifier that is trained end to end");
+  if (e.wants("open-set")) spec.fail("tables", "\"open-set\" would train end to end without each of the strangers");
 }
 
 // Where nobody is left to set a threshold, or to be judged by it, it says nothing.
@@ -176,6 +184,13 @@ Json resolve(const Experiment& e, const std::string& dataset) {
                    {"precision", precision_name(e.options)},
                    {"libtorch", libtorch_version()}};
   // What is not asked for has no key, so that a run from before is the same run.
+  const auto detector = [](const auto& one) {
+    return one ? Json{{"name", one->card().name}, {"threshold", one->card().threshold}, {"identity", one->identity()}}
+               : Json("none");
+  };
+  if (e.axes.filters != Axes().filters)
+    for (const auto& filter : e.axes.filters) resolved["filter"].push_back(detector(filter));
+  for (const auto& one : e.detectors) resolved["detectors"].push_back(detector(one));
   for (const auto& pairing : e.combine) {
     resolved["combine"].push_back(json_of(pairing));
     for (const auto& judge : judges(e))
@@ -194,8 +209,12 @@ Json resolve(const Experiment& e, const std::string& dataset) {
 void check_seen(Experiment& e) {
   std::set<std::string> protected_people;
   for (const auto& drawn : e.protected_people) protected_people.insert(drawn.begin(), drawn.end());
-  for (const auto& extractor : e.extractors) {
-    const Card& card = extractor->card();
+  auto networks = e.extractors;
+  networks.insert(networks.end(), e.detectors.begin(), e.detectors.end());
+  for (const auto& filter : e.axes.filters)
+    if (filter && std::find(networks.begin(), networks.end(), filter) == networks.end()) networks.push_back(filter);
+  for (const auto& network : networks) {
+    const Card& card = network->card();
     const auto trainings = trainings_of(card);
     if (trainings.empty()) continue;
     std::vector<std::string> met, others;
@@ -248,13 +267,14 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   const Json classifiers = spec.raw("classifiers", Json::array({"nearest"}));
   spec.raw("attacks");
   for (const auto* key :
-       {"transforms", "transform_on", "clean_photos", "enrolled", "together", "probes", "seed", "seeds"})
+       {"transforms", "transform_on", "clean_photos", "enrolled", "together", "probes", "filter", "seed", "seeds"})
     spec.raw(key, Json());  // known keys; their values are read below
   const auto device = spec.text("device", "auto"),
              precision = spec.choice("precision", {"fp32", "tf32", "bf16"}, "fp32");
   const bool skip_absent = spec.choice("absent", {"refuse", "skip"}, "refuse") == "skip";
   const auto prepare_options = PrepareOptions::of_config(spec);
   const Json combine = spec.raw("combine", Json::array());
+  const auto detectors = spec.texts("detectors", std::vector<std::string>{});
   e.tables = read_tables(spec);
   e.false_positive_rate = spec.number("false_positive_rate", 1e-6, 1, e.false_positive_rate);
   spec.finish();
@@ -263,7 +283,8 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   if (!classifiers.is_array())
     spec.fail("classifiers", concat("found ", classifiers.dump(), ", expected a list of names or objects"));
   e.classifiers.assign(classifiers.begin(), classifiers.end());
-  for (const auto& wanted : e.classifiers) make_classifier(wanted);
+  for (const auto& wanted : e.classifiers)
+    if (!is_end_to_end(wanted)) make_classifier(wanted);
   refuse_repeats(spec, "classifiers", e.classifiers, classifier_name);
   std::vector<Card> cards;
   for (const auto& name : extractors) {
@@ -274,11 +295,18 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   if (cards.empty())
     throw Error(Exit::model, concat(config.string(), ": none of its ", e.absent.size(),
                                     " extractors is on this machine; facepoison list extractors says how to get each"));
+  if (e.wants("detection") == detectors.empty())
+    spec.fail("detectors", detectors.empty() ? "the table \"detection\" is of cloak detectors, and none is named"
+                                             : "they are for the table \"detection\", which \"tables\" does not name");
   refuse_repeats(spec, "extractors", cards, [](const Card& card) { return card.name; });
   std::stable_sort(cards.begin(), cards.end(), [](const Card& a, const Card& b) { return a.order() < b.order(); });
   e.combine = read_combine(combine, spec, cards, e.absent);
   e.axes = Axes::from(spec, e.options);
   for (const auto& card : cards) e.extractors.push_back(make_extractor(card, e.options));
+  for (const auto& wanted : e.classifiers) check_recogniser(e, spec, wanted);
+  for (const auto& name : detectors) e.detectors.push_back(make_cloak_detector(name, e.options));
+  if (!detectors.empty())
+    refuse_repeats(spec, "detectors", e.detectors, [](const auto& detector) { return detector->card().name; });
 
   require_planned(expectations, with_all_seeds(cells(e)));
   e.dataset = dataset_of(dataset, prepare_options, store);

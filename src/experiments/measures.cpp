@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "facepoison/stats.hpp"
+
 namespace facepoison {
 namespace {
 
@@ -29,16 +31,6 @@ double share_below(const std::vector<double>& distances, double threshold) {
 }
 
 }  // namespace
-
-double area_under_curve(std::vector<double> genuine, std::vector<double> impostors) {
-  std::sort(impostors.begin(), impostors.end());
-  double nearer = 0;
-  for (const auto distance : genuine) {
-    const auto [first, last] = std::equal_range(impostors.begin(), impostors.end(), distance);
-    nearer += static_cast<double>(impostors.end() - last) + 0.5 * static_cast<double>(last - first);
-  }
-  return nearer / static_cast<double>(genuine.size()) / static_cast<double>(impostors.size());
-}
 
 void Least::add(const std::vector<double>& numbers) {
   kept_.insert(kept_.end(), numbers.begin(), numbers.end());
@@ -68,7 +60,7 @@ void Measures::of(const std::shared_ptr<const FeatureExtractor>& extractor, cons
   const auto swaps = world_.swaps(extractor, scenario);
   const auto& sides = world_.sides(extractor, scenario);
   if (pairs_) compare_pairs(place, sides, swaps);
-  if (displacement_) measure_displacement(place, scenario, sides, swaps);
+  if (displacement_ && !scenario.filter) measure_displacement(place, scenario, sides, swaps);  // moves nothing
 }
 
 void Measures::compare_pairs(const Row& place, const Sides& sides, const std::vector<Swapped>& swaps) {

@@ -33,9 +33,6 @@ class Measures {
   std::set<std::pair<std::string, const Scenario*>> done_;
 };
 
-// The area under the ROC curve: the share of (genuine, impostor) pairs of which the genuine one is nearer, ties half.
-double area_under_curve(std::vector<double> genuine, std::vector<double> impostors);
-
 // The least numbers of so many that only these fit into memory.
 class Least {
  public:

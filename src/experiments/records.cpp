@@ -88,17 +88,15 @@ void Results::record_combined(const Pairing& pairing, const std::map<Row, Answer
     for (const auto& classifier : experiment_.classifiers) {
       const auto& accurate = answers.at(cell_of(pairing.accurate, scenario, classifier_name(classifier)));
       const auto& robust = answers.at(cell_of(pairing.robust, scenario, classifier_name(classifier)));
-      const auto sides =
-          world_.sides(experiment_.extractors.front(), scenario);  // for the labels, which are everybody's
       const auto seed =
           std::find_if(scenario.at.begin(), scenario.at.end(), [](const auto& axis) { return axis.first == "seed"; });
-      const Combined combined(pairing, accurate, robust, sides, world_.people(), std::stoull(seed->second));
+      const Combined combined(pairing, accurate, robust, world_.probes(scenario), world_.people(),
+                              std::stoull(seed->second));
       const auto cell = cell_of(pairing.name, scenario, classifier_name(classifier));
       std::vector<Answer> joint;
       for (std::size_t g = 0; g < scenario.games.size(); ++g) {
         const auto& person = scenario.games[g].person;
-        const auto label =
-            std::lower_bound(world_.people().begin(), world_.people().end(), person) - world_.people().begin();
+        const auto label = world_.label_of(person);
         joint.push_back(combined.answer(g, label, combined.threshold(label, pairing.share)));
         const bool posted = scenario.games[g].removed.empty();  // else nobody is called protected
         if (posted && pairing.has_curve()) record_curve(cell, combined, g, person, label);
@@ -107,15 +105,35 @@ void Results::record_combined(const Pairing& pairing, const std::map<Row, Answer
     }
 }
 
+void record_detections(const fs::path& folder, const Experiment& e, World& world) {
+  TableFile file(folder / "detections.csv", {"detector", "trained_on", "threshold", "attack", "transform", "seed",
+                                             "protected", "id", "clean", "perturbed"});
+  for (const auto& detector : e.detectors) {
+    const Card& card = detector->card();
+    for (std::int16_t t = 1; t < world.treatments(); ++t) {
+      const auto& [attack, transform, seed] = world.treatment(t);
+      if (!attack) continue;
+      const auto clean = scores_of(embed(world.clean(t), *detector, e.options, world.store()));
+      const auto& posted = world.posted(t).photos;
+      const auto perturbed = scores_of(embed(posted, *detector, e.options, world.store()));
+      for (std::size_t i = 0; i < posted.size(); ++i)
+        file.add({card.name, listed(card.trained_against), card.threshold, attack->settings().name,
+                  transform ? transform->name() : "none", static_cast<std::int64_t>(seed), posted[i].person,
+                  posted[i].id, clean[i], perturbed[i]});
+    }
+  }
+  file.finish();
+}
+
 void record_strangers(const fs::path& folder, const Experiment& e, World& world) {
-  TableFile file(folder / "strangers.csv", {"extractor", "transform", "transform_on", "seed", "classifier", "person",
-                                            "id", "predicted", "distance"});
+  TableFile file(folder / "strangers.csv", {"extractor", "transform", "transform_on", "filter", "seed", "classifier",
+                                            "person", "id", "predicted", "distance"});
   for (const auto& extractor : e.extractors)
     for (const auto& scenario : strangers(e, world.scenarios()))
       for (const auto& classifier : e.classifiers) {
         const auto cell = cell_of(extractor->card().name, scenario, classifier_name(classifier));
         const auto label = concat("strangers, ", extractor->card().name, ", ", cell.back());
-        const auto answers = make_recogniser(extractor, classifier)->answer(world, scenario, label).games;
+        const auto answers = make_recogniser(extractor, classifier, e.options)->answer(world, scenario, label).games;
         for (std::size_t g = 0; g < answers.size(); ++g) {
           const auto& person = scenario.games[g].person;
           const auto& probes = world.probes_of(person);

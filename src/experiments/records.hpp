@@ -33,6 +33,9 @@ class Results {
   std::optional<TableFile> thresholds_;
 };
 
+// detections.csv: what cloak detectors say of posted photos, and of the same photos clean, through the same transform.
+void record_detections(const fs::path& folder, const Experiment& experiment, World& world);
+
 // strangers.csv: what strangers look like to each extractor, for the table open-set.
 void record_strangers(const fs::path& folder, const Experiment& experiment, World& world);
 

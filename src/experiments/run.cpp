@@ -34,7 +34,8 @@ void answer_all(const Experiment& e, World& world, const Sink& sink) {
         for (std::size_t axis = 0; axis < scenario.at.size(); ++axis)
           if (scenario.at[axis].first == "attack" || varies(world, axis)) label += ", " + scenario.at[axis].second;
         label += ", " + cell.back();
-        sink(cell, extractor, scenario, make_recogniser(extractor, classifier)->answer(world, scenario, label));
+        sink(cell, extractor, scenario,
+             make_recogniser(extractor, classifier, e.options)->answer(world, scenario, label));
       }
 }
 
@@ -97,17 +98,8 @@ std::string config_hash(Json resolved) {
   return sha256(resolved.dump());
 }
 
-// What a kill left of a write: files of ours under the names that they had before they were whole.
-void remove_unfinished(const fs::path& folder) {
-  std::error_code none;
-  std::vector<fs::path> unfinished;
-  for (const auto& entry : fs::directory_iterator(folder, none))
-    if (is_temporary(entry.path())) unfinished.push_back(entry.path());
-  for (const auto& path : unfinished) fs::remove(path, none);
-}
-
 void claim(const Experiment& e, const fs::path& folder) {
-  remove_unfinished(folder);
+  remove_left_over(folder);
   const fs::path file = folder / "config.resolved.json";
   if (fs::exists(file) && config_hash(read_json(file)) != config_hash(e.resolved))
     throw Error(Exit::usage,
@@ -144,6 +136,7 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
   });
   for (const auto& pairing : e.combine) results.record_combined(pairing, kept);
   if (e.wants("open-set")) record_strangers(folder, e, world);
+  if (e.wants("detection")) record_detections(folder, e, world);
 
   write_file(folder / "run.json", run_facts(e).dump(1) + "\n");
   write_file(folder / "rejected.csv", fs::exists(e.dataset.folder / "rejected.csv")
@@ -164,11 +157,17 @@ std::vector<PlannedUnit> planned_units(const Experiment& e, ArtifactStore& store
   World world = world_of(e, e.protected_people, store);
   for (std::int16_t t = 1; t < world.treatments(); ++t) world.posted(t);
   answer_all(e, world, [](const auto&, const auto&, const auto&, const auto&) {});
+  for (const auto& detector : e.detectors)
+    for (std::int16_t t = 1; t < world.treatments(); ++t) {
+      if (!world.treatment(t).attack) continue;
+      embedded(world.clean(t), *detector, e.options, store);
+      embedded(world.posted(t).photos, *detector, e.options, store);
+    }
   if (e.wants("open-set"))
     for (const auto& extractor : e.extractors)
       for (const auto& scenario : strangers(e, world.scenarios()))
         for (const auto& classifier : e.classifiers)
-          make_recogniser(extractor, classifier)->answer(world, scenario, "strangers");
+          make_recogniser(extractor, classifier, e.options)->answer(world, scenario, "strangers");
   return units;
 }
 

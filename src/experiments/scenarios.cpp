@@ -24,7 +24,7 @@ class Builder {
 
  private:
   Scenario scenario(const Combination& c) {
-    Scenario out{c.coordinates(e_.axes), 0, 0, {}, {}, {}, 0};
+    Scenario out{c.coordinates(e_.axes), 0, 0, {}, {}, {}, 0, c.filter};
     if (c.transforms("gallery")) out.gallery = number(nullptr, c.transform, seed_of(c));
     if (c.transforms("probes")) out.probes = number(nullptr, c.transform, seed_of(c));
     const auto& drawn = people_[c.seed];
@@ -171,9 +171,10 @@ std::vector<Scenario> strangers(const Experiment& e, const std::vector<Scenario>
   std::vector<Scenario> out;
   std::set<std::vector<std::pair<std::string, std::string>>> seen;
   for (const auto& scenario : scenarios) {
-    Scenario one{{}, scenario.gallery, scenario.probes, {}, {}, games, 0};
+    Scenario one{{}, scenario.gallery, scenario.probes, {}, {}, games, 0, scenario.filter};
     for (const auto& [axis, value] : scenario.at)
-      if (axis == "transform" || axis == "transform_on" || axis == "seed") one.at.emplace_back(axis, value);
+      if (axis == "transform" || axis == "transform_on" || axis == "filter" || axis == "seed")
+        one.at.emplace_back(axis, value);
     if (seen.insert(one.at).second) out.push_back(std::move(one));
   }
   return out;

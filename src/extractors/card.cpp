@@ -10,12 +10,42 @@
 namespace facepoison {
 namespace {
 
-const std::vector<fs::path> folders = {"configs/extractors", "data/recognisers"};
+struct TaskRow {
+  Task task;
+  std::string name, called;
+  std::vector<fs::path> folders;
+};
+const std::vector<TaskRow> tasks_known = {
+    {Task::recogniser, "recogniser", "a recogniser", {"configs/extractors", "data/recognisers"}},
+    {Task::cloak_detector, "cloak-detector", "a cloak detector", {"configs/cloak-detectors", "data/cloak-detectors"}},
+    {Task::image_network, "image-network", "an image network", {"configs/networks"}}};
 
-fs::path card_path(const std::string& name_or_path) {
-  for (const auto& folder : folders)
-    if (const auto path = resolve_named(name_or_path, folder); fs::exists(path)) return path;
-  return resolve_named(name_or_path, folders.front());
+const TaskRow& row_of(Task task) {
+  return *std::find_if(tasks_known.begin(), tasks_known.end(), [&](const auto& row) { return row.task == task; });
+}
+
+// Where the card is; one of another task too, whose name is then no unknown one.
+fs::path card_path(const std::string& name_or_path, const std::vector<Task>& tasks) {
+  auto rows = tasks_known;
+  std::stable_partition(rows.begin(), rows.end(), [&](const auto& row) {
+    return std::find(tasks.begin(), tasks.end(), row.task) != tasks.end();
+  });
+  for (const auto& row : rows)
+    for (const auto& folder : row.folders)
+      if (const auto path = resolve_named(name_or_path, folder); fs::exists(path)) return path;
+  return resolve_named(name_or_path, rows.front().folders.front());
+}
+
+Task read_task(Spec& spec, const std::string& name, const std::vector<Task>& wanted) {
+  std::vector<std::string> names, called;
+  for (const auto& row : tasks_known) names.push_back(row.name);
+  const auto is = spec.choice("task", names, names.front());
+  const auto& found =
+      *std::find_if(tasks_known.begin(), tasks_known.end(), [&](const auto& row) { return row.name == is; });
+  for (const auto task : wanted) called.push_back(row_of(task).called);
+  if (std::find(wanted.begin(), wanted.end(), found.task) == wanted.end())
+    throw Error(Exit::model, concat(name, " is ", found.called, " (", spec.where(), "); wanted: ", listed(called)));
+  return found.task;
 }
 
 // What an exporter or a conversion left beside the weights: of what they were made, and a golden embedding and the
@@ -76,17 +106,20 @@ std::string Card::how_to_get() const {
   return source.value("export", "");
 }
 
-Card read_card(const std::string& name_or_path) {
+Card read_card(const std::string& name_or_path, const std::vector<Task>& tasks) {
   Card card;
-  card.path = card_path(name_or_path);
+  card.path = card_path(name_or_path, tasks);
   if (!fs::exists(card.path)) {
-    const auto names = card_names();
+    const auto names = card_names(tasks.front());
     const auto near = nearest_name(name_or_path, names);
-    throw Error(Exit::usage, concat("no extractor \"", name_or_path, "\" (", card.path.string(), "); ",
+    const auto what = tasks.front() == Task::recogniser ? "extractor" : "cloak detector";
+    throw Error(Exit::usage, concat("no ", what, " \"", name_or_path, "\" (", card.path.string(), "); ",
                                     near.empty() ? "there are " + listed(names) : "did you mean " + near + "?"));
   }
   card.name = card.path.stem().string();
   Spec spec(read_json(card.path), card.path.string());
+  card.task = read_task(spec, card.name, tasks);
+  if (card.task == Task::cloak_detector) card.threshold = spec.number("threshold", 0, 1);
   card.title = spec.text("title");
   card.released = spec.text("released");
   card.trained_against = attacks_of(spec);
@@ -109,7 +142,7 @@ Card read_card(const std::string& name_or_path) {
   card.flip_averaging = spec.flag("flip_averaging", false);
   // Of some published files nobody knows it before they are exported.
   if (spec.has("dimension") || !card.source.contains("export"))
-    card.dimension = static_cast<int>(spec.integer("dimension", 1, 65536));
+    card.dimension = static_cast<int>(spec.integer("dimension", 1, card.task == Task::cloak_detector ? 1 : 65536));
   Spec input = spec.object("input");
   card.side = static_cast<int>(input.integer("side", 8, 4096));
   card.template_name = input.choice("template", {"arcface-112", "dlib-150", "none"});
@@ -133,17 +166,17 @@ Card read_card(const std::string& name_or_path) {
   return card;
 }
 
-std::vector<std::string> card_names() {
+std::vector<std::string> card_names(Task task) {
   std::vector<std::string> names;
-  for (const auto& folder : folders)
+  for (const auto& folder : row_of(task).folders)
     for (const auto& name : names_in(folder)) names.push_back(name);
   std::sort(names.begin(), names.end());
   return names;
 }
 
-std::vector<Card> all_cards() {
+std::vector<Card> all_cards(Task task) {
   std::vector<Card> cards;
-  for (const auto& name : card_names()) cards.push_back(read_card(name));
+  for (const auto& name : card_names(task)) cards.push_back(read_card(name, {task}));
   std::sort(cards.begin(), cards.end(),
             [](const Card& a, const Card& b) { return std::tie(a.order(), a.name) < std::tie(b.order(), b.name); });
   return cards;

@@ -13,6 +13,15 @@
 namespace facepoison {
 namespace {
 
+// What TorchScript says at last, without the trace of the network's code before it and LibTorch's own after it.
+std::string last_line(std::string what) {
+  what.erase(std::min(what.find("\nException raised from"), what.size()));
+  what.erase(what.find_last_not_of(" \n") + 1);
+  if (what.find("Traceback of TorchScript") == std::string::npos) return what.substr(0, what.find('\n'));
+  what.erase(0, what.rfind('\n') + 1);
+  return what.starts_with("RuntimeError: ") ? what.substr(std::string("RuntimeError: ").size()) : what;
+}
+
 // Rounding alone leaves 1e-5 between batches.
 constexpr double largest_waver = 1e-3;
 
@@ -55,13 +64,26 @@ class TorchScriptExtractor final : public FeatureExtractor {
     } catch (const c10::OutOfMemoryError&) {
       throw Error(Exit::resource, concat(card().name, ": out of memory for ", prepared.size(0), " faces"));
     } catch (const std::exception& error) {  // LibTorch's own, or what the network raises
-      const std::string what = error.what();
       throw Error(Exit::model, concat(card().name, ": the network failed on ", prepared.sizes(), ": ",
-                                      what.substr(0, what.find("\nException raised from"))));
+                                      last_line(error.what()), way_on(prepared, error.what())));
     }
     if (!output.isTensor())
       throw Error(Exit::model, concat(card().name, ": the network returns ", output.tagKind(), ", not a tensor"));
     return output.toTensor().to(torch::kFloat32);
+  }
+
+  // What to do about a network that failed, where that can be told.
+  std::string way_on(const torch::Tensor& prepared, const std::string& what) const {
+    if (options_.precision == torch::kFloat32 && what.find("Half") != std::string::npos)
+      return "; its code computes in half precision: export it in float32 (model.float())";
+    if (prepared.size(0) == 1) return "";
+    try {
+      module_.get_method(card().method)({prepared.narrow(0, 0, 1).to(options_.precision)});
+      return "; it takes one face at a time, as it was traced: export it with a free batch (x.flatten(1) in the place "
+             "of x.view(1, -1), or torch.jit.script)";
+    } catch (const std::exception&) {
+      return "";
+    }
   }
 
   // A network that was traced in training mode has dropout and the batch's own statistics in its graph, and eval() does
@@ -114,6 +136,11 @@ std::shared_ptr<const FeatureExtractor> make_extractor(const Card& card, const R
 
 std::shared_ptr<const FeatureExtractor> make_extractor(const std::string& name_or_card, const RunOptions& options) {
   return make_extractor(read_card(name_or_card), options);
+}
+
+std::shared_ptr<const FeatureExtractor> make_cloak_detector(const std::string& name_or_card,
+                                                            const RunOptions& options) {
+  return make_extractor(read_card(name_or_card, {Task::cloak_detector}), options);
 }
 
 }  // namespace facepoison

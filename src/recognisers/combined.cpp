@@ -33,11 +33,11 @@ Guess guess_of(const Pairing& rule, const Guess& accurate, const Guess& robust, 
 
 }  // namespace
 
-Combined::Combined(const Pairing& rule, const Answers& accurate, const Answers& robust, const Sides& sides,
+Combined::Combined(const Pairing& rule, const Answers& accurate, const Answers& robust, Probes probes,
                    const std::vector<std::string>& people, Seed seed)
-    : rule_(rule), accurate_(accurate), robust_(robust), sides_(sides) {
+    : rule_(rule), accurate_(accurate), robust_(robust), probes_(std::move(probes)) {
   if (!rule.has_curve()) return;
-  std::set<std::int64_t> judged(sides.probe_labels.begin(), sides.probe_labels.end());
+  std::set<std::int64_t> judged(probes_.probe_labels.begin(), probes_.probe_labels.end());
   std::vector<std::string> names;
   for (const auto label : judged) names.push_back(people[static_cast<std::size_t>(label)]);
   Stream(seed, "threshold").shuffle(names);
@@ -50,7 +50,7 @@ double Combined::threshold(std::int64_t person, double share) const {
   if (rule_.above) return *rule_.above;
   std::vector<double> distances;
   for (const auto& naming : accurate_.everybody)
-    if (sides_.is_of_others(naming.probe, person) && setters_.count(sides_.probe_labels[naming.probe]))
+    if (probes_.is_of_others(naming.probe, person) && setters_.count(probes_.probe_labels[naming.probe]))
       distances.push_back(naming.distance);
   std::sort(distances.begin(), distances.end());
   const auto above = static_cast<std::size_t>(std::floor(share * static_cast<double>(distances.size()) + 1e-9));
@@ -69,8 +69,8 @@ Answer Combined::answer(std::size_t game, std::int64_t person, double threshold)
   }
   const auto by_accurate = all_namings(accurate_, game), by_robust = all_namings(robust_, game);
   for (std::size_t p = 0; p < by_accurate.size(); ++p) {
-    const auto label = sides_.probe_labels[p];
-    if (!sides_.is_of_others(p, person) || setters_.count(label)) continue;
+    const auto label = probes_.probe_labels[p];
+    if (!probes_.is_of_others(p, person) || setters_.count(label)) continue;
     const auto guess = guess_of(rule_, {by_accurate[p].label, -1, by_accurate[p].distance},
                                 {by_robust[p].label, -1, by_robust[p].distance}, label, threshold);
     ++out.others;

@@ -1,5 +1,6 @@
 // Embeddings by an extractor, and a classifier on them.
 #include "facepoison/recogniser.hpp"
+#include "recognisers/end_to_end.hpp"
 
 namespace facepoison {
 namespace {
@@ -21,7 +22,9 @@ class Featured final : public Recogniser {
 
 }  // namespace
 
-std::unique_ptr<Recogniser> make_recogniser(std::shared_ptr<const FeatureExtractor> extractor, Json classifier) {
+std::unique_ptr<Recogniser> make_recogniser(std::shared_ptr<const FeatureExtractor> extractor, Json classifier,
+                                            const RunOptions& options) {
+  if (is_end_to_end(classifier)) return make_end_to_end(std::move(extractor), classifier, options);
   return std::make_unique<Featured>(std::move(extractor), std::move(classifier));
 }
 

@@ -164,9 +164,9 @@ std::vector<Measured> read_measured(const fs::path& file, const std::string& tab
   return by_seed(std::move(places.list));
 }
 
-const std::vector<std::string> place_columns = {"extractor", "released",     "strategy",     "attack",
-                                                "transform", "transform_on", "clean_photos", "enrolled",
-                                                "together",  "probes",       "classifier",   "seed"};
+const std::vector<std::string> place_columns = {"extractor",    "released",     "strategy", "attack",   "transform",
+                                                "transform_on", "clean_photos", "enrolled", "together", "probes",
+                                                "filter",       "classifier",   "seed"};
 
 std::vector<Cell> place_of(const Place& place, const RunFolder& run) {
   const auto &extractor = place.value("extractor"), &attack = place.value("attack");

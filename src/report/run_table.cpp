@@ -119,8 +119,9 @@ Table table_of_run(const fs::path& folder, bool by_person) {
 }
 
 Table for_reading(Table table) {
-  const std::set<std::string> quiet = {"strategy", "transform", "transform_on", "clean_photos", "enrolled",
-                                       "together", "probes",    "seed",         "left_out",     "not_enrolled"};
+  const std::set<std::string> quiet = {"strategy", "transform", "transform_on", "clean_photos",
+                                       "enrolled", "together",  "probes",       "filter",
+                                       "seed",     "left_out",  "not_enrolled"};
   for (std::size_t c = table.columns.size(); c-- > 0;) {
     const bool varies = std::any_of(table.rows.begin(), table.rows.end(),
                                     [&](const auto& row) { return row[c] != table.rows.front()[c]; });

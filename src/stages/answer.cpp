@@ -14,33 +14,6 @@ std::string digest_of(const Features& features, const std::vector<std::int64_t>&
   return sha256(concat(features.name, " ", Json(numbers).dump()));
 }
 
-std::vector<Naming> namings(const Prediction& prediction) {
-  std::vector<Naming> all;
-  for (std::size_t p = 0; p < prediction.labels.size(); ++p)
-    all.push_back({p, prediction.labels[p], prediction.distances[p]});
-  return all;
-}
-
-Answer answer_of(const Prediction& prediction, const Sides& sides, std::int64_t person,
-                 const std::vector<Naming>& everybody) {
-  Answer answer;
-  answer.ranks = prediction.ranks;
-  const auto all = namings(prediction);
-  for (const auto probe : sides.probes_of(person)) {
-    answer.labels.push_back(all[static_cast<std::size_t>(probe)].label);
-    answer.distances.push_back(all[static_cast<std::size_t>(probe)].distance);
-  }
-  for (const auto& naming : all) {
-    const auto label = sides.probe_labels[naming.probe];
-    if (!sides.is_of_others(naming.probe, person)) continue;
-    ++answer.others;
-    answer.others_errors += naming.label != label;
-    answer.others_as_person += naming.label == person;
-    if (naming != everybody[naming.probe]) answer.changed.push_back(naming);
-  }
-  return answer;
-}
-
 // Everybody's embeddings are thousands of artefacts, the same for each swap: in a plan they are one unit of their own.
 std::vector<std::string> needs_of(const Sides& sides, const Swapped& swap, ArtifactStore& store) {
   auto needs = swap.features.needs;
@@ -54,7 +27,35 @@ std::vector<std::string> needs_of(const Sides& sides, const Swapped& swap, Artif
 static void to_json(Json& json, const Naming& naming) { json = {naming.probe, naming.label, naming.distance}; }
 static void from_json(const Json& json, Naming& naming) { naming = {json.at(0), json.at(1), json.at(2)}; }
 
-std::vector<std::int64_t> Sides::probes_of(std::int64_t label) const {
+std::vector<Naming> namings(const Prediction& prediction) {
+  std::vector<Naming> all;
+  for (std::size_t p = 0; p < prediction.labels.size(); ++p)
+    all.push_back({p, prediction.labels[p], prediction.distances[p]});
+  return all;
+}
+
+Answer answer_of(const Prediction& prediction, const Probes& probes, std::int64_t person,
+                 const std::vector<Naming>& everybody) {
+  Answer answer;
+  const auto all = namings(prediction);
+  for (const auto probe : probes.probes_of(person)) {
+    answer.labels.push_back(all[static_cast<std::size_t>(probe)].label);
+    answer.distances.push_back(all[static_cast<std::size_t>(probe)].distance);
+  }
+  answer.ranks = prediction.ranks;
+  answer.ranks.resize(answer.labels.size());
+  for (const auto& naming : all) {
+    const auto label = probes.probe_labels[naming.probe];
+    if (!probes.is_of_others(naming.probe, person)) continue;
+    ++answer.others;
+    answer.others_errors += naming.label != label;
+    answer.others_as_person += naming.label == person;
+    if (naming != everybody[naming.probe]) answer.changed.push_back(naming);
+  }
+  return answer;
+}
+
+std::vector<std::int64_t> Probes::probes_of(std::int64_t label) const {
   std::vector<std::int64_t> rows;
   for (std::size_t p = 0; p < probe_labels.size(); ++p) {
     if (probe_labels[p] != label) continue;
@@ -96,9 +97,10 @@ Answers answer(const Sides& sides, std::span<const Swapped> swaps, const Json& w
     std::vector<Swap> some;
     for (const auto row : rows) {
       const auto& game = games[row];
-      const bool any = game.rows.size() + game.added > 0;
+      const bool any = game.rows.size() + game.added > 0, there = any || !game.removed.empty();
       some.push_back({game.rows, any ? game.features.read() : sides.probes.read().narrow(0, 0, 0),
-                      std::vector<std::int64_t>(game.added, game.label), game.removed, sides.probes_of(game.label)});
+                      std::vector<std::int64_t>(game.added, game.label), game.removed,
+                      there ? sides.probes_of(game.label) : std::vector<std::int64_t>()});
     }
     return some;
   };

@@ -4,6 +4,7 @@
 #include "facepoison/error.hpp"
 #include "facepoison/npy.hpp"
 #include "facepoison/stages.hpp"
+#include "facepoison/version.hpp"
 #include "stages/blocks.hpp"
 
 namespace facepoison {
@@ -38,6 +39,84 @@ std::vector<torch::Tensor> embed_batch(const FeatureExtractor& extractor, const 
   return made;
 }
 
+struct HashedCrop : PhotoFile {
+  std::string sha256;  // of the file
+};
+
+// A file that cannot be read is refused.
+std::vector<HashedCrop> hashed(const std::vector<PhotoFile>& photos, Table& rejected) {
+  std::vector<HashedCrop> crops;
+  for (const auto& photo : photos) {
+    stop_if_interrupted();
+    try {
+      crops.push_back({photo, sha256_of_file(photo.path)});
+    } catch (const Error& error) {
+      rejected.add({photo.id, photo.person, error.what()});
+    }
+  }
+  return crops;
+}
+
+// What the recogniser looks at, or why there is nothing.
+struct View {
+  torch::Tensor pixels;
+  std::string refused;
+};
+
+View view_of(const HashedCrop& crop, Exif exif, const Card& card) {
+  const std::string bytes = read_file(crop.path);
+  if (sha256(bytes) != crop.sha256)
+    throw Error(Exit::input, concat(crop.path.string(), " was changed while it was read; run the command again"));
+  try {
+    return {view_under(card, decode_image(bytes, exif)), ""};
+  } catch (const Error& error) {
+    if (error.code() != Exit::input) throw;
+    return {{}, error.what()};
+  }
+}
+
+struct EmbeddedCrop {
+  torch::Tensor features;  // none where it was refused
+  std::string refused;
+};
+
+std::vector<EmbeddedCrop> embed_views(const FeatureExtractor& extractor, const RunOptions& options,
+                                      const std::vector<HashedCrop>& crops, const std::vector<std::size_t>& rows,
+                                      const std::vector<View>& views) {
+  std::vector<torch::Tensor> usable;
+  std::vector<std::string> ids;
+  for (std::size_t n = 0; n < rows.size(); ++n) {
+    if (!views[n].refused.empty()) continue;
+    usable.push_back(views[n].pixels);
+    ids.push_back(crops[rows[n]].id);
+  }
+  std::vector<torch::Tensor> features;
+  if (!usable.empty()) {
+    const auto whole = padded(usable.size(), embed_block, options.device);
+    usable.resize(whole, usable.back());
+    const auto batch = torch::cat(usable);
+    features = embed_batch(extractor, options, ids, whole, [&](std::size_t first, std::size_t count) {
+      const auto at = static_cast<std::int64_t>(first), end = static_cast<std::int64_t>(first + count);
+      return extractor.embed_view(batch.slice(0, at, end).to(options.device));
+    });
+  }
+  std::vector<EmbeddedCrop> made;
+  auto next = features.begin();
+  for (const auto& view : views) made.push_back({view.refused.empty() ? *next++ : torch::Tensor(), view.refused});
+  return made;
+}
+
+void write_crops(const Unit&, std::span<const EmbeddedCrop> made, const fs::path& at) {
+  std::vector<torch::Tensor> features;
+  Json refused = Json::array();
+  for (const auto& crop : made) {
+    if (crop.refused.empty()) features.push_back(crop.features);
+    refused.push_back(crop.refused.empty() ? Json() : Json(crop.refused));
+  }
+  if (!features.empty()) write_unflushed(at / "features.npy", npy_bytes(torch::stack(features)));
+  write_unflushed(at / "refused.json", refused.dump());
+}
+
 }  // namespace
 
 Embedded::Embedded(std::vector<std::pair<fs::path, std::size_t>> units, std::int64_t dimension)
@@ -55,9 +134,14 @@ const torch::Tensor& Embedded::matrix() const {
   return matrix_;
 }
 
-torch::Tensor Embedded::matrix_or_zeros() const {
+torch::Tensor Embedded::matrix_or(double number) const {
   const bool there = std::all_of(units_.begin(), units_.end(), [](const auto& unit) { return fs::exists(unit.first); });
-  return there ? matrix() : torch::zeros({static_cast<std::int64_t>(rows_.size()), dimension_});
+  return there ? matrix() : torch::full({static_cast<std::int64_t>(rows_.size()), dimension_}, number);
+}
+
+std::vector<double> scores_of(const torch::Tensor& logits) {
+  const auto scores = logits.to(torch::kFloat64).sigmoid().contiguous().view(-1);
+  return {scores.data_ptr<double>(), scores.data_ptr<double>() + scores.numel()};
 }
 
 std::shared_ptr<const Embedded> embedded(std::span<const Photo> photos, const FeatureExtractor& extractor,
@@ -95,39 +179,46 @@ torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extra
 }
 
 torch::Tensor embed_crops(const PhotoFolder& folder, Exif exif, const FeatureExtractor& extractor,
-                          const RunOptions& options, std::vector<PhotoFile>& kept, Table& rejected) {
-  const c10::InferenceMode inference;
-  Progress progress(concat("embed, ", extractor.card().name), folder.photos.size());
-  std::vector<torch::Tensor> rows, views;
-  std::vector<std::string> ids;  // of the block under way
-  const auto finish_block = [&] {
-    if (views.empty()) return;
-    const auto whole = padded(views.size(), embed_block, options.device);
-    while (views.size() < whole) views.push_back(views.back());
-    const auto batch = torch::cat(views);
-    const auto made = embed_batch(extractor, options, ids, whole, [&](std::size_t first, std::size_t count) {
-      return extractor.embed_view(
-          batch.slice(0, static_cast<std::int64_t>(first), static_cast<std::int64_t>(first + count)));
-    });
-    rows.push_back(torch::stack(made));
-    views.clear();
-    ids.clear();
-  };
-  for (const auto& photo : folder.photos) {
-    stop_if_interrupted();
-    try {
-      views.push_back(view_under(extractor.card(), decode_image(read_file(photo.path), exif)).to(options.device));
-      ids.push_back(photo.id);
-      kept.push_back(photo);
-    } catch (const Error& error) {
-      if (error.code() != Exit::input) throw;
-      rejected.add({photo.id, photo.person, error.what()});
-    }
-    if (views.size() == embed_block) finish_block();
-    progress.advance(1);
+                          const RunOptions& options, ArtifactStore& store, std::vector<PhotoFile>& kept,
+                          Table& rejected) {
+  const auto crops = hashed(folder.photos, rejected);
+  auto units = cut_by_person(crops, embed_block);
+  const Json identity = extractor.identity();
+  for (auto& unit : units) {
+    unit.key = {{"format", 1},
+                {"arithmetic", arithmetic(options.device)},
+                {"extractor", identity},
+                {"batch", {embed_block, piece_size}},
+                {"opencv", opencv_version()},  // which decodes and resizes
+                {"exif", exif == Exif::rotate},
+                {"crops", Json::array()}};
+    for (auto i = unit.first; i < unit.first + unit.count; ++i) unit.key["crops"].push_back(crops[i].sha256);
   }
-  finish_block();
-  return rows.empty() ? torch::empty({0, extractor.card().dimension}) : torch::cat(rows);
+  Arrow<std::vector<View>, EmbeddedCrop> arrow{"crops", concat("embed, ", extractor.card().name), embed_block};
+  arrow.work = {identity, arithmetic(options.device)};
+  arrow.decode = [&](const auto& rows) {
+    std::vector<View> views;
+    for (const auto row : rows) views.push_back(view_of(crops[row], exif, extractor.card()));
+    return views;
+  };
+  arrow.make = [&](const auto& rows, std::vector<View> views) {
+    return embed_views(extractor, options, crops, rows, views);
+  };
+  arrow.write = write_crops;
+  const auto folders = arrow.follow(units, store);
+  std::vector<torch::Tensor> features;
+  for (std::size_t u = 0; u < units.size(); ++u) {
+    const Json reasons = read_json(folders[u] / "refused.json");
+    if (fs::exists(folders[u] / "features.npy")) features.push_back(read_npy(folders[u] / "features.npy"));
+    for (std::size_t n = 0; n < units[u].count; ++n) {
+      const auto& photo = crops[units[u].first + n];
+      if (reasons[n].is_null())
+        kept.push_back(photo);
+      else
+        rejected.add({photo.id, photo.person, reasons[n].get<std::string>()});
+    }
+  }
+  return features.empty() ? torch::empty({0, extractor.card().dimension}) : torch::cat(features);
 }
 
 }  // namespace facepoison

@@ -67,7 +67,7 @@ void read_unit(std::span<const Photo> photos, const fs::path& folder, const std:
     posted.budget.push_back({.id = photos[n].id,
                              .attack = attack,
                              .status = text(cell(n, "status")),
-                             .iterations = static_cast<std::int64_t>(as_number(cell(n, "iterations"), file.string())),
+                             .iterations = as_integer(cell(n, "iterations"), file.string()),
                              .own_measure = number_of(cell(n, "similarity"), file.string())});
   }
   posted.traces.push_back(folder / "trace.csv");
@@ -111,7 +111,7 @@ Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, 
     const auto found = embedded(some, extractor, options, store);
     if (!store.planning()) return found->matrix();
     for (std::size_t row = 0; row < some.size(); ++row) needs.push_back(found->artefact(row));
-    return found->matrix_or_zeros();  // then a plan's companions, and the ids that they decide, are stand-ins
+    return found->matrix_or(0);  // then a plan's companions, and the ids that they decide, are stand-ins
   };
   const auto companions = attack.companions(photos, everybody, seed, embed_some, store);
   if (!needs.empty()) needs = {store.plan_all(needs)};

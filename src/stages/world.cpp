@@ -56,6 +56,13 @@ std::optional<std::size_t> World::place(std::int16_t treatment, std::int32_t row
   return found == places.end() ? std::nullopt : std::optional(found->second);
 }
 
+std::vector<Photo> World::clean(std::int16_t treatment) {
+  const auto& [attack, transform, seed] = this->treatment(treatment);
+  std::vector<Photo> photos;
+  for (const auto row : treated_.at(treatment).rows) photos.push_back(dataset_.photos[row]);
+  return transform ? transformed(photos, *transform, seed, store_) : photos;
+}
+
 const Posted& World::posted(std::int16_t treatment) {
   const auto& [attack, transform, seed] = this->treatment(treatment);
   auto& treated = treated_.at(treatment);
@@ -67,7 +74,7 @@ const Posted& World::posted(std::int16_t treatment) {
   if (transform) {
     const auto before = made.budget;
     made.photos = transformed(made.photos, *transform, seed, store_);
-    if (attack) audit(transformed(photos, *transform, seed, store_), *attack, options_, store_, made);
+    if (attack) audit(clean(treatment), *attack, options_, store_, made);
     for (std::size_t n = 0; n < before.size(); ++n) {
       made.budget[n].transform = transform->name();
       made.budget[n].energy_left = std::pow(made.budget[n].l2 / before[n].l2, 2);  // of nothing: NaN
@@ -114,43 +121,118 @@ Features World::features(const std::vector<Pick>& picks) {
           }};
 }
 
+bool World::is_dropped(const Scenario& scenario, const Pick& pick) {
+  if (!scenario.filter) return false;
+  auto& flagged = flagged_[{scenario.filter.get(), pick.treatment}];
+  if (flagged.empty()) {
+    const auto found = facepoison::embedded(posted(pick.treatment).photos, *scenario.filter, options_, store_);
+    const auto logits = store_.planning() ? found->matrix_or(-INFINITY) : found->matrix();
+    for (const auto score : scores_of(logits)) flagged.push_back(score >= scenario.filter->card().threshold);
+  }
+  return flagged[treated_.at(pick.treatment).places.at(pick.row)];
+}
+
+std::vector<Pick> World::gallery_of(const Scenario& scenario) {
+  std::vector<Pick> picks;
+  for (const auto row : gallery_) picks.push_back({static_cast<std::int32_t>(row), scenario.gallery});
+  for (const auto& pick : scenario.crowd) picks[static_cast<std::size_t>(in_gallery_.at(pick.row))] = pick;
+  std::erase_if(picks, [&](const Pick& pick) { return is_dropped(scenario, pick); });
+  return picks;
+}
+
+std::map<std::int32_t, std::int64_t> World::places_of(const Scenario& scenario) {
+  if (!scenario.filter) return in_gallery_;
+  std::map<std::int32_t, std::int64_t> places;  // with gaps
+  for (const auto& pick : gallery_of(scenario)) places.emplace(pick.row, static_cast<std::int64_t>(places.size()));
+  return places;
+}
+
+std::vector<Pick> World::probe_picks(const Scenario& scenario) const {
+  std::vector<Pick> picks;
+  for (const auto row : probes_) picks.push_back({static_cast<std::int32_t>(row), scenario.probes});
+  picks.insert(picks.end(), scenario.posed.begin(), scenario.posed.end());
+  return picks;
+}
+
+std::vector<std::int64_t> World::labels_of(const std::vector<Pick>& picks) const {
+  std::vector<std::int64_t> labels;
+  for (const auto& pick : picks) labels.push_back(labels_[static_cast<std::size_t>(pick.row)]);
+  return labels;
+}
+
+std::vector<Photo> World::photos_of(const std::vector<Pick>& picks) {
+  std::vector<Photo> photos;
+  for (const auto& pick : picks)
+    photos.push_back(posted(pick.treatment).photos[treated_.at(pick.treatment).places.at(pick.row)]);
+  return photos;
+}
+
+std::int64_t World::label_of(const std::string& person) const {
+  return std::lower_bound(people_.begin(), people_.end(), person) - people_.begin();
+}
+
+Probes World::probes(const Scenario& scenario) const { return {labels_of(probe_picks(scenario)), probes_.size()}; }
+
+std::vector<Photo> World::probe_photos(const Scenario& scenario) { return photos_of(probe_picks(scenario)); }
+
+World::Gallery World::gallery(const Scenario& scenario, const Game& game) {
+  auto picks = gallery_of(scenario);
+  const auto changed = changes(scenario, game, places_of(scenario));
+  for (std::size_t i = 0; i < changed.rows.size(); ++i)
+    picks[static_cast<std::size_t>(changed.rows[i])] = changed.there[i];
+  for (auto place = changed.removed.rbegin(); place != changed.removed.rend(); ++place)
+    picks.erase(picks.begin() + *place);
+  picks.insert(picks.end(), changed.added.begin(), changed.added.end());
+  return {photos_of(picks), labels_of(picks)};
+}
+
+World::Changes World::changes(const Scenario& scenario, const Game& game,
+                              const std::map<std::int32_t, std::int64_t>& places) {
+  Changes out;
+  const auto remove = [&](std::int32_t row) {
+    if (const auto place = places.find(row); place != places.end()) out.removed.push_back(place->second);
+  };
+  const auto replace = [&](const Pick& pick) {
+    const auto place = places.find(pick.row);
+    if (place == places.end()) return out.added.push_back(pick);  // the clean one is dropped, this one is not
+    out.rows.push_back(place->second);
+    out.there.push_back(pick);
+  };
+  for (const auto& pick : game.replaced) is_dropped(scenario, pick) ? remove(pick.row) : replace(pick);
+  for (const auto& pick : game.added)
+    if (!is_dropped(scenario, pick)) out.added.push_back(pick);
+  for (const auto row : game.removed) remove(row);
+  if (!out.rows.empty() || !out.added.empty() || !out.removed.empty()) return out;
+  // Nothing is changed any more, which is a game still: the person's photos that are there, in their own places.
+  for (const auto& [row, place] : places)
+    if (dataset_.photos[static_cast<std::size_t>(row)].person == game.person) replace({row, scenario.gallery});
+  return out;
+}
+
 const Sides& World::sides(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario) {
   turn_to(extractor);
-  const auto [found, is_new] =
-      sides_.try_emplace({scenario.gallery, scenario.probes, scenario.shares_sides() ? nullptr : &scenario});
+  const auto [found, is_new] = sides_.try_emplace(
+      {scenario.gallery, scenario.probes, scenario.filter.get(), scenario.shares_sides() ? nullptr : &scenario});
   if (!is_new) return found->second;
-  const auto picks_of = [](const std::vector<std::size_t>& rows, std::int16_t treatment) {
-    std::vector<Pick> picks;
-    for (const auto row : rows) picks.push_back({static_cast<std::int32_t>(row), treatment});
-    return picks;
-  };
-  auto gallery = picks_of(gallery_, scenario.gallery);
-  for (const auto& pick : scenario.crowd) gallery[static_cast<std::size_t>(in_gallery_.at(pick.row))] = pick;
-  const auto labels = [&](const std::vector<std::size_t>& rows) {
-    std::vector<std::int64_t> names;
-    for (const auto row : rows) names.push_back(labels_[row]);
-    return names;
-  };
-  auto probes = picks_of(probes_, scenario.probes);
-  probes.insert(probes.end(), scenario.posed.begin(), scenario.posed.end());
-  auto probe_labels = labels(probes_);
-  for (const auto& pick : scenario.posed) probe_labels.push_back(labels_[static_cast<std::size_t>(pick.row)]);
-  found->second = {features(gallery), features(probes), labels(gallery_), std::move(probe_labels), probes_.size()};
+  const auto gallery = gallery_of(scenario);
+  found->second = {probes(scenario), features(gallery), features(probe_picks(scenario)), labels_of(gallery)};
   return found->second;
 }
 
 std::vector<Swapped> World::swaps(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario) {
   turn_to(extractor);
+  const auto places = places_of(scenario);
   std::vector<Swapped> out;
   for (const auto& game : scenario.games) {
+    auto changed = changes(scenario, game, places);
     auto& swapped = out.emplace_back();
     swapped.person = game.person;
-    swapped.label = std::lower_bound(people_.begin(), people_.end(), game.person) - people_.begin();
-    for (const auto& pick : game.replaced) swapped.rows.push_back(in_gallery_.at(pick.row));
-    swapped.added = game.added.size();
-    for (const auto row : game.removed) swapped.removed.push_back(in_gallery_.at(row));
-    auto picks = game.replaced;
-    picks.insert(picks.end(), game.added.begin(), game.added.end());
+    swapped.label = label_of(game.person);
+    swapped.rows = std::move(changed.rows);
+    swapped.added = changed.added.size();
+    swapped.removed = std::move(changed.removed);
+    auto picks = std::move(changed.there);
+    picks.insert(picks.end(), changed.added.begin(), changed.added.end());
     swapped.features = features(picks);
   }
   return out;

@@ -58,6 +58,16 @@ void choose_people(TrainingConfig& c, Spec& spec, std::int64_t wanted, const std
   c.people = people;
 }
 
+// A cloak detector's batches are photos, each followed by a twin that went through the same.
+void check_detector(const TrainingConfig& c, const Spec& spec, const Spec& batch) {
+  if (c.twins.empty()) spec.fail("twins", "a cloak detector learns from photos and their twins, and there are none");
+  if (c.held_out == 0) spec.fail("held_out", "a cloak detector's threshold is chosen on people held out: 1 at least");
+  if (c.photos_per_person % 2)
+    batch.fail("photos", concat("found ", c.photos_per_person, "; half of a cloak detector's batch are twins"));
+  for (const auto* key : {"twin_share", "pair", "anchored"})
+    if (spec.has(key)) spec.fail(key, "of a recogniser's training alone");
+}
+
 // Attacks by transforms, and how they enter a batch.
 void read_twins(TrainingConfig& c, Spec& spec, Spec& batch) {
   const Json wanted = spec.raw("twins", Json::array()), after = spec.raw("twin_transforms", Json::array({"none"}));
@@ -68,6 +78,11 @@ void read_twins(TrainingConfig& c, Spec& spec, Spec& batch) {
     const auto attack = make_attack(one, c.options);
     if (!attack->changes_photos()) spec.fail("twins", concat(one.dump(), " leaves photos as they are"));
     for (const auto& transform : after) c.twins.push_back({attack, make_transform(transform)});
+  }
+  if (c.detects()) {
+    c.clean.clear();
+    for (const auto& transform : after) c.clean.push_back(make_transform(transform));
+    return check_detector(c, spec, batch);
   }
   const auto needs_twins = [&](const char* key) {
     if (spec.has(key) && c.twins.empty()) spec.fail(key, "there are no \"twins\"");
@@ -94,15 +109,7 @@ Json twins_identity(const TrainingConfig& c) {
 
 }  // namespace
 
-TrainingConfig read_training(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model,
-                             const ReadExcluded& read_excluded, ArtifactStore& store) {
-  TrainingConfig c;
-  c.name = config.stem().string();
-  Spec spec(read_config(config, overrides, anchor_training), config.string());
-  const auto start = spec.text("start"), dataset = spec.text("dataset"), exclude = spec.text("exclude", "");
-  c.held_out = static_cast<std::size_t>(spec.integer("held_out", 0, many, 0));
-  const auto wanted = spec.integer("people", 0, many, 0);
-  c.seed = static_cast<Seed>(spec.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 0));
+Spec read_how(TrainingConfig& c, Spec& spec) {
   c.steps = spec.integer("steps", 1, many);
   c.warmup = spec.integer("warmup", 0, many, c.steps / 20);
   c.optimiser = OptimiserSettings::from(spec);
@@ -118,19 +125,35 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
   c.photos_per_person = static_cast<std::size_t>(batch.integer("photos", 1, 65536));
   c.replacement = batch.flag("replacement", false);
   Spec augmentation =
-      spec.has("augmentation") ? spec.object("augmentation") : Spec(Json::object(), config.string() + ", augmentation");
+      spec.has("augmentation") ? spec.object("augmentation") : Spec(Json::object(), spec.where() + ", augmentation");
   c.augmentation = Augmentation::from(augmentation);
   augmentation.finish();
+  c.resolved["augmentation"] = augmentation.record();
+  return batch;
+}
+
+TrainingConfig read_training(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model,
+                             const ReadExcluded& read_excluded, ArtifactStore& store) {
+  TrainingConfig c;
+  c.name = config.stem().string();
+  Spec spec(read_config(config, overrides, anchor_training), config.string());
+  if (spec.choice("task", {"recogniser", "cloak-detector"}, "recogniser") == "cloak-detector")
+    c.task = Task::cloak_detector;
+  const auto start = spec.text("start"), dataset = spec.text("dataset"), exclude = spec.text("exclude", "");
+  c.held_out = static_cast<std::size_t>(spec.integer("held_out", 0, many, 0));
+  const auto wanted = spec.integer("people", 0, many, 0);
+  c.seed = static_cast<Seed>(spec.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 0));
+  Spec batch = read_how(c, spec);
   const auto device = spec.text("device", "auto"),
              precision = spec.choice("precision", {"fp32", "tf32", "bf16"}, "fp32");
   c.card = spec.has("card") ? card_changes(spec.object("card")) : Json::object();
-  c.start = read_card(start);
+  c.start = read_card(start, c.detects() ? every_task : std::vector{Task::recogniser});
   Spec loss = spec.object("loss");
   c.loss = loss.record();
   c.start_saw = trainings_of(c.start);
   c.options = run_options(device, precision, trust_model);
   read_twins(c, spec, batch);
-  make_loss(loss, 2, c.start.dimension, c.seed);  // its keys, checked before the data are touched
+  make_loss(loss, 2, c.start.dimension, c.seed, c.task);  // its keys, checked before the data are touched
   const auto prepare_options = PrepareOptions::of_config(spec);
   spec.finish();
   c.loss = loss.record();
@@ -147,10 +170,12 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
   choose_people(c, spec, wanted, left_out);
   if (!c.replacement && c.people_per_batch > c.people.size())
     batch.fail("people", concat("found ", c.people_per_batch, ", but only ", c.people.size(), " are trained on"));
+  const Json augmentation = c.resolved.at("augmentation");
   c.resolved = spec.record();
-  for (const auto* key : {"dataset", "start", "card", "log_every", "checkpoint_every", "exclude", "prepare"})
-    c.resolved.erase(key);  // what does not decide the weights
-  c.resolved["augmentation"] = augmentation.record();
+  for (const auto* key : {"task", "dataset", "start", "card", "log_every", "checkpoint_every", "exclude", "prepare"})
+    c.resolved.erase(key);  // what does not decide the weights, or is said below
+  if (c.detects()) c.resolved["task"] = "cloak-detector", c.resolved["people_held_out"] = c.held_out_people;
+  c.resolved["augmentation"] = augmentation;
   c.resolved["twins"] = twins_identity(c);
   c.resolved["people_trained_on"] = c.people;
   c.resolved["manifest_sha256"] = c.dataset.manifest_sha256;

@@ -78,23 +78,22 @@ class ArcFace final : public MarginLoss {
   double margin_;
 };
 
-// A dense layer to the people, started as Keras starts one (Glorot and Bengio, 2010).
-class Softmax final : public Loss {
+class Softmax final : public Dense {
  public:
-  Softmax(std::int64_t people, std::int64_t dimension, Seed seed)
-      : weights_(torch::empty({people, dimension})), bias_(torch::zeros({people}).set_requires_grad(true)) {
-    const double reach = std::sqrt(6.0 / static_cast<double>(people + dimension));
-    weights_.uniform_(-reach, reach, at::detail::createCPUGenerator(Stream(seed, "dense layer").bits()));
-    weights_.set_requires_grad(true);
-  }
-  std::vector<torch::Tensor> parameters() override { return {weights_, bias_}; }
-  void to(torch::Device device) override { weights_ = learnt(weights_, device), bias_ = learnt(bias_, device); }
+  using Dense::Dense;
   torch::Tensor operator()(const torch::Tensor& embeddings, const torch::Tensor& labels) override {
-    return at::cross_entropy_loss(at::linear(embeddings, weights_, bias_), labels);
+    return at::cross_entropy_loss(scores(embeddings), labels);
   }
+};
 
- private:
-  torch::Tensor weights_, bias_;
+// Labels are 1 for a perturbed picture and 0 for a clean one.
+class Cloaked final : public Dense {
+ public:
+  Cloaked(std::int64_t dimension, Seed seed) : Dense(1, dimension, seed) {}
+  torch::Tensor operator()(const torch::Tensor& embeddings, const torch::Tensor& labels) override {
+    const auto logits = scores(embeddings).squeeze(1);
+    return at::binary_cross_entropy_with_logits(logits, labels.to(logits.scalar_type()));
+  }
 };
 
 struct Magnitudes {
@@ -181,29 +180,41 @@ double scale_of(Spec& spec) { return spec.number("scale", 1, 1000, 32); }
 
 }  // namespace
 
+// Started as Keras starts a dense layer (Glorot and Bengio, 2010).
+Dense::Dense(std::int64_t classes, std::int64_t dimension, Seed seed)
+    : weights_(torch::empty({classes, dimension})), bias_(torch::zeros({classes}).set_requires_grad(true)) {
+  const double reach = std::sqrt(6.0 / static_cast<double>(classes + dimension));
+  weights_.uniform_(-reach, reach, at::detail::createCPUGenerator(Stream(seed, "dense layer").bits()));
+  weights_.set_requires_grad(true);
+}
+
+void Dense::to(torch::Device device) { weights_ = learnt(weights_, device), bias_ = learnt(bias_, device); }
+
+torch::Tensor Dense::scores(const torch::Tensor& embeddings) const { return at::linear(embeddings, weights_, bias_); }
+
 const std::vector<LossRow>& loss_registry() {
   static const std::vector<LossRow> rows = {
-      {"softmax", "cross-entropy over a dense layer to the people",
+      {"softmax", "cross-entropy over a dense layer to the people", Task::recogniser,
        [](Spec&, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
          return std::make_unique<Softmax>(people, dimension, seed);
        }},
-      {"triplet", "FaceNet's, negatives of the batch",
+      {"triplet", "FaceNet's, negatives of the batch", Task::recogniser,
        [](Spec& spec, std::int64_t, std::int64_t, Seed) -> std::unique_ptr<Loss> {
          const double margin = spec.number("margin", 0, 4, 0.2);
          return std::make_unique<Triplet>(margin, spec.choice("mining", {"semi-hard", "hard"}, "semi-hard") == "hard");
        }},
-      {"cosface", "additive cosine margin",
+      {"cosface", "additive cosine margin", Task::recogniser,
        [](Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
          const double scale = scale_of(spec);
          return std::make_unique<CosFace>(people, dimension, seed, scale, spec.number("margin", 0, 2, 0.35));
        }},
-      {"arcface", "additive angular margin",
+      {"arcface", "additive angular margin", Task::recogniser,
        [](Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
          const double scale = scale_of(spec);
          return std::make_unique<ArcFace>(people, dimension, seed, scale,
                                           spec.number("margin", 0, std::numbers::pi / 2, 0.5));
        }},
-      {"magface", "angular margin that grows with the embedding's length",
+      {"magface", "angular margin that grows with the embedding's length", Task::recogniser,
        [](Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
          const double scale = scale_of(spec);
          Magnitudes m{};
@@ -216,17 +227,22 @@ const std::vector<LossRow>& loss_registry() {
            spec.fail("high_length", concat("found ", m.high_length, ", expected more than low_length, ", m.low_length));
          return std::make_unique<MagFace>(people, dimension, seed, scale, m);
        }},
-      {"contrastive", "CLIP's, between two photos of each person",
+      {"contrastive", "CLIP's, between two photos of each person", Task::recogniser,
        [](Spec& spec, std::int64_t, std::int64_t, Seed) -> std::unique_ptr<Loss> {
          return std::make_unique<Contrastive>(spec.number("temperature", 1e-3, 10, 0.07));
+       }},
+      {"cloaked", "perturbed or not: cross-entropy over a dense layer to one number", Task::cloak_detector,
+       [](Spec&, std::int64_t, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
+         return std::make_unique<Cloaked>(dimension, seed);
        }},
   };
   return rows;
 }
 
-std::unique_ptr<Loss> make_loss(Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) {
+std::unique_ptr<Loss> make_loss(Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed, Task task) {
   std::vector<std::string> names;
-  for (const auto& row : loss_registry()) names.push_back(row.name);
+  for (const auto& row : loss_registry())
+    if (row.task == task) names.push_back(row.name);
   const auto kind = spec.choice("kind", names);
   for (const auto& row : loss_registry())
     if (row.name == kind) return row.make(spec, people, dimension, seed);

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <map>
 
 #include "facepoison/error.hpp"
 #include "facepoison/interrupt.hpp"
@@ -15,16 +14,22 @@ namespace facepoison {
 namespace {
 
 // A person's photos and twins, as FaceCure has them: one list, in which a twin is as good as a photo.
-std::vector<std::int64_t> all_versions(const TrainingPhotos& known, const std::vector<std::int64_t>& photos) {
+std::vector<std::int64_t> all_versions(const TrainingPhotos& known, std::int64_t person) {
+  const auto& photos = known.rows[static_cast<std::size_t>(person)];
+  const auto versions = known.without_twins.count(person) ? known.clean_versions : known.versions;
   std::vector<std::int64_t> rows;
-  for (std::int64_t version = 0; version < known.versions; ++version)
-    for (const auto photo : photos) rows.push_back(version * known.photos() + photo);
+  for (std::int64_t version = 0; version < versions; ++version)
+    for (const auto photo : photos) rows.push_back(known.row(version, photo));
   return rows;
 }
 
-std::int64_t some_twin(const TrainingPhotos& known, std::int64_t photo, Stream& stream) {
-  const auto twin = 1 + static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(known.versions - 1)));
-  return twin * known.photos() + photo;
+struct Pair {
+  std::int64_t photo, twin;  // rows; they went through the same
+};
+Pair some_twin(const TrainingPhotos& known, std::int64_t photo, Stream& stream) {
+  const auto twins = static_cast<std::uint64_t>(known.versions - known.clean_versions);
+  const auto twin = static_cast<std::int64_t>(stream.below(twins));  // attack by attack, transform by transform
+  return {known.row(twin % known.clean_versions, photo), known.row(known.clean_versions + twin, photo)};
 }
 
 // `count` rows of one person; none twice while there are others.
@@ -32,19 +37,20 @@ std::vector<std::int64_t> rows_of_person(const TrainingConfig& c, const Training
                                          Stream& stream) {
   auto photos = known.rows[static_cast<std::size_t>(person)];
   std::vector<std::int64_t> rows;
-  if (c.pair > 0) {
+  if (c.pair > 0 || c.detects()) {
     stream.shuffle(photos);
     for (std::size_t k = 0; k < c.photos_per_person / 2; ++k) {
-      rows.push_back(photos[k % photos.size()]);
-      rows.push_back(some_twin(known, rows.back(), stream));
+      const auto [photo, twin] = some_twin(known, photos[k % photos.size()], stream);
+      rows.push_back(photo);
+      rows.push_back(twin);
     }
     return rows;
   }
-  if (!c.twin_share) photos = all_versions(known, photos);
+  if (!c.twin_share) photos = all_versions(known, person);
   stream.shuffle(photos);
   for (std::size_t k = 0; k < c.photos_per_person; ++k) {
     rows.push_back(photos[k % photos.size()]);
-    if (c.twin_share && stream.uniform() < *c.twin_share) rows.back() = some_twin(known, rows.back(), stream);
+    if (c.twin_share && stream.uniform() < *c.twin_share) rows.back() = some_twin(known, rows.back(), stream).twin;
   }
   return rows;
 }
@@ -85,32 +91,55 @@ Faces Decoded::rows(const std::vector<std::int64_t>& rows) const {
   return some;
 }
 
-TrainingPhotos load_photos(const TrainingConfig& c, const std::vector<std::string>& people, bool with_twins,
-                           ArtifactStore& store) {
+TrainingPhotos load_lesson(const TrainingConfig& c, const Lesson& lesson, std::size_t people, ArtifactStore& store) {
   TrainingPhotos known;
-  known.rows.resize(people.size());
-  std::map<std::string, std::int64_t> places;
-  for (std::size_t i = 0; i < people.size(); ++i) places[people[i]] = static_cast<std::int64_t>(i);
-  std::vector<Photo> photos;
-  for (const auto& photo : c.dataset.photos) {
-    const auto place = places.find(photo.person);
-    if (place == places.end()) continue;
-    known.rows[static_cast<std::size_t>(place->second)].push_back(static_cast<std::int64_t>(photos.size()));
-    known.labels.push_back(place->second);
-    known.train.push_back(photo.train());
-    photos.push_back(photo);
-  }
-  auto all = photos;
-  for (const auto& twin : c.twins) {
-    if (!with_twins) break;
-    const auto posted = perturb(photos, c.dataset.photos, *twin.attack, c.seed, c.options, store);
-    known.unchanged.push_back(static_cast<std::size_t>(
-        std::count_if(posted.budget.begin(), posted.budget.end(), [](const auto& row) { return row.linf == 0; })));
-    const auto seen = twin.transform ? transformed(posted.photos, *twin.transform, c.seed, store) : posted.photos;
+  known.labels = lesson.labels;
+  known.without_twins = lesson.without_twins;
+  known.rows.resize(people);
+  for (std::size_t i = 0; i < lesson.labels.size(); ++i)
+    known.rows[static_cast<std::size_t>(lesson.labels[i])].push_back(static_cast<std::int64_t>(i));
+  std::vector<Photo> all, with_twins;
+  for (std::size_t i = 0; i < lesson.photos.size(); ++i)
+    if (!lesson.without_twins.count(lesson.labels[i])) with_twins.push_back(lesson.photos[i]);
+  const auto add = [&](const std::vector<Photo>& some, const std::shared_ptr<const Transform>& transform) {
+    const auto seen = transform ? transformed(some, *transform, c.seed, store) : some;
     all.insert(all.end(), seen.begin(), seen.end());
     ++known.versions;
+  };
+  for (const auto& transform : c.clean) add(lesson.photos, transform);
+  known.clean_versions = known.versions;
+  for (const auto& twin : c.twins) {
+    const auto posted = perturb(with_twins, c.dataset.photos, *twin.attack, c.seed, c.options, store);
+    known.unchanged.push_back(static_cast<std::size_t>(
+        std::count_if(posted.budget.begin(), posted.budget.end(), [](const auto& row) { return row.linf == 0; })));
+    auto version = lesson.photos;  // whoever has no twin has the photo there, which nobody draws
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < version.size(); ++i)
+      if (!lesson.without_twins.count(lesson.labels[i])) version[i] = posted.photos[next++];
+    add(version, twin.transform);
   }
   known.decoded = std::make_unique<Decoded>(all, store.root());
+  return known;
+}
+
+TrainingPhotos load_photos(const TrainingConfig& c, const std::vector<std::string>& people, bool with_twins,
+                           ArtifactStore& store) {
+  Lesson lesson;
+  std::vector<bool> train;
+  for (const auto& photo : c.dataset.photos) {
+    const auto place = std::find(people.begin(), people.end(), photo.person);
+    if (place == people.end()) continue;
+    lesson.labels.push_back(place - people.begin());
+    train.push_back(photo.train());
+    lesson.photos.push_back(photo);
+  }
+  auto known = [&] {
+    if (with_twins) return load_lesson(c, lesson, people.size(), store);
+    TrainingConfig plain = c;
+    plain.twins.clear();
+    return load_lesson(plain, lesson, people.size(), store);
+  }();
+  known.train = std::move(train);
   return known;
 }
 
@@ -124,7 +153,7 @@ Draw draw_rows(const TrainingConfig& c, const TrainingPhotos& known, std::int64_
     const auto person = people[c.replacement ? stream.below(people.size()) : i];
     for (const auto row : rows_of_person(c, known, person, stream)) {
       draw.rows.push_back(row);
-      draw.labels.push_back(person);
+      draw.labels.push_back(c.detects() ? static_cast<std::int64_t>(draw.labels.size() % 2) : person);
     }
   }
   return draw;

@@ -20,23 +20,30 @@ class Decoded {
   torch::Tensor landmarks_;  // of all
 };
 
-// People's photos: version 0 is the clean one, the others are its twins. Row of a photo's version: version · photos +
-// photo.
+// People's photos: the first versions are clean, one for each of the config's `clean`; the others are its twins. Row of
+// a photo's version: version · photos + photo.
 struct TrainingPhotos {
   std::vector<std::int64_t> labels;             // of the clean photos: places in the list of people
   std::vector<std::vector<std::int64_t>> rows;  // of each person: clean photos
   std::vector<bool> train;                      // the data set's split
-  std::int64_t versions = 1;
-  std::vector<std::size_t> unchanged;  // of each twin: photos that the attack left as they were
+  std::int64_t versions = 0, clean_versions = 0;
+  std::set<std::int64_t> without_twins;  // people of whom the first versions alone are drawn
+  std::vector<std::size_t> unchanged;    // of each twin: photos that the attack left as they were
   std::unique_ptr<const Decoded> decoded;
 
   std::int64_t photos() const { return static_cast<std::int64_t>(labels.size()); }
+  std::int64_t row(std::int64_t version, std::int64_t photo) const { return version * photos() + photo; }
 };
+
+// Of a lesson whose labels are 0 … people−1.
+TrainingPhotos load_lesson(const TrainingConfig& config, const Lesson& lesson, std::size_t people,
+                           ArtifactStore& store);
 
 TrainingPhotos load_photos(const TrainingConfig& config, const std::vector<std::string>& people, bool with_twins,
                            ArtifactStore& store);
 
-// Rows of a batch and whose they are; person after person. With a pair term each photo is followed by one of its twins.
+// Rows of a batch and whose they are; person after person. With a pair term each photo is followed by one of its twins;
+// so is a cloak detector's, whose labels are 0 and 1.
 struct Draw {
   std::vector<std::int64_t> rows, labels;
 };

@@ -31,14 +31,27 @@ class Autocast {
   bool was_;
 };
 
+// The network with a dense layer after it.
+torch::jit::Module with_head(const torch::jit::Module& network, const std::string& method,
+                             const std::vector<torch::Tensor>& head) {
+  torch::jit::Module whole("WithHead");
+  whole.register_module("network", network);
+  whole.register_parameter("weights", head[0].detach().clone(), false);
+  whole.register_parameter("bias", head[1].detach().clone(), false);
+  whole.define(concat("def forward(self, x):\n    return torch.addmm(self.bias, self.network.", method,
+                      "(x), self.weights.t())\n"));
+  whole.eval();
+  return whole;
+}
+
+}  // namespace
+
 std::vector<torch::Tensor> state_of(Trainee& trainee, const std::vector<torch::Tensor>& beside) {
   auto tensors = trainee.parameters();
   for (const auto& buffer : trainee.module().buffers()) tensors.push_back(buffer);
   tensors.insert(tensors.end(), beside.begin(), beside.end());
   return tensors;
 }
-
-}  // namespace
 
 Trainee::Trainee(const TrainingConfig& config)
     : FeatureExtractor(config.start), options_(config.options), batch_norm_learns_(config.batch_norm_learns) {
@@ -85,10 +98,10 @@ torch::Tensor Trainee::forward(const torch::Tensor& prepared) const {
   return module_.get_method(card().method)({prepared}).toTensor().to(torch::kFloat32);
 }
 
-std::string Trainee::archive() const {
+std::string Trainee::archive(const std::vector<torch::Tensor>& head) const {
   module_.eval();
   std::ostringstream bytes;
-  module_.save(bytes);
+  (head.empty() ? module_ : with_head(module_, card().method, head)).save(bytes);
   if (options_.device.is_cpu()) return bytes.str();
   std::istringstream here(bytes.str());
   std::ostringstream on_cpu;
@@ -105,9 +118,14 @@ std::string write_checkpoint(const Progression& at, Trainee& trainee, const std:
   archive.write("loss_sum", torch::IValue(at.loss_sum));
   archive.write("loss_count", torch::IValue(at.loss_count));
   archive.write("log", torch::IValue(at.log));
-  const auto tensors = state_of(trainee, beside);
-  for (std::size_t i = 0; i < tensors.size(); ++i)
-    archive.write(concat("tensor", i), tensors[i].detach().to(torch::kCPU), true);
+  archive.write("checked", torch::IValue(at.checked));
+  archive.write("least", torch::IValue(at.least));
+  const auto write = [&](const char* name, const std::vector<torch::Tensor>& tensors) {
+    for (std::size_t i = 0; i < tensors.size(); ++i)
+      archive.write(concat(name, i), tensors[i].detach().to(torch::kCPU), true);
+  };
+  write("tensor", state_of(trainee, beside));
+  write("best", at.best);
   optimiser.save(moments);
   archive.write("optimiser", moments);
   std::ostringstream bytes;
@@ -128,14 +146,16 @@ Progression read_checkpoint(const fs::path& file, Trainee& trainee, std::vector<
     };
     if (read("config").toStringRef() != config_hash)
       throw Error(Exit::usage, concat(file.string(), " is of another config; remove it, or name another -o"));
-    at = {read("step").toInt(), read("seconds").toDouble(), read("loss_sum").toDouble(), read("loss_count").toInt(),
-          read("log").toStringRef()};
+    at = {
+        read("step").toInt(),      read("seconds").toDouble(), read("loss_sum").toDouble(), read("loss_count").toInt(),
+        read("log").toStringRef(), read("checked").toDouble(), read("least").toDouble(),    {}};
     const torch::NoGradGuard no_grad;
     auto tensors = state_of(trainee, beside);
     for (std::size_t i = 0; i < tensors.size(); ++i) {
-      torch::Tensor saved;
+      torch::Tensor saved, best;
       archive.read(concat("tensor", i), saved, true);
       tensors[i].copy_(saved);
+      if (archive.try_read(concat("best", i), best, true)) at.best.push_back(best);
     }
     archive.read("optimiser", moments);
     optimiser.load(moments);

@@ -2,6 +2,8 @@
 #pragma once
 #include <torch/optim/optimizer.h>
 
+#include <cmath>
+
 #include "facepoison/training.hpp"
 
 namespace facepoison {
@@ -13,7 +15,8 @@ class Trainee final : public FeatureExtractor {
   void learn(bool on);
   torch::jit::Module& module() { return module_; }
   std::vector<torch::Tensor> parameters() const;  // those that learn
-  std::string archive() const;                    // the TorchScript file's bytes, in evaluation mode
+  // The TorchScript file's bytes, in evaluation mode; with a head (see Dense) what it gives comes out.
+  std::string archive(const std::vector<torch::Tensor>& head = {}) const;
 
  private:
   torch::Tensor forward(const torch::Tensor& prepared) const override;
@@ -28,8 +31,14 @@ struct Progression {
   double seconds = 0;     // spent on them
   double loss_sum = 0;    // since the last line of the log
   std::int64_t loss_count = 0;
-  std::string log;  // CSV so far
+  std::string log;                  // CSV so far
+  double checked = std::nan("");    // what the last check of held-out people said
+  double least = HUGE_VAL;          // and the best so far, where the least is the best,
+  std::vector<torch::Tensor> best;  // with everything that had been learnt then
 };
+
+// Everything that is learnt or kept: the network's parameters and buffers, and what is learnt beside it.
+std::vector<torch::Tensor> state_of(Trainee& trainee, const std::vector<torch::Tensor>& beside);
 
 std::string write_checkpoint(const Progression& at, Trainee& trainee, const std::vector<torch::Tensor>& beside,
                              const torch::optim::Optimizer& optimiser, const std::string& config_hash);

@@ -15,6 +15,13 @@ class E2eTables : public ::testing::Test {
     write(Json::object());
   }
 
+  // Not cloak detectors', who have tests of their own.
+  static std::vector<TableRow> tables_here() {
+    auto rows = table_registry();
+    std::erase_if(rows, [](const auto& row) { return row.name == "detection"; });
+    return rows;
+  }
+
   void write(const Json& changes) {
     Json config = {{"dataset", "dataset"},
                    {"protected", 2},
@@ -25,7 +32,7 @@ class E2eTables : public ::testing::Test {
                     {{{"name", "both"}, {"rule", "top-2"}, {"accurate", "tiny"}, {"robust", "other"}},
                      {{"name", "late"}, {"rule", "threshold"}, {"accurate", "tiny"}, {"robust", "other"}}}},
                    {"tables", Json::array()}};
-    for (const auto& row : table_registry()) config["tables"].push_back(row.name);
+    for (const auto& row : tables_here()) config["tables"].push_back(row.name);
     config.update(changes);
     write_file(folder_ / "x.json", config.dump());
   }
@@ -40,7 +47,7 @@ class E2eTables : public ::testing::Test {
 TEST_F(E2eTables, EachIsAFunctionOfTheRunFolder) {
   const auto run = eval();
   ASSERT_EQ(run.code, 0) << run.err;
-  for (const auto& row : table_registry()) {
+  for (const auto& row : tables_here()) {
     const auto file = row.name == "protection" ? "table.csv" : row.name + ".csv";
     const auto printed = run_binary("table run --format csv --of " + row.name, folder_.path);
     ASSERT_EQ(printed.code, 0) << printed.err;

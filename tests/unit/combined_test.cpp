@@ -3,6 +3,7 @@
 
 #include "experiments/measures.hpp"
 #include "facepoison/recogniser.hpp"
+#include "facepoison/stats.hpp"
 #include "support/support.hpp"
 
 namespace facepoison::testing {

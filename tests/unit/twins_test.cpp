@@ -3,6 +3,7 @@
 
 #include "facepoison/home.hpp"
 #include "support/support.hpp"
+#include "training/fit.hpp"
 #include "training/optimiser.hpp"
 #include "training/photos.hpp"
 #include "training/trainee.hpp"
@@ -14,6 +15,7 @@ namespace {
 TrainingPhotos known_photos() {
   TrainingPhotos known;
   known.versions = 3;
+  known.clean_versions = 1;
   for (std::int64_t person = 0; person < 4; ++person) {
     auto& rows = known.rows.emplace_back();
     for (int k = 0; k < 5; ++k) {
@@ -61,6 +63,51 @@ TEST(Twins, FollowTheirOwnPhotoInPairs) {
     EXPECT_EQ(draw.labels[i], known.labels[static_cast<std::size_t>(draw.rows[i])]);
     EXPECT_EQ(draw.labels[i + 1], draw.labels[i]);
   }
+}
+
+// A cloak detector's: two clean versions, as they are and through a transform, and two attacks' twins of each.
+TEST(Twins, OfACloakDetectorWentThroughTheSameAsTheirPhotos) {
+  auto known = known_photos();
+  known.versions = 6;
+  known.clean_versions = 2;
+  auto config = batches(4, 4);
+  config.task = Task::cloak_detector;
+  std::set<std::int64_t> versions;
+  for (std::int64_t step = 0; step < 40; ++step) {
+    const auto draw = draw_rows(config, known, step);
+    ASSERT_EQ(draw.rows.size(), 16u);
+    for (std::size_t i = 0; i < draw.rows.size(); i += 2) {
+      const auto clean = draw.rows[i] / known.photos(), twin = draw.rows[i + 1] / known.photos();
+      EXPECT_EQ(draw.rows[i] % known.photos(), draw.rows[i + 1] % known.photos()) << "the same photo";
+      EXPECT_LT(clean, 2);
+      EXPECT_EQ((twin - 2) % 2, clean) << "through the same";
+      EXPECT_EQ(draw.labels[i], 0);
+      EXPECT_EQ(draw.labels[i + 1], 1);
+      versions.insert({clean, twin});
+    }
+  }
+  EXPECT_EQ(versions.size(), 6u);
+}
+
+TEST(Twins, WhoHasNoneIsDrawnCleanAlone) {
+  auto known = known_photos();
+  known.without_twins = {2};
+  const auto config = batches(4, 8);
+  for (std::int64_t step = 0; step < 20; ++step) {
+    const auto draw = draw_rows(config, known, step);
+    for (std::size_t i = 0; i < draw.rows.size(); ++i)
+      if (draw.labels[i] == 2) {
+        EXPECT_LT(draw.rows[i], known.photos());
+      }
+  }
+}
+
+TEST(HeldOut, TheThresholdIsWhereMostAreToldApart) {
+  EXPECT_EQ(best_threshold({{0.1, 0.2, 0.3}, {0.7, 0.9}}), 0.5) << "halfway between the nearest two";
+  EXPECT_DOUBLE_EQ(best_threshold({{0.1, 0.2, 0.8}, {0.7, 0.9}}), 0.45)
+      << "one clean photo is worth less than one of two";
+  EXPECT_EQ(best_threshold({{0.5}, {0.5}}), 0.5) << "nothing to tell them apart by";
+  EXPECT_NEAR(loss_of({{0.2}, {0.2}}), (-std::log(0.8) - std::log(0.2)) / 2, 1e-12);
 }
 
 TEST(Twins, ABatchHasNobodyTwiceUnlessDrawnWithReplacement) {

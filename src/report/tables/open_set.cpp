@@ -10,7 +10,7 @@
 namespace facepoison {
 namespace {
 
-using Setting = std::vector<std::string>;  // extractor, transform, transform_on, seed, classifier
+using Setting = std::vector<std::string>;  // extractor, transform, transform_on, filter, seed, classifier
 
 std::map<Setting, std::vector<double>> read_strangers(const fs::path& file) {
   if (!fs::exists(file))
@@ -19,8 +19,8 @@ std::map<Setting, std::vector<double>> read_strangers(const fs::path& file) {
                                     "put it among its config's \"tables\" and run it again"));
   std::map<Setting, std::vector<double>> strangers;
   read_named(file, [&](const NamedRow& row) {
-    strangers[{row.word("extractor"), row.word("transform"), row.word("transform_on"), row.word("seed"),
-               row.word("classifier")}]
+    strangers[{row.word("extractor"), row.word("transform"), row.word("transform_on"),
+               row.has("filter") ? row.word("filter") : "none", row.word("seed"), row.word("classifier")}]
         .push_back(row.number("distance"));
   });
   return strangers;
@@ -42,8 +42,8 @@ Table open_set(const fs::path& folder) {
   std::map<Setting, double> thresholds;
   for (const auto& [setting, distances] : strangers) thresholds[setting] = threshold_at(distances, rate);
   const auto setting_of = [](const Place& place) {
-    return Setting{place.value("extractor"), place.value("transform"), place.value("transform_on"), place.value("seed"),
-                   place.value("classifier")};
+    return Setting{place.value("extractor"), place.value("transform"), place.value("transform_on"),
+                   place.value("filter"),    place.value("seed"),      place.value("classifier")};
   };
   const auto groups = read_groups(folder, [&](const Place& place, const NamedRow& row) -> std::optional<bool> {
     const auto found = thresholds.find(setting_of(place));

@@ -12,6 +12,7 @@ const std::vector<TableRow>& table_registry() {
       {"open-set", "missed, or found though not enrolled, at a threshold set on others", open_set},
       {"verification", "1:1: probe against posted photos; AUC and accepted shares", verification},
       {"confusion", "whom protected people are taken for, and who is taken for them", confusion},
+      {"detection", "how well cloak detectors tell perturbed photos from clean ones", detection},
       {"displacement", "how far embeddings moved, beside the nearest other person", displacement},
       {"threshold", "the curve of a combination with a threshold", threshold},
   };

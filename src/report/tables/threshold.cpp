@@ -25,7 +25,7 @@ Table threshold(const fs::path& folder) {
   std::vector<std::vector<std::string>> order;
   read_named(file, [&](const NamedRow& row) {
     std::vector<std::string> at;
-    for (const auto& [name, neutral] : coordinates) at.push_back(row.word(name));
+    for (const auto& [name, neutral] : coordinates) at.push_back(row.has(name) ? row.word(name) : neutral);
     if (!curves.count(at)) order.push_back(at);
     auto& point = curves[at][row.number("share")];
     point.thresholds.push_back(row.number("threshold"));

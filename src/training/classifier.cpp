@@ -1,0 +1,54 @@
+// A recogniser and its head, trained together on the trainer's own gallery.
+#include <algorithm>
+
+#include "facepoison/error.hpp"
+#include "facepoison/log.hpp"
+#include "training/fit.hpp"
+
+namespace facepoison {
+namespace {
+
+// In evaluation mode, by so many at once.
+torch::Tensor class_scores(Trainee& trainee, const Dense& head, std::span<const Photo> photos, torch::Device device) {
+  const torch::NoGradGuard no_grad;
+  trainee.learn(false);
+  std::vector<torch::Tensor> scores;
+  constexpr std::size_t at_once = 64;
+  for (std::size_t i = 0; i < photos.size(); i += at_once) {
+    const auto faces = load_faces(photos.subspan(i, std::min(at_once, photos.size() - i)));
+    scores.push_back(head.scores(trainee.embed(faces.to(device))).log_softmax(1).to(torch::kCPU));
+  }
+  return torch::cat(scores);
+}
+
+}  // namespace
+
+ClassScores train_classifier(const TrainingConfig& c, const Lesson& lesson, std::span<const Photo> probes,
+                             const std::string& hash, const fs::path& checkpoint, ArtifactStore& store) {
+  const std::set<std::int64_t> people(lesson.labels.begin(), lesson.labels.end());
+  ClassScores out{{people.begin(), people.end()}, {}};
+  const auto class_of = [&](std::int64_t label) {
+    return std::lower_bound(out.labels.begin(), out.labels.end(), label) - out.labels.begin();
+  };
+  Lesson numbered{lesson.photos, {}, {}};
+  for (const auto label : lesson.labels) numbered.labels.push_back(class_of(label));
+  for (const auto label : lesson.without_twins)
+    if (people.count(label)) numbered.without_twins.insert(class_of(label));
+  if (!c.replacement && c.people_per_batch > people.size())
+    throw Error(Exit::usage, concat(c.name, ": a batch of ", c.people_per_batch, " people, and the gallery has ",
+                                    people.size(), "; \"replacement\": true draws the same person twice"));
+  Trainee trainee(c);
+  Json loss_parameters = c.loss;
+  Spec loss_spec(loss_parameters, "loss");
+  const auto loss =
+      make_loss(loss_spec, static_cast<std::int64_t>(people.size()), c.start.dimension, c.seed, Task::recogniser);
+  const auto* head = dynamic_cast<const Dense*>(loss.get());
+  loss->to(c.options.device);
+  const auto known = load_lesson(c, numbered, people.size(), store);
+  const auto at = fit({c, known, trainee, *loss, hash, checkpoint, {}, "nothing"});
+  log_info(concat(c.name, ": trained in ", std::round(at.seconds), " s"));
+  out.scores = class_scores(trainee, *head, probes, c.options.device);
+  return out;
+}
+
+}  // namespace facepoison

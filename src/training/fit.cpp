@@ -1,0 +1,148 @@
+#include "training/fit.hpp"
+
+#include <torch/nn/utils/clip_grad.h>
+
+#include <chrono>
+#include <numbers>
+
+#include "facepoison/error.hpp"
+#include "facepoison/interrupt.hpp"
+#include "facepoison/log.hpp"
+#include "facepoison/worker.hpp"
+#include "training/optimiser.hpp"
+
+namespace facepoison {
+namespace {
+
+struct Batch {
+  torch::Tensor views, labels;
+};
+
+Batch draw_batch(const Fit& f, std::int64_t step) {
+  const auto draw = draw_rows(f.config, f.photos, step);
+  return {augmented_views(f.trainee, f.photos.decoded->rows(draw.rows), f.config.augmentation, f.config.seed, step),
+          torch::tensor(draw.labels)};
+}
+
+// How far photos and their twins, who follow them, are apart: 1 − cosine, mean.
+torch::Tensor apart(const torch::Tensor& embeddings, bool anchored) {
+  const auto pairs = embeddings.view({-1, 2, embeddings.size(1)});
+  const auto photos = pairs.select(1, 0), twins = pairs.select(1, 1);
+  return (1 - at::cosine_similarity(anchored ? photos.detach() : photos, twins, 1)).mean();
+}
+
+// Rises in a line, falls as a half cosine, to nothing, or stays.
+double rate_at(const TrainingConfig& c, std::int64_t step) {
+  const double rate = c.optimiser.rate;
+  if (step < c.warmup) return rate * static_cast<double>(step + 1) / static_cast<double>(c.warmup);
+  if (!c.decays) return rate;
+  const double done =
+      static_cast<double>(step - c.warmup) / static_cast<double>(std::max<std::int64_t>(c.steps - c.warmup, 1));
+  return rate * 0.5 * (1 + std::cos(std::numbers::pi * done));
+}
+
+// Decay pulls on weights; biases, norms and slopes are left alone.
+std::unique_ptr<torch::optim::Optimizer> optimiser_of(const TrainingConfig& c, const Trainee& trainee,
+                                                      const std::vector<torch::Tensor>& beside) {
+  std::vector<torch::Tensor> decayed, free;
+  for (const auto& parameter : trainee.parameters()) (parameter.dim() > 1 ? decayed : free).push_back(parameter);
+  free.insert(free.end(), beside.begin(), beside.end());
+  return make_optimiser(c.optimiser, decayed, free);
+}
+
+// Of one batch: forward, backward, and a move of everything that learns.
+double one_step(const Fit& f, const Batch& batch, const std::vector<torch::Tensor>& parameters,
+                torch::optim::Optimizer& optimiser, std::int64_t step) {
+  const auto& c = f.config;
+  // Dropout inside a scripted network draws from the global generator, so it is set anew for each step.
+  torch::manual_seed(Stream(c.seed, "network", std::to_string(step)).bits());
+  for (auto& group : optimiser.param_groups()) group.options().set_lr(rate_at(c, step));
+  optimiser.zero_grad();
+  const auto embeddings = f.trainee.embed_view(batch.views.to(c.options.device));
+  auto value = f.loss(embeddings, batch.labels.to(c.options.device));
+  if (c.pair > 0) value = value + c.pair * apart(embeddings, c.anchored);
+  value.backward();
+  torch::nn::utils::clip_grad_norm_(parameters, c.gradient_limit);
+  optimiser.step();
+  const double number = value.item<double>();
+  if (!std::isfinite(number))
+    throw Error(Exit::failure, concat(c.name, ": the loss is not finite at step ", step,
+                                      "; a smaller rate or gradient_limit may help"));
+  return number;
+}
+
+std::vector<torch::Tensor> copies(const std::vector<torch::Tensor>& tensors) {
+  std::vector<torch::Tensor> all;
+  for (const auto& tensor : tensors) all.push_back(tensor.detach().clone());
+  return all;
+}
+
+void check(const Fit& f, const std::vector<torch::Tensor>& beside, Progression& at) {
+  at.checked = f.check();
+  if (!f.keeps_least || at.checked >= at.least) return;
+  at.least = at.checked;
+  at.best = copies(state_of(f.trainee, beside));
+}
+
+void go_back_to_best(const Fit& f, const std::vector<torch::Tensor>& beside, const Progression& at) {
+  const torch::NoGradGuard no_grad;
+  auto state = state_of(f.trainee, beside);
+  for (std::size_t i = 0; i < at.best.size(); ++i) state[i].copy_(at.best[i]);
+}
+
+}  // namespace
+
+Progression fit(const Fit& f) {
+  using Clock = std::chrono::steady_clock;
+  const auto& c = f.config;
+  auto beside = f.loss.parameters();
+  const auto optimiser = optimiser_of(c, f.trainee, beside);
+  Progression at;
+  at.log = concat("step,loss,rate,", f.called, "\n");
+  if (fs::exists(f.checkpoint)) {
+    at = read_checkpoint(f.checkpoint, f.trainee, beside, *optimiser, f.hash);
+    log_info(concat(c.name, ": going on after step ", at.step, " of ", c.steps));
+  }
+  auto parameters = f.trainee.parameters();
+  parameters.insert(parameters.end(), beside.begin(), beside.end());
+  Worker worker;
+  const auto batch_of = [&](std::int64_t step) { return worker.start([&f, step] { return draw_batch(f, step); }); };
+  const auto resumed = Clock::now();
+  const double before = at.seconds;
+  const auto save = [&] {
+    at.seconds = before + std::chrono::duration<double>(Clock::now() - resumed).count();
+    write_file(f.checkpoint, write_checkpoint(at, f.trainee, beside, *optimiser, f.hash));
+  };
+  f.trainee.learn(true);
+  Progress progress(concat("train, ", c.name), static_cast<std::size_t>(c.steps), "steps");
+  progress.advance(static_cast<std::size_t>(at.step), true);
+  std::future<Batch> next;
+  if (at.step < c.steps) next = batch_of(at.step);
+  while (at.step < c.steps) {
+    const Batch batch = next.get();
+    try {
+      stop_if_interrupted();
+    } catch (const Error&) {
+      save();
+      throw;
+    }
+    if (at.step + 1 < c.steps) next = batch_of(at.step + 1);
+    at.loss_sum += one_step(f, batch, parameters, *optimiser, at.step);
+    ++at.loss_count;
+    ++at.step;
+    progress.advance(1);
+    const bool last = at.step == c.steps, checks = f.check && (at.step % c.check_every == 0 || last);
+    if (checks) check(f, beside, at);
+    if (checks || last || at.step % c.log_every == 0) {
+      at.log += concat(at.step, ",", at.loss_sum / static_cast<double>(at.loss_count), ",", rate_at(c, at.step - 1),
+                       ",", checks ? concat(at.checked) : "", "\n");
+      at.loss_sum = 0, at.loss_count = 0;
+      if (!f.log.empty()) write_file(f.log, at.log);
+    }
+    if (last || at.step % c.checkpoint_every == 0) save();
+  }
+  go_back_to_best(f, beside, at);
+  return at;
+}
+
+}  // namespace facepoison
