@@ -1,6 +1,6 @@
-// An extractor and a dense layer after it, trained together on the gallery of each game, as FaceCure's eval_e2e.py does.
-// Deviations: LibTorch's networks, where they had Keras's; a photo is aligned as the card says; everybody's test photos
-// are judged, where they had 50 random batches of the others'.
+// An extractor and a dense layer after it, trained together on the gallery of each game, as FaceCure's eval_e2e.py
+// does. Deviations: LibTorch's networks, where they had Keras's; a photo is aligned as the card says; everybody's test
+// photos are judged, where they had 50 random batches of the others'.
 #include "facepoison/arrow.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/npy.hpp"
@@ -23,8 +23,7 @@ class EndToEnd final : public Recogniser {
     how_.loss = {{"kind", "softmax"}};
     read_how(how_, spec);
     const Json twins = spec.raw("public_twins", Json::array());
-    if (!twins.is_array())
-      spec.fail("public_twins", concat("found ", twins.dump(), ", expected a list of attacks"));
+    if (!twins.is_array()) spec.fail("public_twins", concat("found ", twins.dump(), ", expected a list of attacks"));
     for (const auto& twin : twins) {
       how_.twins.push_back({make_attack(twin, options), nullptr});
       if (!how_.twins.back().attack->changes_photos())
@@ -84,7 +83,8 @@ class EndToEnd final : public Recogniser {
   Json key_of(const World::Gallery& gallery, std::int64_t person, const std::vector<Photo>& probes, Seed seed) const {
     Json photos = Json::array(), asked = Json::array();
     for (std::size_t i = 0; i < gallery.photos.size(); ++i)
-      photos.push_back({content_key(gallery.photos[i]), gallery.labels[i], how_.twins.empty() ? "" : gallery.photos[i].id});
+      photos.push_back(
+          {content_key(gallery.photos[i]), gallery.labels[i], how_.twins.empty() ? "" : gallery.photos[i].id});
     for (const auto& probe : probes) asked.push_back(content_key(probe));
     Json key = how_.resolved;
     key["seed"] = seed;
@@ -111,8 +111,8 @@ class EndToEnd final : public Recogniser {
       const auto gallery = world.gallery(scenario, games[row]);
       c.dataset.photos = gallery.photos;  // among whom an attack may aim at somebody
       Lesson lesson{gallery.photos, gallery.labels, {world.label_of(games[row].person)}};
-      return std::vector{train_classifier(c, lesson, probes, sha256(units[row].key.dump()), checkpoint(units[row]),
-                                          store)};
+      return std::vector{
+          train_classifier(c, lesson, probes, sha256(units[row].key.dump()), checkpoint(units[row]), store)};
     };
     arrow.write = [](const Unit&, std::span<const ClassScores> made, const fs::path& at) {
       write_unflushed(at / "scores.npy", npy_bytes(made.front().scores));

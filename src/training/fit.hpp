@@ -11,9 +11,9 @@ struct Fit {
   const TrainingPhotos& photos;
   Trainee& trainee;
   Loss& loss;
-  std::string hash;          // of all that decides the result: a checkpoint of another is refused
-  fs::path checkpoint, log;  // the log is a CSV; without a path there is none
-  std::string called;        // what the check's number is, in the log
+  std::string hash;                    // of all that decides the result: a checkpoint of another is refused
+  fs::path checkpoint, log;            // the log is a CSV; without a path there is none
+  std::string called;                  // what the check's number is, in the log
   std::function<double()> check = {};  // of held-out people, every `check_every` steps and after the last
   bool keeps_least = false;            // what the step with the least of these numbers had learnt stays at the end
 };

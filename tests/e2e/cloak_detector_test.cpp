@@ -11,8 +11,9 @@ void write_noise_meter(const fs::path& folder) {
   write_tiny_extractor(folder, 1, "noisy");
   torch::jit::Module module("noisy");
   module.register_parameter("scale", torch::ones({1}), false);
-  module.define("def forward(self, x):\n  d = x[:, :, :, 1:] - x[:, :, :, :-1]\n"
-                "  return torch.mean(torch.abs(d), [1, 2, 3]).unsqueeze(1) * self.scale\n");
+  module.define(
+      "def forward(self, x):\n  d = x[:, :, :, 1:] - x[:, :, :, :-1]\n"
+      "  return torch.mean(torch.abs(d), [1, 2, 3]).unsqueeze(1) * self.scale\n");
   module.save((folder / "noisy.pt").string());
   Json card = read_json(folder / "noisy.json");
   card["sha256"] = sha256_of_file(folder / "noisy.pt");
@@ -121,10 +122,12 @@ TEST_F(E2eCloakDetector, KilledAndResumedItEndsWithTheSameWeightsAndThreshold) {
   train();
   int code = 137;
   for (int tenths = 8; code != 0 && tenths < 300; tenths += 3)
-    code = run("train --config detector.json -o killed", concat("timeout -s KILL ", tenths / 10, ".", tenths % 10)).code;
+    code =
+        run("train --config detector.json -o killed", concat("timeout -s KILL ", tenths / 10, ".", tenths % 10)).code;
   ASSERT_EQ(code, 0);
   EXPECT_EQ(read_file(folder_ / "killed/detector.pt"), read_file(folder_ / "out/detector.pt"));
-  EXPECT_EQ(read_json(folder_ / "killed/detector.json")["threshold"], read_json(folder_ / "out/detector.json")["threshold"]);
+  EXPECT_EQ(read_json(folder_ / "killed/detector.json")["threshold"],
+            read_json(folder_ / "out/detector.json")["threshold"]);
 }
 
 TEST_F(E2eCloakDetector, BadInputIsOneLine) {
@@ -143,11 +146,18 @@ TEST_F(E2eCloakDetector, BadInputIsOneLine) {
       {"eval --config x.json --set 'filter=[\"./fresh.json\"]' --run-dir r", {}, 4, "fresh is a recogniser"},
       {"eval --config x.json --set 'tables=[\"detection\"]' --run-dir r", {}, 2, "none is named"},
       {"eval --config x.json --set 'detectors=[\"out/detector.json\"]' --run-dir r", {}, 2, "does not name"},
-      {"eval --config x.json --set 'protected=[\"p04\",\"p05\",\"p06\",\"p07\"]' --set 'filter=[\"out/detector.json\"]' "
-       "--run-dir r", {}, 2, "was trained on photos of"},
+      {"eval --config x.json --set 'protected=[\"p04\",\"p05\",\"p06\",\"p07\"]' --set "
+       "'filter=[\"out/detector.json\"]' "
+       "--run-dir r",
+       {},
+       2,
+       "was trained on photos of"},
       {"train --config y.json -o y", {{"twins", Json::array()}}, 2, "there are none"},
       {"train --config y.json -o y", {{"held_out", 0}}, 2, "threshold is chosen on people held out"},
-      {"train --config y.json -o y", {{"batch", {{"people", 4}, {"photos", 3}}}}, 2, "half of a cloak detector's batch"},
+      {"train --config y.json -o y",
+       {{"batch", {{"people", 4}, {"photos", 3}}}},
+       2,
+       "half of a cloak detector's batch"},
       {"train --config y.json -o y", {{"pair", 1}}, 2, "of a recogniser's training alone"},
       {"train --config y.json -o y", {{"loss", {{"kind", "arcface"}}}}, 2, "\"arcface\""},
       {"train --config y.json -o y", {{"task", "recogniser"}}, 2, "\"cloaked\""},
@@ -164,7 +174,8 @@ TEST_F(E2eCloakDetector, TheTableAndTheFilterFollowItsScores) {
   train();
   const std::string command =
       "eval --config x.json --format csv --run-dir run --set 'filter=[\"none\",\"out/detector.json\"]' "
-      "--set 'clean_photos=[0,1]' --set 'tables=[\"protection\",\"detection\"]' --set 'detectors=[\"out/detector.json\"]'";
+      "--set 'clean_photos=[0,1]' --set 'tables=[\"protection\",\"detection\"]' --set "
+      "'detectors=[\"out/detector.json\"]'";
   const auto evaluated = run(command);
   ASSERT_EQ(evaluated.code, 0) << evaluated.err;
   const Table scores = read_csv(folder_ / "run/detections.csv"), detection = read_csv(folder_ / "run/detection.csv");
@@ -205,8 +216,12 @@ TEST_F(E2eCloakDetector, TheTableAndTheFilterFollowItsScores) {
 // --- end to end
 
 TEST_F(E2eCloakDetector, EndToEndTrainsOncePerGalleryAndLearnsWhoIsWho) {
-  const Json end_to_end = {{"classifier", "end-to-end"}, {"name", "trained"}, {"steps", 150}, {"rate", 0.02},
-                           {"batch", {{"people", 8}, {"photos", 2}}}, {"augmentation", quiet()}};
+  const Json end_to_end = {{"classifier", "end-to-end"},
+                           {"name", "trained"},
+                           {"steps", 150},
+                           {"rate", 0.02},
+                           {"batch", {{"people", 8}, {"photos", 2}}},
+                           {"augmentation", quiet()}};
   Json robust = end_to_end;
   robust["name"] = "robust", robust["public_twins"] = {loud};
   const std::string what = concat("eval --config x.json --set 'classifiers=[", end_to_end.dump(), ",", robust.dump(),
@@ -233,8 +248,11 @@ TEST_F(E2eCloakDetector, EndToEndTrainsOncePerGalleryAndLearnsWhoIsWho) {
 }
 
 TEST_F(E2eCloakDetector, EndToEndKilledGoesOnToTheSameAnswers) {
-  const Json end_to_end = {{"classifier", "end-to-end"}, {"name", "trained"}, {"steps", 60},
-                           {"checkpoint_every", 5}, {"batch", {{"people", 8}, {"photos", 2}}}};
+  const Json end_to_end = {{"classifier", "end-to-end"},
+                           {"name", "trained"},
+                           {"steps", 60},
+                           {"checkpoint_every", 5},
+                           {"batch", {{"people", 8}, {"photos", 2}}}};
   const auto command = [&](const std::string& store) {
     return concat("eval --config x.json --format csv --run-dir run-", store, " --set 'classifiers=[", end_to_end.dump(),
                   "]' --set 'attacks=[\"none\"]' --store ", store);
@@ -249,14 +267,16 @@ TEST_F(E2eCloakDetector, EndToEndKilledGoesOnToTheSameAnswers) {
 }
 
 TEST_F(E2eCloakDetector, EndToEndRefusesWhatItCannotAnswer) {
-  const std::string classifier = "--set 'classifiers=[{\"classifier\":\"end-to-end\",\"steps\":5,\"batch\":{\"people\":8,"
-                                 "\"photos\":1}}]' ";
+  const std::string classifier =
+      "--set 'classifiers=[{\"classifier\":\"end-to-end\",\"steps\":5,\"batch\":{\"people\":8,"
+      "\"photos\":1}}]' ";
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"--set 'classifiers=[\"end-to-end\"]'", "\"steps\""},
       {"--set 'classifiers=[{\"classifier\":\"end-to-end\",\"steps\":5,\"batch\":{\"people\":9,\"photos\":1}}]'",
        "a batch of 9 people, and the gallery has 8"},
       {"--set 'classifiers=[{\"classifier\":\"end-to-end\",\"steps\":5,\"batch\":{\"people\":8,\"photos\":1},"
-       "\"public_twins\":[\"none\"]}]'", "leaves photos as they are"},
+       "\"public_twins\":[\"none\"]}]'",
+       "leaves photos as they are"},
       {classifier + "--set 'tables=[\"open-set\"]'", "without each of the strangers"}};
   for (const auto& [more, message] : cases) {
     const auto found = run("eval --config x.json --run-dir r " + more);

@@ -8,7 +8,7 @@ namespace facepoison {
 namespace {
 
 struct Told {
-  std::map<std::string, Count> found;  // of each person: perturbed photos, and those flagged
+  std::map<std::string, Count> found;    // of each person: perturbed photos, and those flagged
   std::vector<double> clean, perturbed;  // scores
   double false_alarms = 0;
 };
@@ -59,7 +59,8 @@ Table detection(const fs::path& folder) {
                cell_of(precision(recall, false_alarms, 100))});
   }
   table.notes.push_back(
-      "photos: so many perturbed ones, and as many clean ones; recall: share of perturbed photos that are flagged, mean "
+      "photos: so many perturbed ones, and as many clean ones; recall: share of perturbed photos that are flagged, "
+      "mean "
       "over people; low, high: of it, Korn and Graubard over people, 95 %; false_alarms: share of the clean ones that "
       "are; precision: share of flagged photos that are perturbed, where half of them are, and where one in a hundred "
       "is");
