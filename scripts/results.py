@@ -35,6 +35,7 @@ MEASURED = {
     "rank": "share",
     "open-set": "share",
     "verification": "value",
+    "detection": "recall",
     "displacement": "beyond",
     "threshold": "protection",
 }
@@ -181,9 +182,9 @@ def made(root, page, study, words):
     if value and value not in rows[0]:
         raise Refused(f"the table has no column {value}")
     judged = [row for row in rows if row["people"] != "0"]
-    people, probes = the_same(judged, "people"), the_same(judged, "n")
+    people, probes = the_same(judged, "people"), the_same(judged, "n" if "n" in rows[0] else "photos")
     made_by = f"{run['date'][:10]}, commit {run['commit']}, {run['machine']}, {config['precision']}"
-    counted = {"verification": "genuine pairs", "displacement": "photos"}.get(of, "probes")
+    counted = {"verification": "genuine pairs", "displacement": "photos", "detection": "photos"}.get(of, "probes")
     shown = value or f"{MEASURED[of] if of == 'protection' else of} [95 % interval]"
     facts = f"{made_by}; {people} people protected, {probes} {counted}; {shown}"
     if any(row.get("surrogate") == "yes" for row in rows) and not value:

@@ -70,6 +70,7 @@ struct Arrow {
       });
       progress.advance(units[u].count, true);
     }
+    give_memory_back();
     return folders;
   }
 

@@ -10,7 +10,7 @@ namespace facepoison {
 struct PrepareOptions {
   bool detect = true;  // false: crops are squashed to the canvas, and no extractor aligns them
   int canvas = canvas_side;
-  std::string split_rule = "seeded";       // or "facecure"
+  std::string split_rule = "seeded";       // "facecure" or "sorted"
   double train_share = 0.7;                // of the seeded rule; 0 and 1: nobody has a train or a test photo
   Seed seed = 0;                           // of the seeded rule
   bool drop_duplicates = true;             // else they are kept and flagged

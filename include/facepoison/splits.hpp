@@ -10,6 +10,10 @@ namespace facepoison {
 // Draws per person from the stream (seed, "split", person); train = share·n, rounded to nearest.
 std::vector<std::string> seeded_split(const std::vector<std::string>& people, double train_share, Seed seed);
 
+// A person's first photos, by id, are for training: share·n of them, rounded down. So FaceCure's eval_e2e.py takes the
+// attacker's first 70 %; others it draws, which here they are not: everybody is an attacker in turn.
+std::vector<std::string> sorted_split(const std::vector<std::string>& people, double train_share);
+
 // The split of the paper's code (FaceCure eval.py): random.seed(10) once, then over sorted people
 // test = random.sample(range(n), int(0.3·n)) of the person's sorted photos, one continuing stream.
 // Deviation, listed: that code reseeds for the attacker, so each of its attackers has another draw than in this list.

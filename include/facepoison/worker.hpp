@@ -1,5 +1,7 @@
 // Threads for what is not arithmetic: one that has something ready a moment later, and as many as there are cores.
 #pragma once
+#include <malloc.h>
+
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
@@ -54,6 +56,13 @@ void in_threads(std::size_t rows, const Work& work) {
         std::async(std::launch::async, [&work, first, end = std::min(first + part, rows)] { work(first, end); }));
   for (const auto& one : done) one.wait();
   for (auto& one : done) one.get();
+}
+
+// Between two stages: what is free goes back to the system, which glibc keeps otherwise, thread by thread.
+inline void give_memory_back() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 }  // namespace facepoison

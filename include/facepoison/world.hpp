@@ -65,6 +65,7 @@ class World {
   std::optional<std::size_t> place(std::int16_t treatment, std::int32_t row) const;  // among them, where it is one
   // Their pictures in that order, made where they are missing.
   const Posted& posted(std::int16_t treatment);
+  std::span<const Photo> photos(std::int16_t treatment);  // posted()'s; of treatment 0 the data set's own
   std::vector<Photo> clean(std::int16_t treatment);  // the same without the attack, but through the same transform
 
   // Who is on a scenario's probes, and the probes as the trainer sees them.

@@ -20,8 +20,9 @@ Action prepare_command(CLI::App& app) {
                  "side of the canvas in pixels; 112 with --no-detect is the paper's geometry")
       ->check(whole_number(16, 4096))
       ->capture_default_str();
-  app.add_option("--split-rule", o->prepare.split_rule, "seeded, or facecure (the paper's code)")
-      ->check(CLI::IsMember({"seeded", "facecure"}))
+  app.add_option("--split-rule", o->prepare.split_rule,
+                 "seeded, facecure (the paper's code), or sorted (each person's first photos)")
+      ->check(CLI::IsMember({"seeded", "facecure", "sorted"}))
       ->capture_default_str();
   app.add_option("--split", o->prepare.train_share,
                  "share of a person's photos that the trainer has (seeded); 0: none, 1: all")

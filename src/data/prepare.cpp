@@ -186,8 +186,10 @@ void split(std::vector<Photo>& photos, const PrepareOptions& options) {
   if (std::any_of(photos.begin(), photos.end(), [](const Photo& photo) { return !photo.split.empty(); })) return;
   std::vector<std::string> people;
   for (const auto& photo : photos) people.push_back(photo.person);
-  const auto sides = options.split_rule == "facecure" ? facecure_split(people)
-                                                      : seeded_split(people, options.train_share, options.seed);
+  const auto& rule = options.split_rule;
+  const auto sides = rule == "facecure" ? facecure_split(people)
+                     : rule == "sorted" ? sorted_split(people, options.train_share)
+                                        : seeded_split(people, options.train_share, options.seed);
   for (std::size_t i = 0; i < photos.size(); ++i) photos[i].split = sides[i];
 }
 
@@ -252,7 +254,7 @@ PrepareOptions PrepareOptions::from(Spec& spec) {
   PrepareOptions options;
   options.detect = spec.flag("detect", options.detect);
   options.canvas = static_cast<int>(spec.integer("canvas", 16, 4096, canvas_side));
-  options.split_rule = spec.choice("split_rule", {"seeded", "facecure"}, options.split_rule);
+  options.split_rule = spec.choice("split_rule", {"seeded", "facecure", "sorted"}, options.split_rule);
   options.train_share = spec.number("split", 0, 1, options.train_share);
   options.seed = static_cast<Seed>(spec.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 0));
   options.drop_duplicates = spec.flag("drop_duplicates", options.drop_duplicates);

@@ -27,6 +27,14 @@ std::vector<std::string> seeded_split(const std::vector<std::string>& people, do
   return split;
 }
 
+std::vector<std::string> sorted_split(const std::vector<std::string>& people, double train_share) {
+  std::vector<std::string> split(people.size(), "train");
+  for (const auto& [person, rows] : rows_by_person(people))
+    for (auto i = static_cast<std::size_t>(train_share * static_cast<double>(rows.size())); i < rows.size(); ++i)
+      split[rows[i]] = "test";
+  return split;
+}
+
 std::vector<std::string> facecure_split(const std::vector<std::string>& people) {
   std::vector<std::string> split(people.size(), "train");
   PythonRandom random(10);

@@ -85,6 +85,10 @@ const Posted& World::posted(std::int16_t treatment) {
   return *treated.posted;
 }
 
+std::span<const Photo> World::photos(std::int16_t treatment) {
+  return treatment == 0 ? std::span<const Photo>(dataset_.photos) : posted(treatment).photos;
+}
+
 void World::turn_to(const std::shared_ptr<const FeatureExtractor>& extractor) {
   if (extractor_ == extractor) return;
   extractor_ = extractor;
@@ -94,7 +98,7 @@ void World::turn_to(const std::shared_ptr<const FeatureExtractor>& extractor) {
 
 const Embedded& World::embedded(std::int16_t treatment) {
   auto& held = treated_[static_cast<std::size_t>(treatment)].embedded;
-  if (!held) held = facepoison::embedded(posted(treatment).photos, *extractor_, options_, store_);
+  if (!held) held = facepoison::embedded(photos(treatment), *extractor_, options_, store_);
   return *held;
 }
 
@@ -125,7 +129,7 @@ bool World::is_dropped(const Scenario& scenario, const Pick& pick) {
   if (!scenario.filter) return false;
   auto& flagged = flagged_[{scenario.filter.get(), pick.treatment}];
   if (flagged.empty()) {
-    const auto found = facepoison::embedded(posted(pick.treatment).photos, *scenario.filter, options_, store_);
+    const auto found = facepoison::embedded(photos(pick.treatment), *scenario.filter, options_, store_);
     const auto logits = store_.planning() ? found->matrix_or(-INFINITY) : found->matrix();
     for (const auto score : scores_of(logits)) flagged.push_back(score >= scenario.filter->card().threshold);
   }
@@ -161,10 +165,10 @@ std::vector<std::int64_t> World::labels_of(const std::vector<Pick>& picks) const
 }
 
 std::vector<Photo> World::photos_of(const std::vector<Pick>& picks) {
-  std::vector<Photo> photos;
+  std::vector<Photo> some;
   for (const auto& pick : picks)
-    photos.push_back(posted(pick.treatment).photos[treated_.at(pick.treatment).places.at(pick.row)]);
-  return photos;
+    some.push_back(photos(pick.treatment)[treated_.at(pick.treatment).places.at(pick.row)]);
+  return some;
 }
 
 std::int64_t World::label_of(const std::string& person) const {

@@ -97,5 +97,12 @@ TEST(FacecureSplit, TakesThreeTenthsRoundedDown) {
     EXPECT_EQ(trains(facecure_split(repeated("a", n))), n - tests[n]) << n;
 }
 
+TEST(SortedSplit, ThePersonsFirstPhotosAreForTraining) {
+  const Names people = joined(joined(repeated("b", 5), repeated("a", 10)), repeated("b", 2));
+  const auto split = sorted_split(people, 0.7);
+  EXPECT_EQ(tests_of("a", people, split), (std::vector<std::size_t>{7, 8, 9}));
+  EXPECT_EQ(tests_of("b", people, split), (std::vector<std::size_t>{4, 5, 6})) << "4.9 of 7";
+}
+
 }  // namespace
 }  // namespace facepoison
