@@ -66,7 +66,7 @@ class World {
   // Their pictures in that order, made where they are missing.
   const Posted& posted(std::int16_t treatment);
   std::span<const Photo> photos(std::int16_t treatment);  // posted()'s; of treatment 0 the data set's own
-  std::vector<Photo> clean(std::int16_t treatment);  // the same without the attack, but through the same transform
+  std::vector<Photo> clean(std::int16_t treatment);       // the same without the attack, but through the same transform
 
   // Who is on a scenario's probes, and the probes as the trainer sees them.
   Probes probes(const Scenario& scenario) const;

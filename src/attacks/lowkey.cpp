@@ -113,7 +113,7 @@ class LowKey final : public Attack {
 std::shared_ptr<Attack> make_lowkey(Spec& spec, AttackSettings settings) {
   LowKey::Parameters p;
   p.step = spec.number("step", 0, 1, 0.0025);
-  p.steps = spec.integer("steps", 1, 100000, 50);
+  p.steps = spec.integer("steps", 0, 100000, 50);  // 0: the start alone
   p.start = spec.number("start", 0, 1, 0.005);
   p.similarity_weight = spec.number("similarity_weight", 0, 1e6, 0.05);
   p.blurred_view = spec.flag("blurred_view", true);

@@ -111,6 +111,7 @@ TEST(Losses, ContrastiveIsTheCrossEntropyOfFindingOnesPartner) {
 
 TEST(Losses, GradientsReachTheEmbeddingsAndStayFinite) {
   for (const auto& row : loss_registry()) {
+    if (row.task != Task::recogniser) continue;
     const Case c;
     auto embeddings =
         torch::cat({c.embeddings, c.embeddings.flip(0)}).set_requires_grad(true);  // equal pairs too: distances of zero
@@ -121,6 +122,26 @@ TEST(Losses, GradientsReachTheEmbeddingsAndStayFinite) {
     EXPECT_TRUE(embeddings.grad().isfinite().all().item<bool>()) << row.name;
     EXPECT_GT(embeddings.grad().abs().sum().item<double>(), 0) << row.name;
   }
+}
+
+// Perturbed or not, by hand: cross-entropy of one number a picture.
+TEST(Losses, CloakedIsTheCrossEntropyOfItsLogits) {
+  Json settings = {{"kind", "cloaked"}};
+  Spec spec(settings, "loss");
+  const auto loss = make_loss(spec, 2, 3, 0, Task::cloak_detector);
+  const auto embeddings = torch::tensor({{1.f, 0.f, 2.f}, {0.f, -1.f, 1.f}}).set_requires_grad(true);
+  const auto logits = dynamic_cast<const Dense&>(*loss).scores(embeddings).to(torch::kFloat64);
+  ASSERT_EQ(logits.sizes(), (torch::IntArrayRef{2, 1}));
+  const auto value = (*loss)(embeddings, torch::tensor({0, 1}, torch::kInt64));
+  const double clean = logits[0].item<double>(), perturbed = logits[1].item<double>();
+  EXPECT_NEAR(value.item<double>(), (std::log1p(std::exp(clean)) + std::log1p(std::exp(-perturbed))) / 2, 1e-6);
+  value.backward();
+  EXPECT_GT(embeddings.grad().abs().sum().item<double>(), 0);
+  EXPECT_EQ(caught([] {
+              Spec other(Json{{"kind", "cloaked"}}, "loss");
+              make_loss(other, 2, 3, 0);
+            }).code,
+            Exit::usage);
 }
 
 TEST(Losses, BadParametersAreNamed) {
