@@ -58,7 +58,7 @@ class EndToEnd final : public Recogniser {
       if (!is_new) continue;
       trainings.push_back(game);
       units.push_back({units.size(), 1, key});
-      if (world.store().planning()) units.back().needs = made_in(gallery.photos, world.store());
+      if (world.store().planning()) plan(units.back(), gallery, world.label_of(game.person), seed, world.store());
     }
     const auto folders = train(world, scenario, label, trainings, units, probe_photos, seed);
     Answers answers;
@@ -77,6 +77,19 @@ class EndToEnd final : public Recogniser {
     for (const auto& [axis, value] : scenario.at)
       if (axis == "seed") return std::stoull(value);
     return 0;
+  }
+
+  // Twins are made by trainings, of which a plan makes none.
+  void plan(Unit& unit, const World::Gallery& gallery, std::int64_t person, Seed seed, ArtifactStore& store) const {
+    std::vector<Photo> others;
+    for (std::size_t i = 0; i < gallery.photos.size(); ++i)
+      if (gallery.labels[i] != person) others.push_back(gallery.photos[i]);
+    auto pictures = gallery.photos;
+    for (const auto& twin : how_.twins) {
+      const auto made = perturb(others, gallery.photos, *twin.attack, seed, how_.options, store).photos;
+      pictures.insert(pictures.end(), made.begin(), made.end());
+    }
+    unit.needs = made_in(pictures, store);
   }
 
   // `person`: whose photos have no twins; −1 where nobody's have.

@@ -1,5 +1,6 @@
 // Cloak detectors as a user has them: trained, asked about photos, in the table detection, and as a filter; and the
 // classifier that is trained end to end.
+#include "facepoison/npy.hpp"
 #include "facepoison/seen.hpp"
 #include "support/support.hpp"
 
@@ -90,6 +91,9 @@ TEST_F(E2eCloakDetector, TellsPerturbedPhotosOfPeopleWhomItNeverSaw) {
   EXPECT_FALSE(seen[0].people.count("p00") || seen[0].people.count("p01")) << "excluded";
   EXPECT_EQ(read_csv(folder_ / "out/training/detector.csv").columns.back(), "held_out_loss");
   EXPECT_EQ(run_binary("check out/detector.json", folder_.path).code, 0);
+  const auto golden = read_npy(folder_ / "out/golden/detector.npy");
+  write_npy(folder_ / "out/golden/detector.npy", golden * 1.02);  // of the same sign
+  EXPECT_EQ(run_binary("check out/detector.json", folder_.path).code, 4);
 
   ASSERT_EQ(run("perturb dataset --attack noise --set epsilon=0.25 -o loud --people p00,p01").code, 0);
   const auto clean = run("detect dataset --detector out/detector.json");
