@@ -39,6 +39,7 @@ MEASURED = {
     "displacement": "beyond",
     "threshold": "protection",
 }
+COUNTS = ("people", "n", "photos", "not_enrolled")
 PATH = re.compile(r"""(?<![\w.:/])/(?:[^/\s"'(),;:]+/)+[^/\s"'(),;:]*""")
 
 
@@ -143,6 +144,8 @@ def chosen(rows, words):
 
 
 def cell(row, measured, value):
+    if value in COUNTS:
+        return row[value]
     if value:
         return f"{float(row[value]):.3f}" if row[value] else ""
     if not row[measured]:  # of nobody
@@ -156,6 +159,14 @@ def the_same(rows, column):
     if len(values) != 1:
         raise Refused(f"rows of different {column} cannot share a table: {', '.join(sorted(values))}")
     return values.pop()
+
+
+def counted_people(rows, column):
+    """One number; a range where a filter left some of the people out of the gallery, which the rows say themselves."""
+    values = sorted({int(row[column]) for row in rows})
+    if len(values) > 1 and any(row.get("not_enrolled", "0") != "0" for row in rows):
+        return f"{values[0]} to {values[-1]}"
+    return the_same(rows, column)
 
 
 def markdown(rows, down, across, measured, value):
@@ -182,7 +193,8 @@ def made(root, page, study, words):
     if value and value not in rows[0]:
         raise Refused(f"the table has no column {value}")
     judged = [row for row in rows if row["people"] != "0"]
-    people, probes = the_same(judged, "people"), the_same(judged, "n" if "n" in rows[0] else "photos")
+    people = counted_people(judged, "people")
+    probes = counted_people(judged, "n" if "n" in rows[0] else "photos")
     made_by = f"{run['date'][:10]}, commit {run['commit']}, {run['machine']}, {config['precision']}"
     counted = {"verification": "genuine pairs", "displacement": "photos", "detection": "photos"}.get(of, "probes")
     shown = value or f"{MEASURED[of] if of == 'protection' else of} [95 % interval]"

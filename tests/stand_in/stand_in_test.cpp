@@ -183,6 +183,39 @@ TEST_F(E2eStandIn, EvaluatesAsTheCpu) {
   EXPECT_EQ(read_json(folder_ / "standin/run.json").at("machine"), "standin");
 }
 
+TEST_F(E2eStandIn, DetectsAndTrainsEndToEndAsTheCpu) {
+  const Json end_to_end = {{"classifier", "end-to-end"},
+                           {"name", "trained"},
+                           {"steps", 6},
+                           {"batch", {{"people", 4}, {"photos", 1}, {"replacement", true}}},
+                           {"public_twins", {"noise"}}};
+  const Json config = {{"dataset", "dataset"},
+                       {"protected", {"p00"}},
+                       {"extractors", {"./net-a.json"}},
+                       {"attacks", {"none", "noise"}},
+                       {"classifiers", {"nearest", end_to_end}}};
+  write_file(folder_ / "x.json", config.dump());
+
+  const Json training = {{"task", "cloak-detector"},
+                         {"start", "./net-a.json"},
+                         {"dataset", "dataset"},
+                         {"exclude", "x.json"},
+                         {"held_out", 1},
+                         {"twins", {"noise"}},
+                         {"batch", {{"people", 2}, {"photos", 2}}},
+                         {"steps", 6},
+                         {"check_every", 2},
+                         {"loss", {{"kind", "cloaked"}}}};
+  for (const auto* device : {"cpu", "standin"}) write_file(folder_ / concat(device, ".json"), training.dump());
+  run_on_both("train --config @.json --device @ -o trained");
+  run_on_both("detect dataset --detector trained/cpu.json --device @ -o @-scores.csv");
+  expect_equal_tables("-scores.csv");
+  run_on_both("detect dataset --detector trained/@.json --device cpu -o @-left.csv");  // what both trainings leave
+  expect_equal_tables("-left.csv");
+  run_on_both("eval --config x.json --set device=@ --set 'filter=[\"none\",\"trained/cpu.json\"]' --run-dir @");
+  for (const auto* file : {"/table.csv", "/trials.csv", "/others.csv"}) expect_equal_tables(file);
+}
+
 class E2eStandInLoss : public E2eStandIn, public ::testing::WithParamInterface<std::string> {};
 
 TEST_P(E2eStandInLoss, TrainsAsTheCpu) {
