@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "facepoison/error.hpp"
-#include "facepoison/log.hpp"
 #include "training/fit.hpp"
 
 namespace facepoison {
@@ -44,9 +43,8 @@ ClassScores train_classifier(const TrainingConfig& c, const Lesson& lesson, std:
       make_loss(loss_spec, static_cast<std::int64_t>(people.size()), c.start.dimension, c.seed, Task::recogniser);
   const auto* head = dynamic_cast<const Dense*>(loss.get());
   loss->to(c.options.device);
-  const auto known = load_lesson(c, numbered, people.size(), store);
-  const auto at = fit({c, known, trainee, *loss, hash, checkpoint, {}, "nothing"});
-  log_info(concat(c.name, ": trained in ", std::round(at.seconds), " s"));
+  const auto known = load_lesson(c, c.twins, numbered, people.size(), store);
+  fit({c, known, trainee, *loss, hash, checkpoint, {}, "nothing"});
   out.scores = class_scores(trainee, *head, probes, c.options.device);
   return out;
 }

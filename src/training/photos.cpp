@@ -91,7 +91,8 @@ Faces Decoded::rows(const std::vector<std::int64_t>& rows) const {
   return some;
 }
 
-TrainingPhotos load_lesson(const TrainingConfig& c, const Lesson& lesson, std::size_t people, ArtifactStore& store) {
+TrainingPhotos load_lesson(const TrainingConfig& c, std::span<const Twin> twins, const Lesson& lesson,
+                           std::size_t people, ArtifactStore& store) {
   TrainingPhotos known;
   known.labels = lesson.labels;
   known.without_twins = lesson.without_twins;
@@ -108,7 +109,7 @@ TrainingPhotos load_lesson(const TrainingConfig& c, const Lesson& lesson, std::s
   };
   for (const auto& transform : c.clean) add(lesson.photos, transform);
   known.clean_versions = known.versions;
-  for (const auto& twin : c.twins) {
+  for (const auto& twin : twins) {
     const auto posted = perturb(with_twins, c.dataset.photos, *twin.attack, c.seed, c.options, store);
     known.unchanged.push_back(static_cast<std::size_t>(
         std::count_if(posted.budget.begin(), posted.budget.end(), [](const auto& row) { return row.linf == 0; })));
@@ -133,12 +134,8 @@ TrainingPhotos load_photos(const TrainingConfig& c, const std::vector<std::strin
     train.push_back(photo.train());
     lesson.photos.push_back(photo);
   }
-  auto known = [&] {
-    if (with_twins) return load_lesson(c, lesson, people.size(), store);
-    TrainingConfig plain = c;
-    plain.twins.clear();
-    return load_lesson(plain, lesson, people.size(), store);
-  }();
+  auto known = load_lesson(c, with_twins ? std::span<const Twin>(c.twins) : std::span<const Twin>(), lesson,
+                           people.size(), store);
   known.train = std::move(train);
   return known;
 }

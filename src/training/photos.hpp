@@ -35,9 +35,9 @@ struct TrainingPhotos {
   std::int64_t row(std::int64_t version, std::int64_t photo) const { return version * photos() + photo; }
 };
 
-// Of a lesson whose labels are 0 … people−1.
-TrainingPhotos load_lesson(const TrainingConfig& config, const Lesson& lesson, std::size_t people,
-                           ArtifactStore& store);
+// Of a lesson whose labels are 0 … people−1; `twins`: the config's, or none.
+TrainingPhotos load_lesson(const TrainingConfig& config, std::span<const Twin> twins, const Lesson& lesson,
+                           std::size_t people, ArtifactStore& store);
 
 TrainingPhotos load_photos(const TrainingConfig& config, const std::vector<std::string>& people, bool with_twins,
                            ArtifactStore& store);
