@@ -38,13 +38,16 @@ Table differences_of_run(const fs::path& folder, const std::string& key, const s
 // say what was left out and what else differs. Throws Error(input) where nothing is left, else as table_of_run.
 Table compare_runs(const fs::path& a, const fs::path& b);
 
+// What of ours stands in for something published: name of a recogniser or an attack there → ours.
+using StandIns = std::vector<std::pair<std::string, std::string>>;
+
 // The published figures in the JSON file `figures` (data/paper.json) beside a run's rows of the same recogniser, attack
 // and other coordinates that the figure states, the others being neutral: the coordinates but for the seed, setting
 // (baseline, oblivious, adaptive), published, ours, low, high (95 %, of ours), people, difference (ours − published),
 // verdict ("within our interval", "ours higher", "ours lower"), tag (how sure the figure is), source, says. After these
 // the figures without such a row, empty but for what was published, with the verdict "no counterpart in this run". The
-// notes name figures of other measures, and what differs. Throws as table_of_run, and Error(usage) for a wrong file of
-// figures.
-Table compare_to_paper(const fs::path& run, const fs::path& figures);
+// notes name figures of other measures, and what differs. A row of a stand-in is a counterpart too, and says so. Throws
+// as table_of_run, and Error(usage) for a wrong file of figures or a stand-in for what no figure states.
+Table compare_to_paper(const fs::path& run, const fs::path& figures, const StandIns& stand_ins = {});
 
 }  // namespace facepoison

@@ -4,9 +4,21 @@
 
 namespace facepoison {
 
+namespace {
+
+std::pair<std::string, std::string> read_stand_in(const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == 0 || equals == text.npos || equals + 1 == text.size())
+    throw Error(Exit::usage, concat("--stand-in ", text, ": expected PUBLISHED=OURS"));
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+}  // namespace
+
 Action compare_command(CLI::App& app) {
   struct Options {
     std::string a, b, to;
+    std::vector<std::string> stand_ins;
   };
   const auto o = std::make_shared<Options>();
   app.add_option("RUN_A", o->a, "a run folder of eval")->required();
@@ -14,12 +26,20 @@ Action compare_command(CLI::App& app) {
   app.add_option("--to", o->to, "paper: beside the published figures (data/paper.json)")
       ->check(CLI::IsMember({"paper"}))
       ->excludes(b);
+  app.add_option("--stand-in", o->stand_ins,
+                 "PUBLISHED=OURS: a recogniser or an attack of ours stands in for the paper's (repeatable)")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->excludes(b);
   const auto output = std::make_shared<OutputOptions>(app, "markdown");
   return [o, output] {
     if (o->b.empty() && o->to.empty()) throw Error(Exit::usage, "compare: expected a second run folder, or --to paper");
+    StandIns stand_ins;
+    for (const auto& text : o->stand_ins) stand_ins.push_back(read_stand_in(text));
     const fs::path other = o->to.empty() ? fs::path(o->b) : project_home() / "data" / "paper.json";
     output->check({o->a, other});
-    output->write(readable(o->to.empty() ? compare_runs(o->a, other) : compare_to_paper(o->a, other), *output));
+    output->write(
+        readable(o->to.empty() ? compare_runs(o->a, other) : compare_to_paper(o->a, other, stand_ins), *output));
     return Exit::ok;
   };
 }

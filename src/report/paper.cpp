@@ -58,6 +58,33 @@ Published read_published(const fs::path& file) {
   return published;
 }
 
+// Whoever stands in is one more counterpart.
+void add_stand_ins(std::vector<Figure>& figures, const StandIns& stand_ins) {
+  std::set<std::string> stated;
+  for (auto& figure : figures)
+    for (auto& [name, values] : figure.at) {
+      stated.insert(values.begin(), values.end());
+      for (const auto& [theirs, ours] : stand_ins)
+        if (std::find(values.begin(), values.end(), theirs) != values.end()) values.push_back(ours);
+    }
+  for (const auto& [theirs, ours] : stand_ins)
+    if (!stated.count(theirs)) {
+      const auto near = nearest_name(theirs, {stated.begin(), stated.end()});
+      throw Error(Exit::usage, concat("--stand-in ", theirs, "=", ours, ": no published figure is of ", theirs,
+                                      near.empty() ? "" : "; did you mean " + near + "?"));
+    }
+}
+
+// What stands in, in a row of ours.
+std::string stands_in(const Group& ours, const Figure& figure, const StandIns& stand_ins) {
+  std::string says = figure.says;
+  for (const auto& [name, values] : figure.at)
+    for (const auto& [theirs, own] : stand_ins)
+      if (ours.value(name) == own && std::find(values.begin(), values.end(), theirs) != values.end())
+        says += concat(says.empty() ? "" : "; ", own, " stands in for ", theirs);
+  return says;
+}
+
 // A figure says nothing of seeds, and where it states no classifier any is meant.
 bool is_counterpart_of(const Group& group, const Figure& figure) {
   return std::all_of(coordinates.begin(), coordinates.end(), [&](const Coordinate& coordinate) {
@@ -116,11 +143,12 @@ std::vector<Cell> numbers_beside(double published, const Group* ours) {
                              : "within our interval"};
 }
 
-std::vector<Cell> row_of_figure(const Figure& figure, const Group* ours) {
+std::vector<Cell> row_of_figure(const Figure& figure, const Group* ours, const StandIns& stand_ins = {}) {
   auto row = place_of_figure(figure, ours);
   row.emplace_back(figure.setting);
   for (auto& cell : numbers_beside(figure.value, ours)) row.push_back(std::move(cell));
-  for (const auto& text : {figure.tag, figure.source, figure.says}) row.emplace_back(text);
+  const auto says = ours ? stands_in(*ours, figure, stand_ins) : figure.says;
+  for (const auto& text : {figure.tag, figure.source, says}) row.emplace_back(text);
   return row;
 }
 
@@ -144,9 +172,10 @@ std::string note_of_other_measures(const std::vector<Figure>& figures) {
 
 }  // namespace
 
-Table compare_to_paper(const fs::path& run, const fs::path& figures) {
+Table compare_to_paper(const fs::path& run, const fs::path& figures, const StandIns& stand_ins) {
   const RunFolder files = read_run(run);
-  const Published published = read_published(figures);
+  Published published = read_published(figures);
+  add_stand_ins(published.figures, stand_ins);
   const auto groups = rows_to_compare(files.groups);
   Table table{columns_beside_figures(), {}, {}};
   std::vector<const Figure*> without;
@@ -154,7 +183,7 @@ Table compare_to_paper(const fs::path& run, const fs::path& figures) {
     if (figure.measure != "protection") continue;
     const auto before = table.rows.size();
     for (const auto& group : groups)
-      if (is_counterpart_of(group, figure)) table.add(row_of_figure(figure, &group));
+      if (is_counterpart_of(group, figure)) table.add(row_of_figure(figure, &group, stand_ins));
     if (table.rows.size() == before) without.push_back(&figure);
   }
   for (const auto* figure : without) table.add(row_of_figure(*figure, nullptr));

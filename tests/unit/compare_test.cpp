@@ -171,6 +171,23 @@ TEST_F(CompareToPaper, WhatHasNoCounterpartComesLastAndSaysSo) {
   EXPECT_EQ(named(table, table.rows[2], "clean_photos"), "5");
 }
 
+TEST_F(CompareToPaper, AStandInIsACounterpartAndSaysSo) {
+  write("a", {{.extractor = "ours", .answers = {{"ann", "x."}}}});
+  write_file(folder_ / "figures.json", figures({figure("dlib", 0.5), figure("clip", 0.1)}).dump());
+  const auto beside_with = [&](const StandIns& stand_ins) {
+    return compare_to_paper(folder_ / "a", folder_ / "figures.json", stand_ins);
+  };
+  const Table table = beside_with({{"dlib", "ours"}});
+  ASSERT_EQ(table.rows.size(), 2u);
+  EXPECT_EQ(named(table, table.rows[0], "extractor"), "ours");
+  EXPECT_EQ(named(table, table.rows[0], "says"), "ours stands in for dlib");
+  EXPECT_EQ(named(table, table.rows[1], "verdict"), "no counterpart in this run");
+  EXPECT_EQ(named(table, table.rows[1], "says"), "");
+  const auto [code, message] = caught([&] { beside_with({{"dllib", "ours"}}); });
+  EXPECT_EQ(code, Exit::usage);
+  EXPECT_TRUE(contains(message, "did you mean dlib?")) << message;
+}
+
 TEST_F(CompareToPaper, OfSeveralSeedsAllAreMeantAndOfSeveralClassifiersEachUnlessOneIsStated) {
   std::vector<WrittenRun> cells;
   for (const auto* seed : {"1", "2"})
