@@ -87,19 +87,26 @@ JpegMessages::JpegMessages() {
   manager.emit_message = note_warning;
 }
 
-// Some pictures come in scans, each finer or of another colour: cut between two, all rows are there, but coarse or
+// Some pictures come in scans, each of another colour or finer. Without a colour's all rows are there, but flat or
 // grey.
-bool has_all_scans(const jpeg_decompress_struct& codec) {
+bool has_all_colours(const jpeg_decompress_struct& codec) {
   for (int i = 0; i < codec.num_components; ++i) {
     if (!codec.comp_info[i].quant_table) return false;  // it is noted where a component's first scan begins
-    if (codec.progressive_mode && codec.coef_bits)
-      for (const int bits_to_come : codec.coef_bits[i])
-        if (bits_to_come != 0) return false;
+    if (codec.progressive_mode && codec.coef_bits && codec.coef_bits[i][0] < 0) return false;  // not even its means
   }
   return true;
 }
 
-enum class JpegState { damaged_header, too_large, lossy, whole };
+// Cut between two scans a picture is coarse; a whole file may have been made without the finest.
+bool has_finest_scans(const jpeg_decompress_struct& codec) {
+  if (!codec.progressive_mode || !codec.coef_bits) return true;
+  for (int i = 0; i < codec.num_components; ++i)
+    for (const int bits_to_come : codec.coef_bits[i])
+      if (bits_to_come != 0) return false;
+  return true;
+}
+
+enum class JpegState { damaged_header, too_large, lossy, lacks_colour, whole };
 
 void open_jpeg(jpeg_decompress_struct& codec, std::string_view bytes) {
   jpeg_create_decompress(&codec);
@@ -120,7 +127,9 @@ JpegState walk_jpeg(jpeg_decompress_struct& codec, JpegMessages& messages, std::
   const auto row = codec.mem->alloc_sarray(reinterpret_cast<j_common_ptr>(&codec), JPOOL_IMAGE,
                                            codec.output_width * static_cast<JDIMENSION>(codec.output_components), 1);
   while (codec.output_scanline < codec.output_height) jpeg_read_scanlines(&codec, row, 1);
-  if (messages.lost || (messages.cut && !has_all_scans(codec))) return state;
+  if (messages.lost) return state;
+  if (!has_all_colours(codec)) return JpegState::lacks_colour;
+  if (messages.cut && !has_finest_scans(codec)) return state;
   state = JpegState::whole;
   jpeg_finish_decompress(&codec);  // may warn of what follows the picture
   return state;
@@ -174,6 +183,7 @@ std::string check_jpeg(std::string_view bytes) {
   if (state == JpegState::damaged_header) refuse(concat("damaged JPEG header: ", messages.text));
   check_size(width, height);
   if (state == JpegState::lossy) refuse(concat("truncated or damaged JPEG: ", messages.text));
+  if (state == JpegState::lacks_colour) refuse("truncated JPEG: one of its colours has no scan");
   if (messages.manager.num_warnings == 0) return "";
   log_debug(concat("a JPEG of ", width, "×", height, " pixels is whole, with a warning: ", messages.text));
   return rewritten(bytes);
