@@ -47,7 +47,7 @@ struct Artefact {
 
 class ArtifactStore {
  public:
-  explicit ArtifactStore(fs::path root);  // creates it; removes what killed processes left half-made
+  explicit ArtifactStore(fs::path root);  // creates it; removes what killed processes left: half-made folders, claims
   ArtifactStore(ArtifactStore&&) noexcept;
   ~ArtifactStore();
 
@@ -55,7 +55,7 @@ class ArtifactStore {
 
   // The folder of the artefact, where it is there, whole and unaltered (by its files' digests). Else nothing: with a
   // warning for one that was damaged, which the next put() replaces.
-  // Several threads may ask at once.
+  // Several threads may ask at once. Asks stop_if_interrupted() before each file.
   std::optional<fs::path> find(const std::string& kind, const Json& key);
 
   // None while another holds it.
@@ -73,7 +73,7 @@ class ArtifactStore {
   // All that there are, by kind and name.
   std::vector<Artefact> artefacts() const;
   // What is wrong with it, every byte read; "" for a whole one. After that find() sees the damage too, though no file
-  // looks otherwise from outside.
+  // looks otherwise from outside. Asks stop_if_interrupted() before each file.
   std::string damage_of(const Artefact& artefact) const;
   // Takes it out, under its claim; false where somebody makes it or has used it since it was listed.
   bool remove(const Artefact& artefact);

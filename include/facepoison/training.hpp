@@ -109,6 +109,10 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
 // Error(interrupted) after a checkpoint, Error(failure) when the loss is not finite.
 void train(const TrainingConfig& config, const fs::path& output, ArtifactStore& store);
 
+// What a training wants of the store for its photos and their twins, as planned_units() of an experiment: nothing is
+// made, and the store only plans from then on.
+std::vector<PlannedUnit> planned_units(const TrainingConfig& config, ArtifactStore& store);
+
 // Losses. A new loss is one class and one row in losses.cpp.
 class Loss {
  public:

@@ -9,6 +9,7 @@
 #include "facepoison/experiment.hpp"
 #include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
+#include "facepoison/training.hpp"
 
 namespace facepoison {
 namespace {
@@ -57,14 +58,22 @@ std::vector<Artefact> beyond(std::vector<Artefact> all, double bytes) {
   return {first, all.end()};
 }
 
-// Names of what the configs' experiments would take from the store. Nothing of them is run, but a folder of photos is
-// prepared where it was not.
+// What a config's experiment or training wants of the store; a training's alone names what it starts from.
+std::vector<PlannedUnit> units_of(const std::string& config, ArtifactStore& store) {
+  const Json keys = read_config(config, {}, [](Json&, const fs::path&) {});
+  if (!keys.is_object() || !keys.contains("start"))
+    return planned_units(read_experiment(config, {}, true, store), store);
+  const auto protected_by = [&](const fs::path& experiment) { return protected_photos(experiment, store); };
+  return planned_units(read_training(config, {}, true, protected_by, store), store);
+}
+
+// Names of what the configs would take from the store. Nothing of them is run, but a folder of photos is prepared where
+// it was not.
 std::set<std::string> needed_by(const std::vector<std::string>& configs, const StoreOption& option) {
   std::set<std::string> names;
   for (const auto& config : configs) {
     auto store = option.open();
-    const Experiment experiment = read_experiment(config, {}, true, store);
-    const auto units = planned_units(experiment, store);
+    const auto units = units_of(config, store);
     const auto unmade = std::count_if(units.begin(), units.end(), [](const auto& unit) { return !unit.stored; });
     if (unmade > 0)
       log_warning(concat(config, ": ", unmade, " of ", units.size(), " units that it needs are not in the store; ",
@@ -132,7 +141,7 @@ Action gc_command(CLI::App& app) {
   rule->add_option("--older-than", o->days, "DAYS: what nothing has used for so long")->check(number(0, 36500));
   rule->add_option("--keep-size", o->gigabytes, "GB: the least recently used, until no more than that is left")
       ->check(number(0, 1e9));
-  rule->add_option("--needed-by", o->configs, "CONFIG…: all but what these experiments need");
+  rule->add_option("--needed-by", o->configs, "CONFIG…: all but what these experiments and trainings need");
   app.add_flag("--delete", o->remove, "take it out (default: only say what would go)");
   const auto output = std::make_shared<OutputOptions>(app, "markdown");
   const auto option = std::make_shared<StoreOption>(app);

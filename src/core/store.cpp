@@ -25,6 +25,7 @@ constexpr std::chrono::milliseconds heartbeat{10000}, pause{100};
 constexpr std::time_t gone_after = 60;  // seconds without a heartbeat
 constexpr auto record = "seal.txt";     // see first_altered()
 constexpr std::size_t name_length = 64;
+constexpr std::size_t many = 1000;  // files: a data set may have so many, no block of work has
 const std::string temporary_prefix = ".tmp-";
 
 // This machine since it started, the same in all of its containers.
@@ -75,7 +76,8 @@ std::shared_ptr<Claim> take(const fs::path& path) {
     } else {
       if (errno != EEXIST) throw fs::filesystem_error("cannot make", path, {errno, std::system_category()});
       file = open(path.c_str(), O_RDWR | O_CLOEXEC);
-      if (file < 0) continue;  // it ended just now
+      if (file < 0 && errno == ENOENT) continue;  // it ended just now
+      if (file < 0) throw fs::filesystem_error("cannot open", path, {errno, std::system_category()});
       const bool locked = flock(file, LOCK_EX | LOCK_NB) == 0, locks_work = locked || errno == EWOULDBLOCK;
       if (!is_at(path, file)) {
         close(file);
@@ -102,23 +104,26 @@ std::vector<Sealed> seal_of(const fs::path& folder, const std::string& digests) 
 }
 
 // Notes the digest of every file, last. Nothing is flushed: what a crash of the machine loses does not agree with it,
-// and is made again.
+// and is made again. A signal does not cost the block of work that is sealed.
 void seal(const fs::path& folder) {
   Json digests = Json::object();
-  for (const auto& entry : fs::recursive_directory_iterator(folder))
-    if (!entry.is_directory())
-      digests[entry.path().lexically_relative(folder).generic_string()] = sha256_of_file(entry.path());
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.is_directory()) continue;
+    if (digests.size() >= many) stop_if_interrupted();
+    digests[entry.path().lexically_relative(folder).generic_string()] = sha256_of_file(entry.path());
+  }
   const std::string text = digests.dump();
   write_unflushed(folder / "digests.json", text);
-  first_altered(seal_of(folder, text), sha256(text), folder / record);
+  first_altered(seal_of(folder, text), sha256(text), folder / record, digests.size() >= many);
 }
 
-bool is_whole(const fs::path& folder) {
+bool is_whole(const fs::path& folder, bool may_stop = false) {
   try {
     const std::string digests = read_file(folder / "digests.json");
-    return first_altered(seal_of(folder, digests), sha256(digests), folder / record) == nullptr;
+    return first_altered(seal_of(folder, digests), sha256(digests), folder / record, may_stop) == nullptr;
   } catch (const std::exception&) {
-    return false;  // no seal, or one that cannot be read
+    if (may_stop) stop_if_interrupted();  // which is no damage
+    return false;                         // no seal, or one that cannot be read
   }
 }
 
@@ -199,18 +204,26 @@ ArtifactStore::ArtifactStore(fs::path root) : root_(fs::absolute(std::move(root)
 ArtifactStore::ArtifactStore(ArtifactStore&&) noexcept = default;
 ArtifactStore::~ArtifactStore() = default;
 
-// A half-made folder is called after its claim: nobody makes it where that can be had.
+// A half-made folder is called after its claim: nobody makes it where that can be had. Nor does anybody hold any other
+// claim that can be had: it is gone with that.
 void ArtifactStore::remove_left_over() {
+  const fs::path claims = root_ / "claims";
+  const auto take_left = [](const fs::path& claim) {
+    try {
+      return take(claim);
+    } catch (const fs::filesystem_error&) {  // a store that may only be read
+      return std::shared_ptr<Claim>();
+    }
+  };
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(root_, error)) {
     const auto name = entry.path().filename().string();
     if (!name.starts_with(temporary_prefix)) continue;
-    try {
-      const auto claim = take(root_ / "claims" / name.substr(temporary_prefix.size(), name_length));
-      if (claim) fs::remove_all(entry.path(), error);
-    } catch (const fs::filesystem_error&) {  // a store that may only be read
-    }
+    const auto claim = take_left(claims / name.substr(temporary_prefix.size(), name_length));
+    if (claim) fs::remove_all(entry.path(), error);
   }
+  for (const auto& entry : fs::directory_iterator(claims, error))
+    if (fs::is_regular_file(entry.symlink_status(error))) take_left(entry.path());
 }
 
 fs::path ArtifactStore::path(const std::string& kind, const Json& key) const {
@@ -221,7 +234,7 @@ fs::path ArtifactStore::path(const std::string& kind, const Json& key) const {
 std::optional<fs::path> ArtifactStore::find(const std::string& kind, const Json& key) {
   const fs::path found = path(kind, key);
   if (!fs::is_directory(found)) return {};
-  if (is_whole(found)) {
+  if (is_whole(found, true)) {
     ++counts_->hits;
     note_use(found);
     return found;
@@ -303,6 +316,7 @@ std::string ArtifactStore::damage_of(const Artefact& artefact) const {
   std::string problem;
   try {
     for (const auto& file : seal_of(artefact.folder, read_file(artefact.folder / "digests.json"))) {
+      stop_if_interrupted();
       const auto name = file.path.lexically_relative(artefact.folder).string();
       if (!fs::exists(file.path))
         problem = name + " is missing";
@@ -311,6 +325,7 @@ std::string ArtifactStore::damage_of(const Artefact& artefact) const {
       if (!problem.empty()) break;
     }
   } catch (const std::exception& error) {
+    stop_if_interrupted();  // which is no damage
     problem = error.what();
   }
   std::error_code ignored;

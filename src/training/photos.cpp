@@ -119,7 +119,7 @@ TrainingPhotos load_lesson(const TrainingConfig& c, std::span<const Twin> twins,
       if (!lesson.without_twins.count(lesson.labels[i])) version[i] = posted.photos[next++];
     add(version, twin.transform);
   }
-  known.decoded = std::make_unique<Decoded>(all, store.root());
+  if (!store.planning()) known.decoded = std::make_unique<Decoded>(all, store.root());
   return known;
 }
 
@@ -138,6 +138,14 @@ TrainingPhotos load_photos(const TrainingConfig& c, const std::vector<std::strin
                            people.size(), store);
   known.train = std::move(train);
   return known;
+}
+
+std::vector<PlannedUnit> planned_units(const TrainingConfig& c, ArtifactStore& store) {
+  std::vector<PlannedUnit> units;
+  store.only_plan(units);
+  load_photos(c, c.people, true, store);
+  load_photos(c, c.held_out_people, c.detects(), store);
+  return units;
 }
 
 Draw draw_rows(const TrainingConfig& c, const TrainingPhotos& known, std::int64_t step) {

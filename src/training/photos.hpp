@@ -27,9 +27,9 @@ struct TrainingPhotos {
   std::vector<std::vector<std::int64_t>> rows;  // of each person: clean photos
   std::vector<bool> train;                      // the data set's split
   std::int64_t versions = 0, clean_versions = 0;
-  std::set<std::int64_t> without_twins;  // people of whom the first versions alone are drawn
-  std::vector<std::size_t> unchanged;    // of each twin: photos that the attack left as they were
-  std::unique_ptr<const Decoded> decoded;
+  std::set<std::int64_t> without_twins;    // people of whom the first versions alone are drawn
+  std::vector<std::size_t> unchanged;      // of each twin: photos that the attack left as they were
+  std::unique_ptr<const Decoded> decoded;  // none where the store only plans
 
   std::int64_t photos() const { return static_cast<std::int64_t>(labels.size()); }
   std::int64_t row(std::int64_t version, std::int64_t photo) const { return version * photos() + photo; }

@@ -104,6 +104,38 @@ TEST_F(E2eStore, GcKeepsWhatTheConfigsNeed) {
   EXPECT_TRUE(contains(unknown.err, "units that it needs are not in the store")) << unknown.err;
 }
 
+TEST_F(E2eStore, GcKeepsTheTwinsOfATraining) {
+  prepare_drawn(folder_.path, 4, 6);
+  fs::remove_all(folder_ / "store");
+  const Json experiment = {
+      {"dataset", "dataset"}, {"protected", {"p00"}}, {"extractors", {"./tiny.json"}}, {"attacks", {"none", "noise"}}};
+  const Json training = {{"dataset", "dataset"},
+                         {"start", "./tiny.json"},
+                         {"twins", {"noise"}},
+                         {"twin_transforms", {"none", {{"transform", "jpeg"}, {"quality", 50}}}},
+                         {"exclude", "run.json"},
+                         {"batch", {{"people", 2}, {"photos", 2}}},
+                         {"loss", {{"kind", "arcface"}, {"scale", 8}}},
+                         {"steps", 2}};
+  write_file(folder_ / "run.json", experiment.dump());
+  write_file(folder_ / "base.json", training.dump());
+  write_file(folder_ / "twins.json", Json{{"base", "base.json"}}.dump());
+  ASSERT_EQ(run("train -c twins.json -o out").code, 0);
+  const auto perturbed = artefacts("perturbed"), transformed = artefacts("transformed");
+  ASSERT_FALSE(perturbed.empty() || transformed.empty());
+  ASSERT_EQ(run("eval -c run.json --run-dir run").code, 0);
+  ASSERT_GT(artefacts("perturbed").size(), perturbed.size());
+  const auto gone = run("store gc --needed-by twins.json --delete");
+  EXPECT_EQ(gone.code, 0) << gone.err;
+  EXPECT_FALSE(contains(gone.err, "not in the store")) << gone.err;
+  EXPECT_EQ(artefacts("perturbed"), perturbed);
+  EXPECT_EQ(artefacts("transformed"), transformed);
+  EXPECT_TRUE(artefacts("embedded").empty());
+  fs::remove_all(transformed.front());
+  const auto unknown = run("store gc --needed-by twins.json");
+  EXPECT_TRUE(contains(unknown.err, "twins.json: 1 of ")) << unknown.err;
+}
+
 TEST_F(E2eStore, TheDoctorSaysWhatIsHereAndWhetherItIsSound) {
   link_project(folder_ / "home");
   const auto doctor = [&] {

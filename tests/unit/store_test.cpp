@@ -128,6 +128,28 @@ TEST(Store, LeavesALivingProcessItsWorkAndTakesOverADeadOnes) {
   EXPECT_NO_THROW(store.get_or_make("kind", key, fill));
 }
 
+// Killed before it made anything, it leaves no folder that would tell of its claim.
+TEST(Store, NoClaimOutlivesItsHolder) {
+  const TempFolder folder;
+  const fs::path claims = folder / "store/claims";
+  const pid_t child = fork();
+  if (child == 0) {
+    ArtifactStore store(folder / "store");
+    const auto mine = store.claim("kind", key);
+    write_file(claims / "another-machines", "its boot");
+    raise(SIGKILL);
+    _exit(0);
+  }
+  waitpid(child, nullptr, 0);
+  EXPECT_EQ(files_below(claims).size(), 2u);
+  ArtifactStore store(folder / "store");
+  EXPECT_EQ(files_below(claims), std::vector<std::string>{"another-machines"}) << "it may live";
+  const auto mine = store.claim("kind", key);
+  fs::last_write_time(claims / "another-machines", fs::file_time_type::clock::now() - std::chrono::seconds(90));
+  EXPECT_EQ(ArtifactStore(folder / "store").claim("kind", key), nullptr) << "a living one is left alone";
+  EXPECT_EQ(files_below(claims), std::vector<std::string>{mine->path().filename()});
+}
+
 // Two containers of one machine that share a store: each has a process number 2, and cannot see the other's.
 TEST(Store, AProcessOfAnotherContainerIsAlive) {
   const TempFolder folder;
