@@ -68,7 +68,9 @@ struct Sealed {
 
 // The first of the files that is missing or has another digest, or none. `record` is a file in which it is noted how
 // each file looked from outside (size, times of change, inode) when its digest was taken: only what looks otherwise is
-// read again. `identity` says whose record it is. Where it cannot be written, all are read each time.
-const Sealed* first_altered(const std::vector<Sealed>& files, const std::string& identity, const fs::path& record);
+// read again. `identity` says whose record it is. Where it cannot be written, all are read each time. With `may_stop`
+// it asks stop_if_interrupted() before each file, and the record is then as it was.
+const Sealed* first_altered(const std::vector<Sealed>& files, const std::string& identity, const fs::path& record,
+                            bool may_stop = false);
 
 }  // namespace facepoison

@@ -63,8 +63,8 @@ struct OutputOptions {
 Table readable(const Table& table, const OutputOptions& output);
 
 // Called before any work. Throws Error(usage) where the output is one of the command's own inputs: the same file, or
-// one that is read of a folder (its pictures, its manifest, a run's files); throws as check_writable() too. None ("")
-// is right.
+// one that is read of a folder (its pictures, its manifest, a run's files), also a picture that would be one the next
+// time; throws as check_writable() too. None ("") is right.
 void check_output(const fs::path& output, const std::vector<fs::path>& inputs = {});
 
 // Is a recogniser's embedding of the golden picture that of its original runtime? Throws Error(model) where it gives
@@ -74,6 +74,7 @@ struct GoldenCheck {
   double cosine = std::numeric_limits<double>::quiet_NaN(), difference = std::numeric_limits<double>::quiet_NaN();
 };
 GoldenCheck check_golden(const FeatureExtractor& extractor, const RunOptions& options);
+std::string off_by(double cosine, double difference);  // in words; one number has no cosine
 
 // What an extractor says of a data set, or of a plain folder of crops: a row of `names` (id, person, split) for each of
 // the matrix. Warns of what is left out. Throws Error(input) where nothing is left.

@@ -1,4 +1,5 @@
 // The options that several commands share.
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 
@@ -19,6 +20,32 @@ CLI::Validator number_from(Number low, Number high, const char* kind) {
     return fits ? "" : concat("found ", word, ", expected a ", kind, " from ", low, " to ", high);
   };
   return CLI::Validator(check, concat("from ", low, " to ", high));
+}
+
+// Is a picture one of the folder that it lies below, or would it be the next time? Where people have folders, one that
+// lies beside these is nobody's, unless a link in one of them leads to it.
+bool is_picture_of(const fs::path& folder, const fs::path& picture) {
+  std::error_code none;
+  const fs::path root = fs::canonical(folder, none), target = fs::weakly_canonical(picture, none);
+  if (is_dataset(root) || target.parent_path() != root) return true;
+  const auto there = pictures_below(root).usable;
+  const auto is_beside = [&](const fs::path& one) { return one.parent_path() == root; };
+  const auto is_link = [&](const fs::path& one) { return !is_beside(one) && fs::equivalent(one, target, none); };
+  return std::all_of(there.begin(), there.end(), is_beside) || std::any_of(there.begin(), there.end(), is_link);
+}
+
+// Likewise any file.
+bool is_read_of(const fs::path& folder, const fs::path& file) {
+  static const std::set<std::string> pictures = {".jpg", ".jpeg", ".png", ".bmp"},
+                                     others = {"manifest.jsonl",   "landmarks.csv", "rejected.csv",
+                                               "budget.csv",       "run.json",      "rows.csv",
+                                               "trials.csv",       "others.csv",    "config.resolved.json",
+                                               "pairs.csv",        "strangers.csv", "thresholds.csv",
+                                               "displacements.csv"};
+  std::error_code none;
+  if (!fs::is_directory(folder, none) || !is_below(file, folder)) return false;
+  if (pictures.count(file.extension().string())) return is_picture_of(folder, file);
+  return others.count(file.filename().string()) && fs::is_regular_file(file, none);
 }
 
 }  // namespace
@@ -72,31 +99,15 @@ Table readable(const Table& table, const OutputOptions& output) {
 }
 
 void check_output(const fs::path& output, const std::vector<fs::path>& inputs) {
-  static const std::set<std::string> read_of_folders = {".jpg",
-                                                        ".jpeg",
-                                                        ".png",
-                                                        ".bmp",
-                                                        "manifest.jsonl",
-                                                        "landmarks.csv",
-                                                        "rejected.csv",
-                                                        "budget.csv",
-                                                        "run.json",
-                                                        "rows.csv",
-                                                        "trials.csv",
-                                                        "others.csv",
-                                                        "config.resolved.json",
-                                                        "pairs.csv",
-                                                        "strangers.csv",
-                                                        "thresholds.csv",
-                                                        "displacements.csv"};
   if (output.empty()) return;
   std::error_code none;
-  for (const auto& input : fs::is_regular_file(output, none) ? inputs : std::vector<fs::path>()) {
-    const bool of_a_folder =
-        fs::is_directory(input, none) && is_below(output, input) &&
-        (read_of_folders.count(output.extension().string()) || read_of_folders.count(output.filename().string()));
-    if (of_a_folder || fs::equivalent(output, input, none))
-      throw Error(Exit::usage, concat("-o ", output.string(), " is an input of this command; name another file"));
+  const bool there = fs::is_regular_file(output, none);
+  for (const auto& input : inputs) {
+    const bool is_manifest = input.filename() == "manifest.jsonl";
+    if (is_read_of(is_manifest ? fs::absolute(input).parent_path() : input, fs::absolute(output)) ||
+        (there && fs::equivalent(output, input, none)))
+      throw Error(Exit::usage, concat("-o ", output.string(), there ? " is" : " would be",
+                                      " an input of this command; name another file"));
   }
   check_writable(output);
 }

@@ -21,6 +21,7 @@
 #include <sstream>
 
 #include "facepoison/error.hpp"
+#include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
 
 namespace facepoison {
@@ -301,11 +302,13 @@ std::string sha256_of_file(const fs::path& path) {
   });
 }
 
-const Sealed* first_altered(const std::vector<Sealed>& files, const std::string& identity, const fs::path& record) {
+const Sealed* first_altered(const std::vector<Sealed>& files, const std::string& identity, const fs::path& record,
+                            bool may_stop) {
   std::istringstream lines(fs::is_regular_file(record) ? read_file(record) : "");
   std::string line, now = identity + "\n";
   bool known = std::getline(lines, line) && line == identity, all_known = known;
   for (const auto& file : files) {
+    if (may_stop) stop_if_interrupted();
     const std::string found = appearance(file.path);  // before the digest is taken: a later change shows next time
     known = known && std::getline(lines, line);
     if (!known || line != found) {

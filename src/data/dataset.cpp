@@ -6,6 +6,7 @@
 #include <set>
 
 #include "facepoison/error.hpp"
+#include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
 #include "facepoison/worker.hpp"
 
@@ -78,9 +79,11 @@ void read_photos(const std::string& manifest, const std::string& name, Dataset& 
   dataset.photos.resize(lines.size());
   in_threads(lines.size(), [&](std::size_t first, std::size_t end) {
     fs::path below;
-    for (auto row = first; row < end; ++row)
+    for (auto row = first; row < end; ++row) {
+      stop_if_interrupted();
       dataset.photos[row] =
           from_json(parse_json(lines[row], where(row)), dataset.folder, where(row), dataset.side, below);
+    }
   });
   for (std::size_t row = 1; row < lines.size(); ++row)
     if (const auto &before = dataset.photos[row - 1].id, &id = dataset.photos[row].id; !(before < id))
@@ -95,7 +98,7 @@ Table rejected_of(const fs::path& folder) {
 void check_digests(const Dataset& dataset) {
   std::vector<Sealed> canvases;
   for (const auto& photo : dataset.photos) canvases.push_back({photo.path, photo.sha256});
-  const auto* altered = first_altered(canvases, dataset.manifest_sha256, dataset.folder / "verified.txt");
+  const auto* altered = first_altered(canvases, dataset.manifest_sha256, dataset.folder / "verified.txt", true);
   if (!altered) return;
   const auto& photo = dataset.photos[static_cast<std::size_t>(altered - canvases.data())];
   throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(),
@@ -213,6 +216,7 @@ Dataset read_dataset(const fs::path& path) {
   try {
     read_photos(bytes, manifest.string(), dataset);
   } catch (const Error& error) {
+    stop_if_interrupted();                   // which is no fault of the manifest's
     throw Error(Exit::input, error.what());  // a manifest is data, whatever is wrong with it
   }
   if (dataset.photos.empty()) throw Error(Exit::input, concat(manifest.string(), ": no photos"));

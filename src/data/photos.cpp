@@ -99,6 +99,7 @@ Found without_tools_files(const std::vector<fs::path>& files) {
 
 void add_pictures(const fs::path& folder, const fs::path& root, Pictures& found) try {
   for (const auto& path : entries_of(folder)) {
+    stop_if_interrupted();
     if (is_folder(path)) {
       add_pictures(path, root, found);
       continue;
@@ -110,6 +111,7 @@ void add_pictures(const fs::path& folder, const fs::path& root, Pictures& found)
       found.usable.push_back(path);
   }
 } catch (const Error& error) {
+  stop_if_interrupted();  // which is no fault of the folder's
   found.rejected.emplace_back(folder / "", error.what());
 }
 
@@ -165,28 +167,51 @@ std::string underscored(const std::string& name) {
   return out;
 }
 
-void read_landmarks(PhotoFolder& folder) {
-  const fs::path path = folder.root / "landmarks.csv";
-  std::error_code unknown;
-  folder.has_landmarks = fs::is_regular_file(path, unknown);
-  if (!folder.has_landmarks && fs::exists(fs::symlink_status(path, unknown)))
-    throw Error(Exit::input, concat(path.string(), ": no regular file, or a link that leads nowhere"));
-  if (!folder.has_landmarks) return;
+using LandmarksById = std::map<std::string, Landmarks>;
+
+// `below` comes before each id.
+LandmarksById read_landmarks(const fs::path& path, const std::string& below) {
   const Table table = read_csv(path);
   if (table.columns.size() != 11 || table.columns[0] != "id")
     throw Error(Exit::input, concat(path.string(), ": expected a header line with id and ten numbers, found ",
                                     table.columns.size(), " columns"));
+  LandmarksById found;
   for (std::size_t r = 0; r < table.rows.size(); ++r) {
+    stop_if_interrupted();
     Landmarks points;
     const std::string where = concat(path.string(), ", line ", r + 2);
     for (std::size_t i = 0; i < 5; ++i)
       points[i] = {place_in_picture(table.rows[r][1 + 2 * i], where),
                    place_in_picture(table.rows[r][2 + 2 * i], where)};
-    if (!folder.landmarks.emplace(text(table.rows[r][0]), points).second)
+    if (!found.emplace(below + text(table.rows[r][0]), points).second)
       throw Error(Exit::input, concat(where, ": \"", text(table.rows[r][0]), "\" is given twice"));
   }
-  const auto as_written = folder.landmarks;
-  for (const auto& [id, points] : as_written) folder.landmarks.emplace(decomposed(id), points);
+  return found;
+}
+
+// Under the id as it is written, else with its accents apart.
+LandmarksById::const_iterator look_up(const LandmarksById& known, const std::string& id) {
+  const auto found = known.find(id);
+  return found != known.end() ? found : known.find(decomposed(id));
+}
+
+// Those of `place`, the root or a side of it, where there are some; the root's come first.
+void add_landmarks(PhotoFolder& folder, const fs::path& place) {
+  const fs::path path = place / "landmarks.csv";
+  std::error_code unknown;
+  if (!fs::is_regular_file(path, unknown)) {
+    if (fs::exists(fs::symlink_status(path, unknown)))
+      throw Error(Exit::input, concat(path.string(), ": no regular file, or a link that leads nowhere"));
+    return;
+  }
+  folder.has_landmarks = true;
+  const auto added = read_landmarks(path, place == folder.root ? "" : place.filename().string() + "/");
+  for (const auto& [id, points] : added)
+    if (const auto known = look_up(folder.landmarks, id); known != folder.landmarks.end() && known->second != points)
+      throw Error(Exit::input, concat(path.string(), " and ", (folder.root / "landmarks.csv").string(),
+                                      " give different points for ", id));
+  folder.landmarks.insert(added.begin(), added.end());
+  for (const auto& [id, points] : added) folder.landmarks.emplace(decomposed(id), points);
 }
 
 // One line of FaceScrub's lists: name, image_id, face_id, url, bbox, sha256 of the full picture, separated by tabs.
@@ -208,6 +233,7 @@ void read_facescrub(PhotoFolder& folder, const fs::path& path) {
   std::string line, first;
   std::size_t odd = 0;
   for (std::size_t number = 1; std::getline(lines, line); ++number) {
+    stop_if_interrupted();
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     try {
       read_facescrub_line(folder, line);
@@ -286,7 +312,7 @@ void look_through(PhotoFolder& folder, const fs::path& place, const Add& add) {
   for (const auto& path : root_entries(place)) {
     stop_if_interrupted();
     const auto name = path.filename().string();
-    if (name == "landmarks.csv" && place == folder.root) continue;
+    if (name == "landmarks.csv") continue;
     if (fs::is_directory(path, unknown) || (fs::is_symlink(path, unknown) && !fs::exists(path, unknown)))
       add(path);
     else if (name.starts_with("facescrub_") && path.extension() == ".txt" && fs::is_regular_file(path, unknown))
@@ -304,6 +330,7 @@ void add_sides(PhotoFolder& folder) {
     const auto split = side_of(side.filename().string());
     if (split.empty() || !is_folder(side))
       return log_warning(concat(side.string(), " is neither train nor val or test: passed over"));
+    add_landmarks(folder, side);
     look_through(folder, side, [&](const fs::path& person) { add_person(folder, person, split); });
   });
   log_info(
@@ -337,9 +364,8 @@ std::optional<Box> PhotoFolder::box_of(const PhotoFile& photo, const std::string
 }
 
 std::optional<Landmarks> PhotoFolder::landmarks_of(const PhotoFile& photo) const {
-  for (const auto& id : {photo.id, decomposed(photo.id)})
-    if (const auto found = landmarks.find(id); found != landmarks.end()) return found->second;
-  return std::nullopt;
+  const auto found = look_up(landmarks, photo.id);
+  return found != landmarks.end() ? std::optional(found->second) : std::nullopt;
 }
 
 std::set<std::string> match_people(const std::vector<std::string>& people, const std::vector<std::string>& names) {
@@ -366,13 +392,13 @@ PhotoFolder scan_photos(const fs::path& root) try {
     throw Error(Exit::input, concat(root.string(), ": ", fs::exists(root) ? "not a folder" : "no such folder"));
   PhotoFolder folder;
   folder.root = fs::canonical(root);
+  add_landmarks(folder, folder.root);
   if (is_split(folder.root))
     add_sides(folder);
   else
     look_through(folder, folder.root, [&](const fs::path& person) { add_person(folder, person, ""); });
   for (auto* list : {&folder.photos, &folder.of_tools}) std::sort(list->begin(), list->end(), by_id);
   std::sort(folder.rejected.begin(), folder.rejected.end(), by_id);
-  read_landmarks(folder);
   if (folder.originals > 0)
     log_info(concat(folder.originals, " photos beside face/ folders are left out: the faces in these win"));
   return folder;

@@ -109,6 +109,7 @@ std::vector<Unit> units_of(const Context& context, const std::vector<std::string
   if (context.detector) detector = {{"weights", context.detector->sha256()}, {"arithmetic", arithmetic(torch::kCPU)}};
   auto units = cut_by_person(files, prepare_block);
   for (auto& unit : units) {
+    stop_if_interrupted();
     Json photos = Json::array();
     for (auto i = unit.first; i < unit.first + unit.count; ++i) {
       Json photo = {hashes[i]};
@@ -119,7 +120,7 @@ std::vector<Unit> units_of(const Context& context, const std::vector<std::string
           for (const auto& p : *found) photo.push_back({p.x, p.y});
       photos.push_back(photo);
     }
-    unit.key = {{"format", 6},
+    unit.key = {{"format", 7},
                 {"source", static_cast<int>(context.source)},
                 {"side", context.options.canvas},
                 {"detector", detector},
@@ -287,6 +288,7 @@ Dataset prepare(const PhotoFolder& everybody, const fs::path& output, const Prep
   const auto units = units_of(context, hashes);
   const auto folders = prepared(context, units, hashes, store);
   for (std::size_t u = 0; u < units.size(); ++u) {
+    stop_if_interrupted();
     const Json rows = read_json(folders[u] / "rows.json");
     for (std::size_t i = 0; i < units[u].count; ++i) {
       const auto& file = folder.photos[units[u].first + i];

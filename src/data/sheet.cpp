@@ -6,6 +6,7 @@
 
 #include "data/matrix.hpp"
 #include "facepoison/error.hpp"
+#include "facepoison/interrupt.hpp"
 
 namespace facepoison {
 namespace {
@@ -47,6 +48,7 @@ Image contact_sheet(const std::vector<std::vector<Tile>>& rows, int side) {
   cv::Mat sheet(height, gap + static_cast<int>(columns) * (side + gap), CV_8UC3, cv::Scalar(255, 255, 255));
   int top = 0;
   for (const auto& row : rows) {
+    stop_if_interrupted();
     draw_row(sheet, row, top, side);
     top += height_of(row, side);
   }

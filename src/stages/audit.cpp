@@ -93,6 +93,7 @@ void audit(std::span<const Photo> clean, const Attack& attack, const RunOptions&
   const auto folders = arrow.follow(units, store);
   if (store.planning()) return;
   for (std::size_t u = 0; u < units.size(); ++u) {
+    stop_if_interrupted();
     const fs::path file = folders[u] / "audit.csv";
     const Table table = read_csv(file);
     for (std::size_t n = 0; n < units[u].count; ++n)

@@ -128,7 +128,10 @@ Embedded::Embedded(std::vector<std::pair<fs::path, std::size_t>> units, std::int
 const torch::Tensor& Embedded::matrix() const {
   std::call_once(once_, [&] {
     std::vector<torch::Tensor> features = {torch::empty({0, dimension_})};
-    for (const auto& [folder, count] : units_) features.push_back(read_npy(folder / "features.npy"));
+    for (const auto& [folder, count] : units_) {
+      stop_if_interrupted();
+      features.push_back(read_npy(folder / "features.npy"));
+    }
     matrix_ = torch::cat(features);
   });
   return matrix_;
@@ -185,7 +188,7 @@ torch::Tensor embed_crops(const PhotoFolder& folder, Exif exif, const FeatureExt
   auto units = cut_by_person(crops, embed_block);
   const Json identity = extractor.identity();
   for (auto& unit : units) {
-    unit.key = {{"format", 1},
+    unit.key = {{"format", 2},
                 {"arithmetic", arithmetic(options.device)},
                 {"extractor", identity},
                 {"batch", {embed_block, piece_size}},
@@ -208,6 +211,7 @@ torch::Tensor embed_crops(const PhotoFolder& folder, Exif exif, const FeatureExt
   const auto folders = arrow.follow(units, store);
   std::vector<torch::Tensor> features;
   for (std::size_t u = 0; u < units.size(); ++u) {
+    stop_if_interrupted();
     const Json reasons = read_json(folders[u] / "refused.json");
     if (fs::exists(folders[u] / "features.npy")) features.push_back(read_npy(folders[u] / "features.npy"));
     for (std::size_t n = 0; n < units[u].count; ++n) {

@@ -58,6 +58,7 @@ std::vector<Photo> transformed(std::span<const Photo> photos, const Transform& t
   const auto folders = arrow.follow(units, store);
   std::vector<Photo> out(photos.begin(), photos.end());
   for (std::size_t u = 0; u < units.size(); ++u) {
+    stop_if_interrupted();
     const bool made = !store.planning() || fs::exists(folders[u]);
     const Json rows = made ? read_json(folders[u] / "rows.json") : Json();
     for (std::size_t n = 0; n < units[u].count; ++n) {

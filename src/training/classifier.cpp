@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "facepoison/error.hpp"
+#include "facepoison/interrupt.hpp"
 #include "training/fit.hpp"
 
 namespace facepoison {
@@ -14,6 +15,7 @@ torch::Tensor class_scores(Trainee& trainee, const Dense& head, std::span<const 
   std::vector<torch::Tensor> scores;
   constexpr std::size_t at_once = 64;
   for (std::size_t i = 0; i < photos.size(); i += at_once) {
+    stop_if_interrupted();
     const auto faces = load_faces(photos.subspan(i, std::min(at_once, photos.size() - i)));
     scores.push_back(head.scores(trainee.embed(faces.to(device))).log_softmax(1).to(torch::kCPU));
   }

@@ -235,6 +235,29 @@ TEST_F(ScanPhotosTest, ReadsLandmarks) {
   EXPECT_EQ(points[4].y, 10.5);
 }
 
+TEST_F(ScanPhotosTest, ReadsLandmarksOfEachSideOfASplit) {
+  const std::string points = ",1,2,3,4,5,6,7,8,9,", whole = "Jos\u00e9", apart = "Jose\u0301";
+  for (const auto& id : {"train/A/1.jpg", "train/A/2.jpg", "val/A/1.jpg"}) put(id);
+  put("train/" + apart + "/1.jpg");
+  put("train/landmarks.csv", landmarks_header + "A/1.jpg" + points + "10\n" + whole + "/1.jpg" + points + "11\n");
+  put("val/landmarks.csv", landmarks_header + "A/1.jpg" + points + "12\n");
+  put("landmarks.csv", landmarks_header + "train/A/2.jpg" + points + "13\nval/A/1.jpg" + points + "12\n");
+  const auto folder = scan_photos(root_.path);
+  EXPECT_TRUE(folder.has_landmarks);
+  std::map<std::string, double> last;
+  for (const auto& photo : folder.photos) last[photo.id] = folder.landmarks_of(photo).value().at(4).y;
+  EXPECT_EQ(last,
+            (std::map<std::string, double>{
+                {"train/A/1.jpg", 10}, {"train/A/2.jpg", 13}, {"train/" + apart + "/1.jpg", 11}, {"val/A/1.jpg", 12}}));
+  for (const auto& id : {std::string("train/A/1.jpg"), "train/" + apart + "/1.jpg"}) {
+    put("landmarks.csv", landmarks_header + id + points + "99\n");
+    const auto [code, message] = problem();
+    EXPECT_EQ(code, Exit::input) << id;
+    for (const auto* file : {"/train/landmarks.csv and ", "/landmarks.csv give different points for train/"})
+      EXPECT_TRUE(contains(message, file)) << message;
+  }
+}
+
 TEST_F(ScanPhotosTest, NamesTheLineOfAWrongLandmark) {
   put("A/1.jpg");
   const std::string row = "A/1.jpg,1,2,3,4,5,6,7,8,9,10\n";
