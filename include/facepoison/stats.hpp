@@ -14,7 +14,8 @@ struct Interval {
 // The area under the ROC curve: the share of (genuine, impostor) pairs of which the genuine one is nearer, ties half.
 double area_under_curve(std::vector<double> genuine, std::vector<double> impostors);
 
-double mean(std::span<const double> values);  // 0 for no values
+double mean(std::span<const double> values);                           // 0 for no values
+double share_below(std::span<const double> values, double threshold);  // of at least one value
 
 // The exact interval of a fraction seen in `n` independent trials (Clopper and Pearson 1934). `n` need not be whole.
 Interval clopper_pearson(double fraction, double n);

@@ -64,12 +64,12 @@ using Finding = std::pair<std::string, std::string>;  // state, and what was fou
 
 // A recogniser or a cloak detector.
 bool add_carded(Table& table, const Card& card, const RunOptions& options) {
-  return add_model(table, card.name, model_path(card.file, card.path.parent_path()), card.how_to_get(),
-                   [&]() -> Finding {
-                     const auto check = check_golden(*make_extractor(card, options), options);
-                     if (check.golden == "none") return {"ok", "its hash; its card names no golden embedding"};
-                     return {check.golden, concat("its hash; cosine to the golden embedding ", check.cosine)};
-                   });
+  return add_model(
+      table, card.name, model_path(card.file, card.path.parent_path()), card.how_to_get(), [&]() -> Finding {
+        const auto check = check_golden(*make_extractor(card, options), options);
+        if (check.golden == "none") return {"ok", "its hash; its card names no golden embedding"};
+        return {check.golden, concat("its hash; golden embedding: ", off_by(check.cosine, check.difference))};
+      });
 }
 
 // A detector's or a metric's network, of the card configs/<folder>/<name>.json.

@@ -61,6 +61,11 @@ double mean(std::span<const double> values) {
   return values.empty() ? 0 : sum / static_cast<double>(values.size());
 }
 
+double share_below(std::span<const double> values, double threshold) {
+  const auto below = std::count_if(values.begin(), values.end(), [&](double value) { return value < threshold; });
+  return static_cast<double>(below) / static_cast<double>(values.size());
+}
+
 double area_under_curve(std::vector<double> genuine, std::vector<double> impostors) {
   std::sort(impostors.begin(), impostors.end());
   double nearer = 0;

@@ -25,11 +25,6 @@ torch::Tensor rows_not_of(const std::vector<std::int64_t>& labels, std::int64_t 
   return torch::tensor(rows, torch::kInt64);
 }
 
-double share_below(const std::vector<double>& distances, double threshold) {
-  const auto below = std::count_if(distances.begin(), distances.end(), [&](double d) { return d < threshold; });
-  return static_cast<double>(below) / static_cast<double>(distances.size());
-}
-
 }  // namespace
 
 void Least::add(const std::vector<double>& numbers) {

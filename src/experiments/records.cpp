@@ -88,10 +88,7 @@ void Results::record_combined(const Pairing& pairing, const std::map<Row, Answer
     for (const auto& classifier : experiment_.classifiers) {
       const auto& accurate = answers.at(cell_of(pairing.accurate, scenario, classifier_name(classifier)));
       const auto& robust = answers.at(cell_of(pairing.robust, scenario, classifier_name(classifier)));
-      const auto seed =
-          std::find_if(scenario.at.begin(), scenario.at.end(), [](const auto& axis) { return axis.first == "seed"; });
-      const Combined combined(pairing, accurate, robust, world_.probes(scenario), world_.people(),
-                              std::stoull(seed->second));
+      const Combined combined(pairing, accurate, robust, world_.probes(scenario), world_.people(), scenario.seed);
       const auto cell = cell_of(pairing.name, scenario, classifier_name(classifier));
       std::vector<Answer> joint;
       for (std::size_t g = 0; g < scenario.games.size(); ++g) {

@@ -49,7 +49,7 @@ class EndToEnd final : public Recogniser {
     std::vector<Unit> units;
     std::vector<std::size_t> of_game;
     std::map<std::string, std::size_t> known;
-    const auto seed = seed_of(scenario);
+    const auto seed = scenario.seed;
     for (const auto& game : scenario.games) {
       const auto gallery = world.gallery(scenario, game);
       const Json key = key_of(gallery, how_.twins.empty() ? -1 : world.label_of(game.person), probe_photos, seed);
@@ -73,12 +73,6 @@ class EndToEnd final : public Recogniser {
   }
 
  private:
-  static Seed seed_of(const Scenario& scenario) {
-    for (const auto& [axis, value] : scenario.at)
-      if (axis == "seed") return std::stoull(value);
-    return 0;
-  }
-
   // Twins are made by trainings, of which a plan makes none.
   void plan(Unit& unit, const World::Gallery& gallery, std::int64_t person, Seed seed, ArtifactStore& store) const {
     std::vector<Photo> others;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "facepoison/classifier.hpp"
+#include "facepoison/stats.hpp"
 #include "training/fit.hpp"
 
 namespace facepoison {
@@ -60,19 +61,15 @@ double loss_of(const Scores& scores) {
 }
 
 double best_threshold(const Scores& scores) {
-  auto clean = scores.clean, perturbed = scores.perturbed, all = clean;
-  all.insert(all.end(), perturbed.begin(), perturbed.end());
-  for (auto* list : {&clean, &perturbed, &all}) std::sort(list->begin(), list->end());
+  auto all = scores.clean;
+  all.insert(all.end(), scores.perturbed.begin(), scores.perturbed.end());
+  std::sort(all.begin(), all.end());
   all.erase(std::unique(all.begin(), all.end()), all.end());
-  const auto share_below = [](const std::vector<double>& list, double threshold) {
-    const auto below = std::lower_bound(list.begin(), list.end(), threshold) - list.begin();
-    return static_cast<double>(below) / static_cast<double>(list.size());
-  };
   double most = -1;
   std::vector<double> best;
   for (std::size_t i = 1; i < all.size(); ++i) {
     const double threshold = (all[i - 1] + all[i]) / 2;
-    const double told_apart = share_below(clean, threshold) - share_below(perturbed, threshold);
+    const double told_apart = share_below(scores.clean, threshold) - share_below(scores.perturbed, threshold);
     if (told_apart > most) best.clear(), most = told_apart;
     if (told_apart == most) best.push_back(threshold);
   }
