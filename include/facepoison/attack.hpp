@@ -4,6 +4,7 @@
 #include "facepoison/perceptual.hpp"
 #include "facepoison/random.hpp"
 #include "facepoison/store.hpp"
+#include "facepoison/transform.hpp"
 
 namespace facepoison {
 
@@ -18,6 +19,7 @@ struct AttackSettings {
   Surrogates surrogates;  // the extractors it optimises against; empty for attacks that need none
   Surrogates exact;       // the same in float32: themselves, unless the precision is bf16
   std::shared_ptr<const Perceptual> perceptual;  // for attacks that look at one, where the preset names one
+  std::shared_ptr<const Transform> before;       // what a photo goes through first; or none
   std::vector<Photo> targets;      // photos of the people whom it may aim at; empty: the data set's other people
   std::vector<std::string> notes;  // deviations and caveats, printed under every table
 };
@@ -79,11 +81,11 @@ class Attack {
 };
 
 // `preset` is the name of a file in configs/attacks or the path of one; or a JSON object {"preset": …, "name": …, other
-// keys override the preset}, which a preset's file may be too. `surrogates`, where not empty, override too. Where none
-// of a preset's own surrogates is on this machine its "stand_ins" are taken, and where none of those is,
-// small-surrogate, which ships; a note says so. No surrogate is loaded yet, but their hashes are checked. Throws
-// Error(usage) for unknown names, keys and values, Error(model) for the file of a surrogate or of a perceptual
-// distance.
+// keys override the preset}, which a preset's file may be too. "before": a transform, see AttackSettings. `surrogates`,
+// where not empty, override too. Where none of a preset's own surrogates is on this machine its "stand_ins" are taken,
+// and where none of those is, small-surrogate, which ships; a note says so. No surrogate is loaded yet, but their
+// hashes are checked. Throws Error(usage) for unknown names, keys and values, Error(model) for the file of a surrogate
+// or of a perceptual distance.
 std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& options,
                                           const std::vector<std::string>& surrogates = {});
 

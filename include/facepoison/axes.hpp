@@ -12,10 +12,11 @@ struct Posting {
 };
 
 // Under what a protected person's probes are: "clean"; "as-posted", as the same person's perturbed training photos; or
-// an attack.
+// an attack, or a transform in the place of the transforms' axis.
 struct Posing {
   std::string name;
-  std::shared_ptr<const Attack> attack;
+  std::shared_ptr<const Attack> attack = nullptr;
+  std::shared_ptr<const Transform> transform = nullptr;
 };
 
 // Each a list of values; the defaults are neutral: every training photo is perturbed, nothing else happens to it, and
@@ -27,8 +28,8 @@ struct Axes {
   std::vector<std::int64_t> clean_photos = {0};           // a protected person's training photos that stay clean
   // or "added": perturbed photos beside the clean ones; "absent": the trainer has none of the protected person's
   std::vector<std::string> enrolled = {"replaced"};
-  std::vector<std::string> together = {"one"};        // or "half": of the people, all perturbing at the same time
-  std::vector<Posing> probes = {{"clean", nullptr}};  // how the trainer sees a protected person again
+  std::vector<std::string> together = {"one"};  // or "half": of the people, all perturbing at the same time
+  std::vector<Posing> probes = {{"clean"}};     // how the trainer sees a protected person again
   // A cloak detector, by which the trainer drops gallery photos, whosever they are; or none.
   std::vector<std::shared_ptr<const FeatureExtractor>> filters = {nullptr};
   std::vector<Seed> seeds = {0};  // of the draw of people, attacks, leaks and mixes

@@ -73,8 +73,9 @@ struct Posted {
   std::vector<fs::path> traces;  // files; see read_traces()
 };
 
-// Perturbs, rounds to 8 bits, writes PNG, reads back and audits. `everybody`: the data set's photos, among whom an
-// attack may aim at somebody. A photo's picture depends on nobody else's being perturbed.
+// Perturbs, after what the attack's photos go through first; rounds to 8 bits, writes PNG, reads back and audits.
+// `everybody`: the data set's photos, among whom an attack may aim at somebody. A photo's picture depends on nobody
+// else's being perturbed.
 Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, const Attack& attack, Seed seed,
                const RunOptions& options, ArtifactStore& store);
 

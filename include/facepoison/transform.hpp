@@ -19,7 +19,8 @@ struct Canvas {
 class Transform {
  public:
   virtual ~Transform() = default;
-  // The picture's size stays. Random numbers, where it wants some, come from the stream of this seed and photo.
+  // The picture's size stays, but for `side`'s. Random numbers, where it wants some, come from the stream of this seed
+  // and photo.
   virtual Canvas operator()(Canvas canvas, Seed seed, const std::string& photo) const = 0;
   virtual bool is_random() const { return false; }
 

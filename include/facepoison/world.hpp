@@ -38,6 +38,7 @@ struct Scenario {
   std::size_t left_out = 0;  // protected people who have no game here
   // A cloak detector: what it flags, of anybody's, is not in the gallery. Or none.
   std::shared_ptr<const FeatureExtractor> filter = nullptr;
+  Seed seed = 0;  // of the draw that it belongs to
   // Are the gallery and the probes before any game as in every scenario of the same treatments and filter?
   bool shares_sides() const { return crowd.empty() && posed.empty(); }
 };

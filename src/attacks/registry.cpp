@@ -161,7 +161,10 @@ std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& 
       settings.perceptual = need_perceptual(distance, options);
   settings.version = row.version;
   settings.released = spec.text("released", "");
+  if (spec.has("before")) settings.before = make_transform(spec.raw("before"));
   const auto attack = row.make(spec, std::move(settings));
+  if (attack->settings().before && !attack->changes_photos())
+    spec.fail("before", "this attack changes no photo; what happens to clean ones are \"transforms\" and \"probes\"");
   spec.finish();
   attack->set_parameters(spec.record());
   return attack;

@@ -73,6 +73,8 @@ Action perturb_command(CLI::App& app) {
     check_output(o->trace);
     const auto options = device->resolve();
     const auto attack = make_attack(with_overrides(o->attack, o->overrides), options, o->surrogates);
+    if (attack->settings().before)
+      throw Error(Exit::usage, "perturb: an attack with \"before\" is for eval, where pictures may differ in size");
     const Dataset dataset = read_dataset(o->dataset);
     const fs::path output = fs::absolute(o->output).lexically_normal();
     if (fs::exists(output) && fs::equivalent(output, dataset.folder))

@@ -3,6 +3,7 @@
 
 #include "commands/commands.hpp"
 #include "facepoison/experiment.hpp"
+#include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
 #include "facepoison/prepare.hpp"
 #include "facepoison/sheet.hpp"
@@ -34,6 +35,7 @@ std::vector<Photo> first_photos(const Dataset& dataset, const std::set<std::stri
 std::vector<std::vector<Tile>> rows_of_people(std::span<const Photo> photos) {
   std::vector<std::vector<Tile>> rows;
   for (std::size_t i = 0; i < photos.size(); ++i) {
+    stop_if_interrupted();
     const bool first = i == 0 || photos[i].person != photos[i - 1].person;
     if (first) rows.emplace_back();
     rows.back().push_back({picture_of(photos[i]), first ? photos[i].person : ""});
@@ -47,18 +49,31 @@ std::string budget_label(const std::string& attack, const Audit& audit) {
   return attack + (audit.linf > 0 ? text : ": " + audit.status);
 }
 
+// The photos as an attack posted them.
+struct Album {
+  std::string name;
+  std::shared_ptr<const Attack> attack;
+  Posted posted;
+  // What it perturbed, of what was posted's size: the photo, unless it goes through something first.
+  Image seen(const Photo& photo, const Image& original, int side) const {
+    const auto& before = attack->settings().before;
+    const Image image = before ? (*before)({original, photo.landmarks}, 0, photo.id).image : original;
+    return image.width == side ? image : resize_image(image, side, side);
+  }
+};
+
 // original | perturbed | difference | perturbed | difference …, a row a photo.
-std::vector<std::vector<Tile>> strips(std::span<const Photo> photos, const std::vector<std::string>& names,
-                                      const std::vector<Posted>& albums) {
+std::vector<std::vector<Tile>> strips(std::span<const Photo> photos, const std::vector<Album>& albums) {
   std::vector<std::vector<Tile>> rows;
   for (std::size_t i = 0; i < photos.size(); ++i) {
+    stop_if_interrupted();
     const Image original = picture_of(photos[i]);
     auto& row = rows.emplace_back(std::vector<Tile>{{original, photos[i].id}});
-    for (std::size_t k = 0; k < albums.size(); ++k) {
-      const Image perturbed = picture_of(albums[k].photos[i]);
-      row.push_back({perturbed, budget_label(names[k], albums[k].budget[i])});
-      row.push_back(
-          {difference_image(original, perturbed, difference_factor), concat("difference x ", difference_factor)});
+    for (const auto& album : albums) {
+      const Image perturbed = picture_of(album.posted.photos[i]);
+      row.push_back({perturbed, budget_label(album.name, album.posted.budget[i])});
+      row.push_back({difference_image(album.seen(photos[i], original, perturbed.width), perturbed, difference_factor),
+                     concat("difference x ", difference_factor)});
     }
   }
   return rows;
@@ -67,9 +82,8 @@ std::vector<std::vector<Tile>> strips(std::span<const Photo> photos, const std::
 // What a sheet shows: photos, and with attacks the same photos perturbed.
 struct Shown {
   std::vector<Photo> photos;
-  std::vector<std::string> attacks;
-  std::vector<Posted> albums;  // one for each attack
-  int side = 0;                // of a canvas
+  std::vector<Album> albums;
+  int side = 0;  // of a canvas
 };
 
 struct Choice {
@@ -87,18 +101,17 @@ Shown of_data_set(const Dataset& dataset, const std::vector<std::shared_ptr<cons
                   const Choice& choice, Seed seed, const RunOptions& options, ArtifactStore& store) {
   const bool attacked = !attacks.empty();
   const auto people = choice.among(dataset.people(), attacked);
-  Shown shown{first_photos(dataset, people, choice.photos_each(attacked), attacked), {}, {}, dataset.side};
-  for (const auto& attack : attacks) {
-    shown.attacks.push_back(attack->settings().name);
-    shown.albums.push_back(perturb(shown.photos, dataset.photos, *attack, seed, options, store));
-  }
+  Shown shown{first_photos(dataset, people, choice.photos_each(attacked), attacked), {}, dataset.side};
+  for (const auto& attack : attacks)
+    shown.albums.push_back(
+        {attack->settings().name, attack, perturb(shown.photos, dataset.photos, *attack, seed, options, store)});
   return shown;
 }
 
 // The pictures that eval measured: of the store where it has run, since nobody's picture depends on who else is
 // protected; and of the people's other photos too, with which they are made.
 Shown of_experiment(const Experiment& e, const Choice& choice, ArtifactStore& store) {
-  Shown shown{{}, {}, {}, e.dataset.side};
+  Shown shown{{}, {}, e.dataset.side};
   const auto wanted = choice.among(e.protected_people.front(), true);
   std::vector<std::vector<std::string>> people(e.axes.seeds.size());  // of the first draw
   for (const auto& person : e.protected_people.front())
@@ -121,8 +134,8 @@ Shown of_experiment(const Experiment& e, const Choice& choice, ArtifactStore& st
     }
   for (const auto t : attacked) {
     const auto& [attack, transform, seed] = world.treatment(t);
-    shown.attacks.push_back(attack->settings().name + (transform ? ", " + transform->name() : ""));
-    auto& few = shown.albums.emplace_back();
+    const auto name = attack->settings().name + (transform ? ", " + transform->name() : "");
+    auto& few = shown.albums.emplace_back(Album{name, attack, {}}).posted;
     for (const auto row : rows) {
       const auto place = *world.place(t, row);
       few.photos.push_back(world.posted(t).photos[place]);
@@ -192,8 +205,8 @@ Action show_command(CLI::App& app) {
       for (const auto& name : o->attacks) attacks.push_back(make_attack(name, options, o->surrogates));
       shown = of_data_set(dataset_of(o->dataset, {}, artifacts), attacks, o->choice, o->seed, options, artifacts);
     }
-    const bool attacked = !shown.attacks.empty();
-    const auto rows = attacked ? strips(shown.photos, shown.attacks, shown.albums) : rows_of_people(shown.photos);
+    const bool attacked = !shown.albums.empty();
+    const auto rows = attacked ? strips(shown.photos, shown.albums) : rows_of_people(shown.photos);
     const Image sheet = contact_sheet(rows, o->side ? o->side : attacked ? shown.side : 96);
     write_file(o->output, encode_image(sheet, o->output));
     std::set<std::string> people;

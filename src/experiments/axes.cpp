@@ -78,12 +78,17 @@ std::vector<Posting> read_attacks(Spec& spec, const RunOptions& options) {
 }
 
 Posing read_posing(const Spec& spec, const Json& wanted, const RunOptions& options) {
-  if (wanted == "clean" || wanted == "as-posted") return {wanted.get<std::string>(), nullptr};
-  if (!wanted.is_object() || wanted.size() != 1 || !wanted.contains("attack"))
-    spec.fail("probes",
-              concat("found ", wanted.dump(), ", expected \"clean\", \"as-posted\" or {\"attack\": a preset}"));
-  const auto attack = make_attack(wanted["attack"], options);
-  return {attack->settings().name, attack};
+  if (wanted == "clean" || wanted == "as-posted") return {wanted.get<std::string>()};
+  const bool one = wanted.is_object() && wanted.size() == 1;
+  if (one && wanted.contains("attack")) {
+    const auto attack = make_attack(wanted["attack"], options);
+    return {attack->settings().name, attack};
+  }
+  const auto transform = one && wanted.contains("transform") ? make_transform(wanted["transform"]) : nullptr;
+  if (!transform)
+    spec.fail("probes", concat("found ", wanted.dump(),
+                               ", expected \"clean\", \"as-posted\", {\"attack\": a preset} or {\"transform\": one}"));
+  return {transform->name(), nullptr, transform};
 }
 
 // Cloak detectors by name or card; "none" is none of them.

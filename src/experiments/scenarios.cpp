@@ -24,7 +24,7 @@ class Builder {
 
  private:
   Scenario scenario(const Combination& c) {
-    Scenario out{c.coordinates(e_.axes), 0, 0, {}, {}, {}, 0, c.filter};
+    Scenario out{c.coordinates(e_.axes), 0, 0, {}, {}, {}, 0, c.filter, seed_of(c)};
     if (c.transforms("gallery")) out.gallery = number(nullptr, c.transform, seed_of(c));
     if (c.transforms("probes")) out.probes = number(nullptr, c.transform, seed_of(c));
     const auto& drawn = people_[c.seed];
@@ -71,15 +71,16 @@ class Builder {
 
   // A person's probes as the trainer sees them.
   void pose(const Combination& c, Scenario& scenario, const std::string& person) {
-    const auto attacks = c.probes->attack ? std::vector{std::pair{c.probes->attack, 1.0}} : c.attack->parts;
-    const bool through = c.transforms("probes") || (!c.probes->attack && c.transforms("perturbed"));
+    const bool as_posted = c.probes->name == "as-posted";
+    const auto attacks = as_posted ? c.attack->parts : std::vector{std::pair{c.probes->attack, 1.0}};
+    const bool through = c.transforms("probes") || (as_posted && c.transforms("perturbed"));
+    const auto transform = c.probes->transform ? c.probes->transform : through ? c.transform : nullptr;
     std::size_t next = 0;
     const auto& rows = probes_.at(person);
     const auto counts = shares_of(rows.size(), attacks);
     for (std::size_t part = 0; part < counts.size(); ++part)
       for (std::size_t n = 0; n < counts[part]; ++n)
-        scenario.posed.push_back(
-            {rows[next++], number(attacks[part].first, through ? c.transform : nullptr, seed_of(c))});
+        scenario.posed.push_back({rows[next++], number(attacks[part].first, transform, seed_of(c))});
   }
 
   // The treatments of a person's photos that do not stay clean. Which do is one draw, nested: more keep those of fewer.
@@ -171,7 +172,7 @@ std::vector<Scenario> strangers(const Experiment& e, const std::vector<Scenario>
   std::vector<Scenario> out;
   std::set<std::vector<std::pair<std::string, std::string>>> seen;
   for (const auto& scenario : scenarios) {
-    Scenario one{{}, scenario.gallery, scenario.probes, {}, {}, games, 0, scenario.filter};
+    Scenario one{{}, scenario.gallery, scenario.probes, {}, {}, games, 0, scenario.filter, scenario.seed};
     for (const auto& [axis, value] : scenario.at)
       if (axis == "transform" || axis == "transform_on" || axis == "filter" || axis == "seed")
         one.at.emplace_back(axis, value);

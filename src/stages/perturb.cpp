@@ -96,6 +96,7 @@ Posted unchanged(std::span<const Photo> photos, const std::string& attack) {
 Table read_traces(const Posted& posted) {
   Table all = empty_trace;
   for (const auto& file : posted.traces) {
+    stop_if_interrupted();
     const Table trace = read_csv(file);
     all.rows.insert(all.rows.end(), trace.rows.begin(), trace.rows.end());
   }
@@ -106,6 +107,8 @@ Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, 
                const RunOptions& options, ArtifactStore& store) {
   const std::string& name = attack.settings().name;
   if (!attack.changes_photos()) return unchanged(photos, name);
+  std::vector<Photo> prepared;
+  if (const auto& before = attack.settings().before) photos = prepared = transformed(photos, *before, seed, store);
   std::vector<std::string> needs;
   const Embed embed_some = [&](std::span<const Photo> some, const FeatureExtractor& extractor) {
     const auto found = embedded(some, extractor, options, store);
@@ -124,6 +127,8 @@ Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, 
   for (auto& unit : units) {
     unit.key = key_of(own(unit), beside(unit), identity, seed, options);
     unit.needs = needs;
+    if (store.planning())
+      for (auto& artefact : made_in(own(unit), store)) unit.needs.push_back(std::move(artefact));
   }
 
   struct Pair {
@@ -157,6 +162,7 @@ Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, 
   Posted posted;
   const auto folders = arrow.follow(units, store);
   for (std::size_t u = 0; u < units.size(); ++u) {
+    stop_if_interrupted();
     if (!store.planning() || fs::exists(folders[u]))
       read_unit(own(units[u]), folders[u], name, posted);
     else

@@ -228,6 +228,7 @@ TEST_F(E2eCommands, PerturbGivesAWholeDataSetAgain) {
   EXPECT_EQ(run("perturb dataset --attack noise --people nobody -o x").code, 2);
   EXPECT_EQ(run("perturb dataset --attack noise --set epsillon=1 -o x").code, 2);
   EXPECT_EQ(run("perturb dataset --attack noise -o dataset").code, 2);
+  EXPECT_EQ(run("perturb dataset --attack noise --set 'before={\"transform\":\"side\",\"side\":32}' -o x").code, 2);
 }
 
 TEST_F(E2eCommands, ShowDrawsPeopleAndStrips) {
@@ -272,8 +273,36 @@ TEST_F(E2eCommands, NoOutputReplacesAnInput) {
   const auto run = run_binary("show dataset -o dataset/sheet.png", folder_.path);
   EXPECT_EQ(run.code, 2);
   EXPECT_TRUE(contains(run.err, "is an input of this command")) << run.err;
+  EXPECT_EQ(code("show dataset/manifest.jsonl -o dataset/canvas/p00/v0.png.png"), 2);
   EXPECT_EQ(code("show dataset -o sheet.png"), 0);
   EXPECT_EQ(code("show dataset -o sheet.png"), 0) << "an earlier output is replaced";
+}
+
+// Beside the people's folders a sheet is nobody's photo; in one of them it would be the next time.
+TEST_F(E2eCommands, ShowDoesTheSecondTimeWhatItDidTheFirst) {
+  std::string landmarks = "id,x1,y1,x2,y2,x3,y3,x4,y4,x5,y5\n";
+  for (const auto& photo : read_dataset(folder_ / "dataset").photos) {
+    landmarks += photo.id;
+    for (const auto& p : canvas_landmarks()) landmarks += concat(",", p.x / 4, ",", p.y / 4);
+    landmarks += "\n";
+  }
+  write_file(folder_ / "photos/landmarks.csv", landmarks);
+  for (int time = 0; time < 2; ++time) {
+    const auto beside = run("show photos -o photos/sheet.png");
+    EXPECT_EQ(beside.code, 0) << beside.err;
+    for (const std::string output : {"photos/p00/sheet.png", "photos/new/sheet.png", "dataset/sheet.png"}) {
+      const auto among = run(concat("show ", output.substr(0, output.find('/')), " -o ", output));
+      EXPECT_EQ(among.code, 2) << output;
+      EXPECT_TRUE(contains(among.err, "would be an input of this command")) << among.err;
+      EXPECT_FALSE(fs::exists(folder_ / output));
+    }
+  }
+  fs::rename(folder_ / "photos/p00/v0.png", folder_ / "photos/pool.png");
+  fs::create_symlink("../pool.png", folder_ / "photos/p00/v0.png");
+  for (const auto* photo : {"photos/p00/v0.png", "photos/p00/v1.png", "photos/pool.png"})
+    EXPECT_TRUE(contains(run(concat("show photos -o ", photo)).err, "is an input of this command")) << photo;
+  EXPECT_TRUE(contains(run("detect photos/p00 -d x -o photos/p00/v1.png").err, "is an input of this command"))
+      << "flat";
 }
 
 // Each command has an input that is missing too: what is said is what was looked at first.

@@ -208,6 +208,33 @@ TEST_F(ScenariosTest, ProbesCanBePosedAndOnlyTheirOwnGamesHaveThem) {
   EXPECT_EQ(sides_name(unposed, store), sides_name(e, store)) << "the gallery depends on nobody's probes";
 }
 
+TEST_F(ScenariosTest, AnAttackAndProbesCanBeOfAnotherSizeThanEverybodysPhotos) {
+  const Json smaller = {{"transform", "side"}, {"side", 32}};
+  const Json attack = {{"preset", "noise"}, {"name", "noise"}, {"before", smaller}};
+  const auto e = experiment({{"attacks", {attack}}, {"probes", {"clean", {{"transform", smaller}}}}});
+  const auto side = [](const Photo& photo) { return read_canvas(photo).width; };
+  for (const bool planning : {true, false}) {
+    ArtifactStore store(folder_ / "store");
+    std::vector<PlannedUnit> plan;
+    if (planning) store.only_plan(plan);
+    World world = world_of(e, e.protected_people, store);
+    for (const auto& scenario : world.scenarios()) {
+      const auto swaps = world.swaps(e.extractors.front(), scenario);
+      EXPECT_EQ(swaps.front().rows.size(), 7u);
+      if (planning) continue;
+      const auto posted = scenario.games.front().replaced.front().treatment;
+      for (const auto& photo : world.posted(posted).photos) EXPECT_EQ(side(photo), 32);
+      for (const auto& photo : world.clean(posted)) EXPECT_EQ(side(photo), 32);
+      for (const auto& row : world.posted(posted).budget) EXPECT_EQ(row.linf, 8) << "beside the picture of that size";
+      EXPECT_EQ(side(e.dataset.photos.front()), 48) << "everybody else's";
+      const auto probes = world.probe_photos(scenario);
+      for (std::size_t p = 0; p < probes.size(); ++p) EXPECT_EQ(side(probes[p]), p < 15 ? 48 : 32);
+    }
+    EXPECT_EQ(plan.empty(), !planning);
+    for (const auto& unit : plan) EXPECT_TRUE(unit.arrow != "perturbed" || !unit.needs.empty());
+  }
+}
+
 TEST_F(ScenariosTest, WhatIsWrongOnAnAxisIsNamed) {
   for (const auto& [changes, part] : std::vector<std::pair<Json, std::string>>{
            {{{"clean_photos", {-1}}}, "key \"clean_photos\": found -1"},
@@ -220,6 +247,9 @@ TEST_F(ScenariosTest, WhatIsWrongOnAnAxisIsNamed) {
            {{{"together", {"all"}}}, "expected one or half"},
            {{{"probes", {"dirty"}}}, "as-posted"},
            {{{"probes", {{{"attack", "nois"}}}}}, "noise"},
+           {{{"probes", {{{"transform", "none"}}}}}, "{\"transform\": one}"},
+           {{{"attacks", {{{"preset", "none"}, {"before", "grey"}}}}}, "this attack changes no photo"},
+           {{{"attacks", {{{"preset", "noise"}, {"before", "gray"}}}}}, "grey"},
            {{{"together", {"half"}}, {"enrolled", {"added"}}}, "photos that are replaced"},
            {{{"transform_on", {"probe"}}}, "perturbed, gallery or probes"},
            {{{"transform_on", {"probes+probes"}}}, "names one twice"},

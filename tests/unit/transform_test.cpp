@@ -12,7 +12,7 @@ const std::vector<Json> one_of_each = {
     {{"transform", "jpeg"}, {"quality", 75}},   {{"transform", "resize"}, {"scale", 0.5}},
     {{"transform", "blur"}, {"sigma", 1.5}},    {{"transform", "median"}},
     {{"transform", "bits"}, {"bits", 2}},       {{"transform", "grey"}},
-    {{"transform", "noise"}, {"deviation", 4}}, {{"transform", "crop"}, {"share", 0.8}}};
+    {{"transform", "noise"}, {"deviation", 4}}, {{"transform", "crop"}, {"share", 0.8}}};  // and side
 
 Canvas drawn() { return {draw_photo(3, 0, 64), canvas_landmarks()}; }
 
@@ -39,7 +39,19 @@ TEST(Transform, EveryRowKeepsTheSizeAndGivesTheSameEachTime) {
     const bool moved = once.landmarks != drawn().landmarks;
     EXPECT_EQ(moved, wanted["transform"] == "crop") << wanted;
   }
-  for (const auto& row : transform_registry()) EXPECT_TRUE(seen.count(row.name)) << row.name << " is not tested here";
+  for (const auto& row : transform_registry())
+    EXPECT_TRUE(seen.count(row.name) || row.name == "side") << row.name << " is not tested here";
+}
+
+TEST(Transform, SideIsThePicturesOwnAndLandmarksKeepTheirPlace) {
+  const Canvas small = (*make_transform({{"transform", "side"}, {"side", 32}}))(drawn(), 0, "p/a");
+  EXPECT_EQ(small.image.width, 32);
+  EXPECT_EQ(small.image.height, 32);
+  EXPECT_EQ(small.image.rgb, resample_image(drawn().image, 32, 32, "bicubic", true).rgb);
+  for (std::size_t i = 0; i < 5; ++i) {
+    EXPECT_DOUBLE_EQ((*small.landmarks)[i].x, ((*drawn().landmarks)[i].x + 0.5) / 2 - 0.5);
+    EXPECT_DOUBLE_EQ((*small.landmarks)[i].y, ((*drawn().landmarks)[i].y + 0.5) / 2 - 0.5);
+  }
 }
 
 TEST(Transform, IsNamedByWhatWasWritten) {

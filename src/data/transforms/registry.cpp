@@ -62,6 +62,7 @@ const std::vector<TransformRow>& transform_registry() {
       {"grey", 1, "without colour", make_grey},
       {"noise", 1, "Gaussian: deviation (grey levels)", make_random_noise},
       {"crop", 1, "the middle, enlarged: share of each side (≤ 1)", make_crop},
+      {"side", 1, "of another size from then on, by PIL's bicubic: side (pixels)", make_side},
   };
   return rows;
 }

@@ -31,5 +31,6 @@ std::unique_ptr<Transform> make_jpeg(Spec& spec);
 std::unique_ptr<Transform> make_median(Spec& spec);
 std::unique_ptr<Transform> make_random_noise(Spec& spec);
 std::unique_ptr<Transform> make_resize(Spec& spec);
+std::unique_ptr<Transform> make_side(Spec& spec);
 
 }  // namespace facepoison
