@@ -1,4 +1,5 @@
 // facepoison: the table of commands, and the only catch block.
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <new>
@@ -46,7 +47,15 @@ std::string version_text() {
                 opencv_version());
 }
 
-bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+std::string last_line(std::string text) {
+  text.resize(text.find_last_not_of('\n') + 1);
+  return text.substr(text.rfind('\n') + 1);
+}
+
+// Without LibTorch's C++ stack trace.
+std::string without_trace(const std::string& what) {
+  return what.substr(0, std::min(what.find("\nException raised from"), what.find("\nframe #")));
+}
 
 Exit run(int argc, char** argv) {
   CLI::App app(
@@ -87,10 +96,9 @@ int main(int argc, char** argv) {
     log_error("out of memory");
     code = Exit::resource;
   } catch (const std::exception& error) {
-    const std::string what = error.what();
-    // LibTorch and OpenCV have their own words for it.
-    if (contains(what, "allocate memory") || contains(what, "Insufficient memory")) code = Exit::resource;
-    log_error(what.substr(0, what.find("\nException raised from")));  // without LibTorch's C++ stack trace
+    const auto what = without_trace(error.what());
+    if (is_shortage(error)) code = Exit::resource;
+    log_error(code == Exit::resource ? "short of memory, threads or disk: " + last_line(what) : what);
   }
   return static_cast<int>(code);
 }

@@ -29,8 +29,7 @@ namespace {
 
 [[noreturn]] void fail_write(const fs::path& path) {
   const int error = errno;
-  const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
-  throw Error(full ? Exit::resource : Exit::failure,
+  throw Error(is_shortage(error) ? Exit::resource : Exit::failure,
               concat("cannot write ", path.string(), ": ", std::strerror(error)));
 }
 
@@ -98,8 +97,12 @@ int open_temporary(const fs::path& path, fs::path& name) {
 
 // `fill` writes a new file beside `path`, which then takes its place; it returns whether it could.
 void replace(const fs::path& path, const std::function<bool(int)>& fill) {
-  std::error_code ignored;
-  fs::create_directories(folder_of(path), ignored);
+  std::error_code no_folder;
+  fs::create_directories(folder_of(path), no_folder);
+  if (no_folder) {  // said here: a file could only say that there is none
+    errno = no_folder.value();
+    fail_write(path);
+  }
   remove_left_over(folder_of(path));
   fs::path temporary;
   bool done = false;

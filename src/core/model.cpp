@@ -112,6 +112,7 @@ torch::jit::Module load_model(const ModelFile& file, torch::Device device, torch
   } catch (const c10::OutOfMemoryError&) {
     throw Error(Exit::resource, concat(file.path.string(), ": out of memory on ", device));
   } catch (const std::exception& error) {  // c10::Error, or what the archive's reader lets through
+    if (is_shortage(error)) throw;         // nothing is wrong with the file
     const auto other = other_archive(bytes.view());
     const auto damaged = concat(" is no TorchScript file, or a truncated one: ", brief(error.what()));
     throw Error(Exit::model, concat(file.path.string(), other.empty() ? damaged : other));

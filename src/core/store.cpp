@@ -121,8 +121,9 @@ bool is_whole(const fs::path& folder, bool may_stop = false) {
   try {
     const std::string digests = read_file(folder / "digests.json");
     return first_altered(seal_of(folder, digests), sha256(digests), folder / record, may_stop) == nullptr;
-  } catch (const std::exception&) {
+  } catch (const std::exception& error) {
     if (may_stop) stop_if_interrupted();  // which is no damage
+    if (is_shortage(error)) throw;        // nor is this
     return false;                         // no seal, or one that cannot be read
   }
 }
@@ -197,7 +198,8 @@ ArtifactStore::ArtifactStore(fs::path root) : root_(fs::absolute(std::move(root)
   std::error_code error;
   fs::create_directories(root_ / "claims", error);
   if (!fs::is_directory(root_))
-    throw Error(Exit::failure, concat("cannot make the store ", root_.string(), ": ", error.message()));
+    throw Error(is_shortage(error.value()) ? Exit::resource : Exit::failure,
+                concat("cannot make the store ", root_.string(), ": ", error.message()));
   remove_left_over();
 }
 
@@ -249,6 +251,7 @@ std::shared_ptr<Claim> ArtifactStore::claim(const std::string& kind, const Json&
 
 std::shared_ptr<Claim> ArtifactStore::claim_named(const std::string& name) {
   try {
+    fs::create_directories(root_ / "claims");  // a store that was full, or read only, may have none
     auto claim = take(root_ / "claims" / name);
     if (claim) heart_->keep(claim);
     return claim;
@@ -258,7 +261,7 @@ std::shared_ptr<Claim> ArtifactStore::claim_named(const std::string& name) {
 }
 
 void ArtifactStore::fail(const fs::filesystem_error& error) const {
-  throw Error(error.code() == std::errc::no_space_on_device ? Exit::resource : Exit::failure,
+  throw Error(is_shortage(error) ? Exit::resource : Exit::failure,
               concat("cannot write the store ", root_.string(), ": ", error.what()));
 }
 

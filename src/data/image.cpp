@@ -27,10 +27,15 @@ constexpr std::uint64_t max_pixels = 50'000'000;
 
 [[noreturn]] void refuse(const std::string& reason) { throw Error(Exit::input, reason); }
 
-void check_size(std::uint64_t width, std::uint64_t height) {
+std::uint64_t checked_size(std::uint64_t width, std::uint64_t height) {
   if (width == 0 || height == 0) refuse("a picture of no pixels");
   if (width * height > max_pixels) refuse(concat(width, "×", height, " pixels; at most 50 million are decoded"));
+  return width * height;
 }
+
+// OpenCV says no more than that it has no pixels. Where there was no room for them, nothing is wrong with the picture:
+// a decoder holds at most 12 bytes a pixel, which are 4 colours' coefficients and 3 of the result, and its buffers.
+void require_room(std::uint64_t pixels) { ::operator delete(::operator new(12 * pixels + (1 << 20))); }
 
 std::uint32_t big_endian(std::string_view bytes, std::size_t at) {
   std::uint32_t value = 0;
@@ -172,7 +177,7 @@ std::string rewritten(std::string_view bytes) {
 
 // These give the bytes to decode where they are others than the file's. OpenCV fills the missing part of a truncated
 // JPEG with grey and says nothing.
-std::string check_jpeg(std::string_view bytes) {
+std::string check_jpeg(std::string_view bytes, std::uint64_t& pixels) {
   jpeg_decompress_struct codec{};
   JpegMessages messages;
   codec.err = &messages.manager;
@@ -181,7 +186,7 @@ std::string check_jpeg(std::string_view bytes) {
   jpeg_destroy_decompress(&codec);
   messages.throw_shortage();
   if (state == JpegState::damaged_header) refuse(concat("damaged JPEG header: ", messages.text));
-  check_size(width, height);
+  pixels = checked_size(width, height);
   if (state == JpegState::lossy) refuse(concat("truncated or damaged JPEG: ", messages.text));
   if (state == JpegState::lacks_colour) refuse("truncated JPEG: one of its colours has no scan");
   if (messages.manager.num_warnings == 0) return "";
@@ -191,9 +196,9 @@ std::string check_jpeg(std::string_view bytes) {
 
 // Every chunk of the pixels' is there and whole. Others, whose names begin with a small letter, are dropped where they
 // are damaged, and the end chunk is added where it is missing: whether the rows are all there, libpng checks itself.
-std::string check_png(std::string_view bytes) {
+std::string check_png(std::string_view bytes, std::uint64_t& pixels) {
   if (bytes.size() < 33 || bytes.substr(12, 4) != "IHDR") refuse("truncated PNG: no header");
-  check_size(big_endian(bytes, 16), big_endian(bytes, 20));
+  pixels = checked_size(big_endian(bytes, 16), big_endian(bytes, 20));
   std::string kept(bytes.substr(0, 8));
   bool has_pixels = false;
   for (std::size_t at = 8; bytes.size() - at >= 12;) {
@@ -220,32 +225,32 @@ std::string check_png(std::string_view bytes) {
   return kept + std::string("\0\0\0\0IEND\xae\x42\x60\x82", 12);
 }
 
-std::string check_bmp(std::string_view bytes) {
+std::string check_bmp(std::string_view bytes, std::uint64_t& pixels) {
   if (bytes.size() < 26) refuse("truncated BMP: no header");
   std::int32_t width = 0, height = 0;
-  std::uint32_t pixels = 0, compression = 0;
+  std::uint32_t start = 0, compression = 0;
   std::uint16_t bits = 0;
-  std::memcpy(&pixels, bytes.data() + 10, 4);
+  std::memcpy(&start, bytes.data() + 10, 4);
   std::memcpy(&width, bytes.data() + 18, 4);
   std::memcpy(&height, bytes.data() + 22, 4);
   const auto columns = static_cast<std::uint64_t>(std::abs(static_cast<std::int64_t>(width))),
              rows = static_cast<std::uint64_t>(std::abs(static_cast<std::int64_t>(height)));
-  check_size(columns, rows);
+  pixels = checked_size(columns, rows);
   if (bytes.size() < 34) refuse("truncated BMP: no header");
   std::memcpy(&bits, bytes.data() + 28, 2);
   std::memcpy(&compression, bytes.data() + 30, 4);
   // The file's size in the header is often wrong; compressed rows are OpenCV's to count.
-  if (compression == 0 && pixels + (columns * bits + 31) / 32 * 4 * rows > bytes.size()) refuse("truncated BMP");
+  if (compression == 0 && start + (columns * bits + 31) / 32 * 4 * rows > bytes.size()) refuse("truncated BMP");
   return "";
 }
 
-std::string check(std::string_view bytes) {
+std::string check(std::string_view bytes, std::uint64_t& pixels) {
   if (bytes.size() > max_bytes) refuse(concat(bytes.size(), " bytes; at most 64 MB are decoded"));
   if (bytes.empty()) refuse("an empty file");
   const auto format = picture_format(bytes.substr(0, 64));
-  if (format == "JPEG") return check_jpeg(bytes);
-  if (format == "PNG") return check_png(bytes);
-  if (bytes.starts_with("BM")) return check_bmp(bytes);
+  if (format == "JPEG") return check_jpeg(bytes, pixels);
+  if (format == "PNG") return check_png(bytes, pixels);
+  if (bytes.starts_with("BM")) return check_bmp(bytes, pixels);
   if (bytes.starts_with("<")) refuse("an HTML or XML page, not a picture");
   if (!format.empty()) refuse(concat("a picture in ", format, ", which is not read: convert it to JPEG or PNG"));
   refuse("not a JPEG, PNG or BMP picture");
@@ -292,12 +297,16 @@ std::string picture_format(std::string_view start) {
 }
 
 Image decode_image(std::string_view bytes, Exif exif) {
-  const std::string mended = check(bytes);
+  std::uint64_t size = 0;  // in pixels
+  const std::string mended = check(bytes, size);
   if (!mended.empty()) bytes = mended;
   const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data()));
   try {
     cv::Mat pixels = cv::imdecode(raw, cv::IMREAD_COLOR | (exif == Exif::ignore ? cv::IMREAD_IGNORE_ORIENTATION : 0));
-    if (pixels.empty()) refuse(mended.empty() ? "cannot be decoded" : "truncated or damaged: cannot be decoded");
+    if (pixels.empty()) {
+      require_room(size);
+      refuse(mended.empty() ? "cannot be decoded" : "truncated or damaged: cannot be decoded");
+    }
     cv::cvtColor(pixels, pixels, cv::COLOR_BGR2RGB);
     return image_of(pixels);
   } catch (const cv::Exception& error) {

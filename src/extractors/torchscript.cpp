@@ -53,6 +53,7 @@ class TorchScriptExtractor final : public FeatureExtractor {
       try {
         module_ = fold(module_, card().method, options_.precision);
       } catch (const std::exception& error) {  // an unusual module; it runs as it is
+        if (is_shortage(error)) throw;         // a usual one, which would give other bits
         log_debug(concat(card().name, " cannot be frozen: ", error.what()));
         module_ = load_model(file_, options_.device, options_.precision);
       }
@@ -64,6 +65,7 @@ class TorchScriptExtractor final : public FeatureExtractor {
     } catch (const c10::OutOfMemoryError&) {
       throw Error(Exit::resource, concat(card().name, ": out of memory for ", prepared.size(0), " faces"));
     } catch (const std::exception& error) {  // LibTorch's own, or what the network raises
+      if (is_shortage(error)) throw;
       throw Error(Exit::model, concat(card().name, ": the network failed on ", prepared.sizes(), ": ",
                                       last_line(error.what()), way_on(prepared, error.what())));
     }
@@ -100,7 +102,8 @@ class TorchScriptExtractor final : public FeatureExtractor {
     torch::Tensor once, again, elsewhere;
     try {
       once = first_of(picture.flip(3)), again = first_of(picture.flip(3)), elsewhere = first_of(-picture);
-    } catch (const std::exception&) {
+    } catch (const std::exception& error) {
+      if (is_shortage(error)) throw;
       return;  // the call that follows fails likewise, and says how
     }
     if (!once.defined() || once.sizes() != again.sizes() || once.sizes() != elsewhere.sizes()) return;
