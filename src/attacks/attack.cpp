@@ -37,8 +37,9 @@ Json Attack::identity() const {
   for (const auto& extractor : settings_.surrogates) surrogates.push_back(extractor->identity());
   // Names, dates and places of files are no part of it: what they hold is.
   Json parameters = settings_.parameters;
-  for (const auto* key : {"surrogates", "stand_ins", "folder", "targets", "released"}) parameters.erase(key);
+  for (const auto* key : {"surrogates", "stand_ins", "folder", "targets", "released", "before"}) parameters.erase(key);
   Json identity = {{"version", settings_.version}, {"parameters", parameters}, {"surrogates", surrogates}};
+  if (settings_.before) identity["before"] = settings_.before->identity();
   if (settings_.perceptual) identity["perceptual"] = settings_.perceptual->sha256();
   return identity;
 }

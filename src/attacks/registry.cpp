@@ -162,6 +162,8 @@ std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& 
   settings.version = row.version;
   settings.released = spec.text("released", "");
   if (spec.has("before")) settings.before = make_transform(spec.raw("before"));
+  if (settings.before)
+    settings.notes.push_back(concat(name, ": photos go through ", settings.before->name(), " before it perturbs them"));
   const auto attack = row.make(spec, std::move(settings));
   if (attack->settings().before && !attack->changes_photos())
     spec.fail("before", "this attack changes no photo; what happens to clean ones are \"transforms\" and \"probes\"");

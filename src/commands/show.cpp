@@ -53,11 +53,12 @@ std::string budget_label(const std::string& attack, const Audit& audit) {
 struct Album {
   std::string name;
   std::shared_ptr<const Attack> attack;
+  Seed seed;
   Posted posted;
   // What it perturbed, of what was posted's size: the photo, unless it goes through something first.
   Image seen(const Photo& photo, const Image& original, int side) const {
     const auto& before = attack->settings().before;
-    const Image image = before ? (*before)({original, photo.landmarks}, 0, photo.id).image : original;
+    const Image image = before ? (*before)({original, photo.landmarks}, seed, photo.id).image : original;
     return image.width == side ? image : resize_image(image, side, side);
   }
 };
@@ -104,7 +105,7 @@ Shown of_data_set(const Dataset& dataset, const std::vector<std::shared_ptr<cons
   Shown shown{first_photos(dataset, people, choice.photos_each(attacked), attacked), {}, dataset.side};
   for (const auto& attack : attacks)
     shown.albums.push_back(
-        {attack->settings().name, attack, perturb(shown.photos, dataset.photos, *attack, seed, options, store)});
+        {attack->settings().name, attack, seed, perturb(shown.photos, dataset.photos, *attack, seed, options, store)});
   return shown;
 }
 
@@ -135,7 +136,7 @@ Shown of_experiment(const Experiment& e, const Choice& choice, ArtifactStore& st
   for (const auto t : attacked) {
     const auto& [attack, transform, seed] = world.treatment(t);
     const auto name = attack->settings().name + (transform ? ", " + transform->name() : "");
-    auto& few = shown.albums.emplace_back(Album{name, attack, {}}).posted;
+    auto& few = shown.albums.emplace_back(Album{name, attack, seed, {}}).posted;
     for (const auto row : rows) {
       const auto place = *world.place(t, row);
       few.photos.push_back(world.posted(t).photos[place]);

@@ -58,15 +58,10 @@ Published read_published(const fs::path& file) {
   return published;
 }
 
-// Whoever stands in is one more counterpart.
-void add_stand_ins(std::vector<Figure>& figures, const StandIns& stand_ins) {
+void refuse_unknown(const StandIns& stand_ins, const std::vector<Figure>& figures) {
   std::set<std::string> stated;
-  for (auto& figure : figures)
-    for (auto& [name, values] : figure.at) {
-      stated.insert(values.begin(), values.end());
-      for (const auto& [theirs, ours] : stand_ins)
-        if (std::find(values.begin(), values.end(), theirs) != values.end()) values.push_back(ours);
-    }
+  for (const auto& figure : figures)
+    for (const auto& [name, values] : figure.at) stated.insert(values.begin(), values.end());
   for (const auto& [theirs, ours] : stand_ins)
     if (!stated.count(theirs)) {
       const auto near = nearest_name(theirs, {stated.begin(), stated.end()});
@@ -75,23 +70,22 @@ void add_stand_ins(std::vector<Figure>& figures, const StandIns& stand_ins) {
     }
 }
 
-// What stands in, in a row of ours.
-std::string stands_in(const Group& ours, const Figure& figure, const StandIns& stand_ins) {
-  std::string says = figure.says;
-  for (const auto& [name, values] : figure.at)
-    for (const auto& [theirs, own] : stand_ins)
-      if (ours.value(name) == own && std::find(values.begin(), values.end(), theirs) != values.end())
-        says += concat(says.empty() ? "" : "; ", own, " stands in for ", theirs);
-  return says;
+// Which of the stated ours stands in for, or "".
+std::string stands_in_for(const std::string& ours, const std::vector<std::string>& stated, const StandIns& stand_ins) {
+  for (const auto& [theirs, own] : stand_ins)
+    if (own == ours && std::find(stated.begin(), stated.end(), theirs) != stated.end()) return theirs;
+  return "";
 }
 
 // A figure says nothing of seeds, and where it states no classifier any is meant.
-bool is_counterpart_of(const Group& group, const Figure& figure) {
+bool is_counterpart_of(const Group& group, const Figure& figure, const StandIns& stand_ins) {
   return std::all_of(coordinates.begin(), coordinates.end(), [&](const Coordinate& coordinate) {
     const auto& [name, neutral] = coordinate;
     const auto stated = figure.at.find(name);
     if (stated == figure.at.end()) return name == "classifier" || name == "seed" || group.value(name) == neutral;
-    return std::find(stated->second.begin(), stated->second.end(), group.value(name)) != stated->second.end();
+    const auto ours = group.value(name);
+    return std::find(stated->second.begin(), stated->second.end(), ours) != stated->second.end() ||
+           !stands_in_for(ours, stated->second, stand_ins).empty();
   });
 }
 
@@ -143,11 +137,14 @@ std::vector<Cell> numbers_beside(double published, const Group* ours) {
                              : "within our interval"};
 }
 
-std::vector<Cell> row_of_figure(const Figure& figure, const Group* ours, const StandIns& stand_ins = {}) {
+std::vector<Cell> row_of_figure(const Figure& figure, const Group* ours, const StandIns& stand_ins) {
   auto row = place_of_figure(figure, ours);
   row.emplace_back(figure.setting);
   for (auto& cell : numbers_beside(figure.value, ours)) row.push_back(std::move(cell));
-  const auto says = ours ? stands_in(*ours, figure, stand_ins) : figure.says;
+  std::string says = figure.says;
+  for (const auto& [name, stated] : figure.at)
+    if (const auto theirs = ours ? stands_in_for(ours->value(name), stated, stand_ins) : ""; !theirs.empty())
+      says += concat(says.empty() ? "" : "; ", ours->value(name), " stands in for ", theirs);
   for (const auto& text : {figure.tag, figure.source, says}) row.emplace_back(text);
   return row;
 }
@@ -174,8 +171,8 @@ std::string note_of_other_measures(const std::vector<Figure>& figures) {
 
 Table compare_to_paper(const fs::path& run, const fs::path& figures, const StandIns& stand_ins) {
   const RunFolder files = read_run(run);
-  Published published = read_published(figures);
-  add_stand_ins(published.figures, stand_ins);
+  const Published published = read_published(figures);
+  refuse_unknown(stand_ins, published.figures);
   const auto groups = rows_to_compare(files.groups);
   Table table{columns_beside_figures(), {}, {}};
   std::vector<const Figure*> without;
@@ -183,10 +180,10 @@ Table compare_to_paper(const fs::path& run, const fs::path& figures, const Stand
     if (figure.measure != "protection") continue;
     const auto before = table.rows.size();
     for (const auto& group : groups)
-      if (is_counterpart_of(group, figure)) table.add(row_of_figure(figure, &group, stand_ins));
+      if (is_counterpart_of(group, figure, stand_ins)) table.add(row_of_figure(figure, &group, stand_ins));
     if (table.rows.size() == before) without.push_back(&figure);
   }
-  for (const auto* figure : without) table.add(row_of_figure(*figure, nullptr));
+  for (const auto* figure : without) table.add(row_of_figure(*figure, nullptr, stand_ins));
   for (const auto& note : files.notes) table.notes.push_back("ours: " + note);
   for (const auto& note : published.notes) table.notes.push_back(note);
   if (const auto note = note_of_other_measures(published.figures); !note.empty()) table.notes.push_back(note);

@@ -177,11 +177,12 @@ TEST_F(CompareToPaper, AStandInIsACounterpartAndSaysSo) {
   const auto beside_with = [&](const StandIns& stand_ins) {
     return compare_to_paper(folder_ / "a", folder_ / "figures.json", stand_ins);
   };
-  const Table table = beside_with({{"dlib", "ours"}});
+  const Table table = beside_with({{"dlib", "ours"}, {"clip", "another of ours"}});
   ASSERT_EQ(table.rows.size(), 2u);
   EXPECT_EQ(named(table, table.rows[0], "extractor"), "ours");
   EXPECT_EQ(named(table, table.rows[0], "says"), "ours stands in for dlib");
   EXPECT_EQ(named(table, table.rows[1], "verdict"), "no counterpart in this run");
+  EXPECT_EQ(named(table, table.rows[1], "extractor"), "clip") << "what was published";
   EXPECT_EQ(named(table, table.rows[1], "says"), "");
   const auto [code, message] = caught([&] { beside_with({{"dllib", "ours"}}); });
   EXPECT_EQ(code, Exit::usage);

@@ -212,6 +212,10 @@ TEST_F(ScenariosTest, AnAttackAndProbesCanBeOfAnotherSizeThanEverybodysPhotos) {
   const Json smaller = {{"transform", "side"}, {"side", 32}};
   const Json attack = {{"preset", "noise"}, {"name", "noise"}, {"before", smaller}};
   const auto e = experiment({{"attacks", {attack}}, {"probes", {"clean", {{"transform", smaller}}}}});
+  Json renamed = attack;
+  renamed["before"]["name"] = "small";
+  EXPECT_EQ(make_attack(renamed, e.options)->identity(), make_attack(attack, e.options)->identity());
+  EXPECT_NE(make_attack("noise", e.options)->identity(), make_attack(attack, e.options)->identity());
   const auto side = [](const Photo& photo) { return read_canvas(photo).width; };
   for (const bool planning : {true, false}) {
     ArtifactStore store(folder_ / "store");
