@@ -104,7 +104,7 @@ struct Arrow {
     const auto claim = [&](std::size_t u) {
       Open mine{store.claim(kind, units[u].key), {}};
       if (!mine.claim) return of_others.push_back(u);
-      if (const auto found = store.find(kind, units[u].key)) {  // since we looked
+      if (const auto found = store.find_claimed(kind, units[u].key)) {  // since we looked
         folders[u] = *found;
         return progress.advance(units[u].count, true);
       }

@@ -22,7 +22,8 @@ std::string device_name(torch::Device device);
 
 // Calls work(first, count) for pieces of `rows` rows, and returns when all are done; what a piece throws comes out. On
 // a CPU a piece has at most `piece` rows and is one thread's, so that no number depends on how many threads there are;
-// elsewhere all rows are one piece. Modes of LibTorch (no gradients, inference) are for `work` to set.
+// elsewhere all rows are one piece. Called from within a piece, it runs all of them in that thread. Modes of LibTorch
+// (no gradients, inference) are for `work` to set.
 void in_pieces(torch::Device device, std::size_t rows, std::size_t piece,
                const std::function<void(std::size_t first, std::size_t count)>& work);
 

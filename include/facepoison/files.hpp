@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,8 +32,9 @@ void check_writable(const fs::path& path);
 void write_unflushed(const fs::path& path, std::string_view bytes);
 
 // Makes `to` a file of its own with the bytes of `from`, which share the disk's blocks until one is written where the
-// file system can do that. Replaces `to`, whole or not at all. Throws as write_file().
-void copy_to(const fs::path& from, const fs::path& to);
+// file system can do that. Replaces `to`, whole or not at all where only the process dies. `flush`: also where the
+// machine does. Throws as write_file().
+void copy_to(const fs::path& from, const fs::path& to, bool flush = false);
 
 // A new file in `folder`, made where needed, open for writing and gone when it is closed.
 int nameless_file(const fs::path& folder);
@@ -60,17 +62,39 @@ bool same_digest(std::string_view a, std::string_view b);
 // FaceScrub's downloader names a photo by the SHA-1 of its address.
 std::string sha1(std::string_view bytes);
 
+// Digests of files, kept from one run to the next in the file `record`: each with how its file looked from outside
+// (size, times of change, inode) when the digest was taken. A file that looks the same is not read again.
+class DigestRecord {
+ public:
+  // Reads the record, where there is one. Names in it are relative to `root`.
+  DigestRecord(fs::path record, fs::path root);
+  // The file's SHA-256, in lower-case hexadecimal; "" for a file that is missing or cannot be read.
+  std::string digest(const fs::path& file);
+  // Writes the record, if a digest was taken and the record can be written.
+  void save();
+
+ private:
+  struct Known {
+    std::string looks, digest;
+  };
+  fs::path record_, root_;
+  std::map<std::string, Known> known_;  // by name
+  bool is_new_ = false;                 // was a digest taken?
+};
+
 // A file, and the digest that it should have.
 struct Sealed {
   fs::path path;
   std::string sha256;
 };
 
-// The first of the files that is missing or has another digest, or none. `record` is a file in which it is noted how
-// each file looked from outside (size, times of change, inode) when its digest was taken: only what looks otherwise is
-// read again. `identity` says whose record it is. Where it cannot be written, all are read each time. With `may_stop`
-// it asks stop_if_interrupted() before each file, and the record is then as it was.
-const Sealed* first_altered(const std::vector<Sealed>& files, const std::string& identity, const fs::path& record,
-                            bool may_stop = false);
+// Returns the first of the files that is missing or has another digest, or none. With `may_stop` it calls
+// stop_if_interrupted() before each file. It does not save the record.
+const Sealed* first_altered(const std::vector<Sealed>& files, DigestRecord& record, bool may_stop = false);
+
+// One line of a list of digests, without its end, as sha256sum writes it; and all lines of such a list, whose names are
+// below `folder`. Throws Error(input) for a line of another form.
+std::string digest_line(const std::string& name, const std::string& sha256);
+std::vector<Sealed> parse_digests(const std::string& lines, const fs::path& folder);
 
 }  // namespace facepoison

@@ -1,5 +1,9 @@
 // A content-addressed store: an artefact is a folder whose name is the SHA-256 of the JSON that says how it was made.
 // It is whole, or made again, and safe to share between processes and machines.
+//
+// In the store's folder are CACHEDIR.TAG, which says whose it is; claims/NAME; KIND/NA/NAME, the artefacts;
+// .tmp-NAME.tmp-XXXX, artefacts that are being made or removed; seconds/ and looks/, notes about earlier runs. Nothing
+// else in it is ever changed or removed. NAME is 64 hexadecimal digits.
 #pragma once
 #include <atomic>
 #include <functional>
@@ -13,20 +17,24 @@
 
 namespace facepoison {
 
-// The right to make an artefact: a file that its holder keeps locked and, every few seconds, young. Where the lock is
-// free (the kernel frees it when a process dies, whatever container it was in), or where it is another machine's and
-// has not been renewed for a minute, the holder is gone and the next one takes it over. Ends with the object.
+// The right to make an artefact: a file that its holder keeps locked, and whose time of change it renews every few
+// seconds. The holder is gone where the lock is free (the kernel frees it when a process dies, whatever container it
+// was in), or where the file is another machine's and has not been renewed for a minute: then the next one takes the
+// claim over. It ends with the object.
 class Claim {
  public:
-  Claim(fs::path path, int file) : path_(std::move(path)), file_(file) {}
+  // `token`: what the file says, which nobody else's says.
+  Claim(fs::path path, int file, std::string token);
   Claim(const Claim&) = delete;
   ~Claim();
   void renew() const;
   const fs::path& path() const { return path_; }
 
  private:
+  bool is_held() const;  // or did another machine take it over?
   fs::path path_;
   int file_;
+  std::string token_;
 };
 
 // An artefact that is wanted, and how it stands with it.
@@ -41,13 +49,16 @@ struct PlannedUnit {
 struct Artefact {
   std::string kind;
   fs::path folder;
-  std::uintmax_t bytes = 0;    // of its files
-  fs::file_time_type used_at;  // when it was last found, or made
+  std::uintmax_t bytes = 0;          // of its files
+  fs::file_time_type used_at;        // when it was last found, or made; right to a day
+  bool is_of_older_version = false;  // nothing reads it any more
 };
 
 class ArtifactStore {
  public:
-  explicit ArtifactStore(fs::path root);  // creates it; removes what killed processes left: half-made folders, claims
+  // Changes nothing: the folder is made when the first claim is. Throws Error(usage) for a folder that is neither empty
+  // nor a store, Error(failure) for what is not a folder.
+  explicit ArtifactStore(fs::path root);
   ArtifactStore(ArtifactStore&&) noexcept;
   ~ArtifactStore();
 
@@ -58,6 +69,9 @@ class ArtifactStore {
   // Several threads may ask at once. Asks stop_if_interrupted() before each file.
   std::optional<fs::path> find(const std::string& kind, const Json& key);
 
+  // The same for the holder of the artefact's claim: it sees what another machine published since it last looked.
+  std::optional<fs::path> find_claimed(const std::string& kind, const Json& key);
+
   // None while another holds it.
   std::shared_ptr<Claim> claim(const std::string& kind, const Json& key);
 
@@ -65,7 +79,7 @@ class ArtifactStore {
   // is left.
   fs::path put(const std::string& kind, const Json& key, const Fill& fill);
 
-  // Found, or made under a claim; waits while another process makes it.
+  // Found, or made under a claim; waits while another process makes it, and looks at first often, then every 10 s.
   fs::path get_or_make(const std::string& kind, const Json& key, const Fill& fill);
 
   fs::path path(const std::string& kind, const Json& key) const;
@@ -91,13 +105,19 @@ class ArtifactStore {
   void note_seconds(const std::string& kind, const Json& work, std::size_t rows, double seconds);
   double seconds_a_row(const std::string& kind, const Json& work) const;  // NaN: never made here
 
+  // Where digests of the files of this folder are kept between runs; see DigestRecord.
+  fs::path record_of(const fs::path& folder) const;
+
   std::size_t hits() const { return counts_->hits; }
   std::size_t misses() const { return counts_->misses; }
   const fs::path& root() const { return root_; }
 
  private:
   class Heart;
+  void open_for_writing();
   void remove_left_over();
+  fs::path temporary_of(const std::string& name) const;
+  void publish(const fs::path& made, const fs::path& artefact);
   std::shared_ptr<Claim> claim_named(const std::string& name);
   void note_use(const fs::path& artefact);
   [[noreturn]] void fail(const fs::filesystem_error& error) const;
@@ -107,6 +127,7 @@ class ArtifactStore {
   std::set<std::string> planned_;  // ids
   struct Counts {
     std::atomic<std::size_t> hits = 0, misses = 0;
+    std::once_flag opened;  // for writing
     std::mutex mutex;
     std::set<std::string> used;
   };

@@ -113,11 +113,17 @@ std::string device_name(torch::Device device) {
 void in_pieces(torch::Device device, std::size_t rows, std::size_t piece,
                const std::function<void(std::size_t, std::size_t)>& work) {
   if (!device.is_cpu()) return work(0, rows);
+  static thread_local bool is_in_piece = false;
   std::atomic<std::size_t> next = 0;
+  const auto take_pieces = [&] {
+    for (std::size_t first; (first = piece * next++) < rows;) work(first, std::min(piece, rows - first));
+  };
+  if (is_in_piece) return take_pieces();  // a thread that waited here for its own queue would wait for ever
   std::vector<std::future<void>> done;
   for (const auto& hand : hands())
     done.push_back(hand->start([&] {
-      for (std::size_t first; (first = piece * next++) < rows;) work(first, std::min(piece, rows - first));
+      is_in_piece = true;  // the threads are for nothing else
+      take_pieces();
     }));
   for (const auto& one : done) one.wait();
   for (auto& one : done) one.get();

@@ -12,13 +12,13 @@
 #include <cctype>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <random>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "facepoison/error.hpp"
 #include "facepoison/interrupt.hpp"
@@ -37,9 +37,8 @@ struct Descriptor {
   int number;
   explicit Descriptor(int opened) : number(opened) {}
   Descriptor(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (number >= 0) close(number);
-  }
+  ~Descriptor() { close(); }
+  bool close() { return number < 0 || ::close(std::exchange(number, -1)) == 0; }
 };
 
 bool write_all(int file, std::string_view bytes) {
@@ -105,15 +104,20 @@ void replace(const fs::path& path, const std::function<bool(int)>& fill) {
   }
   remove_left_over(folder_of(path));
   fs::path temporary;
-  bool done = false;
-  {
-    const Descriptor file(open_temporary(path, temporary));
-    done = fill(file.number);
+  const auto give_up = [&] {
+    const int error = errno;
+    unlink(temporary.c_str());
+    errno = error;
+  };
+  try {
+    Descriptor file(open_temporary(path, temporary));
+    const bool is_written = fill(file.number) && file.close();  // which may be the first to say that a disk is full
+    if (is_written && rename(temporary.c_str(), path.c_str()) == 0) return;
+  } catch (...) {
+    give_up();
+    throw;
   }
-  if (done && rename(temporary.c_str(), path.c_str()) == 0) return;
-  const int error = errno;
-  unlink(temporary.c_str());
-  errno = error;
+  give_up();
   fail_write(path);
 }
 
@@ -123,6 +127,32 @@ std::string appearance(const fs::path& path) {
   if (stat(path.c_str(), &found) != 0) return "";
   const auto time = [](const timespec& t) { return concat(t.tv_sec, ".", t.tv_nsec); };
   return concat(found.st_size, " ", time(found.st_mtim), " ", time(found.st_ctim), " ", found.st_ino);
+}
+
+// A file's path from the folder that it is in; of one that is elsewhere, all of its path.
+std::string name_below(const fs::path& file, const fs::path& folder) {
+  const auto start = folder.native() + '/';
+  return file.native().starts_with(start) ? file.native().substr(start.size()) : file.native();
+}
+
+// A name in one line, as sha256sum writes it: a backslash and an end of line are two characters each.
+std::string escaped(const std::string& name) {
+  std::string out;
+  for (const char c : name) {
+    if (c == '\\' || c == '\n') out += '\\';
+    out += c == '\n' ? 'n' : c;
+  }
+  return out;
+}
+
+std::string unescaped(const std::string& name) {
+  std::string out;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const bool is_pair = name[i] == '\\' && i + 1 < name.size();
+    if (is_pair) ++i;
+    out += is_pair && name[i] == 'n' ? '\n' : name[i];
+  }
+  return out;
 }
 
 std::string hex_digest(const EVP_MD* algorithm, const std::function<bool(EVP_MD_CTX*)>& feed) {
@@ -273,17 +303,18 @@ void write_unflushed(const fs::path& path, std::string_view bytes) {
   replace(path, [&](int file) { return write_all(file, bytes); });
 }
 
-void copy_to(const fs::path& from, const fs::path& to) {
+void copy_to(const fs::path& from, const fs::path& to, bool flush) {
   const Descriptor source(open(from.c_str(), O_RDONLY | O_CLOEXEC));
   if (source.number < 0) throw Error(Exit::input, concat("cannot read ", from.string(), ": ", std::strerror(errno)));
   replace(to, [&](int file) {
-    if (ioctl(file, FICLONE, source.number) == 0) return true;
-    std::string buffer(1 << 18, '\0');
-    ssize_t count;
-    while ((count = read(source.number, buffer.data(), buffer.size())) > 0)
-      if (!write_all(file, {buffer.data(), static_cast<std::size_t>(count)})) return false;
-    return count == 0;
+    if (ioctl(file, FICLONE, source.number) != 0) {
+      std::string buffer(1 << 18, '\0');
+      for (std::size_t count; (count = read_all(source.number, buffer.data(), buffer.size(), from)) > 0;)
+        if (!write_all(file, {buffer.data(), count})) return false;
+    }
+    return !flush || fsync(file) == 0;
   });
+  if (flush) sync_to_disk(folder_of(to));
 }
 
 std::string sha256(std::string_view bytes) { return digest_of(EVP_sha256(), bytes); }
@@ -295,38 +326,83 @@ bool same_digest(std::string_view a, std::string_view b) {
 }
 
 std::string sha256_of_file(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in || fs::is_directory(path)) throw Error(Exit::input, concat("cannot read ", path.string()));
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.number < 0) throw Error(Exit::input, concat("cannot read ", path.string(), ": ", std::strerror(errno)));
   std::string buffer(1 << 20, '\0');
   return hex_digest(EVP_sha256(), [&](EVP_MD_CTX* context) {
-    while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || in.gcount() > 0)
-      EVP_DigestUpdate(context, buffer.data(), static_cast<std::size_t>(in.gcount()));
+    for (std::size_t count; (count = read_all(file.number, buffer.data(), buffer.size(), path)) > 0;)
+      EVP_DigestUpdate(context, buffer.data(), count);
     return true;
   });
 }
 
-const Sealed* first_altered(const std::vector<Sealed>& files, const std::string& identity, const fs::path& record,
-                            bool may_stop) {
-  std::istringstream lines(fs::is_regular_file(record) ? read_file(record) : "");
-  std::string line, now = identity + "\n";
-  bool known = std::getline(lines, line) && line == identity, all_known = known;
-  for (const auto& file : files) {
-    if (may_stop) stop_if_interrupted();
-    const std::string found = appearance(file.path);  // before the digest is taken: a later change shows next time
-    known = known && std::getline(lines, line);
-    if (!known || line != found) {
-      if (found.empty() || !same_digest(sha256_of_file(file.path), file.sha256)) return &file;
-      all_known = false;
-    }
-    now += found + "\n";
-  }
-  if (all_known) return nullptr;
+// A line: the digest, how the file looked, its name.
+DigestRecord::DigestRecord(fs::path record, fs::path root) : record_(std::move(record)), root_(std::move(root)) {
+  std::istringstream lines;
   try {
-    write_unflushed(record, now);
+    lines.str(read_file(record_));
+  } catch (const Error&) {  // there is none, or it cannot be read
+  }
+  for (std::string line; std::getline(lines, line);) {
+    const auto looks = line.find(' ') + 1, name = line.find('\t', looks) + 1;  // 0: a line that was cut short
+    if (looks > 0 && name > 0)
+      known_[line.substr(name)] = {line.substr(looks, name - looks - 1), line.substr(0, looks - 1)};
+  }
+}
+
+std::string DigestRecord::digest(const fs::path& file) {
+  const std::string name = escaped(name_below(file, root_)),
+                    looks = appearance(file);  // before the digest is taken: a later change shows next time
+  auto& known = known_[name];
+  if (!looks.empty() && known.looks == looks) return known.digest;
+  try {
+    known = {looks, sha256_of_file(file)};
+    is_new_ = true;
+  } catch (const Error&) {
+    known = {};
+  }
+  return known.digest;
+}
+
+void DigestRecord::save() {
+  if (!std::exchange(is_new_, false)) return;
+  std::string lines;
+  for (const auto& [name, known] : known_)
+    if (!known.digest.empty()) lines += concat(known.digest, " ", known.looks, "\t", name, "\n");
+  try {
+    write_unflushed(record_, lines);
   } catch (const Error& error) {
     log_debug(concat("digests are taken again next time: ", error.what()));
   }
+}
+
+const Sealed* first_altered(const std::vector<Sealed>& files, DigestRecord& record, bool may_stop) {
+  for (const auto& file : files) {
+    if (may_stop) stop_if_interrupted();
+    const auto found = record.digest(file.path);
+    if (found.empty() || !same_digest(found, file.sha256)) return &file;
+  }
   return nullptr;
+}
+
+std::string digest_line(const std::string& name, const std::string& sha256) {
+  const auto escaped_name = escaped(name);
+  return concat(escaped_name == name ? "" : "\\", sha256, "  ", escaped_name);
+}
+
+std::vector<Sealed> parse_digests(const std::string& lines, const fs::path& folder) {
+  constexpr std::size_t digits = 64;
+  std::vector<Sealed> files;
+  std::istringstream in(lines);
+  for (std::string line; std::getline(in, line);) {
+    const bool is_escaped = line.starts_with('\\');
+    if (is_escaped) line.erase(0, 1);
+    if (line.size() <= digits + 2 || line.compare(digits, 2, "  ") != 0)
+      throw Error(Exit::input, concat(folder.string(), ": \"", line, "\" is not a digest, two blanks and a name"));
+    const auto name = line.substr(digits + 2);
+    files.push_back({folder / (is_escaped ? unescaped(name) : name), line.substr(0, digits)});
+  }
+  return files;
 }
 
 }  // namespace facepoison

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 
 #include "facepoison/error.hpp"
@@ -9,11 +10,12 @@
 namespace facepoison {
 namespace {
 
-volatile std::sig_atomic_t pending = 0;
+// Read by every thread, and written by a handler, which may only touch atomics that take no lock.
+std::atomic<int> pending = 0;
+static_assert(std::atomic<int>::is_always_lock_free);
 
 void remember(int signal) {
-  if (pending != 0) _exit(128 + signal);  // what is written is whole or has no name yet
-  pending = signal;
+  if (pending.exchange(signal) != 0) _exit(128 + signal);  // what is written is whole or has no name yet
   constexpr char message[] = "\nstopping after this block of work; once more stops at once\n";
   [[maybe_unused]] const auto written = write(STDERR_FILENO, message, sizeof message - 1);
 }

@@ -5,14 +5,23 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 namespace facepoison {
 namespace {
 
+// https://no-color.org: any value but none at all.
+bool is_set(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value && *value;
+}
+
 spdlog::logger& logger() {
   static const auto instance = [] {
-    auto made = spdlog::stderr_color_mt("facepoison");
+    const bool plain = is_set("NO_COLOR");
+    auto made =
+        spdlog::stderr_color_mt("facepoison", plain ? spdlog::color_mode::never : spdlog::color_mode::automatic);
     made->set_pattern("%^%l%$: %v");
     return made;
   }();
@@ -26,8 +35,12 @@ std::string duration(double seconds) {
   return fmt::format("{} h {:02} min", whole / 3600, whole / 60 % 60);
 }
 
+// Can stderr show a line that rewrites itself?
 bool on_terminal() {
-  static const bool terminal = isatty(STDERR_FILENO) != 0;
+  static const bool terminal = [] {
+    const char* kind = std::getenv("TERM");
+    return isatty(STDERR_FILENO) != 0 && kind && std::string(kind) != "dumb";
+  }();
   return terminal;
 }
 

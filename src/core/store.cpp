@@ -21,12 +21,19 @@
 namespace facepoison {
 namespace {
 
-constexpr std::chrono::milliseconds heartbeat{10000}, pause{100};
-constexpr std::time_t gone_after = 60;  // seconds without a heartbeat
-constexpr auto record = "seal.txt";     // see first_altered()
+constexpr std::chrono::milliseconds heartbeat{10000}, shortest_pause{100}, longest_pause{10000};
+constexpr std::time_t gone_after = 60;                                 // seconds without a heartbeat
+constexpr auto digests_file = "digests.txt", looks_file = "seal.txt";  // see parse_digests() and DigestRecord
 constexpr std::size_t name_length = 64;
 constexpr std::size_t many = 1000;  // files: a data set may have so many, no block of work has
 const std::string temporary_prefix = ".tmp-";
+const std::size_t temporary_length = temporary_name("").filename().string().size();
+
+// Backup programs leave out a folder that has this file: https://bford.info/cachedir
+constexpr auto tag_file = "CACHEDIR.TAG";
+constexpr std::string_view tag_text =
+    "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# The store of facepoison, which it fills and empties by itself (facepoison store gc).\n";
 
 // This machine since it started, the same in all of its containers.
 const std::string& this_boot() {
@@ -38,26 +45,43 @@ const std::string& this_boot() {
   return id;
 }
 
-// The order in which a key was written is no part of it.
+// The order in which a key was written is not part of it. The number is the form of an artefact's own files.
 std::string name_of(const std::string& kind, const Json& key) {
-  return sha256(kind + "\n" + nlohmann::json(key).dump());  // whose keys are sorted
+  return sha256(concat(kind, "\n2\n", nlohmann::json(key).dump()));  // its keys are sorted
+}
+
+bool is_name(std::string_view text) {
+  return text.size() == name_length && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+// Is it the name of an artefact that is being made or removed?
+bool is_temporary_of_artefact(std::string_view text) {
+  return text.size() == temporary_prefix.size() + name_length + temporary_length &&
+         text.starts_with(temporary_prefix) && is_name(text.substr(temporary_prefix.size(), name_length));
 }
 
 std::string content_of(int file) {
-  char text[64] = {};
+  char text[128] = {};
   const auto count = pread(file, text, sizeof text, 0);
   return {text, count > 0 ? static_cast<std::size_t>(count) : 0};
 }
 
-// By the file system's own clock, which other machines share.
-bool is_old(int file, const fs::path& folder) {
+// The time of a file system, which other machines share; none where nothing can be written there.
+std::optional<std::time_t> time_in(const fs::path& folder) {
   const fs::path fresh = temporary_name(folder);
   const int clock = open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  struct stat now{}, then{};
-  const bool known = clock >= 0 && fstat(clock, &now) == 0 && fstat(file, &then) == 0;
-  if (clock >= 0) close(clock);
+  if (clock < 0) return {};
+  struct stat now{};
+  const bool known = fstat(clock, &now) == 0;
+  close(clock);
   unlink(fresh.c_str());
-  return known && now.st_mtime - then.st_mtime > gone_after;
+  return known ? std::optional(now.st_mtime) : std::nullopt;
+}
+
+bool is_old(int file, const fs::path& folder) {
+  const auto now = time_in(folder);
+  struct stat then{};
+  return now && fstat(file, &then) == 0 && *now - then.st_mtime > gone_after;
 }
 
 // Does the name still mean the file that was opened?
@@ -83,44 +107,49 @@ std::shared_ptr<Claim> take(const fs::path& path) {
         close(file);
         continue;
       }
-      const bool of_this_machine = locks_work && content_of(file) == this_boot();
+      const bool of_this_machine = locks_work && content_of(file).starts_with(this_boot());
       if ((locks_work && !locked) || (!of_this_machine && !is_old(file, path.parent_path()))) {
         close(file);
         return nullptr;
       }
     }
-    const auto claim = std::make_shared<Claim>(path, file);
-    if (ftruncate(file, 0) != 0 || pwrite(file, this_boot().data(), this_boot().size(), 0) < 0)
+    const auto token = this_boot() + temporary_name("").string();
+    const auto claim = std::make_shared<Claim>(path, file, token);
+    if (ftruncate(file, 0) != 0 || pwrite(file, token.data(), token.size(), 0) < 0)
       throw fs::filesystem_error("cannot write", path, {errno, std::system_category()});
     return claim;
   }
 }
 
-std::vector<Sealed> seal_of(const fs::path& folder, const std::string& digests) {
-  std::vector<Sealed> files;
-  const Json listed = parse_json(digests, folder.string());
-  for (const auto& [name, digest] : listed.items()) files.push_back({folder / name, digest.get<std::string>()});
-  return files;
-}
+std::vector<Sealed> seal_of(const fs::path& folder) { return parse_digests(read_file(folder / digests_file), folder); }
 
 // Notes the digest of every file, last. Nothing is flushed: what a crash of the machine loses does not agree with it,
 // and is made again. A signal does not cost the block of work that is sealed.
 void seal(const fs::path& folder) {
-  Json digests = Json::object();
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    if (entry.is_directory()) continue;
-    if (digests.size() >= many) stop_if_interrupted();
-    digests[entry.path().lexically_relative(folder).generic_string()] = sha256_of_file(entry.path());
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (!entry.is_directory()) files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  DigestRecord looks(folder / looks_file, folder);
+  std::string lines;
+  for (const auto& file : files) {
+    if (files.size() >= many) stop_if_interrupted();
+    const auto digest = looks.digest(file);
+    if (digest.empty()) throw Error(Exit::failure, concat("cannot read ", file.string(), ", which was just written"));
+    lines += digest_line(file.lexically_relative(folder).generic_string(), digest) + "\n";
   }
-  const std::string text = digests.dump();
-  write_unflushed(folder / "digests.json", text);
-  first_altered(seal_of(folder, text), sha256(text), folder / record, digests.size() >= many);
+  write_unflushed(folder / digests_file, lines);
+  looks.save();
 }
 
-bool is_whole(const fs::path& folder, bool may_stop = false) {
+enum class Looks { keep, leave };  // write down how the files look from outside, or write nothing
+
+bool is_whole(const fs::path& folder, Looks how, bool may_stop = false) {
   try {
-    const std::string digests = read_file(folder / "digests.json");
-    return first_altered(seal_of(folder, digests), sha256(digests), folder / record, may_stop) == nullptr;
+    DigestRecord looks(folder / looks_file, folder);
+    if (first_altered(seal_of(folder), looks, may_stop)) return false;
+    if (how == Looks::keep) looks.save();
+    return true;
   } catch (const std::exception& error) {
     if (may_stop) stop_if_interrupted();  // which is no damage
     if (is_shortage(error)) throw;        // nor is this
@@ -130,7 +159,7 @@ bool is_whole(const fs::path& folder, bool may_stop = false) {
 
 fs::file_time_type used_at(const fs::path& folder) {
   std::error_code unknown;
-  const auto noted = fs::last_write_time(folder / record, unknown);
+  const auto noted = fs::last_write_time(folder / looks_file, unknown);
   return unknown ? fs::last_write_time(folder, unknown) : noted;
 }
 
@@ -149,6 +178,53 @@ std::vector<fs::path> folders_in(const fs::path& folder) {
     if (entry.is_directory(gone)) folders.push_back(entry.path());
   std::sort(folders.begin(), folders.end());
   return folders;
+}
+
+// Has a folder an artefact in it, of whichever version?
+bool has_artefact(const fs::path& root) {
+  for (const auto& kind : folders_in(root))
+    for (const auto& part : folders_in(kind))
+      for (const auto& folder : folders_in(part))
+        if (is_name(folder.filename().string()) && fs::exists(folder / "key.json")) return true;
+  return false;
+}
+
+bool has_tag(const fs::path& root) {
+  std::error_code unknown;
+  return fs::is_regular_file(root / tag_file, unknown) && read_file(root / tag_file).starts_with(tag_text);
+}
+
+// Another process may be making the store: then there are files in it that it has not named yet.
+bool is_empty_folder(const fs::path& root) {
+  const fs::directory_iterator entries(root), end;
+  return std::all_of(entries, end, [](const auto& entry) {
+    const auto name = entry.path().filename().string();
+    return name.size() == temporary_length && name.starts_with(temporary_prefix);
+  });
+}
+
+void refuse_foreign(const fs::path& root) {
+  if (has_tag(root) || is_empty_folder(root) || has_artefact(root) || has_tag(root)) return;  // made meanwhile
+  throw Error(Exit::usage,
+              concat("the store ", root.string(), ": the folder is neither empty nor a store of facepoison (it has no ",
+                     tag_file, "); name an empty or a new folder"));
+}
+
+// Asks the server of a network file system for a folder's names. Until then it may answer for half a minute that a
+// name is not there.
+void refresh(const fs::path& folder) {
+  std::error_code gone;
+  const fs::directory_iterator names(folder, gone);
+  (void)std::distance(begin(names), end(names));
+}
+
+// Waits, but not after a signal.
+void pause_for(std::chrono::milliseconds time) {
+  for (; time.count() > 0; time -= shortest_pause) {
+    stop_if_interrupted();
+    std::this_thread::sleep_for(std::min(time, shortest_pause));
+  }
+  stop_if_interrupted();
 }
 
 // How many rows were made, and in how many seconds; none where that cannot be read.
@@ -187,45 +263,71 @@ class ArtifactStore::Heart {
   std::jthread thread_;  // last: it ends before what it uses
 };
 
+Claim::Claim(fs::path path, int file, std::string token)
+    : path_(std::move(path)), file_(file), token_(std::move(token)) {}
+
 Claim::~Claim() {
-  unlink(path_.c_str());  // while it is locked, so that nobody's new one is meant
+  if (is_held()) unlink(path_.c_str());  // while it is locked, so that nobody's new one is meant
   close(file_);
 }
 
-void Claim::renew() const { futimens(file_, nullptr); }
+bool Claim::is_held() const { return is_at(path_, file_) && content_of(file_) == token_; }
+
+void Claim::renew() const {
+  if (is_held()) futimens(file_, nullptr);
+}
 
 ArtifactStore::ArtifactStore(fs::path root) : root_(fs::absolute(std::move(root))), heart_(std::make_unique<Heart>()) {
   std::error_code error;
-  fs::create_directories(root_ / "claims", error);
-  if (!fs::is_directory(root_))
-    throw Error(is_shortage(error.value()) ? Exit::resource : Exit::failure,
-                concat("cannot make the store ", root_.string(), ": ", error.message()));
-  remove_left_over();
+  const auto status = fs::status(root_, error);
+  if (!fs::exists(status)) return;
+  if (!fs::is_directory(status)) throw Error(Exit::failure, concat("the store ", root_.string(), ": not a folder"));
+  try {
+    refuse_foreign(root_);
+  } catch (const fs::filesystem_error& unreadable) {
+    throw Error(Exit::failure, concat("cannot read the store ", root_.string(), ": ", unreadable.code().message()));
+  }
 }
 
 ArtifactStore::ArtifactStore(ArtifactStore&&) noexcept = default;
 ArtifactStore::~ArtifactStore() = default;
 
-// A half-made folder is called after its claim: nobody makes it where that can be had. Nor does anybody hold any other
-// claim that can be had: it is gone with that.
+// The tag is the first file in the folder, so that no other process takes it for a user's.
+void ArtifactStore::open_for_writing() {
+  std::call_once(counts_->opened, [&] {
+    fs::create_directories(root_);
+    if (!has_tag(root_)) write_unflushed(root_ / tag_file, tag_text);
+    fs::create_directories(root_ / "claims");
+    remove_left_over();
+  });
+}
+
+// What killed processes left. An artefact that is half made is called after its claim: nobody makes it where that can
+// be had. A claim that has not been renewed for a minute may be nobody's; younger ones are left alone, since trying
+// them costs a network file system much.
 void ArtifactStore::remove_left_over() {
   const fs::path claims = root_ / "claims";
   const auto take_left = [](const fs::path& claim) {
     try {
       return take(claim);
-    } catch (const fs::filesystem_error&) {  // a store that may only be read
+    } catch (const fs::filesystem_error&) {  // another user's
       return std::shared_ptr<Claim>();
     }
   };
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(root_, error)) {
     const auto name = entry.path().filename().string();
-    if (!name.starts_with(temporary_prefix)) continue;
-    const auto claim = take_left(claims / name.substr(temporary_prefix.size(), name_length));
-    if (claim) fs::remove_all(entry.path(), error);
+    if (!is_temporary_of_artefact(name)) continue;
+    if (const auto claim = take_left(claims / name.substr(temporary_prefix.size(), name_length)))
+      fs::remove_all(entry.path(), error);
   }
+  facepoison::remove_left_over(claims);  // of time_in()
+  const auto now = time_in(claims);
+  struct stat found{};
   for (const auto& entry : fs::directory_iterator(claims, error))
-    if (fs::is_regular_file(entry.symlink_status(error))) take_left(entry.path());
+    if (now && is_name(entry.path().filename().string()) && lstat(entry.path().c_str(), &found) == 0 &&
+        S_ISREG(found.st_mode) && *now - found.st_mtime > gone_after)
+      take_left(entry.path());
 }
 
 fs::path ArtifactStore::path(const std::string& kind, const Json& key) const {
@@ -236,7 +338,7 @@ fs::path ArtifactStore::path(const std::string& kind, const Json& key) const {
 std::optional<fs::path> ArtifactStore::find(const std::string& kind, const Json& key) {
   const fs::path found = path(kind, key);
   if (!fs::is_directory(found)) return {};
-  if (is_whole(found, true)) {
+  if (is_whole(found, planning() ? Looks::leave : Looks::keep, true)) {
     ++counts_->hits;
     note_use(found);
     return found;
@@ -245,13 +347,21 @@ std::optional<fs::path> ArtifactStore::find(const std::string& kind, const Json&
   return {};
 }
 
+std::optional<fs::path> ArtifactStore::find_claimed(const std::string& kind, const Json& key) {
+  const fs::path wanted = path(kind, key);
+  fs::path there = wanted.parent_path();  // the nearest folder above it that is known
+  while (there != root_ && !fs::is_directory(there)) there = there.parent_path();
+  if (!fs::is_directory(wanted)) refresh(there);
+  return find(kind, key);
+}
+
 std::shared_ptr<Claim> ArtifactStore::claim(const std::string& kind, const Json& key) {
   return claim_named(name_of(kind, key));
 }
 
 std::shared_ptr<Claim> ArtifactStore::claim_named(const std::string& name) {
   try {
-    fs::create_directories(root_ / "claims");  // a store that was full, or read only, may have none
+    open_for_writing();
     auto claim = take(root_ / "claims" / name);
     if (claim) heart_->keep(claim);
     return claim;
@@ -265,34 +375,31 @@ void ArtifactStore::fail(const fs::filesystem_error& error) const {
               concat("cannot write the store ", root_.string(), ": ", error.what()));
 }
 
-// The record's time of change says when the artefact was last used; of a store that may only be read it stays.
+// The time of change of one of its files says when the artefact was last used. It is renewed once a day, since each
+// costs a network file system a request; of a store that may only be read it stays.
 void ArtifactStore::note_use(const fs::path& artefact) {
-  if (!planning()) utimensat(AT_FDCWD, (artefact / record).c_str(), nullptr, 0);
+  const auto day_ago = fs::file_time_type::clock::now() - std::chrono::hours(24);
+  if (!planning() && used_at(artefact) < day_ago) utimensat(AT_FDCWD, (artefact / looks_file).c_str(), nullptr, 0);
   const std::lock_guard lock(counts_->mutex);
   counts_->used.insert(artefact.filename());
 }
 
+fs::path ArtifactStore::temporary_of(const std::string& name) const {
+  return root_ / concat(temporary_prefix, name, temporary_name("").string());
+}
+
 fs::path ArtifactStore::put(const std::string& kind, const Json& key, const Fill& fill) {
   ++counts_->misses;
-  const fs::path final = path(kind, key), damaged = temporary_name(root_),
-                 temporary = root_ / concat(temporary_prefix, name_of(kind, key), damaged.filename().string());
+  const fs::path final = path(kind, key), temporary = temporary_of(final.filename());
   std::error_code ignored;
   try {
+    open_for_writing();
     fs::create_directories(temporary);
     write_unflushed(temporary / "key.json", key.dump(1) + "\n");
     fill(temporary);
     seal(temporary);
     fs::create_directories(final.parent_path());
-    if (is_whole(final)) {  // another machine's, that was taken for dead: with the same bytes
-      fs::remove_all(temporary);
-      note_use(final);
-      return final;
-    }
-    if (fs::exists(final)) {
-      fs::rename(final, damaged);
-      fs::remove_all(damaged, ignored);
-    }
-    fs::rename(temporary, final);
+    publish(temporary, final);
     note_use(final);
   } catch (const fs::filesystem_error& error) {
     fs::remove_all(temporary, ignored);
@@ -304,21 +411,42 @@ fs::path ArtifactStore::put(const std::string& kind, const Json& key, const Fill
   return final;
 }
 
+// Gives what was made its name. What has the name already is damaged and goes, or another machine published it, which
+// took this process for dead: then it has the same bytes and stays.
+void ArtifactStore::publish(const fs::path& made, const fs::path& artefact) {
+  std::error_code error, ignored;
+  for (int tries = 0; tries < 3; ++tries) {
+    fs::rename(made, artefact, error);
+    if (!error) return;
+    if (!fs::exists(artefact, ignored)) break;
+    if (is_whole(artefact, Looks::keep)) {
+      fs::remove_all(made, ignored);
+      return;
+    }
+    const auto away = temporary_of(artefact.filename());
+    fs::rename(artefact, away, ignored);
+    const bool was_published_now = is_whole(away, Looks::leave);  // since we looked
+    if (was_published_now) fs::rename(away, artefact, ignored);
+    fs::remove_all(away, ignored);
+  }
+  throw fs::filesystem_error("cannot rename", made, artefact, error);
+}
+
 std::vector<Artefact> ArtifactStore::artefacts() const {
   std::vector<Artefact> all;
   for (const auto& kind : folders_in(root_))
     for (const auto& part : folders_in(kind))
       for (const auto& folder : folders_in(part))
-        if (const auto name = folder.filename().string();
-            name.size() == name_length && name.starts_with(part.filename().string()))
-          all.push_back({kind.filename(), folder, bytes_in(folder), used_at(folder)});
+        if (const auto name = folder.filename().string(); is_name(name) && name.starts_with(part.filename().string()))
+          all.push_back({kind.filename(), folder, bytes_in(folder), used_at(folder),
+                         !fs::exists(folder / digests_file) && fs::exists(folder / "digests.json")});
   return all;
 }
 
 std::string ArtifactStore::damage_of(const Artefact& artefact) const {
   std::string problem;
   try {
-    for (const auto& file : seal_of(artefact.folder, read_file(artefact.folder / "digests.json"))) {
+    for (const auto& file : seal_of(artefact.folder)) {
       stop_if_interrupted();
       const auto name = file.path.lexically_relative(artefact.folder).string();
       if (!fs::exists(file.path))
@@ -332,7 +460,7 @@ std::string ArtifactStore::damage_of(const Artefact& artefact) const {
     problem = error.what();
   }
   std::error_code ignored;
-  if (!problem.empty()) fs::remove(artefact.folder / record, ignored);
+  if (!problem.empty()) fs::remove(artefact.folder / looks_file, ignored);
   return problem;
 }
 
@@ -340,7 +468,7 @@ bool ArtifactStore::remove(const Artefact& artefact) {
   const auto name = artefact.folder.filename().string();
   const auto mine = claim_named(name);
   if (!mine || used_at(artefact.folder) > artefact.used_at) return false;
-  const fs::path away = root_ / concat(temporary_prefix, name, temporary_name(root_).filename().string());
+  const fs::path away = temporary_of(name);
   try {
     fs::rename(artefact.folder, away);  // whole or gone, as everywhere
     fs::remove_all(away);
@@ -369,6 +497,10 @@ std::string ArtifactStore::plan_all(const std::vector<std::string>& ids) {
   return id;
 }
 
+fs::path ArtifactStore::record_of(const fs::path& folder) const {
+  return root_ / "looks" / sha256(fs::weakly_canonical(folder).string());
+}
+
 void ArtifactStore::note_seconds(const std::string& kind, const Json& work, std::size_t rows, double seconds) {
   const fs::path file = root_ / "seconds" / name_of(kind, work);
   const auto [before, took] = read_seconds(file);
@@ -382,15 +514,14 @@ double ArtifactStore::seconds_a_row(const std::string& kind, const Json& work) c
 }
 
 fs::path ArtifactStore::get_or_make(const std::string& kind, const Json& key, const Fill& fill) {
-  for (bool waiting = false;; waiting = true) {
+  for (auto pause = shortest_pause;; pause = std::min(2 * pause, longest_pause)) {
     if (const auto found = find(kind, key)) return *found;
     if (const auto mine = claim(kind, key)) {
-      if (const auto found = find(kind, key)) return *found;  // made just before
+      if (const auto found = find_claimed(kind, key)) return *found;  // made just before
       return put(kind, key, fill);
     }
-    if (!waiting) log_info(concat("another process makes what is wanted (", kind, "); waiting for it"));
-    stop_if_interrupted();
-    std::this_thread::sleep_for(pause);
+    if (pause == shortest_pause) log_info(concat("another process makes what is wanted (", kind, "); waiting for it"));
+    pause_for(pause);
   }
 }
 

@@ -222,8 +222,7 @@ void TableFile::flush() {
 
 void TableFile::finish() {
   flush();
-  copy_to(concat("/proc/self/fd/", file_), path_);
-  sync_to_disk(path_);
+  copy_to(concat("/proc/self/fd/", file_), path_, /*flush=*/true);
 }
 
 CsvReader::CsvReader(std::string where, OnRow on_row) : where_(std::move(where)), on_row_(std::move(on_row)) {}

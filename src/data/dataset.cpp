@@ -98,7 +98,9 @@ Table rejected_of(const fs::path& folder) {
 void check_digests(const Dataset& dataset) {
   std::vector<Sealed> canvases;
   for (const auto& photo : dataset.photos) canvases.push_back({photo.path, photo.sha256});
-  const auto* altered = first_altered(canvases, dataset.manifest_sha256, dataset.folder / "verified.txt", true);
+  DigestRecord record(dataset.folder / "verified.txt", dataset.folder);
+  const auto* altered = first_altered(canvases, record, true);
+  record.save();
   if (!altered) return;
   const auto& photo = dataset.photos[static_cast<std::size_t>(altered - canvases.data())];
   throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(),

@@ -1,14 +1,48 @@
 #include "facepoison/npy.hpp"
 
 #include <bit>
+#include <charconv>
 #include <cstring>
-#include <regex>
+#include <optional>
+#include <string_view>
 
 #include "facepoison/error.hpp"
 
 static_assert(std::endian::native == std::endian::little, ".npy files are read and written little-endian");
 
 namespace facepoison {
+namespace {
+
+constexpr std::size_t longest_header = 10000;                 // bytes; NumPy's own limit
+constexpr std::int64_t largest_size = 1'000'000'000'000'000;  // of a dimension
+
+// The part of a header between `start` and the next `end`. NumPy writes headers in one form: "{'descr': '<f4', …}".
+std::optional<std::string_view> between(std::string_view header, std::string_view start, char end) {
+  const auto at = header.find(start);
+  if (at == std::string_view::npos) return {};
+  header.remove_prefix(at + start.size());
+  const auto stop = header.find(end);
+  return stop == std::string_view::npos ? std::nullopt : std::optional(header.substr(0, stop));
+}
+
+// The numbers of "2, 3" or "2,"; none for a text of another form or a number that is too large.
+std::optional<std::vector<std::int64_t>> parse_shape(std::string_view text) {
+  std::vector<std::int64_t> shape;
+  while (true) {
+    text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+    if (text.empty()) return shape;
+    std::int64_t size = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);
+    if (error != std::errc() || size < 0 || size > largest_size) return {};
+    shape.push_back(size);
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+    if (!text.empty() && text.front() != ',') return {};
+    if (!text.empty()) text.remove_prefix(1);
+  }
+}
+
+}  // namespace
 
 std::string npy_bytes(const torch::Tensor& matrix) {
   const auto data = matrix.detach().to(torch::kCPU, torch::kFloat32).contiguous();
@@ -37,27 +71,22 @@ torch::Tensor read_npy(const fs::path& path) {
   const std::size_t start = version == 1 ? 10 : 12;
   std::memcpy(&length, bytes.data() + 8, version == 1 ? 2 : 4);
   if (length > bytes.size() - start) refuse("truncated header");
-  if (length > 65536) refuse(concat("a header of ", length, " bytes"));  // NumPy's own limit is 10,000
-  const std::string header = bytes.substr(start, length);
-  std::smatch match;
-  if (!std::regex_search(header, match, std::regex("'descr': '([^']*)'"))) refuse("no plain data type in the header");
-  const std::string type = match[1];
-  if (type != "<f4" && type != "<f8") refuse(concat("data type ", type, "; float32 or float64 is read"));
-  if (header.find("'fortran_order': False") == std::string::npos) refuse("Fortran order; C order is read");
-  if (!std::regex_search(header, match, std::regex("'shape': \\(([0-9, ]*)\\)"))) refuse("no shape in the header");
-  std::vector<std::int64_t> shape;
-  const std::string sizes = match[1];
+  if (length > longest_header) refuse(concat("a header of ", length, " bytes; at most ", longest_header, " are read"));
+  const auto header = std::string_view(bytes).substr(start, length);
+  const auto type = between(header, "'descr': '", '\''), sizes = between(header, "'shape': (", ')');
+  if (!type) refuse("no plain data type in the header");
+  if (type != "<f4" && type != "<f8") refuse(concat("data type ", *type, "; float32 or float64 is read"));
+  if (header.find("'fortran_order': False") == std::string_view::npos) refuse("Fortran order; C order is read");
+  if (!sizes) refuse("no shape in the header");
+  const auto shape = parse_shape(*sizes);
+  if (!shape) refuse(concat("an impossible shape: (", *sizes, ")"));
   const std::size_t width = type == "<f4" ? 4 : 8;
   std::size_t total = width;
-  const std::regex number("[0-9]+");
-  for (std::sregex_iterator it(sizes.begin(), sizes.end(), number), end; it != end; ++it) {
-    shape.push_back(it->str().size() > 15 ? -1 : std::stoll(it->str()));
-    if (shape.back() < 0 || __builtin_mul_overflow(total, static_cast<std::size_t>(shape.back()), &total))
-      refuse("an impossible shape");
-  }
+  for (const auto size : *shape)
+    if (__builtin_mul_overflow(total, static_cast<std::size_t>(size), &total)) refuse("an impossible shape");
   if (total != bytes.size() - start - length)
     refuse(concat(bytes.size() - start - length, " bytes of data; its shape asks for ", total));
-  auto tensor = torch::empty(shape, width == 4 ? torch::kFloat32 : torch::kFloat64);
+  auto tensor = torch::empty(*shape, width == 4 ? torch::kFloat32 : torch::kFloat64);
   if (total > 0) std::memcpy(tensor.data_ptr(), bytes.data() + start + length, total);  // of nothing there is no place
   const auto numbers = tensor.to(torch::kFloat32);
   const auto lost = tensor.isfinite().logical_and(numbers.isfinite().logical_not());

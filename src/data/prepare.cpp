@@ -88,17 +88,16 @@ Made prepare_photo(const Context& context, const PhotoFile& photo, const std::st
   return made;
 }
 
-// Of each photo; "" for a file that cannot be read, which is refused in its turn.
-std::vector<std::string> hashes_of(const std::vector<PhotoFile>& photos) {
+// The digest of each photo, taken again only where the file looks otherwise than it did; "" for a file that cannot be
+// read, which is refused in its turn.
+std::vector<std::string> hashes_of(const PhotoFolder& folder, const ArtifactStore& store) {
   std::vector<std::string> hashes;
-  for (const auto& photo : photos) {
+  DigestRecord record(store.record_of(folder.root), folder.root);
+  for (const auto& photo : folder.photos) {
     stop_if_interrupted();
-    try {
-      hashes.push_back(sha256_of_file(photo.path));
-    } catch (const Error&) {
-      hashes.emplace_back();
-    }
+    hashes.push_back(record.digest(photo.path));
   }
+  if (!store.planning()) record.save();
   return hashes;
 }
 
@@ -284,7 +283,7 @@ Dataset prepare(const PhotoFolder& everybody, const fs::path& output, const Prep
   }
   for (const auto& file : folder.rejected) rejected.add({file.id, file.person, file.reason});
   for (const auto& photo : folder.of_tools) rejected.add({photo.id, photo.person, of_a_tool});
-  const auto hashes = hashes_of(folder.photos);
+  const auto hashes = hashes_of(folder, store);
   const auto units = units_of(context, hashes);
   const auto folders = prepared(context, units, hashes, store);
   for (std::size_t u = 0; u < units.size(); ++u) {
@@ -326,7 +325,7 @@ Dataset dataset_of(const fs::path& path, const PrepareOptions& options, Artifact
   const PhotoFolder folder = only_chosen(scan_photos(path), options);
   const Context context = make_context(folder, options);
   Json blocks = Json::array(), ids = Json::array();
-  for (const auto& unit : units_of(context, hashes_of(folder.photos))) blocks.push_back(sha256(unit.key.dump()));
+  for (const auto& unit : units_of(context, hashes_of(folder, store))) blocks.push_back(sha256(unit.key.dump()));
   for (const auto& photo : folder.photos) ids.push_back(photo.id);
   Json of_tools = Json::array();
   std::string rejected;

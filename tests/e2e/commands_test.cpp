@@ -345,6 +345,17 @@ TEST_F(E2eCommands, SaysThatTheLinkToTheLatestRunCouldNotBeMoved) {
   EXPECT_FALSE(contains(run("eval -c x.json").err, "latest"));
 }
 
+// The next file that is opened would get the number of a closed one, and messages would be written into it.
+TEST_F(E2eCommands, NoMessageGoesIntoAFileWhereStderrIsClosed) {
+  const Json config = {{"dataset", "dataset"}, {"extractors", {"./tiny.json"}}, {"attacks", {"none"}}};
+  write_file(folder_ / "x.json", config.dump());
+  ASSERT_EQ(run("eval -c x.json -v --run-dir open").code, 0);
+  ASSERT_EQ(run("eval -c x.json -v --run-dir closed 0<&- 2>&- && true").code, 0);
+  for (const auto* file : {"rows.csv", "trials.csv", "others.csv", "table.csv"})
+    EXPECT_EQ(read_file(folder_ / "open" / file), read_file(folder_ / "closed" / file)) << file;
+  EXPECT_NE(run("list classifiers 1>&- && true").code, 0) << "a result was lost in silence";
+}
+
 TEST_F(E2eCommands, ThreadsWaitQuietlyUnlessAskedToSpin) {
   const auto policy = [&](const std::string& environment) {
     const auto run = run_binary("--version", folder_.path, environment + " OMP_DISPLAY_ENV=true ");

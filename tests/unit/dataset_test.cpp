@@ -117,7 +117,6 @@ TEST(Dataset, ReadsCanvasesAgainOnlyWhereTheirFilesLookOtherwise) {
   fs::create_hard_link(folder / "canvas/b/1.jpg.png", folder / "link.png");  // changes the file's ctime, not its bytes
   EXPECT_EQ(read_dataset(folder.path).manifest_sha256, manifest);
   EXPECT_NE(read_file(record), first);
-  EXPECT_EQ(read_file(record).substr(0, 65), manifest + "\n");
 }
 
 TEST(Dataset, IgnoresTheRecordOfAnotherManifest) {

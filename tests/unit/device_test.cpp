@@ -1,6 +1,8 @@
 // Which devices there are, and how one is named.
 #include "facepoison/device.hpp"
 
+#include <atomic>
+
 #include "support/support.hpp"
 
 namespace facepoison::testing {
@@ -30,6 +32,14 @@ TEST(Device, OneThatLibTorchKnowsAndDoesNotFindIsMissing) {
     EXPECT_EQ(error.code, Exit::device) << name;
     EXPECT_TRUE(contains(error.message, "LibTorch sees ")) << error.message;
   }
+}
+
+TEST(InPieces, RunsPiecesWithinPieces) {
+  std::atomic<int> sum = 0;
+  in_pieces(torch::kCPU, 8, 2, [&](std::size_t first, std::size_t count) {
+    in_pieces(torch::kCPU, 5, 2, [&](std::size_t, std::size_t some) { sum += static_cast<int>(some * count); });
+  });
+  EXPECT_EQ(sum, 8 * 5);
 }
 
 }  // namespace

@@ -199,25 +199,61 @@ TEST(WriteFile, GivesADeviceOrAPipeTheBytes) {
   EXPECT_EQ(caught([] { write_file("/dev/full", "x"); }).code, Exit::resource);
 }
 
-TEST(FirstAltered, ReadsAgainOnlyWhatLooksOtherwise) {
+TEST(DigestRecord, ReadsAgainOnlyWhatLooksOtherwise) {
+  const TempFolder folder;
+  const std::string odd = "a\nb\\n";
+  for (const auto& name : {std::string("a"), odd}) write_file(folder / name, name);
+  const auto look = [&](const std::string& name) {
+    DigestRecord record(folder / "record", folder.path);
+    const auto digest = record.digest(folder / name);
+    record.save();
+    return digest;
+  };
+  EXPECT_EQ(look("a"), sha256("a"));
+  EXPECT_EQ(look(odd), sha256(odd));
+  EXPECT_EQ(look("nothing"), "");
+  // A digest that never was right shows where the file is read again.
+  auto lines = read_file(folder / "record");
+  for (const auto& name : {std::string("a"), odd}) lines.replace(lines.find(sha256(name)), 64, sha256("never"));
+  write_file(folder / "record", lines);
+  EXPECT_EQ(look("a"), sha256("never"));
+  EXPECT_EQ(look(odd), sha256("never"));
+  fs::last_write_time(folder / "a", fs::last_write_time(folder / "a") - std::chrono::seconds(5));
+  EXPECT_EQ(look("a"), sha256("a"));
+  EXPECT_EQ(look(odd), sha256("never"));
+  write_file(folder / "record", "no record");
+  EXPECT_EQ(look(odd), sha256(odd));
+}
+
+TEST(FirstAltered, IsTheFirstThatIsMissingOrDiffers) {
   const TempFolder folder;
   std::vector<Sealed> files;
   for (const auto* name : {"a", "b"}) {
     write_file(folder / name, name);
     files.push_back({folder / name, sha256(name)});
   }
-  const fs::path record = folder / "record";
-  EXPECT_EQ(first_altered(files, "mine", record), nullptr);
-  // A digest that never was right shows only where the record is not trusted.
-  auto wrong = files;
-  wrong[1].sha256 = sha256("c");
-  EXPECT_EQ(first_altered(wrong, "mine", record), nullptr);
-  EXPECT_EQ(first_altered(wrong, "another's", record), &wrong[1]);
-  fs::last_write_time(folder / "b", fs::last_write_time(folder / "b") - std::chrono::seconds(5));
-  EXPECT_EQ(first_altered(wrong, "mine", record), &wrong[1]);
-  EXPECT_EQ(first_altered(files, "mine", record), nullptr);
+  DigestRecord record(folder / "record", folder.path);
+  EXPECT_EQ(first_altered(files, record), nullptr);
+  files[1].sha256 = sha256("c");
+  EXPECT_EQ(first_altered(files, record), &files[1]);
   fs::remove(folder / "a");
-  EXPECT_EQ(first_altered(files, "mine", record), &files[0]);
+  EXPECT_EQ(first_altered(files, record), &files[0]);
+}
+
+// As sha256sum -c reads it.
+TEST(Digests, AreLinesOfAnyNames) {
+  const std::vector<std::string> names = {"plain", "in a/folder", "a\nb", "a\\nb", " "};
+  std::string lines;
+  for (const auto& name : names) lines += digest_line(name, sha256(name)) + "\n";
+  EXPECT_TRUE(contains(lines, "\\" + sha256("a\nb") + "  a\\nb\n")) << lines;
+  const auto read = parse_digests(lines, "folder");
+  ASSERT_EQ(read.size(), names.size());
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    EXPECT_EQ(read[i].path, fs::path("folder") / names[i]);
+    EXPECT_EQ(read[i].sha256, sha256(names[i]));
+  }
+  for (const auto& wrong : {std::string("x"), sha256("a") + " name", sha256("a") + "  "})
+    EXPECT_EQ(caught([&] { parse_digests(wrong + "\n", "folder"); }).code, Exit::input) << wrong;
 }
 
 TEST(TemporaryName, IsHiddenAndNeverTheSame) {

@@ -53,12 +53,13 @@ TEST(Interrupt, EndsWhatReadsManyFiles) {
   const auto photos = prepare(scan_photos(folder / "photos"), folder / "dataset", options, store).photos;
   const auto artefact = store.get_or_make("kind", key, [](const fs::path& at) { write_file(at / "data", "made"); });
   const std::vector<Sealed> files = {{artefact / "data", sha256("made")}};
-  const fs::path record = folder / "record", root = fs::canonical(folder / "photos");
+  DigestRecord record(folder / "record", folder.path);
+  const fs::path root = fs::canonical(folder / "photos");
   const std::vector<std::pair<std::string, std::function<void()>>> readers = {
       {"photos", [&] { scan_photos(root); }},
       {"pictures", [&] { pictures_below(root); }},
       {"manifest", [&] { read_dataset(folder / "dataset"); }},
-      {"digests", [&] { first_altered(files, "mine", record, true); }},
+      {"digests", [&] { first_altered(files, record, true); }},
       {"find", [&] { ArtifactStore(folder / "store").find("kind", key); }},
       {"verify", [&] { ArtifactStore(folder / "store").damage_of(store.artefacts().at(0)); }},
       {"sheet", [&] { contact_sheet({std::vector<Tile>{{read_canvas(photos[0]), ""}}}, 16); }}};

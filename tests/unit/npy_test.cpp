@@ -72,6 +72,13 @@ TEST(Npy, ReadsNumpysFloat32AndFloat64) {
   EXPECT_EQ(read(npy(npy_header("'<f8'", "False", "(2,)"), raw<double>({1, 2}))).scalar_type(), torch::kFloat32);
 }
 
+// A recursive reader would overflow the stack on these.
+TEST(Npy, RefusesALongHeader) {
+  const auto blanks = [](std::size_t count) { return "(" + std::string(count, ' ') + "1,)"; };
+  EXPECT_EQ(read(npy(npy_header("'<f4'", "False", blanks(9000)), raw<float>({1}), 2)).size(0), 1);
+  expect_refused(npy(npy_header("'<f4'", "False", blanks(60000)), raw<float>({1}), 2), "header of 600");
+}
+
 TEST(Npy, RefusesOtherTypes) {
   for (const char* type : {"'|O'", "'>f4'", "'<i8'", "'<f2'", "[('a', '<f4')]"})
     expect_refused(npy(npy_header(type, "False", "(1,)"), raw<float>({1})), "type");

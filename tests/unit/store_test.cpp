@@ -10,6 +10,7 @@
 #include <fstream>
 #include <thread>
 
+#include "support/network_fs.hpp"
 #include "support/support.hpp"
 
 namespace facepoison {
@@ -72,7 +73,7 @@ TEST(Store, LeavesNothingWhenMakingFails) {
   };
   EXPECT_EQ(caught([&] { store.get_or_make("kind", key, failing); }).code, Exit::interrupted);
   EXPECT_FALSE(store.find("kind", key));
-  EXPECT_TRUE(files_below(store.root()).empty());
+  EXPECT_EQ(files_below(store.root()), std::vector<std::string>{"CACHEDIR.TAG"});
   EXPECT_NO_THROW(store.get_or_make("kind", key, fill));
 }
 
@@ -112,7 +113,6 @@ std::size_t half_made(const fs::path& root) {
 
 TEST(Store, LeavesALivingProcessItsWorkAndTakesOverADeadOnes) {
   const TempFolder folder;
-  write_file(folder / "store" / "notes.txt", "a user's");
   const pid_t maker = start_maker(folder / "store");
   {
     ArtifactStore store(folder / "store");
@@ -123,31 +123,93 @@ TEST(Store, LeavesALivingProcessItsWorkAndTakesOverADeadOnes) {
   kill(maker, SIGKILL);
   waitpid(maker, nullptr, 0);
   ArtifactStore store(folder / "store");
+  EXPECT_NE(store.claim("another", key), nullptr);
   EXPECT_EQ(half_made(store.root()), 0u);
-  EXPECT_TRUE(fs::exists(folder / "store" / "notes.txt"));
   EXPECT_NO_THROW(store.get_or_make("kind", key, fill));
 }
 
-// Killed before it made anything, it leaves no folder that would tell of its claim.
+// As if nobody had renewed it for a while.
+void age(const fs::path& claim) {
+  fs::last_write_time(claim, fs::file_time_type::clock::now() - std::chrono::seconds(90));
+}
+
+// Killed before it made anything, a process leaves no folder that would tell of its claim.
 TEST(Store, NoClaimOutlivesItsHolder) {
   const TempFolder folder;
   const fs::path claims = folder / "store/claims";
+  const std::string another(64, 'a');
   const pid_t child = fork();
   if (child == 0) {
     ArtifactStore store(folder / "store");
     const auto mine = store.claim("kind", key);
-    write_file(claims / "another-machines", "its boot");
+    write_file(claims / another, "its boot");
     raise(SIGKILL);
     _exit(0);
   }
   waitpid(child, nullptr, 0);
-  EXPECT_EQ(files_below(claims).size(), 2u);
   ArtifactStore store(folder / "store");
-  EXPECT_EQ(files_below(claims), std::vector<std::string>{"another-machines"}) << "it may live";
+  EXPECT_EQ(files_below(claims).size(), 2u);
+  EXPECT_NE(store.claim("kind", key), nullptr) << "nobody lives who holds it";
+  EXPECT_EQ(files_below(claims), std::vector<std::string>{another}) << "who holds it may live";
   const auto mine = store.claim("kind", key);
-  fs::last_write_time(claims / "another-machines", fs::file_time_type::clock::now() - std::chrono::seconds(90));
-  EXPECT_EQ(ArtifactStore(folder / "store").claim("kind", key), nullptr) << "a living one is left alone";
+  for (const auto& name : files_below(claims)) age(claims / name);
+  EXPECT_EQ(ArtifactStore(folder / "store").claim("kind", key), nullptr) << "a living process's is left alone";
   EXPECT_EQ(files_below(claims), std::vector<std::string>{mine->path().filename()});
+}
+
+// The folder is a user's own: --store was mistyped.
+TEST(Store, TouchesNoFileThatItDidNotMake) {
+  const TempFolder folder;
+  const fs::path docs = folder / "docs";
+  for (const auto* name : {"claims/letter.txt", ".tmp-drafts/x.tex", "report.tex"}) {
+    write_file(docs / name, "a user's");
+    age(docs / name);
+  }
+  const auto before = files_below(docs);
+  const auto [code, message] = caught([&] { ArtifactStore store(docs); });
+  EXPECT_EQ(code, Exit::usage);
+  EXPECT_TRUE(contains(message, docs.string()) && contains(message, "neither empty nor a store")) << message;
+  EXPECT_EQ(files_below(docs), before);
+
+  ArtifactStore store(folder / "store");
+  store.get_or_make("kind", key, fill);
+  for (const auto* name : {"claims/letter.txt", ".tmp-drafts/x.tex", "report.tex"}) {
+    write_file(store.root() / name, "a user's");
+    age(store.root() / name);
+  }
+  ArtifactStore(store.root()).get_or_make("another", key, fill);
+  for (const auto* name : {"claims/letter.txt", ".tmp-drafts/x.tex", "report.tex"})
+    EXPECT_TRUE(fs::exists(store.root() / name)) << name;
+}
+
+TEST(Store, TakesAnEmptyFolderAndAnOlderStore) {
+  const TempFolder folder;
+  fs::create_directories(folder / "empty");
+  EXPECT_NO_THROW(ArtifactStore(folder / "empty").get_or_make("kind", key, fill));
+  ArtifactStore store(folder / "store");
+  const auto artefact = store.get_or_make("kind", key, fill);
+  fs::remove(store.root() / "CACHEDIR.TAG");  // as a version without one left it
+  fs::remove(artefact / "digests.txt");
+  write_file(artefact / "digests.json", "{}");
+  ArtifactStore later(folder / "store");
+  EXPECT_TRUE(later.artefacts().at(0).is_of_older_version);
+  EXPECT_NO_THROW(later.get_or_make("another", key, fill));
+  EXPECT_TRUE(fs::exists(store.root() / "CACHEDIR.TAG"));
+}
+
+TEST(Store, ChangesNothingBeforeTheFirstClaim) {
+  const TempFolder folder;
+  std::vector<PlannedUnit> plan;
+  ArtifactStore store(folder / "store");
+  store.only_plan(plan);
+  EXPECT_FALSE(store.find("kind", key));
+  EXPECT_TRUE(store.artefacts().empty());
+  EXPECT_FALSE(fs::exists(folder / "store"));
+  const auto made = ArtifactStore(folder / "store").get_or_make("kind", key, fill);
+  fs::last_write_time(made / "data", fs::file_time_type::clock::now());  // looks otherwise, and is read again
+  const auto looks = read_file(made / "seal.txt");
+  EXPECT_TRUE(store.find("kind", key));
+  EXPECT_EQ(read_file(made / "seal.txt"), looks) << "a plan wrote";
 }
 
 // Two containers of one machine that share a store: each has a process number 2, and cannot see the other's.
@@ -187,7 +249,7 @@ TEST(Store, AnotherMachinesClaimEndsAMinuteAfterItsLastBeat) {
   const auto path = store.claim("kind", key)->path();
   write_file(path, "another machine's boot");
   EXPECT_EQ(store.claim("kind", key), nullptr);
-  fs::last_write_time(path, fs::file_time_type::clock::now() - std::chrono::seconds(90));
+  age(path);
   const auto mine = store.claim("kind", key);
   ASSERT_NE(mine, nullptr);
   EXPECT_LT(fs::file_time_type::clock::now() - fs::last_write_time(path), std::chrono::seconds(30));
@@ -219,8 +281,8 @@ TEST(Store, MakesADamagedArtefactAgain) {
     if (how == 0) fs::resize_file(at / "data", 2);
     if (how == 1) fs::remove(at / "data");
     if (how == 2) std::ofstream(at / "data") << "edit";  // as long
-    if (how == 3) fs::remove(at / "digests.json");
-    if (how == 4) fs::resize_file(at / "digests.json", 3);
+    if (how == 3) fs::remove(at / "digests.txt");
+    if (how == 4) fs::resize_file(at / "digests.txt", 3);
   };
   for (int how = 0; how < 5; ++how) {
     ArtifactStore store(folder / concat("store", how));
@@ -250,9 +312,14 @@ TEST(Store, TakesOutNothingThatSomebodyMakesOrUses) {
   auto claim = store.claim("kind", {{"k", 0}});
   const auto& claimed = all[all[0].folder == store.path("kind", {{"k", 0}}) ? 0 : 1];
   EXPECT_FALSE(ArtifactStore(folder / "store").remove(claimed));
-  EXPECT_TRUE(store.find("kind", {{"k", 0}}));
   claim.reset();
-  EXPECT_FALSE(store.remove(claimed)) << "it was found since it was listed";
+  fs::last_write_time(claimed.folder / "seal.txt", fs::file_time_type::clock::now() - std::chrono::hours(25));
+  const auto listed = store.artefacts()[&claimed == &all[0] ? 0 : 1];
+  EXPECT_TRUE(store.find("kind", {{"k", 0}}));
+  EXPECT_FALSE(store.remove(listed)) << "it was found since it was listed";
+  const auto used = fs::last_write_time(listed.folder / "seal.txt");
+  EXPECT_TRUE(store.find("kind", {{"k", 0}}));
+  EXPECT_EQ(fs::last_write_time(listed.folder / "seal.txt"), used) << "noted more than once a day";
   EXPECT_TRUE(store.remove(store.artefacts()[&claimed == &all[0] ? 0 : 1]));
   EXPECT_FALSE(store.find("kind", {{"k", 0}}));
   EXPECT_TRUE(store.find("kind", {{"k", 1}}));
@@ -277,11 +344,10 @@ TEST(Store, SeesDamageThatShowsInNothingButTheBytes) {
   ArtifactStore store(folder / "store");
   const auto at = store.get_or_make("kind", key, fill);
   EXPECT_EQ(store.damage_of(store.artefacts().at(0)), "");
-  auto digests = parse_json(read_file(at / "digests.json"), "digests");
-  digests["data"] = std::string(64, '0');
-  write_file(at / "digests.json", digests.dump());
-  auto seal = read_file(at / "seal.txt");
-  write_file(at / "seal.txt", seal.replace(0, 64, sha256(digests.dump())));
+  for (const auto* name : {"digests.txt", "seal.txt"}) {
+    auto lines = read_file(at / name);
+    write_file(at / name, lines.replace(lines.find(sha256("made")), 64, std::string(64, '0')));
+  }
   EXPECT_TRUE(store.find("kind", key)) << "this test shows nothing";
   EXPECT_TRUE(contains(store.damage_of(store.artefacts().at(0)), "data is not what its digest says"));
   EXPECT_FALSE(store.find("kind", key));
@@ -318,7 +384,7 @@ TEST(Store, IsSharedByProcesses) {
     waitpid(child, &status, 0);
     EXPECT_EQ(status, 0);
   }
-  EXPECT_EQ(files_below(folder / "store").size(), 80u);  // data, key.json, digests.json, seal.txt
+  EXPECT_EQ(files_below(folder / "store").size(), 81u);  // the tag; data, key.json, digests.txt, seal.txt
 }
 
 TEST(Store, LeavesNoArtifactWhenKilledHalfway) {
@@ -335,7 +401,72 @@ TEST(Store, LeavesNoArtifactWhenKilledHalfway) {
   waitpid(child, nullptr, 0);
   ArtifactStore store(folder / "store");
   EXPECT_FALSE(store.find("kind", key));
-  EXPECT_TRUE(files_below(store.root()).empty());
+  EXPECT_NE(store.claim("another", key), nullptr);
+  EXPECT_EQ(files_below(store.root()), std::vector<std::string>{"CACHEDIR.TAG"});
+}
+
+// Where locks do not reach other machines, or there are none, a claim lives as long as somebody renews it.
+TEST(Store, OnANetworkAClaimIsItsHoldersWhileItIsRenewed) {
+  for (const auto locks : {Locks::refused, Locks::granted}) {
+    const TempFolder folder;
+    NetworkFs network;
+    network.locks = locks;
+    ArtifactStore store(folder / "store");
+    const auto path = store.claim("kind", key)->path();
+    EXPECT_FALSE(fs::exists(path));
+    write_file(path, "another machine's boot");
+    EXPECT_EQ(store.claim("kind", key), nullptr) << "it may live";
+    age(path);
+    auto mine = store.claim("kind", key);
+    ASSERT_NE(mine, nullptr);
+    EXPECT_NO_THROW(store.put("kind", key, fill));
+    write_file(path, "another machine took it over");
+    mine.reset();
+    EXPECT_EQ(read_file(path), "another machine took it over");
+  }
+}
+
+// Names that were looked for before they were there are not there for some time.
+TEST(Store, OnANetworkUnderAClaimItSeesWhatWasJustPublished) {
+  for (const std::string hidden : {"artefact", "part", "kind"}) {
+    const TempFolder folder;
+    ArtifactStore store(folder / "store"), another(folder / "store");
+    const auto artefact = another.get_or_make("kind", key, fill), part = artefact.parent_path();
+    store.claim("other", key);  // the first one looks into the store's folder
+    NetworkFs network;
+    network.not_seen_yet = hidden == "artefact" ? artefact : hidden == "part" ? part : part.parent_path();
+    EXPECT_FALSE(store.find("kind", key)) << "this test shows nothing";
+    EXPECT_EQ(store.get_or_make("kind", key, [&](const fs::path&) { ADD_FAILURE() << "made again: " << hidden; }),
+              artefact);
+  }
+}
+
+// Another machine, which took this process for dead, publishes the artefact just before this one does.
+TEST(Store, OnANetworkWhatAnotherPublishedMeanwhileStays) {
+  const TempFolder folder;
+  ArtifactStore store(folder / "store"), another(folder / "store");
+  another.claim("other", key);  // the first one removes what is left over, to which the others' work would belong here
+  NetworkFs network;
+  const auto put_by_another = [&] { another.put("kind", key, fill); };
+  const auto meanwhile = [&](int rename_number, const std::function<void()>& action) {
+    network.rename_number = rename_number, network.before_rename = action;
+  };
+  const auto filled_then = [&](int rename_number) {
+    return [&, rename_number](const fs::path& at) {
+      fill(at);
+      meanwhile(rename_number, put_by_another);  // counted from here: the seal's two files are the first
+    };
+  };
+  const auto artefact = store.put("kind", key, filled_then(3));
+  EXPECT_FALSE(network.before_rename) << "this test shows nothing";
+  EXPECT_TRUE(store.find("kind", key));
+  // Likewise where a damaged one lay there, just before it is moved out of the way.
+  fs::remove(artefact / "data");
+  store.put("kind", key, filled_then(4));
+  EXPECT_FALSE(network.before_rename) << "this test shows nothing";
+  EXPECT_TRUE(store.find("kind", key));
+  EXPECT_EQ(read_file(artefact / "data"), "made");
+  EXPECT_EQ(half_made(store.root()), 0u);
 }
 
 }  // namespace
