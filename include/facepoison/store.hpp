@@ -105,8 +105,10 @@ class ArtifactStore {
   void note_seconds(const std::string& kind, const Json& work, std::size_t rows, double seconds);
   double seconds_a_row(const std::string& kind, const Json& work) const;  // NaN: never made here
 
-  // Where digests of the files of this folder are kept between runs; see DigestRecord.
-  fs::path record_of(const fs::path& folder) const;
+  // The SHA-256 of each file, which lies below `folder`; "" for one that cannot be read. They are kept in the store,
+  // and taken again where a file looks different from outside (see DigestRecord). Calls stop_if_interrupted() before
+  // each.
+  std::vector<std::string> digests_of(const std::vector<fs::path>& files, const fs::path& folder);
 
   std::size_t hits() const { return counts_->hits; }
   std::size_t misses() const { return counts_->misses; }

@@ -497,8 +497,21 @@ std::string ArtifactStore::plan_all(const std::vector<std::string>& ids) {
   return id;
 }
 
-fs::path ArtifactStore::record_of(const fs::path& folder) const {
-  return root_ / "looks" / sha256(fs::weakly_canonical(folder).string());
+std::vector<std::string> ArtifactStore::digests_of(const std::vector<fs::path>& files, const fs::path& folder) {
+  DigestRecord record(root_ / "looks" / sha256(fs::weakly_canonical(folder).string()), folder);
+  std::vector<std::string> digests;
+  for (const auto& file : files) {
+    stop_if_interrupted();
+    digests.push_back(record.digest(file));
+  }
+  if (planning()) return digests;
+  try {
+    open_for_writing();
+    record.save();
+  } catch (const std::exception& error) {  // a store that may only be read
+    log_debug(concat("digests are taken again next time: ", error.what()));
+  }
+  return digests;
 }
 
 void ArtifactStore::note_seconds(const std::string& kind, const Json& work, std::size_t rows, double seconds) {

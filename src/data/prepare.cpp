@@ -88,17 +88,11 @@ Made prepare_photo(const Context& context, const PhotoFile& photo, const std::st
   return made;
 }
 
-// The digest of each photo, taken again only where the file looks otherwise than it did; "" for a file that cannot be
-// read, which is refused in its turn.
-std::vector<std::string> hashes_of(const PhotoFolder& folder, const ArtifactStore& store) {
-  std::vector<std::string> hashes;
-  DigestRecord record(store.record_of(folder.root), folder.root);
-  for (const auto& photo : folder.photos) {
-    stop_if_interrupted();
-    hashes.push_back(record.digest(photo.path));
-  }
-  if (!store.planning()) record.save();
-  return hashes;
+// Of each photo; "" for a file that cannot be read, which is refused in its turn.
+std::vector<std::string> hashes_of(const PhotoFolder& folder, ArtifactStore& store) {
+  std::vector<fs::path> files;
+  for (const auto& photo : folder.photos) files.push_back(photo.path);
+  return store.digests_of(files, folder.root);
 }
 
 // One person's photos, a block at a time, each with its key.

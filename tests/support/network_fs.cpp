@@ -1,5 +1,6 @@
 // The C library's functions are defined here again, and each calls the original. The linker takes these definitions for
-// the whole test program, and for the <filesystem> of libstdc++ and of LibTorch, whose copy is built for an older glibc.
+// the whole test program, and for the <filesystem> of libstdc++ and of LibTorch, whose copy is built for an older
+// glibc.
 #include "support/network_fs.hpp"
 
 #include <dirent.h>
@@ -40,8 +41,8 @@ NetworkFs::~NetworkFs() { mounted = nullptr; }
 
 }  // namespace facepoison::testing
 
-using facepoison::testing::Locks;
 using facepoison::testing::is_hidden;
+using facepoison::testing::Locks;
 using facepoison::testing::mounted;
 using facepoison::testing::note_opened;
 using facepoison::testing::original;

@@ -294,6 +294,27 @@ TEST(Store, MakesADamagedArtefactAgain) {
   }
 }
 
+// A photo's digest is taken once; a store that is planned with, or may only be read, is left as it is.
+TEST(Store, KeepsDigestsOfFilesElsewhere) {
+  const TempFolder folder;
+  write_file(folder / "photos/a.jpg", "a");
+  const std::vector<fs::path> files = {folder / "photos/a.jpg", folder / "photos/none.jpg"};
+  const std::vector<std::string> right = {sha256("a"), ""}, kept = {sha256("kept"), ""};
+  std::vector<PlannedUnit> plan;
+  ArtifactStore planning(folder / "store");
+  planning.only_plan(plan);
+  EXPECT_EQ(planning.digests_of(files, folder / "photos"), right);
+  EXPECT_FALSE(fs::exists(folder / "store"));
+  ArtifactStore store(folder / "store");
+  EXPECT_EQ(store.digests_of(files, folder / "photos"), right);
+  const fs::path record = *fs::directory_iterator(folder / "store/looks");
+  auto lines = read_file(record);
+  write_file(record, lines.replace(0, 64, sha256("kept")));
+  EXPECT_EQ(ArtifactStore(folder / "store").digests_of(files, folder / "photos"), kept) << "read again";
+  write_file(folder / "photos/a.jpg", "a");
+  EXPECT_EQ(ArtifactStore(folder / "store").digests_of(files, folder / "photos"), right);
+}
+
 TEST(Store, ACopyOfTheStoreIsWhole) {
   const TempFolder folder;
   ArtifactStore(folder / "one").get_or_make("kind", key, fill);
