@@ -122,7 +122,7 @@ class Comparison {
     std::vector<Cell> row(group.at.begin(), group.at.end());
     for (Cell& cell : std::vector<Cell>{a, b, difference.mean, difference.interval.low, difference.interval.high,
                                         difference.p, static_cast<std::int64_t>(people.size()),
-                                        reading(difference.interval, "A higher", "B higher", "includes 0")})
+                                        reading(difference, "A higher", "B higher", "includes 0")})
       row.push_back(std::move(cell));
     table.add(std::move(row));
   }
@@ -141,8 +141,11 @@ class Comparison {
     const auto of_a = a_.files.groups.size() - joined_, of_b = b_.files.groups.size() - joined_;
     if (of_a + of_b > 0) notes.push_back(concat("rows without a counterpart: ", of_a, " of A, ", of_b, " of B"));
     notes.push_back(
-        "a, b: mean protection over the people and probes that both have; difference: a − b; low, high: Student's t "
-        "over people's differences, 95 %, which has no width where all differ alike; p: sign-flip test, two-sided");
+        concat("a, b: mean protection over the people and probes that both have; difference: a − b; low, high: "
+               "Student's t over people's differences, 95 %, which has no width where all differ alike; p: sign-flip "
+               "test, two-sided; verdict: ",
+               too_few_people, " where fewer than ", least_people_who_differ,
+               " differ, since then p is never below .05"));
     return notes;
   }
 
