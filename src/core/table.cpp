@@ -104,13 +104,13 @@ std::string markdown(const Table& table) {
   std::vector<std::size_t> widths(table.columns.size(), 3);
   for (const auto& row : cells)
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
+  std::vector<std::string> rule;
+  for (const auto w : widths) rule.emplace_back(w, '-');
+  cells.insert(cells.begin() + 1, rule);
   std::string out;
-  for (std::size_t r = 0; r < cells.size(); ++r) {
-    for (std::size_t i = 0; i < cells[r].size(); ++i) cells[r][i].append(widths[i] - width(cells[r][i]), ' ');
-    out += "| " + joined(cells[r], " | ") + " |\n";
-    if (r > 0) continue;
-    for (const auto w : widths) out += "|" + std::string(w + 2, '-');
-    out += "|\n";
+  for (auto& row : cells) {
+    for (std::size_t i = 0; i < row.size(); ++i) row[i].append(widths[i] - width(row[i]), ' ');
+    out += "| " + joined(row, " | ") + " |\n";
   }
   if (!table.notes.empty()) out += "\n";
   for (const auto& note : table.notes) out += "- " + escape_markdown(note) + "\n";

@@ -86,11 +86,14 @@ Words rows_of(const Columns& columns, const Table& table, const std::string& mea
   return rows;
 }
 
-// "people 8, n 40 to 48"
+// "n 40 to 48", or "" where no row says anything. A row of nobody is seen in its cell.
 std::string range(const Columns& columns, const Table& table, const std::string& name) {
   std::vector<double> numbers;
-  for (const auto& row : table.rows)
-    if (const double number = columns.number(row, name); !std::isnan(number)) numbers.push_back(number);
+  for (const auto& row : table.rows) {
+    const double number = columns.number(row, name);
+    const bool is_nobody = columns.number(row, "people") == 0 && name != "left_out" && name != "not_enrolled";
+    if (!std::isnan(number) && !is_nobody) numbers.push_back(number);
+  }
   if (numbers.empty()) return "";
   const auto [least, most] = std::minmax_element(numbers.begin(), numbers.end());
   const auto shown = [](double number) {
@@ -112,7 +115,8 @@ std::string summary(const Columns& columns, const Table& table, const Layout& la
     if (auto part = range(columns, table, name); name != value && columns.has(name) && !part.empty())
       parts.push_back(std::move(part));
   for (const auto& name : axes) {
-    if (!columns.has(name) || name == value || name == layout.across || has(layout.rows, name)) continue;
+    if (!columns.has(name) || name == "released" || name == value || name == layout.across || has(layout.rows, name))
+      continue;
     const auto values = columns.values(name);
     if (values.size() == 1 && !values.front().empty() && values.front() != neutral_of(name))
       parts.push_back(concat(name, " ", values.front()));
