@@ -58,7 +58,8 @@ Table differences_of_run(const fs::path& folder, const std::string& key, const s
 // high (95 %), p, people, verdict ("A higher", "B higher", "includes 0" or "too few people"). Cells are joined on all their coordinates,
 // and each is over the people whom both runs protect there and of whom both have the same probes, by name. The notes
 // say what was left out and what else differs. Throws Error(input) where nothing is left, else as table_of_run.
-Table compare_runs(const fs::path& a, const fs::path& b);
+// `with_release`: with A's "released" after the extractor, for reading.
+Table compare_runs(const fs::path& a, const fs::path& b, bool with_release = false);
 
 // What of ours stands in for something published: name of a recogniser or an attack there → ours.
 using StandIns = std::vector<std::pair<std::string, std::string>>;

@@ -34,7 +34,7 @@ struct Difference {
   double mean = 0;
   Interval interval{-1, 1};  // Student's t over the people's differences, cut to [−1, 1]
   double p = 1;  // sign-flip test, two-sided: the share of sign patterns whose sum is at least as far from 0
-  std::size_t differing = 0;  // people whose difference is not 0
+  std::size_t people = 0, differing = 0;  // all of them, and those whose difference is not 0
 };
 // p is of all patterns of up to 16 people who differ, else of 100,000 drawn ones, the observed one among them. All
 // numbers are NaN for nobody.

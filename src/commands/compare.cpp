@@ -38,7 +38,7 @@ Action compare_command(CLI::App& app) {
     const fs::path other = o->to.empty() ? fs::path(o->b) : project_home() / "data" / "paper.json";
     output->check({o->a, other});
     if (o->to.empty())
-      output->write_table(compare_runs(o->a, other), "difference");
+      output->write_table(compare_runs(o->a, other, output->is_for_reading()), "difference");
     else
       output->write_table(compare_to_paper(o->a, other, stand_ins), "");  // several figures may be of one cell
     return Exit::ok;

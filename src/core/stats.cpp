@@ -98,6 +98,7 @@ Interval protection_interval(std::span<const double> per_person, double probes) 
 Difference paired_difference(std::span<const double> per_person, Seed seed) {
   if (per_person.empty()) return {not_known, no_interval, not_known};
   Difference out{mean(per_person), {-1, 1}, sign_flip_p({per_person.begin(), per_person.end()}, seed)};
+  out.people = per_person.size();
   out.differing = per_person.size() - static_cast<std::size_t>(std::count(per_person.begin(), per_person.end(), 0.0));
   if (per_person.size() < 2) return out;
   const double half = students_t(static_cast<double>(per_person.size()) - 1) * std::sqrt(variance_of_mean(per_person));

@@ -72,7 +72,8 @@ Table differences_of_run(const fs::path& folder, const std::string& key, const s
       concat("against: the protection in the row with ", key, " ", value,
              " and all else alike; difference: of the two, over the same people; low, high: Student's t over people's "
              "differences, 95 %, which has no width where all differ alike; p: sign-flip test, two-sided; reading: ",
-             too_few_people, " where fewer than ", least_people_who_differ, " differ, since then p is never below .05"));
+             too_few_people, " where fewer than ", least_people_who_differ,
+             " are there or differ, since then p is never below .05"));
   return table;
 }
 

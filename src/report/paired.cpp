@@ -22,6 +22,7 @@ PairedRates paired_rates(const Group& one, const Group& other, const std::vector
 std::string reading(const Difference& difference, const std::string& above, const std::string& below,
                     const std::string& neither) {
   const auto& [low, high] = difference.interval;
+  if (difference.people < least_people_who_differ) return too_few_people;
   if (low <= 0 && high >= 0) return neither;
   if (difference.differing < least_people_who_differ) return too_few_people;
   return low > 0 ? above : below;

@@ -16,7 +16,8 @@ struct PairedRates {
 PairedRates paired_rates(const Group& one, const Group& other, const std::vector<std::string>& people);
 
 // What a difference says: `above` or `below` 0 or `neither`, or too_few_people. The interval alone decides nothing where
-// so few people differ that the sign-flip test cannot: where all differ alike it has no width, even for two.
+// there are so few people, or so few of them differ, that the sign-flip test cannot: where all differ alike it has no
+// width, even for two.
 constexpr auto too_few_people = "too few people";
 std::string reading(const Difference& difference, const std::string& above, const std::string& below,
                     const std::string& neither);

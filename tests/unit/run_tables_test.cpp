@@ -268,17 +268,22 @@ TEST_F(RunTables, AgainstAValueInEitherUnicodeForm) {
 }
 
 TEST_F(RunTables, AVerdictNeedsSixPeopleWhoDiffer) {
-  for (const auto& [people, reading] :
-       {std::pair{1, "the interval includes 0"}, {2, "too few people"}, {5, "too few people"}, {6, "above 0"}}) {
+  const auto reading = [&](int people, int differing) {
     std::vector<std::array<std::string, 3>> games;
     for (const auto* attack : {"none", "pgd"})
       for (int p = 0; p < people; ++p)
-        games.push_back({concat("old,", attack, ",none,nearest,0"), concat("p", p), *attack == 'p' ? "xx" : ".."});
+        games.push_back({concat("old,", attack, ",none,nearest,0"), concat("p", p),
+                         *attack == 'p' && p < differing ? "xx" : ".."});
     write_trials(games);
     made("protection");
     const Table table = differences_of_run(folder_.path, "attack", "none");
-    EXPECT_EQ(named(table, table.rows.at(0), "reading"), reading) << people;
-  }
+    return named(table, table.rows.at(0), "reading");
+  };
+  for (const int people : {1, 2, 5}) EXPECT_EQ(reading(people, people), "too few people") << people;
+  EXPECT_EQ(reading(2, 0), "too few people") << "no width either";
+  EXPECT_EQ(reading(6, 6), "above 0");
+  EXPECT_EQ(reading(6, 5), "too few people") << "the interval is above 0, and p is 1/16";
+  EXPECT_EQ(reading(6, 1), "the interval includes 0");
 }
 
 }  // namespace
