@@ -55,7 +55,8 @@ Table rows_where(Table table, const std::vector<std::pair<std::string, std::stri
 Table differences_of_run(const fs::path& folder, const std::string& key, const std::string& value);
 
 // What the runs A and B differ by, cell by cell: the coordinates, a, b (protection in either), difference (a − b), low,
-// high (95 %), p, people, verdict ("A higher", "B higher", "includes 0" or "too few people"). Cells are joined on all their coordinates,
+// high (95 %), p, people, verdict ("A higher", "B higher", "includes 0" or "too few people"). Cells are joined on all
+// their coordinates,
 // and each is over the people whom both runs protect there and of whom both have the same probes, by name. The notes
 // say what was left out and what else differs. Throws Error(input) where nothing is left, else as table_of_run.
 // `with_release`: with A's "released" after the extractor, for reading.
@@ -70,8 +71,8 @@ using StandIns = std::vector<std::pair<std::string, std::string>>;
 // verdict ("within our interval", "ours higher", "ours lower"), tag (how sure the figure is), source, says. After these
 // the figures without such a row, empty but for what was published, with the verdict "no counterpart in this run". The
 // notes name figures of other measures, and what differs. A row of a stand-in is a counterpart too, and says so. Throws
-// as table_of_run, and Error(usage) for a wrong file of figures, a stand-in for what no figure states, or one that the run
-// has not.
+// as table_of_run, and Error(usage) for a wrong file of figures, a stand-in for what no figure states, or one that the
+// run has not.
 Table compare_to_paper(const fs::path& run, const fs::path& figures, const StandIns& stand_ins = {});
 
 }  // namespace facepoison

@@ -65,22 +65,21 @@ std::string escape_markdown(const std::string& in) {
 std::string escape_latex(const std::string& in) {
   const auto first = in.find_first_not_of(' ');
   const bool is_option = first != std::string::npos && (in[first] == '[' || in[first] == '*');
-  return (is_option ? "{}" : "") +
-         replaced(in, {{'&', "\\&"},
-                       {'%', "\\%"},
-                       {'_', "\\_"},
-                       {'#', "\\#"},
-                       {'$', "\\$"},
-                       {'{', "\\{"},
-                       {'}', "\\}"},
-                       {'~', "\\textasciitilde{}"},
-                       {'^', "\\textasciicircum{}"},
-                       {'\\', "\\textbackslash{}"},
-                       {'<', "\\textless{}"},
-                       {'>', "\\textgreater{}"},
-                       {'|', "\\textbar{}"},
-                       {'\n', " "},
-                       {'\r', " "}});
+  return (is_option ? "{}" : "") + replaced(in, {{'&', "\\&"},
+                                                 {'%', "\\%"},
+                                                 {'_', "\\_"},
+                                                 {'#', "\\#"},
+                                                 {'$', "\\$"},
+                                                 {'{', "\\{"},
+                                                 {'}', "\\}"},
+                                                 {'~', "\\textasciitilde{}"},
+                                                 {'^', "\\textasciicircum{}"},
+                                                 {'\\', "\\textbackslash{}"},
+                                                 {'<', "\\textless{}"},
+                                                 {'>', "\\textgreater{}"},
+                                                 {'|', "\\textbar{}"},
+                                                 {'\n', " "},
+                                                 {'\r', " "}});
 }
 
 std::string joined(const std::vector<std::string>& cells, const std::string& separator) {

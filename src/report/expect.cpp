@@ -131,7 +131,8 @@ std::vector<Expectation> read_expectations(const fs::path& file) {
       throw Error(Exit::usage, concat(file.string(), ", line ", number, ": ", error.what()));
     }
   }
-  if (out.empty()) throw Error(Exit::usage, concat(file.string(), ": no expectation in it, so it would promise nothing"));
+  if (out.empty())
+    throw Error(Exit::usage, concat(file.string(), ": no expectation in it, so it would promise nothing"));
   return out;
 }
 
@@ -151,8 +152,8 @@ std::vector<std::string> unmet(const std::vector<Expectation>& expectations, con
       const bool known = !text(found).empty();  // what is not known promises nothing
       if (known && holds(as_number(found, "the table"), expectation.op, expectation.number)) continue;
       const auto word = [&](const char* name) { return text(row[column(table, name, "the table")]); };
-      lines.push_back(concat("expected ", expectation.text, "; ", known ? "found " + text(found) : "it is not known", " for ",
-                             word("extractor"), ", ", word("attack"), ", ", word("classifier")));
+      lines.push_back(concat("expected ", expectation.text, "; ", known ? "found " + text(found) : "it is not known",
+                             " for ", word("extractor"), ", ", word("attack"), ", ", word("classifier")));
     }
   return lines;
 }

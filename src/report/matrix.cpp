@@ -17,13 +17,13 @@ bool has(const Words& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// The axes of any table: what one of its rows is of. The first three name the recogniser.
-const Words axes = {"extractor", "combine",  "detector", "released",   "transform", "transform_on", "clean_photos",
-                    "enrolled",  "together", "probes",   "filter",     "attack",    "classifier",   "seed",
-                    "measure",   "first",    "share",    "protected"};
+// The axes of any table: what one of its rows is of. The first four say which recogniser it is.
+const Words axes = {"extractor",    "combine",  "detector", "released", "transform", "transform_on",
+                    "clean_photos", "enrolled", "together", "probes",   "filter",    "attack",
+                    "classifier",   "seed",     "measure",  "first",    "share",     "protected"};
 // Columns of words that are not axes.
-const Words words = {"strategy", "surrogate", "most", "trained_on", "reading", "verdict", "setting", "tag", "source",
-                     "says"};
+const Words words = {"strategy", "surrogate", "most", "trained_on", "reading",
+                     "verdict",  "setting",   "tag",  "source",     "says"};
 // What is said under a matrix, of all its rows; the last ones where they are not 0.
 const Words said = {"people", "n", "photos", "others_error", "left_out", "not_enrolled"};
 
@@ -61,8 +61,7 @@ Cell with_interval(const Columns& columns, const std::vector<Cell>& row, const s
                high = columns.number(row, "high");
   if (std::isnan(number)) return unknown;
   const bool few = columns.word(row, "reading") == too_few_people || columns.word(row, "verdict") == too_few_people;
-  const auto interval =
-      std::isnan(low) ? "" : concat(" [", with_decimals(low, 2), ", ", with_decimals(high, 2), "]");
+  const auto interval = std::isnan(low) ? "" : concat(" [", with_decimals(low, 2), ", ", with_decimals(high, 2), "]");
   return concat(with_decimals(number, 2), interval, few ? "?" : "", columns.word(row, "surrogate") == "yes" ? "*" : "");
 }
 
@@ -194,8 +193,9 @@ Table rows_where(Table table, const std::vector<std::pair<std::string, std::stri
   for (const auto& [name, value] : wanted) {
     require_columns(Columns(table), {name});
     const auto there = Columns(table).values(name);
-    const auto found = std::find_if(there.begin(), there.end(),
-                                    [&, value = value](const auto& one) { return decomposed(one) == decomposed(value); });
+    const auto found = std::find_if(there.begin(), there.end(), [&, value = value](const auto& one) {
+      return decomposed(one) == decomposed(value);
+    });
     if (found == there.end())
       throw Error(Exit::usage, concat("--where ", name, "=", value, ": no row has it; there are ", listed(there, 8)));
     values[name].insert(*found);

@@ -35,12 +35,12 @@ struct Place {
 struct Group : Place {
   std::vector<std::string> people;  // protected, in the order of trials.csv
   std::map<std::string, Count> own, others;
-  double left_out = 0;  // protected people who have no game here
+  double left_out = 0;                 // protected people who have no game here
   std::set<std::string> not_enrolled;  // protected people of whom the gallery has nothing
 };
 
-// What was measured there: numbers of each protected person, each of a thing (one of the person's photos, or the person)
-// and over `n` photos or pairs.
+// What was measured there: numbers of each protected person, each of a thing (one of the person's photos, or the
+// person) and over `n` photos or pairs.
 struct Measured : Place {
   struct Number {
     std::size_t thing = 0;

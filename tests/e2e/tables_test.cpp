@@ -1,5 +1,5 @@
-// Tables of a run: those that were asked for, and what is said of those that were not. Their numbers are checked by hand
-// in tests/unit/run_tables_test.cpp, and against scikit-learn in tests/python/test_tables.py.
+// Tables of a run: those that were asked for, and what is said of those that were not. Their numbers are checked by
+// hand in tests/unit/run_tables_test.cpp, and against scikit-learn in tests/python/test_tables.py.
 #include "facepoison/report.hpp"
 #include "support/support.hpp"
 

@@ -66,7 +66,8 @@ TEST(Matrix, CanBeTurnedAndShowAnotherColumn) {
   const Table others = matrix(protection_table(), "protection", {{"extractor"}, "attack", "others_error"});
   EXPECT_EQ(words_of(others.rows[1]), (Words{"new", "0.100", "0.200"}));
   EXPECT_EQ(others.notes[0], "others_error");
-  EXPECT_EQ(words_of(matrix(protection_table(), "protection", {{"extractor"}, "attack", "n"}).rows[1]), (Words{"new", "40", "40"}));
+  EXPECT_EQ(words_of(matrix(protection_table(), "protection", {{"extractor"}, "attack", "n"}).rows[1]),
+            (Words{"new", "40", "40"}));
 }
 
 TEST(Matrix, MarksADifferenceThatIsNoVerdict) {

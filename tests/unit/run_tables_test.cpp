@@ -34,7 +34,11 @@ class RunTables : public ::testing::Test {
     for (const auto& [at, person, answers] : games) {
       for (std::size_t i = 0; i < answers.size(); ++i)
         trials += concat(at, ",", person, ",", person, "/", i, ",", answers[i] == '.' ? person : "zoe", ",",
-                         answers[i] == '.', ",", answers[i] == '0' ? "0" : answers[i] == '.' ? "1" : "2", "\n");
+                         answers[i] == '.', ",",
+                         answers[i] == '0'   ? "0"
+                         : answers[i] == '.' ? "1"
+                                             : "2",
+                         "\n");
       others += concat(at, ",", person, ",10,", answers.size(), ",0\n");
     }
     write("trials.csv", trials);
@@ -62,8 +66,10 @@ class RunTables : public ::testing::Test {
 };
 
 TEST_F(RunTables, ProtectionIsTheMeanOfPeoplesRates) {
-  write_trials({{"old,none,none,nearest,0", "ann", "x..."}, {"old,none,none,nearest,0", "bob", ".."},
-                {"old,pgd,none,nearest,0", "ann", "xxxx"}, {"old,pgd,none,nearest,0", "bob", "x."}});
+  write_trials({{"old,none,none,nearest,0", "ann", "x..."},
+                {"old,none,none,nearest,0", "bob", ".."},
+                {"old,pgd,none,nearest,0", "ann", "xxxx"},
+                {"old,pgd,none,nearest,0", "bob", "x."}});
   const Table table = made("protection");
   const std::vector<std::string> columns = {"people", "n", "protection", "low", "high", "others_error", "others_n"};
   const auto clean = protection_interval(std::vector<double>{.25, 0}, 6),
@@ -77,9 +83,12 @@ TEST_F(RunTables, ProtectionIsTheMeanOfPeoplesRates) {
 }
 
 TEST_F(RunTables, WhomAFilterLeavesNoPhotoIsNotEnrolledAndARowOfNobodyHasNoNumbers) {
-  write_trials({{"old,pgd,none,nearest,0", "ann", "xx"}, {"old,pgd,none,nearest,0", "bob", "x."},
-                {"old,pgd,keeps-ann,nearest,0", "ann", "x."}, {"old,pgd,keeps-ann,nearest,0", "bob", "00"},
-                {"old,pgd,keeps-nobody,nearest,0", "ann", "00"}, {"old,pgd,keeps-nobody,nearest,0", "bob", "00"}});
+  write_trials({{"old,pgd,none,nearest,0", "ann", "xx"},
+                {"old,pgd,none,nearest,0", "bob", "x."},
+                {"old,pgd,keeps-ann,nearest,0", "ann", "x."},
+                {"old,pgd,keeps-ann,nearest,0", "bob", "00"},
+                {"old,pgd,keeps-nobody,nearest,0", "ann", "00"},
+                {"old,pgd,keeps-nobody,nearest,0", "bob", "00"}});
   const std::vector<std::string> columns = {"people", "n", "protection", "low", "high", "others_error", "not_enrolled"};
   const Table table = made("protection");
   ASSERT_EQ(table.rows.size(), 3u);
@@ -101,8 +110,10 @@ TEST_F(RunTables, WithoutOtherPeopleTheirErrorIsUnknown) {
 }
 
 TEST_F(RunTables, AProbeThatTwoSeedsJudgeIsOneProbeOfAllPeople) {
-  write_trials({{"old,pgd,none,nearest,0", "ann", "xx.."}, {"old,pgd,none,nearest,0", "bob", "x."},
-                {"old,pgd,none,nearest,1", "bob", "xx"}, {"old,pgd,none,nearest,1", "cid", "......"}});
+  write_trials({{"old,pgd,none,nearest,0", "ann", "xx.."},
+                {"old,pgd,none,nearest,0", "bob", "x."},
+                {"old,pgd,none,nearest,1", "bob", "xx"},
+                {"old,pgd,none,nearest,1", "cid", "......"}});
   write("rows.csv",
         "extractor,attack,filter,classifier,seed,left_out\n"
         "old,pgd,none,nearest,0,1\nold,pgd,none,nearest,1,1\n");
@@ -252,8 +263,10 @@ TEST_F(RunTables, ADifferenceOverNobodyIsNoNumber) {
   const auto [code, message] = caught([&] { differences_of_run(folder_.path, "classifier", "nearest"); });
   EXPECT_EQ(code, Exit::input);
   EXPECT_TRUE(contains(message, "nobody in common")) << message;
-  write_trials({{"old,none,none,nearest,0", "ann", "x."}, {"old,none,none,linear,0", "ann", ".."},
-                {"old,pgd,none,nearest,0", "ann", "xx"}, {"old,pgd,none,linear,0", "bob", ".."}});
+  write_trials({{"old,none,none,nearest,0", "ann", "x."},
+                {"old,none,none,linear,0", "ann", ".."},
+                {"old,pgd,none,nearest,0", "ann", "xx"},
+                {"old,pgd,none,linear,0", "bob", ".."}});
   const Table table = differences_of_run(folder_.path, "classifier", "nearest");
   const std::vector<std::string> columns = {"people", "protection", "against", "difference", "low", "high", "p"};
   expect(table, 0, columns, {1, 0, .5, -.5, -1, 1, 1});
@@ -272,8 +285,8 @@ TEST_F(RunTables, AVerdictNeedsSixPeopleWhoDiffer) {
     std::vector<std::array<std::string, 3>> games;
     for (const auto* attack : {"none", "pgd"})
       for (int p = 0; p < people; ++p)
-        games.push_back({concat("old,", attack, ",none,nearest,0"), concat("p", p),
-                         *attack == 'p' && p < differing ? "xx" : ".."});
+        games.push_back(
+            {concat("old,", attack, ",none,nearest,0"), concat("p", p), *attack == 'p' && p < differing ? "xx" : ".."});
     write_trials(games);
     made("protection");
     const Table table = differences_of_run(folder_.path, "attack", "none");

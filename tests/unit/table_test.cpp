@@ -103,8 +103,8 @@ TEST(Cells, PrintTheShortestFormThatReadsBack) {
 }
 
 TEST(Cells, AnUnknownNumberHasOneSpelling) {
-  for (const double number : {unknown, -unknown, std::numeric_limits<double>::infinity(),
-                              -std::numeric_limits<double>::infinity()}) {
+  for (const double number :
+       {unknown, -unknown, std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()}) {
     EXPECT_EQ(print(one_row({1.5, number, "x"}), Format::csv), "c0,c1,c2\n1.5,,x\n");
     EXPECT_TRUE(contains(print(one_row({number}), Format::json), "\"c0\": null"));
     EXPECT_TRUE(contains(print(one_row({number}), Format::markdown), "| –   |"));
@@ -142,20 +142,20 @@ std::string markdown_cell(const std::string& in) {
 }
 
 TEST(Markdown, EscapesItsMarksAndKeepsRowsOnALine) {
-  for (const auto& [in, expected] : std::vector<std::pair<std::string, std::string>>{
-           {"__init__", "\\_\\_init\\_\\_"},
-           {"*em*", "\\*em\\*"},
-           {"~~s~~", "\\~\\~s\\~\\~"},
-           {"`code`", "\\`code\\`"},
-           {"a[b](c)", "a[b\\](c)"},
-           {"![a][b]", "![a\\][b]"},
-           {"&lt;", "\\&lt;"},
-           {"<script>", "\\<script>"},
-           {"a|b", "a\\|b"},
-           {"a\\|b", "a\\\\\\|b"},
-           {"C:\\", "C:\\\\"},
-           {"two\nlines\rmore", "two lines more"},
-           {"_a b_", "\\_a b\\_"}})
+  for (const auto& [in, expected] :
+       std::vector<std::pair<std::string, std::string>>{{"__init__", "\\_\\_init\\_\\_"},
+                                                        {"*em*", "\\*em\\*"},
+                                                        {"~~s~~", "\\~\\~s\\~\\~"},
+                                                        {"`code`", "\\`code\\`"},
+                                                        {"a[b](c)", "a[b\\](c)"},
+                                                        {"![a][b]", "![a\\][b]"},
+                                                        {"&lt;", "\\&lt;"},
+                                                        {"<script>", "\\<script>"},
+                                                        {"a|b", "a\\|b"},
+                                                        {"a\\|b", "a\\\\\\|b"},
+                                                        {"C:\\", "C:\\\\"},
+                                                        {"two\nlines\rmore", "two lines more"},
+                                                        {"_a b_", "\\_a b\\_"}})
     EXPECT_EQ(markdown_cell(in), expected) << in;
   const auto out = print(one_row({"two\nlines", "a\r\nb"}), Format::markdown);
   EXPECT_EQ(std::count(out.begin(), out.end(), '\n'), 3);
@@ -188,8 +188,8 @@ TEST(Latex, EscapesWhatTexReserves) {
   EXPECT_TRUE(contains(out, "% 50 % of it\n")) << out;
 }
 
-const std::vector<std::string> names_that_tex_reads = {"[1] Ann", "*star", "  [x]", "<a> | b", "a\rb", "José & Söhne",
-                                                       "{[y]}", "#1 50 %", "\\\\[2em]", "plain"};
+const std::vector<std::string> names_that_tex_reads = {"[1] Ann",      "*star", "  [x]",   "<a> | b",   "a\rb",
+                                                       "José & Söhne", "{[y]}", "#1 50 %", "\\\\[2em]", "plain"};
 
 TEST(Latex, NoNameIsReadAsTheOptionOfALineBreak) {
   EXPECT_TRUE(contains(print(one_row({"[1] Ann", "x"}), Format::latex), "\\midrule\n{}[1] Ann & x \\\\\n"));
@@ -204,8 +204,8 @@ TEST(Latex, Compiles) {
   Table table{{"[name]", "*", "value"}, {}, {"a % note\nof two lines"}};
   for (const auto& name : names_that_tex_reads) table.add({name, name, 0.5});
   const TempFolder folder;
-  write_file(folder / "t.tex", concat("\\documentclass{article}\n\\usepackage{booktabs}\n",
-                                      "\\begin{document}\n", print(table, Format::latex), "\\end{document}\n"));
+  write_file(folder / "t.tex", concat("\\documentclass{article}\n\\usepackage{booktabs}\n", "\\begin{document}\n",
+                                      print(table, Format::latex), "\\end{document}\n"));
   const auto command = concat("cd '", folder.path.string(), "' && pdflatex -draftmode -halt-on-error t.tex >said");
   EXPECT_EQ(std::system(command.c_str()), 0) << read_file(folder / "said");
 }

@@ -81,14 +81,16 @@ Table detection(const fs::path& folder) {
   for (const auto& at : order) {
     const auto& cell = cells.at(at);
     const auto found = shares_of(cell, &JudgedPhoto::found);
-    const double n = photos_of(cell), recall = mean(found), false_alarms = mean(shares_of(cell, &JudgedPhoto::false_alarms));
+    const double n = photos_of(cell), recall = mean(found),
+                 false_alarms = mean(shares_of(cell, &JudgedPhoto::false_alarms));
     const auto interval = protection_interval(found, n);
     table.add({at[0], at[1], at[2], at[3], static_cast<std::int64_t>(found.size()), static_cast<std::int64_t>(n),
                precision(recall, false_alarms, 2), recall, area_of(cell), interval.low, interval.high, false_alarms,
                precision(recall, false_alarms, 100)});
   }
   table.notes.push_back(
-      "photos: so many perturbed ones, and as many clean ones, each once whatever the seeds; recall: share of perturbed "
+      "photos: so many perturbed ones, and as many clean ones, each once whatever the seeds; recall: share of "
+      "perturbed "
       "photos that are flagged, mean over people; low, high: of it, Korn and Graubard over people, 95 %; false_alarms: "
       "share of the clean ones that are, mean over people; precision: share of flagged photos that are perturbed, by "
       "these two means, where half of the photos are, and where one in a hundred is; auc: mean over seeds");

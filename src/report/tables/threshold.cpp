@@ -37,7 +37,8 @@ Table threshold(const fs::path& folder) {
   Table table = table_with(run, {"share", "tau", "people", "n", "protection", "low", "high", "others_error"},
                            "share: of clean probes (of half of the people, but for the protected one) whose nearest is "
                            "farther than tau for the accurate recogniser, where the robust one is asked; tau: its mean "
-                           "over people, empty where all are farther; others_error: of the other half's probes; protection: mean over people; low, "
+                           "over people, empty where all are farther; others_error: of the other half's probes; "
+                           "protection: mean over people; low, "
                            "high: Korn and Graubard over people, 95 %");
   table.columns.front() = "combine";
   for (const auto& at : order)
