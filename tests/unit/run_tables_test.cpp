@@ -95,7 +95,8 @@ TEST_F(RunTables, WhomAFilterLeavesNoPhotoIsNotEnrolledAndARowOfNobodyHasNoNumbe
   expect(table, 1, columns, {1, 2, .5, 0, 1, 4. / 20, 1});
   expect(table, 2, columns, {0, 0, unknown, unknown, unknown, unknown, 2});
   const auto rows = parse_json(print(table, Format::json), "the table").at("rows");
-  EXPECT_TRUE(rows.at(2).at("protection").is_null()) << rows.at(2);
+  for (const auto* name : {"protection", "low", "high", "others_error"})
+    EXPECT_TRUE(rows.at(2).at(name).is_null()) << rows.at(2);
   EXPECT_EQ(named(table, table.rows[2], "protection"), "");
   const Table difference = differences_of_run(folder_.path, "filter", "none");
   ASSERT_EQ(difference.rows.size(), 1u) << "a row of nobody differs from nothing";
