@@ -129,14 +129,17 @@ def made(root, page, study, words):
     words = words.split()
     of = next((word[3:] for word in words if word.startswith("of=")), "protection")
     path, run, config = read_study(root, study, of)
+    if not BINARY.exists():
+        raise Refused(f"{BINARY} is not built: scripts/build.sh")
     done = subprocess.run([BINARY, "table", path, *arguments_of(words)], capture_output=True, text=True)
     if done.returncode != 0:
         raise Refused(done.stderr.strip())
     table, _, notes = done.stdout.partition("\n\n")
-    legend, summary = (note.removeprefix("- ") for note in notes.splitlines())
+    said = [note.removeprefix("- ") for note in reversed(notes.splitlines())]  # of whom, and what the cells are
     made_by = f"{run['date'][:10]}, commit {run['commit']}, {run['machine']}, {config['precision']}"
     files = f"[its files]({os.path.relpath(results(root) / study, page.parent)})."
-    facts = textwrap.fill("; ".join([made_by, summary, legend, files]), 120, break_long_words=False, break_on_hyphens=False)
+    facts = "; ".join([made_by, *said, files])
+    facts = textwrap.fill(facts, 120, break_long_words=False, break_on_hyphens=False)
     return f"{table}\n\n{facts}\n"
 
 

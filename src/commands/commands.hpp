@@ -65,7 +65,7 @@ struct OutputOptions {
 struct TableOutput : OutputOptions {
   explicit TableOutput(CLI::App& app);
   bool is_for_reading() const;
-  // `measured`: the table's column that has an interval; "": it stays long.
+  // `measured`: the table's column that has an interval; "": it stays long, unless the layout names another.
   void write_table(const Table& table, const std::string& measured, const Layout& layout = {}) const;
   bool is_long = false;
 };

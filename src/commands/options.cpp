@@ -114,7 +114,8 @@ bool TableOutput::is_for_reading() const {
 
 void TableOutput::write_table(const Table& table, const std::string& measured, const Layout& layout) const {
   if (!is_for_reading()) return write(table);
-  write(is_long || measured.empty() ? for_reading(table) : matrix(table, measured, layout));
+  const bool has_cells = !measured.empty() || !layout.value.empty();
+  write(is_long || !has_cells ? for_reading(table) : matrix(table, measured, layout));
 }
 
 std::pair<std::string, std::string> key_and_value(const std::string& option, const std::string& text) {
