@@ -10,36 +10,25 @@ A table stands in a page between two lines:
     <!-- results STUDY rows=extractor,released across=attack classifier=nearest -->
     <!-- end -->
 
-`rows` and `across` name columns of table.csv; a cell is a protection with its interval. of=NAME takes another table of
-the run (rank, open-set, …), whose cells are what it has an interval of; value=COLUMN takes another number, which has
-none. Every other word chooses among the rows: COLUMN=VALUE,VALUE. One table is one study, and so one commit on one
-machine: there is no way to name two.
+The table is the matrix of `facepoison table`, with its options --rows, --across, --of and --value; every other word
+chooses among the rows, as --where: COLUMN=VALUE,VALUE. One table is one study, and so one commit on one machine: there
+is no way to name two.
 """
 
 import argparse
-import csv
 import hashlib
-import io
 import json
 import os
 import re
+import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+BINARY = Path(os.environ.get("FACEPOISON_BINARY", ROOT / "build/release/facepoison"))
 MARKER = re.compile(r"^<!-- results (\S+)([^\n]*?) *-->\n(.*?)^<!-- end -->$", re.MULTILINE | re.DOTALL)
-# What a table's interval is of.
-MEASURED = {
-    "protection": "protection",
-    "rank": "share",
-    "open-set": "share",
-    "verification": "value",
-    "detection": "recall",
-    "displacement": "beyond",
-    "threshold": "protection",
-}
-COUNTS = ("people", "n", "photos", "not_enrolled")
 PATH = re.compile(r"""(?<![\w.:/])/(?:[^/\s"'(),;:]+/)+[^/\s"'(),;:]*""")
 
 
@@ -105,13 +94,13 @@ def add(root, run, study):
 
 
 def read_study(root, study, of="protection"):
-    """Rows of the table, run.json, config.resolved.json."""
+    """The table's file, run.json, config.resolved.json."""
     folder = results(root) / study
     if not folder.is_dir():
         raise Refused(f"there is no {folder.relative_to(root)}: scripts/results.py add RUN {study}")
     path = folder / ("table.csv" if of == "protection" else f"{of}.csv")
-    if of not in MEASURED or not path.exists():
-        raise Refused(f"{folder.relative_to(root)} has no table {of!r} with an interval")
+    if not path.exists():
+        raise Refused(f"{folder.relative_to(root)} has no table {of!r}")
     table = path.read_text()
     run, config = (json.loads((folder / name).read_text()) for name in ("run.json", "config.resolved.json"))
     added = run["table_sha256"] if of == "protection" else run["tables_sha256"][of]
@@ -119,95 +108,39 @@ def read_study(root, study, of="protection"):
         raise Refused(f"{path.relative_to(root)} is not the table that was added with its run.json")
     if neutral([run, config], root) != [run, config]:
         raise Refused(f"{folder.relative_to(root)} holds paths of a machine: scripts/results.py add takes them out")
-    return list(csv.DictReader(io.StringIO(table))), run, config
+    return path, run, config
 
 
-def chosen(rows, words):
-    """`rows` and `across` as lists of columns, and the rows that the other words leave."""
-    wanted = {"rows": "extractor", "across": "attack", "of": "protection", "value": ""}
+def arguments_of(words):
+    """The options of `facepoison table` that a mark's words stand for."""
+    options = []
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:
             raise Refused(f"{word!r} is no KEY=VALUE")
-        if key in wanted:
-            wanted[key] = value
-            continue
-        values = value.split(",")
-        there = {row[key] for row in rows} if key in rows[0] else ()
-        if strange := [value for value in values if value not in there]:
-            raise Refused(f"{key}={strange[0]}: table.csv has no such row")
-        rows = [row for row in rows if row[key] in values]
-    down, across = wanted["rows"].split(","), wanted["across"]
-    if strange := [name for name in [*down, across] if name not in rows[0]]:
-        raise Refused(f"table.csv has no column {strange[0]}")
-    return down, across, rows
-
-
-def cell(row, measured, value):
-    if value in COUNTS:
-        return row[value]
-    if value:
-        return f"{float(row[value]):.3f}" if row[value] else ""
-    if not row[measured]:  # of nobody
-        return ""
-    number, low, high = (float(row[name]) for name in (measured, "low", "high"))
-    return f"{number:.2f} [{low:.2f}, {high:.2f}]" + ("\\*" if row.get("surrogate") == "yes" else "")
-
-
-def the_same(rows, column):
-    values = {row[column] for row in rows}
-    if len(values) != 1:
-        raise Refused(f"rows of different {column} cannot share a table: {', '.join(sorted(values))}")
-    return values.pop()
-
-
-def counted_people(rows, column):
-    """One number; a range where a filter left some of the people out of the gallery, which the rows say themselves."""
-    values = sorted({int(row[column]) for row in rows})
-    if len(values) > 1 and any(row.get("not_enrolled", "0") != "0" for row in rows):
-        return f"{values[0]} to {values[-1]}"
-    return the_same(rows, column)
-
-
-def markdown(rows, down, across, measured, value):
-    columns = list(dict.fromkeys(row[across] for row in rows))
-    lines = {}
-    for row in rows:
-        line = lines.setdefault(tuple(row[name] for name in down), {})
-        if row[across] in line:
-            raise Refused(
-                f"two rows for one cell, {', '.join(row[name] for name in [*down, across])}: choose among them"
-            )
-        line[row[across]] = cell(row, measured, value)
-    table = [[*down, *columns]] + [[*key, *(line.get(name, "") for name in columns)] for key, line in lines.items()]
-    widths = [max(len(cells[i]) for cells in table) for i in range(len(table[0]))]
-    table.insert(1, ["-" * width for width in widths])
-    return "".join(f"| {' | '.join(map(str.ljust, cells, widths))} |\n" for cells in table)
+        if key in ("rows", "across", "of", "value"):
+            options += [f"--{key}={value}"]
+        else:
+            options += [f"--where={key}={one}" for one in value.split(",")]
+    return options if any(option.startswith("--rows=") for option in options) else [*options, "--rows=extractor"]
 
 
 def made(root, page, study, words):
-    options = dict(word.split("=", 1) for word in words.split() if word.startswith(("of=", "value=")))
-    of, value = options.get("of", "protection"), options.get("value", "")
-    rows, run, config = read_study(root, study, of)
-    down, across, rows = chosen(rows, words.split())
-    if value and value not in rows[0]:
-        raise Refused(f"the table has no column {value}")
-    judged = [row for row in rows if row["people"] != "0"]
-    people = counted_people(judged, "people")
-    probes = counted_people(judged, "n" if "n" in rows[0] else "photos")
+    words = words.split()
+    of = next((word[3:] for word in words if word.startswith("of=")), "protection")
+    path, run, config = read_study(root, study, of)
+    if not BINARY.exists():
+        raise Refused(f"{BINARY} is not built: scripts/build.sh")
+    done = subprocess.run([BINARY, "table", path, *arguments_of(words)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Refused(done.stderr.strip())
+    table, _, notes = done.stdout.partition("\n\n")
+    said = [note.removeprefix("- ") for note in reversed(notes.splitlines())]  # of whom, and what the cells are
     made_by = f"{run['date'][:10]}, commit {run['commit']}, {run['machine']}, {config['precision']}"
-    counted = {"verification": "genuine pairs", "displacement": "photos", "detection": "photos"}.get(of, "probes")
-    shown = value or f"{MEASURED[of] if of == 'protection' else of} [95 % interval]"
-    facts = f"{made_by}; {people} people protected, {probes} {counted}; {shown}"
-    if any(row.get("surrogate") == "yes" for row in rows) and not value:
-        facts += "; \\* the attack optimised against this recogniser"
-    facts += f"; [its files]({os.path.relpath(results(root) / study, page.parent)})."
-    return (
-        markdown(rows, down, across, MEASURED[of], value)
-        + "\n"
-        + textwrap.fill(facts, 120, break_long_words=False, break_on_hyphens=False)
-        + "\n"
-    )
+    files = f"[its files]({os.path.relpath(results(root) / study, page.parent)})."
+    facts = "; ".join([made_by, *said, files])
+    facts = textwrap.fill(facts, 120, break_long_words=False, break_on_hyphens=False)
+    return f"{table}\n\n{facts}\n"
 
 
 def rewritten(root, page):
@@ -221,7 +154,9 @@ def rewritten(root, page):
         study, words, _ = match.groups()
         return f"<!-- results {study}{words} -->\n\n{made(root, page, study, words)}\n<!-- end -->"
 
-    return MARKER.sub(table, text)
+    with ThreadPoolExecutor() as workers:  # each starts a program
+        tables = iter(list(workers.map(table, found)))
+    return MARKER.sub(lambda match: next(tables), text)
 
 
 def pages_that_differ(root):

@@ -78,7 +78,7 @@ def of_noise(rows, differences):
         return f"What the intervals let one say: {few}."
     most, least = at_most_and_least(noise)
     does = f"Noise gives {number(least):.2f} ({least['extractor']}) to {number(most):.2f} ({most['extractor']})"
-    off = [row for row in differences if not float(row["low"]) <= 0 <= float(row["high"])]
+    off = [row for row in differences if row["reading"] in ("above 0", "below 0")]
     if not differences:
         return f"{does}; {few}."
     count = f"{len(differences) - len(off)} of {len(differences)} recognisers"
@@ -93,7 +93,12 @@ def sentences(rows, optimising, differences):
     `differences` are the rows of `table --against attack=none`, or none."""
     classifier = rows[0]["classifier"]
     rows = [row for row in rows if row["classifier"] == classifier]
-    differences = [row for row in differences if row["classifier"] == classifier and row["attack"] == "noise"]
+    told = ("above 0", "below 0", "the interval includes 0")  # else too few people, or nobody
+    differences = [
+        row
+        for row in differences
+        if row["classifier"] == classifier and row["attack"] == "noise" and row["reading"] in told
+    ]
     clean = {row["extractor"]: row for row in rows if row["attack"] == "none"}
     attacks = {}
     for row in rows:
@@ -106,7 +111,10 @@ def sentences(rows, optimising, differences):
 def main():
     run = Path(sys.argv[1])
     with open(run / "table.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
+        rows = [row for row in csv.DictReader(file) if row["protection"]]
+    if not rows:
+        print("No row of this run has anybody who is protected.")
+        return
     config = json.loads((run / "config.resolved.json").read_text())
     optimising = [attack["name"] for attack in config["attacks"] if any(part["surrogates"] for part in attack["parts"])]
     for sentence in sentences(rows, optimising, list(csv.DictReader(sys.stdin))):

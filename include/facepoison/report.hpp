@@ -19,6 +19,7 @@ Table table_of_run(const fs::path& folder, bool by_person);
 struct TableRow {
   std::string name, help;
   Table (*make)(const fs::path& folder);
+  std::string measured;  // the column that low and high are of; "" for a table that is no matrix
 };
 const std::vector<TableRow>& table_registry();
 const TableRow& table_row(const std::string& name);  // throws Error(usage)
@@ -26,17 +27,40 @@ const TableRow& table_row(const std::string& name);  // throws Error(usage)
 // Without the columns of axes that have one value only.
 Table for_reading(Table table);
 
+// Which columns of a table stand where in a matrix.
+struct Layout {
+  std::vector<std::string> rows;  // none: what names the recogniser, and each axis on which the rows differ
+  std::string across = "attack";
+  std::string value;  // "": `measured`
+};
+
+// A table as a matrix of texts: "0.90 [0.74, 0.97]", with low and high, where the value is `measured`; * where the row
+// is of a surrogate, ? where a difference is of too few people to be a verdict; unknown where the value is. Where no
+// row is, the cell is empty. The first notes say what the cells are, and what else the rows say. Throws Error(usage)
+// for a column that the table has not, and for two rows for one cell.
+Table matrix(const Table& table, const std::string& measured, Layout layout = {});
+
+// A table that was written as CSV. Throws Error(input) for a cell that should be a number and is not.
+Table read_table(const fs::path& csv);
+
+// The rows that have one of the values named for each column that is named. Throws Error(usage) for a value or a column
+// that there is not.
+Table rows_where(Table table, const std::vector<std::pair<std::string, std::string>>& wanted);
+
 // How much protection each row has more than the row that differs only in the coordinate `key`, which is `value` there
 // (and, for a transform, in what it is on): the coordinates, people (whom both rows have), protection, against (the
-// other's), difference, low, high (95 %), p, reading (of the interval). Throws Error(usage) where there is no such row,
+// other's), difference, low, high (95 %), p, reading (of the difference; see paired.hpp). The numbers of a row without
+// people are unknown. Throws Error(usage) where there is no such row, Error(input) where all rows are without people,
 // else as table_of_run.
 Table differences_of_run(const fs::path& folder, const std::string& key, const std::string& value);
 
 // What the runs A and B differ by, cell by cell: the coordinates, a, b (protection in either), difference (a − b), low,
-// high (95 %), p, people, verdict ("A higher", "B higher" or "includes 0"). Cells are joined on all their coordinates,
+// high (95 %), p, people, verdict ("A higher", "B higher", "includes 0" or "too few people"). Cells are joined on all
+// their coordinates,
 // and each is over the people whom both runs protect there and of whom both have the same probes, by name. The notes
 // say what was left out and what else differs. Throws Error(input) where nothing is left, else as table_of_run.
-Table compare_runs(const fs::path& a, const fs::path& b);
+// `with_release`: with A's "released" after the extractor, for reading.
+Table compare_runs(const fs::path& a, const fs::path& b, bool with_release = false);
 
 // What of ours stands in for something published: name of a recogniser or an attack there → ours.
 using StandIns = std::vector<std::pair<std::string, std::string>>;
@@ -47,7 +71,8 @@ using StandIns = std::vector<std::pair<std::string, std::string>>;
 // verdict ("within our interval", "ours higher", "ours lower"), tag (how sure the figure is), source, says. After these
 // the figures without such a row, empty but for what was published, with the verdict "no counterpart in this run". The
 // notes name figures of other measures, and what differs. A row of a stand-in is a counterpart too, and says so. Throws
-// as table_of_run, and Error(usage) for a wrong file of figures or a stand-in for what no figure states.
+// as table_of_run, and Error(usage) for a wrong file of figures, a stand-in for what no figure states, or one that the
+// run has not.
 Table compare_to_paper(const fs::path& run, const fs::path& figures, const StandIns& stand_ins = {});
 
 }  // namespace facepoison

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <variant>
 #include <vector>
@@ -10,7 +11,9 @@
 
 namespace facepoison {
 
+// A number that is not finite is unknown: an empty cell in csv, null in json, a dash for reading.
 using Cell = std::variant<std::string, double, std::int64_t>;
+constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 
 class Table {
  public:
@@ -24,19 +27,22 @@ class Table {
 // The column's place. Throws Error(input) naming `where` when it is absent.
 std::size_t column(const Table& table, const std::string& name, const std::string& where);
 
-std::string text(const Cell& cell);  // numbers in the shortest form that reads back to the same value
+// Numbers in the shortest form that reads back to the same value; "" for an unknown one.
+std::string text(const Cell& cell);
+// Throws Error(input) for what is not a number, "" too.
 double as_number(const Cell& cell, const std::string& where);
 // A whole number. Throws Error(input) for another one, and for one that does not fit.
 std::int64_t as_integer(const Cell& cell, const std::string& where);
 
-// What is not known (NaN) is an empty cell.
-Cell cell_of(double number);
+inline Cell cell_of(double number) { return number; }
+// NaN for an empty cell, else as as_number().
 double number_of(const Cell& cell, const std::string& where);
 
 enum class Format { markdown, csv, json, latex };
 Format parse_format(const std::string& name);  // throws Error(usage)
 
-// csv and json give every digit; markdown and latex round to three decimals and escape what their format reserves.
+// csv and json give every digit; markdown (GitHub's) and latex (with booktabs) round to three decimals and escape what
+// their format reserves.
 std::string print(const Table& table, Format format);
 
 // A CSV file whose rows go to the disk as they come, into a file without a name, so that a kill leaves nothing; with

@@ -32,8 +32,7 @@ Exit print_check(const FeatureExtractor& extractor, const std::string& precision
   const auto [golden, cosine, difference] = check_golden(extractor, options);
   Table table{{"extractor", "file", "sha256", "pinned_by", "golden", "cosine", "max_difference"}, {}, {}};
   table.add({card.name, file.path.filename().string(), file.sha256,
-             file.pinned_by == "nobody" ? "nobody; trusted this once" : file.pinned_by, golden, cell_of(cosine),
-             cell_of(difference)});
+             file.pinned_by == "nobody" ? "nobody; trusted this once" : file.pinned_by, golden, cosine, difference});
   if (golden == "none")
     log_warning(concat(card.name, ": its card names no golden embedding; only the hash was ",
                        file.pinned_by == "nobody" ? "taken, which nobody pinned" : "checked"));

@@ -9,6 +9,7 @@
 #include "facepoison/dataset.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/extractor.hpp"
+#include "facepoison/report.hpp"
 #include "facepoison/store.hpp"
 #include "facepoison/table.hpp"
 
@@ -59,8 +60,18 @@ struct OutputOptions {
   std::string format, file;
 };
 
-// For markdown and latex without the columns that say nothing; see for_reading().
-Table readable(const Table& table, const OutputOptions& output);
+// Output of a table of a run: for reading (markdown, latex) a matrix, or with --long every row and the columns that say
+// something. csv and json have everything.
+struct TableOutput : OutputOptions {
+  explicit TableOutput(CLI::App& app);
+  bool is_for_reading() const;
+  // `measured`: the table's column that has an interval; "": it stays long, unless the layout names another.
+  void write_table(const Table& table, const std::string& measured, const Layout& layout = {}) const;
+  bool is_long = false;
+};
+
+// KEY=VALUE in two; throws Error(usage) that names `option` where there is no KEY.
+std::pair<std::string, std::string> key_and_value(const std::string& option, const std::string& text);
 
 // Called before any work. Throws Error(usage) where the output is one of the command's own inputs: the same file, or
 // one that is read of a folder (its pictures, its manifest, a run's files), also a picture that would be one the next

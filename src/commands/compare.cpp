@@ -1,6 +1,5 @@
 #include "commands/commands.hpp"
 #include "facepoison/home.hpp"
-#include "facepoison/report.hpp"
 
 namespace facepoison {
 
@@ -31,15 +30,17 @@ Action compare_command(CLI::App& app) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->excludes(b);
-  const auto output = std::make_shared<OutputOptions>(app, "markdown");
+  const auto output = std::make_shared<TableOutput>(app);
   return [o, output] {
     if (o->b.empty() && o->to.empty()) throw Error(Exit::usage, "compare: expected a second run folder, or --to paper");
     StandIns stand_ins;
     for (const auto& text : o->stand_ins) stand_ins.push_back(read_stand_in(text));
     const fs::path other = o->to.empty() ? fs::path(o->b) : project_home() / "data" / "paper.json";
     output->check({o->a, other});
-    output->write(
-        readable(o->to.empty() ? compare_runs(o->a, other) : compare_to_paper(o->a, other, stand_ins), *output));
+    if (o->to.empty())
+      output->write_table(compare_runs(o->a, other, output->is_for_reading()), "difference");
+    else
+      output->write_table(compare_to_paper(o->a, other, stand_ins), "");  // several figures may be of one cell
     return Exit::ok;
   };
 }

@@ -2,7 +2,6 @@
 #include "facepoison/expect.hpp"
 #include "facepoison/experiment.hpp"
 #include "facepoison/log.hpp"
-#include "facepoison/report.hpp"
 
 namespace facepoison {
 namespace {
@@ -54,7 +53,7 @@ Action eval_command(CLI::App& app) {
   app.add_option("--expect-file", o->expect_file, "a file of such lines");
   app.add_flag("--trust-model", o->trust_model,
                "run the model files that the config names though nobody pinned their sha256 (they are code)");
-  const auto output = std::make_shared<OutputOptions>(app, "markdown");
+  const auto output = std::make_shared<TableOutput>(app);
   const auto store = std::make_shared<StoreOption>(app);
   return [o, output, store] {
     output->check({o->config, o->expect_file});
@@ -68,7 +67,8 @@ Action eval_command(CLI::App& app) {
     const Experiment experiment = read_experiment(o->config, o->overrides, o->trust_model, artifacts, expectations);
     if (o->dry_run) {
       const auto units = planned_units(experiment, artifacts);
-      output->write(readable(plan(experiment, units), *output), {{"units", json_of(units)}});
+      const Table planned = plan(experiment, units);
+      output->write(output->is_for_reading() ? for_reading(planned) : planned, {{"units", json_of(units)}});
       return Exit::ok;
     }
     const fs::path folder = o->run_folder.empty() ? default_run_folder(experiment) : fs::absolute(o->run_folder);
@@ -77,9 +77,9 @@ Action eval_command(CLI::App& app) {
     log_info(concat("run folder: ", folder.string(), " (", artifacts.hits(), " blocks from the store, ",
                     artifacts.misses(), " made)"));
     const Table table = table_of_run(folder, false);
-    output->write(readable(table, *output));
     const auto failed = unmet(expectations, table);
     for (const auto& line : failed) log_error(line);
+    output->write_table(table, table_row("protection").measured);
     return failed.empty() ? Exit::ok : Exit::gate;
   };
 }

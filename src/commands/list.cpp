@@ -25,7 +25,7 @@ std::string presence(const Card& card) {
 Table list_extractors() {
   Table table{{"name", "released", "dimension", "side", "template", "licence", "present"}, {}, {}};
   for (const auto& card : all_cards()) {
-    const Cell dimension = card.dimension > 0 ? Cell(static_cast<std::int64_t>(card.dimension)) : Cell("not known");
+    const Cell dimension = card.dimension > 0 ? Cell(static_cast<std::int64_t>(card.dimension)) : unknown;
     table.add({card.name, card.release(), dimension, static_cast<std::int64_t>(card.side), card.template_name,
                card.licence, presence(card)});
   }

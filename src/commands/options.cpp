@@ -1,12 +1,14 @@
 // The options that several commands share.
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstdio>
+#include <cstring>
 
 #include "commands/commands.hpp"
 #include "facepoison/home.hpp"
 #include "facepoison/photos.hpp"
-#include "facepoison/report.hpp"
 
 namespace facepoison {
 namespace {
@@ -46,6 +48,12 @@ bool is_read_of(const fs::path& folder, const fs::path& file) {
   if (!fs::is_directory(folder, none) || !is_below(file, folder)) return false;
   if (pictures.count(file.extension().string())) return is_picture_of(folder, file);
   return others.count(file.filename().string()) && fs::is_regular_file(file, none);
+}
+
+// As the signal's default would have it, so that a shell or a pipeline sees what it knows.
+void end_by(int signal) {
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
 }
 
 }  // namespace
@@ -89,13 +97,31 @@ void OutputOptions::write(const Table& table, const Json& more) const {
     out = all.dump(1) + "\n";
   }
   if (!file.empty() && file != "-") return write_file(file, out);
-  if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() || std::fflush(stdout) != 0)
-    throw Error(Exit::resource, "cannot write to stdout");
+  if (std::fwrite(out.data(), 1, out.size(), stdout) == out.size() && std::fflush(stdout) == 0) return;
+  const int reason = errno;
+  if (reason == EPIPE) end_by(SIGPIPE);  // the reader has what it wanted
+  throw Error(Exit::resource, concat("cannot write to stdout: ", std::strerror(reason)));
 }
 
-Table readable(const Table& table, const OutputOptions& output) {
-  const auto format = parse_format(output.format);
-  return format == Format::markdown || format == Format::latex ? for_reading(table) : table;
+TableOutput::TableOutput(CLI::App& app) : OutputOptions(app, "markdown") {
+  app.add_flag("--long", is_long, "for reading: a line for each row of the table, where a matrix is the default");
+}
+
+bool TableOutput::is_for_reading() const {
+  const auto parsed = parse_format(format);
+  return parsed == Format::markdown || parsed == Format::latex;
+}
+
+void TableOutput::write_table(const Table& table, const std::string& measured, const Layout& layout) const {
+  if (!is_for_reading()) return write(table);
+  const bool has_cells = !measured.empty() || !layout.value.empty();
+  write(is_long || !has_cells ? for_reading(table) : matrix(table, measured, layout));
+}
+
+std::pair<std::string, std::string> key_and_value(const std::string& option, const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == 0 || equals == text.npos) throw Error(Exit::usage, concat(option, " ", text, ": expected KEY=VALUE"));
+  return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
 void check_output(const fs::path& output, const std::vector<fs::path>& inputs) {

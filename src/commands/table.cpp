@@ -1,14 +1,30 @@
 #include "commands/commands.hpp"
-#include "facepoison/report.hpp"
 
 namespace facepoison {
+namespace {
+
+struct TableOptions {
+  std::string run, of = "protection", by, against;
+  std::vector<std::string> rows, where;
+  std::string across = "attack", value;
+};
+
+// The table that is asked for, and which of its columns has an interval.
+std::pair<Table, std::string> table_of(const TableOptions& o) {
+  if (!o.against.empty()) {
+    const auto [key, value] = key_and_value("--against", o.against);
+    return {differences_of_run(o.run, key, value), "difference"};
+  }
+  if (o.by == "person") return {table_of_run(o.run, true), "protection"};
+  const auto& row = table_row(o.of);
+  return {fs::is_regular_file(o.run) ? read_table(o.run) : row.make(o.run), row.measured};
+}
+
+}  // namespace
 
 Action table_command(CLI::App& app) {
-  struct Options {
-    std::string run, of = "protection", by, against;
-  };
-  const auto o = std::make_shared<Options>();
-  app.add_option("RUN", o->run, "a run folder of eval")->required();
+  const auto o = std::make_shared<TableOptions>();
+  app.add_option("RUN", o->run, "a run folder of eval, or the CSV file of a table")->required();
   auto* of = app.add_option("--of", o->of, "the table: one of facepoison list tables")->capture_default_str();
   auto* by = app.add_option("--by", o->by, "person: a row for each protected person")
                  ->check(CLI::IsMember({"person"}))
@@ -19,18 +35,24 @@ Action table_command(CLI::App& app) {
          "value, over the same people")
       ->excludes(by)
       ->excludes(of);
-  const auto output = std::make_shared<OutputOptions>(app, "markdown");
+  app.add_option("--where", o->where,
+                 "COLUMN=VALUE: only rows with it (repeatable; several values of one column: any of them)")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--rows", o->rows,
+                 "of the matrix: the columns that name its rows, separated by commas (default: the recogniser, its "
+                 "release, and each axis on which rows differ)")
+      ->delimiter(',');
+  app.add_option("--across", o->across, "of the matrix: the column whose values are its columns")
+      ->capture_default_str();
+  app.add_option("--value", o->value, "of the matrix: another column for its cells, which has no interval");
+  const auto output = std::make_shared<TableOutput>(app);
   return [o, output] {
     output->check({o->run});
-    if (o->against.empty()) {
-      const auto& row = table_row(o->of);
-      output->write(readable(o->by == "person" ? table_of_run(o->run, true) : row.make(o->run), *output));
-      return Exit::ok;
-    }
-    const auto equals = o->against.find('=');
-    const auto key = o->against.substr(0, equals);
-    if (equals == std::string::npos) throw Error(Exit::usage, concat("--against ", o->against, ": expected KEY=VALUE"));
-    output->write(readable(differences_of_run(o->run, key, o->against.substr(equals + 1)), *output));
+    std::vector<std::pair<std::string, std::string>> wanted;
+    for (const auto& word : o->where) wanted.push_back(key_and_value("--where", word));
+    const auto [table, measured] = table_of(*o);
+    output->write_table(rows_where(table, wanted), measured, {o->rows, o->across, o->value});
     return Exit::ok;
   };
 }

@@ -4,11 +4,13 @@
 #include <boost/math/distributions/students_t.hpp>
 #include <boost/math/special_functions/beta.hpp>
 #include <cmath>
+#include <limits>
 
 namespace facepoison {
 namespace {
 
-constexpr double tail = 0.025;
+constexpr double tail = 0.025, not_known = std::numeric_limits<double>::quiet_NaN();
+constexpr Interval no_interval = {not_known, not_known};
 constexpr double z = 1.959963984540054;  // the normal distribution's 97.5 % point
 
 double students_t(double degrees) { return boost::math::quantile(boost::math::students_t(degrees), 1 - tail); }
@@ -58,7 +60,7 @@ double sign_flip_p(std::vector<double> values, Seed seed) {
 double mean(std::span<const double> values) {
   double sum = 0;
   for (const double value : values) sum += value;
-  return values.empty() ? 0 : sum / static_cast<double>(values.size());
+  return sum / static_cast<double>(values.size());
 }
 
 double share_below(std::span<const double> values, double threshold) {
@@ -85,6 +87,7 @@ Interval clopper_pearson(double fraction, double n) {
 
 Interval protection_interval(std::span<const double> per_person, double probes) {
   const auto people = static_cast<double>(per_person.size());
+  if (people == 0) return no_interval;
   if (people < 2) return {};
   const double p = mean(per_person), variance = variance_of_mean(per_person), t = students_t(people - 1);
   const bool agree = p <= 0 || p >= 1;  // then nothing is known of how people differ
@@ -93,7 +96,10 @@ Interval protection_interval(std::span<const double> per_person, double probes) 
 }
 
 Difference paired_difference(std::span<const double> per_person, Seed seed) {
+  if (per_person.empty()) return {not_known, no_interval, not_known};
   Difference out{mean(per_person), {-1, 1}, sign_flip_p({per_person.begin(), per_person.end()}, seed)};
+  out.people = per_person.size();
+  out.differing = per_person.size() - static_cast<std::size_t>(std::count(per_person.begin(), per_person.end(), 0.0));
   if (per_person.size() < 2) return out;
   const double half = students_t(static_cast<double>(per_person.size()) - 1) * std::sqrt(variance_of_mean(per_person));
   out.interval = {std::max(-1.0, out.mean - half), std::min(1.0, out.mean + half)};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -41,20 +42,44 @@ std::string replaced(const std::string& in, const std::map<char, std::string>& e
   return out;
 }
 
-std::string escape_markdown(const std::string& in) { return replaced(in, {{'|', "\\|"}, {'\n', " "}, {'<', "&lt;"}}); }
+// Would the `_` at this place begin or end emphasis? Between two letters or digits it does not.
+bool is_emphasis(const std::string& in, std::size_t at) {
+  const auto is_word = [](unsigned char c) { return std::isalnum(c) != 0; };
+  return at == 0 || at + 1 == in.size() || !is_word(in[at - 1]) || !is_word(in[at + 1]);
+}
 
+// A backslash before what GitHub's Markdown would take for a mark. A bracket is one only in [text](link), [text][link].
+std::string escape_markdown(const std::string& in) {
+  static const std::string marks = "\\`*~<&|";
+  std::string out;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    const char c = in[i];
+    const bool is_link = c == ']' && i + 1 < in.size() && (in[i + 1] == '(' || in[i + 1] == '[');
+    if (marks.find(c) != std::string::npos || is_link || (c == '_' && is_emphasis(in, i))) out += '\\';
+    out += c == '\n' || c == '\r' ? ' ' : c;
+  }
+  return out;
+}
+
+// Also the braces that keep a cell's first bracket or star from being read as the option of the line break before it.
 std::string escape_latex(const std::string& in) {
-  return replaced(in, {{'&', "\\&"},
-                       {'%', "\\%"},
-                       {'_', "\\_"},
-                       {'#', "\\#"},
-                       {'$', "\\$"},
-                       {'{', "\\{"},
-                       {'}', "\\}"},
-                       {'~', "\\textasciitilde{}"},
-                       {'^', "\\textasciicircum{}"},
-                       {'\\', "\\textbackslash{}"},
-                       {'\n', " "}});
+  const auto first = in.find_first_not_of(' ');
+  const bool is_option = first != std::string::npos && (in[first] == '[' || in[first] == '*');
+  return (is_option ? "{}" : "") + replaced(in, {{'&', "\\&"},
+                                                 {'%', "\\%"},
+                                                 {'_', "\\_"},
+                                                 {'#', "\\#"},
+                                                 {'$', "\\$"},
+                                                 {'{', "\\{"},
+                                                 {'}', "\\}"},
+                                                 {'~', "\\textasciitilde{}"},
+                                                 {'^', "\\textasciicircum{}"},
+                                                 {'\\', "\\textbackslash{}"},
+                                                 {'<', "\\textless{}"},
+                                                 {'>', "\\textgreater{}"},
+                                                 {'|', "\\textbar{}"},
+                                                 {'\n', " "},
+                                                 {'\r', " "}});
 }
 
 std::string joined(const std::vector<std::string>& cells, const std::string& separator) {
@@ -78,13 +103,13 @@ std::string markdown(const Table& table) {
   std::vector<std::size_t> widths(table.columns.size(), 3);
   for (const auto& row : cells)
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
+  std::vector<std::string> rule;
+  for (const auto w : widths) rule.emplace_back(w, '-');
+  cells.insert(cells.begin() + 1, rule);
   std::string out;
-  for (std::size_t r = 0; r < cells.size(); ++r) {
-    for (std::size_t i = 0; i < cells[r].size(); ++i) cells[r][i].append(widths[i] - width(cells[r][i]), ' ');
-    out += "| " + joined(cells[r], " | ") + " |\n";
-    if (r > 0) continue;
-    for (const auto w : widths) out += "|" + std::string(w + 2, '-');
-    out += "|\n";
+  for (auto& row : cells) {
+    for (std::size_t i = 0; i < row.size(); ++i) row[i].append(widths[i] - width(row[i]), ' ');
+    out += "| " + joined(row, " | ") + " |\n";
   }
   if (!table.notes.empty()) out += "\n";
   for (const auto& note : table.notes) out += "- " + escape_markdown(note) + "\n";
@@ -108,7 +133,7 @@ std::string json(const Table& table) {
     nlohmann::ordered_json object;
     for (std::size_t i = 0; i < row.size(); ++i)
       std::visit([&](const auto& value) { object[table.columns[i]] = value; },
-                 row[i]);  // a non-finite number prints null
+                 row[i]);  // a number that is not finite is written as null
     rows.push_back(object);
   }
   return nlohmann::ordered_json{{"rows", rows}, {"notes", table.notes}}.dump(
@@ -150,6 +175,7 @@ std::size_t column(const Table& table, const std::string& name, const std::strin
 std::string text(const Cell& cell) {
   if (const auto* value = std::get_if<std::string>(&cell)) return *value;
   if (const auto* value = std::get_if<std::int64_t>(&cell)) return std::to_string(*value);
+  if (!std::isfinite(std::get<double>(cell))) return "";
   char buffer[32];
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, std::get<double>(cell)).ptr;
   return {buffer, end};
@@ -175,7 +201,6 @@ std::int64_t as_integer(const Cell& cell, const std::string& where) {
   return value;
 }
 
-Cell cell_of(double number) { return std::isnan(number) ? Cell("") : Cell(number); }
 double number_of(const Cell& cell, const std::string& where) {
   return text(cell).empty() ? std::nan("") : as_number(cell, where);
 }

@@ -2,6 +2,7 @@
 
 #include "facepoison/error.hpp"
 #include "facepoison/report.hpp"
+#include "facepoison/unicode.hpp"
 #include "report/paired.hpp"
 
 namespace facepoison {
@@ -19,13 +20,13 @@ std::vector<Cell> numbers_of(const Group& group, const Group& other) {
           interval.low,
           interval.high,
           difference.p,
-          reading(interval, "above 0", "below 0", "the interval includes 0")};
+          people.empty() ? "nobody in common" : reading(difference, "above 0", "below 0", "the interval includes 0")};
 }
 
 // Is the other one `value` at `key`, and else the same? Without a transform, what it is on makes no difference.
 bool is_counterpart(const Group& group, const Group& other, const std::string& key, const std::string& value) {
   for (const auto& [name, neutral] : coordinates) {
-    if (name == key && other.value(name) != value) return false;
+    if (name == key && decomposed(other.value(name)) != decomposed(value)) return false;
     if (name == key || (key == "transform" && name == "transform_on")) continue;
     if (other.value(name) != group.value(name)) return false;
   }
@@ -49,23 +50,30 @@ Table differences_of_run(const fs::path& folder, const std::string& key, const s
   }
   for (const auto* name : {"people", "protection", "against", "difference", "low", "high", "p", "reading"})
     table.columns.emplace_back(name);
+  std::size_t in_common = 0;
   for (const auto& group : run.groups) {
-    if (group.people.empty() || group.value(key) == value) continue;
+    if (group.people.empty() || decomposed(group.value(key)) == decomposed(value)) continue;
     const auto found = std::find_if(run.groups.begin(), run.groups.end(),
                                     [&](const Group& other) { return is_counterpart(group, other, key, value); });
     if (found == run.groups.end())
       throw Error(Exit::usage,
                   concat("--against ", key, "=", value, ": ", folder.string(), " has no row with this ", key));
+    in_common += people_of_both(group, *found).size();
     std::vector<Cell> row(group.at.begin(), group.at.end());
     row.insert(row.begin() + 1, run.released.at(group.value("extractor")));
-    for (auto& cell : numbers_of(group, *found)) row.push_back(std::move(cell));
+    append(row, numbers_of(group, *found));
     table.add(std::move(row));
   }
+  if (!table.rows.empty() && in_common == 0)
+    throw Error(Exit::input, concat("--against ", key, "=", value, ": the rows with this ", key,
+                                    " have nobody in common with the others of ", folder.string()));
   table.notes = run.notes;
   table.notes.push_back(
       concat("against: the protection in the row with ", key, " ", value,
              " and all else alike; difference: of the two, over the same people; low, high: Student's t over people's "
-             "differences, 95 %, which has no width where all differ alike; p: sign-flip test, two-sided"));
+             "differences, 95 %, which has no width where all differ alike; p: sign-flip test, two-sided; reading: ",
+             too_few_people, " where fewer than ", least_people_who_differ,
+             " are there or differ, since then p is never below .05"));
   return table;
 }
 

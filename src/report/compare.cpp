@@ -87,9 +87,12 @@ class Comparison {
  public:
   Comparison(ComparedRun a, ComparedRun b) : a_(std::move(a)), b_(std::move(b)) {}
 
-  Table table() {
+  // `with_release`: with a column "released" beside the extractor.
+  Table table(bool with_release) {
+    with_release_ = with_release;
     Table table;
     for (const auto& [name, neutral] : coordinates) table.columns.push_back(name);
+    if (with_release) table.columns.insert(table.columns.begin() + 1, "released");
     for (const auto* name : {"a", "b", "difference", "low", "high", "p", "people", "verdict"})
       table.columns.emplace_back(name);
     for (const auto& group : a_.files.groups)
@@ -120,10 +123,9 @@ class Comparison {
     }
     const auto [a, b, difference] = paired_rates(group, other, people);
     std::vector<Cell> row(group.at.begin(), group.at.end());
-    for (Cell& cell : std::vector<Cell>{a, b, difference.mean, difference.interval.low, difference.interval.high,
-                                        difference.p, static_cast<std::int64_t>(people.size()),
-                                        reading(difference.interval, "A higher", "B higher", "includes 0")})
-      row.push_back(std::move(cell));
+    if (with_release_) row.insert(row.begin() + 1, a_.files.released.at(group.value("extractor")));
+    append(row, {a, b, difference.mean, difference.interval.low, difference.interval.high, difference.p,
+                 static_cast<std::int64_t>(people.size()), reading(difference, "A higher", "B higher", "includes 0")});
     table.add(std::move(row));
   }
 
@@ -141,20 +143,24 @@ class Comparison {
     const auto of_a = a_.files.groups.size() - joined_, of_b = b_.files.groups.size() - joined_;
     if (of_a + of_b > 0) notes.push_back(concat("rows without a counterpart: ", of_a, " of A, ", of_b, " of B"));
     notes.push_back(
-        "a, b: mean protection over the people and probes that both have; difference: a − b; low, high: Student's t "
-        "over people's differences, 95 %, which has no width where all differ alike; p: sign-flip test, two-sided");
+        concat("a, b: mean protection over the people and probes that both have; difference: a − b; low, high: "
+               "Student's t over people's differences, 95 %, which has no width where all differ alike; p: sign-flip "
+               "test, two-sided; verdict: ",
+               too_few_people, " where fewer than ", least_people_who_differ,
+               " are there or differ, since then p is never below .05"));
     return notes;
   }
 
   ComparedRun a_, b_;
+  bool with_release_ = false;
   std::size_t joined_ = 0, of_nobody_ = 0;
   std::set<std::string> differ_;  // people
 };
 
 }  // namespace
 
-Table compare_runs(const fs::path& a, const fs::path& b) {
-  return Comparison(read_compared(a), read_compared(b)).table();
+Table compare_runs(const fs::path& a, const fs::path& b, bool with_release) {
+  return Comparison(read_compared(a), read_compared(b)).table(with_release);
 }
 
 }  // namespace facepoison

@@ -1,12 +1,15 @@
 #include "facepoison/expect.hpp"
 
 #include <algorithm>
-#include <regex>
+#include <charconv>
+#include <cmath>
 #include <sstream>
+#include <string_view>
 
 #include "facepoison/error.hpp"
 #include "facepoison/report.hpp"
 #include "facepoison/spec.hpp"
+#include "facepoison/unicode.hpp"
 #include "report/run_folder.hpp"
 
 namespace facepoison {
@@ -64,23 +67,53 @@ bool holds(double found, const std::string& op, double number) {
   return op == "==" ? found == number : found != number;
 }
 
+// Where a # at the line's start or after a blank begins a comment, outside the brackets; npos where none does.
+std::size_t start_of_comment(const std::string& line) {
+  bool is_inside = false;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (line[i] == '[') is_inside = true;
+    if (line[i] == ']') is_inside = false;
+    if (line[i] == '#' && !is_inside && (i == 0 || line[i - 1] == ' ' || line[i - 1] == '\t')) return i;
+  }
+  return std::string::npos;
+}
+
 bool is_meant(const Expectation& expectation, const Table& table, const std::vector<Cell>& row) {
   return std::all_of(expectation.where.begin(), expectation.where.end(), [&](const auto& pair) {
-    return text(row[column(table, pair.first, "the table")]) == pair.second;
+    return decomposed(text(row[column(table, pair.first, "the table")])) == decomposed(pair.second);
   });
 }
 
 }  // namespace
 
 Expectation parse_expectation(const std::string& given) {
-  static const std::regex form(R"(\s*([a-z_]+)\s*(?:\[([^\]]*)\])?\s*(<=|>=|==|!=|<|>))"
-                               R"(\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*)");
-  std::smatch parts;
-  if (!std::regex_match(given, parts, form))
-    refuse(given, "expected COLUMN[key=value,…] OP NUMBER, OP one of <= >= < > == !=");
-  Expectation out{given, parts[1], {}, parts[3], as_number(Cell(parts[4].str()), "expectation \"" + given + "\"")};
+  const auto fail = [&] { refuse(given, "expected COLUMN[key=value,…] OP NUMBER, OP one of <= >= < > == !="); };
+  std::string_view rest = given;
+  const auto skip_blanks = [&] { rest.remove_prefix(std::min(rest.find_first_not_of(" \t\r"), rest.size())); };
+  const auto take = [&](std::size_t length) {
+    const std::string taken(rest.substr(0, length));
+    rest.remove_prefix(taken.size());
+    skip_blanks();
+    return taken;
+  };
+  Expectation out{given, "", {}, "", 0};
+  skip_blanks();
+  out.column = take(std::min(rest.find_first_not_of("abcdefghijklmnopqrstuvwxyz_"), rest.size()));
+  std::string inside;
+  if (rest.starts_with("[")) {
+    const auto end = rest.find(']');
+    if (end == rest.npos) fail();
+    inside = take(end + 1).substr(1, end - 1);
+  }
+  for (const auto* op : {"<=", ">=", "==", "!=", "<", ">"})
+    if (out.op.empty() && rest.starts_with(op)) out.op = take(std::string_view(op).size());
+  if (rest.starts_with("+") && !rest.starts_with("+-")) rest.remove_prefix(1);
+  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), out.number);
+  take(static_cast<std::size_t>(end - rest.data()));
+  if (out.column.empty() || out.op.empty() || error != std::errc() || !std::isfinite(out.number) || !rest.empty())
+    fail();
   require_known(out.column, results(), given, "a numeric column");
-  out.where = parse_where(parts[2], given);
+  out.where = parse_where(inside, given);
   return out;
 }
 
@@ -90,13 +123,16 @@ std::vector<Expectation> read_expectations(const fs::path& file) {
   std::size_t number = 0;
   for (std::string line; std::getline(lines, line);) {
     ++number;
-    if (line.find_first_not_of(" \t\r") == std::string::npos || line.starts_with("#")) continue;
+    line.resize(std::min(line.size(), start_of_comment(line)));
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     try {
       out.push_back(parse_expectation(line));
     } catch (const Error& error) {
       throw Error(Exit::usage, concat(file.string(), ", line ", number, ": ", error.what()));
     }
   }
+  if (out.empty())
+    throw Error(Exit::usage, concat(file.string(), ": no expectation in it, so it would promise nothing"));
   return out;
 }
 
@@ -113,11 +149,11 @@ std::vector<std::string> unmet(const std::vector<Expectation>& expectations, con
     for (const auto& row : table.rows) {
       if (!is_meant(expectation, table, row)) continue;
       const auto& found = row[column(table, expectation.column, "the table")];
-      const bool known = !text(found).empty();  // a row of nobody has no rates, and promises nothing
+      const bool known = !text(found).empty();  // what is not known promises nothing
       if (known && holds(as_number(found, "the table"), expectation.op, expectation.number)) continue;
       const auto word = [&](const char* name) { return text(row[column(table, name, "the table")]); };
-      lines.push_back(concat("expected ", expectation.text, "; found ", known ? text(found) : "nobody", " for ",
-                             word("extractor"), ", ", word("attack"), ", ", word("classifier")));
+      lines.push_back(concat("expected ", expectation.text, "; ", known ? "found " + text(found) : "it is not known",
+                             " for ", word("extractor"), ", ", word("attack"), ", ", word("classifier")));
     }
   return lines;
 }

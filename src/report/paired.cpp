@@ -19,9 +19,13 @@ PairedRates paired_rates(const Group& one, const Group& other, const std::vector
   return {mean(rates), mean(rates) - found.mean, found};
 }
 
-std::string reading(const Interval& interval, const std::string& above, const std::string& below,
+std::string reading(const Difference& difference, const std::string& above, const std::string& below,
                     const std::string& neither) {
-  return interval.low > 0 ? above : interval.high < 0 ? below : neither;
+  const auto& [low, high] = difference.interval;
+  if (difference.people < least_people_who_differ) return too_few_people;
+  if (low <= 0 && high >= 0) return neither;
+  if (difference.differing < least_people_who_differ) return too_few_people;
+  return low > 0 ? above : below;
 }
 
 }  // namespace facepoison

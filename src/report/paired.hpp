@@ -15,8 +15,11 @@ struct PairedRates {
 // `people`: all of them in both groups.
 PairedRates paired_rates(const Group& one, const Group& other, const std::vector<std::string>& people);
 
-// What an interval of a difference says: the one of the three that fits.
-std::string reading(const Interval& interval, const std::string& above, const std::string& below,
+// What a difference says: `above` or `below` 0 or `neither`, or too_few_people. The interval alone decides nothing
+// where there are so few people, or so few of them differ, that the sign-flip test cannot: where all differ alike it
+// has no width, even for two.
+constexpr auto too_few_people = "too few people";
+std::string reading(const Difference& difference, const std::string& above, const std::string& below,
                     const std::string& neither);
 
 }  // namespace facepoison

@@ -58,16 +58,21 @@ Published read_published(const fs::path& file) {
   return published;
 }
 
-void refuse_unknown(const StandIns& stand_ins, const std::vector<Figure>& figures) {
-  std::set<std::string> stated;
+// Each stand-in needs something published on the one side and something of the run on the other.
+void refuse_unknown(const StandIns& stand_ins, const std::vector<Figure>& figures, const RunFolder& run) {
+  std::set<std::string> stated, there;
   for (const auto& figure : figures)
     for (const auto& [name, values] : figure.at) stated.insert(values.begin(), values.end());
-  for (const auto& [theirs, ours] : stand_ins)
-    if (!stated.count(theirs)) {
-      const auto near = nearest_name(theirs, {stated.begin(), stated.end()});
-      throw Error(Exit::usage, concat("--stand-in ", theirs, "=", ours, ": no published figure is of ", theirs,
-                                      near.empty() ? "" : "; did you mean " + near + "?"));
-    }
+  for (const auto& group : run.groups) there.insert({group.value("extractor"), group.value("attack")});
+  const auto require = [](const std::set<std::string>& known, const std::string& name, const auto&... what) {
+    if (known.count(name)) return;
+    const auto near = nearest_name(name, {known.begin(), known.end()});
+    throw Error(Exit::usage, concat(what..., name, near.empty() ? "" : "; did you mean " + near + "?"));
+  };
+  for (const auto& [theirs, ours] : stand_ins) {
+    require(stated, theirs, "--stand-in ", theirs, "=", ours, ": no published figure is of ");
+    require(there, ours, "--stand-in ", theirs, "=", ours, ": the run has no recogniser or attack ");
+  }
 }
 
 // Which of the stated ours stands in for, or "".
@@ -117,7 +122,7 @@ std::vector<Cell> place_of_figure(const Figure& figure, const Group* ours) {
 
 // published, ours, low, high, people, difference, verdict
 std::vector<Cell> numbers_beside(double published, const Group* ours) {
-  if (!ours) return {published, "", "", "", "", "", "no counterpart in this run"};
+  if (!ours) return {published, unknown, unknown, unknown, unknown, unknown, "no counterpart in this run"};
   std::vector<double> rates;
   double probes = 0;
   for (const auto& person : ours->people) {
@@ -172,7 +177,7 @@ std::string note_of_other_measures(const std::vector<Figure>& figures) {
 Table compare_to_paper(const fs::path& run, const fs::path& figures, const StandIns& stand_ins) {
   const RunFolder files = read_run(run);
   const Published published = read_published(figures);
-  refuse_unknown(stand_ins, published.figures);
+  refuse_unknown(stand_ins, published.figures, files);
   const auto groups = rows_to_compare(files.groups);
   Table table{columns_beside_figures(), {}, {}};
   std::vector<const Figure*> without;

@@ -1,6 +1,7 @@
 #include "report/run_folder.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "facepoison/error.hpp"
 #include "facepoison/stats.hpp"
@@ -25,38 +26,50 @@ class ByPlace {
   std::map<std::vector<std::string>, std::size_t> places_;
 };
 
-// The same people's counts of several seeds. A probe that is judged under two of them is still one probe.
-void add_seed(std::map<std::string, Count>& all, const std::map<std::string, Count>& one,
-              std::map<std::string, double>& seeds) {
-  for (const auto& [person, count] : one) {
-    auto& sum = all[person];
-    const double before = seeds[person]++;
-    sum.errors = (sum.errors * before + count.errors) / seeds[person];
-    sum.n = count.n;
+// What several seeds say of the same thing, which stays one thing: the mean of their values, and the largest n.
+class OverSeeds {
+ public:
+  void add(double value, double n) {
+    sum_ += value;
+    ++seeds_;
+    n_ = std::max(n_, n);
   }
+  double value() const { return sum_ / seeds_; }
+  double n() const { return n_; }
+
+ private:
+  double sum_ = 0, seeds_ = 0, n_ = 0;
+};
+
+// Each person's rate is the mean over the seeds that drew that person.
+std::map<std::string, Count> together(const std::vector<Group>& groups, std::map<std::string, Count> Group::* counts) {
+  std::map<std::string, OverSeeds> seen;
+  for (const auto& group : groups)
+    for (const auto& [person, count] : group.*counts)
+      if (count.n > 0) seen[person].add(count.rate(), count.n);
+  std::map<std::string, Count> all;
+  for (const auto& [person, one] : seen) all[person] = {one.n(), one.value() * one.n()};
+  return all;
 }
 
-// Of groups that differ in the seed: each person's rate is the mean over the seeds that drew that person.
+// Of groups that differ in the seed.
 Group together(const std::vector<Group>& groups) {
   Group all;
-  std::map<std::string, double> own, others;
-  for (const auto& group : groups) {
-    add_seed(all.own, group.own, own);
-    add_seed(all.others, group.others, others);
-    all.left_out += group.left_out;
-    all.not_enrolled.insert(group.not_enrolled.begin(), group.not_enrolled.end());
-  }
+  all.own = together(groups, &Group::own);
+  all.others = together(groups, &Group::others);
   for (const auto& [person, count] : all.own) all.people.push_back(person);
+  for (const auto& group : groups) all.not_enrolled.insert(group.not_enrolled.begin(), group.not_enrolled.end());
   return all;
 }
 
 Measured together(const std::vector<Measured>& some) {
-  Measured all;
-  for (const auto& one : some) {
+  std::map<std::string, std::map<std::size_t, OverSeeds>> seen;
+  for (const auto& one : some)
     for (const auto& [person, numbers] : one.of)
-      all.of[person].insert(all.of[person].end(), numbers.begin(), numbers.end());
-    all.n = one.n;  // as for probes: what is measured under two seeds is still one
-  }
+      for (const auto& [thing, value, n] : numbers) seen[person][thing].add(value, n);
+  Measured all;
+  for (const auto& [person, things] : seen)
+    for (const auto& [thing, one] : things) all.of[person].push_back({thing, one.value(), one.n()});
   return all;
 }
 
@@ -81,6 +94,19 @@ std::vector<Row> by_seed(std::vector<Row> rows) {
     ordered.back().at[coordinate("seed")] = "all";
   }
   return ordered;
+}
+
+// rows.csv counts them, but does not name them. `drawn`: the protected people of each seed.
+void count_left_out_of_all_seeds(std::vector<Group>& groups, const Json& drawn) {
+  std::set<std::string> everybody;
+  for (const auto& [seed, people] : drawn.items())
+    for (const auto& person : people) everybody.insert(person);
+  for (auto& group : groups) {
+    if (group.value("seed") != "all") continue;
+    group.left_out = static_cast<double>(std::count_if(everybody.begin(), everybody.end(), [&](const auto& person) {
+      return !group.own.count(person) && !group.not_enrolled.count(person);
+    }));
+  }
 }
 
 }  // namespace
@@ -112,6 +138,7 @@ RunFolder read_run(const fs::path& folder) {
       throw Error(Exit::input, concat(folder.string(), " holds no finished run: no ", name));
   const Json config = read_json(folder / "config.resolved.json"), facts = read_json(folder / "run.json");
   RunFolder run{read_groups(folder), {}, {}, {}, facts.at("notes").get<std::vector<std::string>>()};
+  count_left_out_of_all_seeds(run.groups, config.value("protected", Json::object()));
   for (const auto& extractor : config.at("extractors")) run.released[extractor.at("name")] = extractor.at("released");
   if (config.contains("combine"))
     for (const auto& pairing : config.at("combine")) run.released[pairing.at("name")] = pairing.at("released");
@@ -156,12 +183,32 @@ std::vector<Measured> read_measured(const fs::path& file, const std::string& tab
     throw Error(Exit::usage, concat(file.string(), " is not there: this run was not asked for the table \"", table,
                                     "\"; put it among its config's \"tables\" and run it again"));
   ByPlace<Measured> places;
+  std::map<std::string, std::size_t> things;
   read_named(file, [&](const NamedRow& row) {
-    Measured& measured = places.of(row);
-    measured.of[row.word("protected")].push_back(number(row));
-    measured.n += n(row);
+    Measured& measured = places.of(row);  // the row is there though nothing is known of it
+    const double value = number(row);
+    if (std::isnan(value)) return;
+    const auto thing = things.emplace(row.has("id") ? row.word("id") : "", things.size()).first->second;
+    measured.of[row.word("protected")].push_back({thing, value, n(row)});
   });
   return by_seed(std::move(places.list));
+}
+
+double Measured::n() const {
+  double sum = 0;
+  for (const auto& [person, numbers] : of)
+    for (const auto& number : numbers) sum += number.n;
+  return sum;
+}
+
+std::vector<double> Measured::means() const {
+  std::vector<double> all;
+  for (const auto& [person, numbers] : of) {
+    std::vector<double> values;
+    for (const auto& number : numbers) values.push_back(number.value);
+    all.push_back(mean(values));
+  }
+  return all;
 }
 
 const std::vector<std::string> place_columns = {"extractor",    "released",     "strategy", "attack",   "transform",
@@ -186,16 +233,11 @@ void append(std::vector<Cell>& cells, std::vector<Cell> more) {
   cells.insert(cells.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
-namespace {
-
 std::vector<Cell> people_and_mean(const std::vector<double>& rates, double n) {
-  const auto people = static_cast<std::int64_t>(rates.size()), probes = static_cast<std::int64_t>(n);
-  if (rates.empty()) return {people, probes, Cell(""), Cell(""), Cell("")};  // not known where nobody is left
   const auto interval = protection_interval(rates, n);
-  return {people, probes, mean(rates), interval.low, interval.high};
+  return {static_cast<std::int64_t>(rates.size()), static_cast<std::int64_t>(n), mean(rates), interval.low,
+          interval.high};
 }
-
-}  // namespace
 
 std::vector<Cell> rate_of(const Group& group, bool share_of_rest) {
   std::vector<double> rates;
@@ -208,10 +250,6 @@ std::vector<Cell> rate_of(const Group& group, bool share_of_rest) {
   return people_and_mean(rates, n);
 }
 
-std::vector<Cell> mean_of(const Measured& measured) {
-  std::vector<double> means;
-  for (const auto& [person, numbers] : measured.of) means.push_back(mean(numbers));
-  return people_and_mean(means, measured.n);
-}
+std::vector<Cell> mean_of(const Measured& measured) { return people_and_mean(measured.means(), measured.n()); }
 
 }  // namespace facepoison

@@ -12,7 +12,7 @@ namespace facepoison {
 
 struct Count {
   double n = 0, errors = 0;
-  double rate() const { return n > 0 ? errors / n : 0; }
+  double rate() const { return errors / n; }  // NaN where nothing was counted
 };
 
 // The columns that name a row of the tables, and what an older run folder, which has not all of them, means.
@@ -35,14 +35,20 @@ struct Place {
 struct Group : Place {
   std::vector<std::string> people;  // protected, in the order of trials.csv
   std::map<std::string, Count> own, others;
-  double left_out = 0;
+  double left_out = 0;                 // protected people who have no game here
   std::set<std::string> not_enrolled;  // protected people of whom the gallery has nothing
 };
 
-// What was measured there: some numbers a protected person.
+// What was measured there: numbers of each protected person, each of a thing (one of the person's photos, or the
+// person) and over `n` photos or pairs.
 struct Measured : Place {
-  std::map<std::string, std::vector<double>> of;
-  double n = 0;  // of what was measured, all together
+  struct Number {
+    std::size_t thing = 0;
+    double value = 0, n = 0;
+  };
+  std::map<std::string, std::vector<Number>> of;
+  double n() const;                   // all together
+  std::vector<double> means() const;  // each person's
 };
 
 // A row of a CSV file, with cells found by name.
@@ -53,6 +59,7 @@ class NamedRow {
   const std::string& word(const std::string& name) const;
   bool has(const std::string& name) const;
   double number(const std::string& name) const { return as_number(word(name), where_); }
+  double number_or_unknown(const std::string& name) const { return number_of(word(name), where_); }
 
  private:
   const std::vector<std::string>& columns_;
@@ -79,8 +86,9 @@ std::optional<bool> misidentified(const Place& place, const NamedRow& row);
 
 // Those that differ in the seed one after the other, and then all of them together.
 std::vector<Group> read_groups(const fs::path& folder, const Judgement& is_error = misidentified);
-// The same of another file, each of whose rows gives a number for its "protected" person. Throws Error(usage) where
-// there is none: `table` was not among the config's "tables".
+// The same of another file, each of whose rows gives a number for its "protected" person, of the photo `id` where there
+// is that column, and says what the number is of, `n`. A number that is unknown (NaN) is passed over. Throws
+// Error(usage) where there is no such file: `table` was not among the config's "tables".
 using Number = std::function<double(const NamedRow&)>;
 std::vector<Measured> read_measured(
     const fs::path& file, const std::string& table, const Number& number,
@@ -91,10 +99,11 @@ extern const std::vector<std::string> place_columns;
 std::vector<Cell> place_of(const Place& place, const RunFolder& run);
 void append(std::vector<Cell>& cells, std::vector<Cell> more);
 
-// people, n, the mean over people of each one's share of counted errors, low, high; with `share_of_rest`: of the
-// others.
+// people, n, mean, low, high, of people's rates; the numbers are unknown for nobody.
+std::vector<Cell> people_and_mean(const std::vector<double>& rates, double n);
+// The same of each person's share of counted errors; with `share_of_rest`: of the others.
 std::vector<Cell> rate_of(const Group& group, bool share_of_rest = false);
-// people, n, the mean over people of each one's mean number, from 0 to 1, low, high.
+// The same of each person's mean number, from 0 to 1.
 std::vector<Cell> mean_of(const Measured& measured);
 
 }  // namespace facepoison

@@ -67,7 +67,7 @@ std::vector<Cell> counted(const Group& group) {
   auto cells = rate_of(group);
   const auto others = sum_of(group.others);
   if (group.people.empty())
-    append(cells, {Cell(""), std::int64_t{0}});
+    append(cells, {unknown, std::int64_t{0}});
   else
     append(cells, {others.rate(), static_cast<std::int64_t>(others.n)});
   return cells;

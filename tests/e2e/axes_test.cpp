@@ -77,7 +77,7 @@ TEST_F(E2eAxes, ProbesThroughTheSameAttackAreJudgedBesideCleanOnes) {
 TEST_F(E2eAxes, ARowOfNobodyHasNoRatesAndMeetsNoGate) {
   const auto run = eval("--set clean_photos=[0,20] --expect 'protection[clean_photos=20] >= 0'");
   EXPECT_EQ(run.code, 5) << run.err;
-  EXPECT_TRUE(contains(run.err, "found nobody")) << run.err;
+  EXPECT_TRUE(contains(run.err, "it is not known for")) << run.err;
   const Table table = parse_csv(run.out, "stdout");
   for (const auto& row : where(table, {{"clean_photos", "20"}})) {
     EXPECT_EQ(named(table, row, "people"), "0");

@@ -85,7 +85,8 @@ class Compare(unittest.TestCase):
                 )
                 self.assertAlmostEqual(float(row["p"]), exact.pvalue, places=9)
                 verdict = "A higher" if low > 0 else "B higher" if high < 0 else "includes 0"
-                self.assertEqual(row["verdict"], verdict)
+                few = len(x) < 6 or (verdict != "includes 0" and np.count_nonzero(x - y) < 6)
+                self.assertEqual(row["verdict"], "too few people" if few else verdict)
 
     def test_exit_codes(self):
         write_run(self.folder / "a", {"pgd": [1, 2, 3]})
@@ -112,7 +113,7 @@ class Compare(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         table = json.loads(done.stdout)
         rows = table["rows"]
-        ours = [row for row in rows if row["ours"] != ""]
+        ours = [row for row in rows if row["ours"] is not None]
         self.assertEqual({row["extractor"] for row in ours}, {"webface"})
         self.assertEqual(ours[0]["published"], 0.94)
         self.assertEqual(ours[0]["verdict"], "within our interval")

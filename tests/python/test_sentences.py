@@ -22,8 +22,10 @@ def row(extractor, attack, protection, low, high, surrogate="no", classifier="ne
     }
 
 
-def difference(extractor, value, low, high, attack="noise"):
+def difference(extractor, value, low, high, attack="noise", reading=""):
+    says = "above 0" if low > 0 else "below 0" if high < 0 else "the interval includes 0"
     return {
+        "reading": reading or says,
         "extractor": extractor,
         "attack": attack,
         "classifier": "nearest",
@@ -88,6 +90,11 @@ class Sentences(unittest.TestCase):
             TABLE, ["pgd"], [difference("dlib", 0.02, -0.1, 0.14), difference("hse", 0.33, 0.1, 0.56), other]
         )[2]
         self.assertIn("includes 0 against 1 of 2 recognisers (not hse: 0.33 [0.10, 0.56]); with 8", said)
+
+    def test_a_difference_of_too_few_people_is_none_that_is_told(self):
+        few = difference("hse", 1, 1, 1, reading="too few people")
+        said = sentences(TABLE, ["pgd"], [difference("dlib", 0.02, -0.1, 0.14), few])[2]
+        self.assertIn("includes 0 against 1 of 1 recognisers; with 8", said)
 
     def test_runs_without_noise_or_clean_photos_or_attacks(self):
         self.assertEqual(len(sentences([row("a", "none", 0, 0, 0.4)], [], [])), 3)

@@ -74,14 +74,19 @@ TEST_F(Compare, IsOverThePeopleWhomBothHave) {
 }
 
 TEST_F(Compare, SaysWhichIsHigher) {
-  const std::map<std::string, std::string> wrong = {{"ann", "xxxx"}, {"bob", "xxxx"}},
-                                           right = {{"ann", "...."}, {"bob", "...."}};
+  std::map<std::string, std::string> wrong = {{"ann", "xxxx"}, {"bob", "xxxx"}},
+                                     right = {{"ann", "...."}, {"bob", "...."}};
   const auto verdict = [&](const auto& a, const auto& b) {
     write("a", {{.answers = a}});
     write("b", {{.answers = b}});
     const Table table = compared();
     return named(table, table.rows[0], "verdict");
   };
+  EXPECT_EQ(verdict(wrong, right), "too few people") << "the interval has no width, and p is 1/2";
+  for (const auto* person : {"cid", "dan", "eve", "fay"}) {
+    wrong[person] = "xxxx";
+    right[person] = "....";
+  }
   EXPECT_EQ(verdict(wrong, right), "A higher");
   EXPECT_EQ(verdict(right, wrong), "B higher");
   EXPECT_EQ(verdict(wrong, wrong), "includes 0");
@@ -177,7 +182,7 @@ TEST_F(CompareToPaper, AStandInIsACounterpartAndSaysSo) {
   const auto beside_with = [&](const StandIns& stand_ins) {
     return compare_to_paper(folder_ / "a", folder_ / "figures.json", stand_ins);
   };
-  const Table table = beside_with({{"dlib", "ours"}, {"clip", "another of ours"}});
+  const Table table = beside_with({{"dlib", "ours"}});
   ASSERT_EQ(table.rows.size(), 2u);
   EXPECT_EQ(named(table, table.rows[0], "extractor"), "ours");
   EXPECT_EQ(named(table, table.rows[0], "says"), "ours stands in for dlib");
@@ -187,6 +192,9 @@ TEST_F(CompareToPaper, AStandInIsACounterpartAndSaysSo) {
   const auto [code, message] = caught([&] { beside_with({{"dllib", "ours"}}); });
   EXPECT_EQ(code, Exit::usage);
   EXPECT_TRUE(contains(message, "did you mean dlib?")) << message;
+  const auto [missing, said] = caught([&] { beside_with({{"clip", "ourz"}}); });
+  EXPECT_EQ(missing, Exit::usage);
+  EXPECT_TRUE(contains(said, "the run has no recogniser or attack ourz; did you mean ours?")) << said;
 }
 
 TEST_F(CompareToPaper, OfSeveralSeedsAllAreMeantAndOfSeveralClassifiersEachUnlessOneIsStated) {

@@ -54,7 +54,9 @@ TEST(Expect, HasEveryComparison) {
 TEST(Expect, RefusesWhatItCannotRead) {
   for (const auto* text :
        {"protection", "protection = 1", "protection >= x", "protecton >= 1", "protection[protection=1] >= 1",
-        "protection[atack=none] >= 1", "protection[none] >= 1", "extractor == 1", "protection >= 1.2.3"})
+        "protection[atack=none] >= 1", "protection[none] >= 1", "extractor == 1", "protection >= 1.2.3", "",
+        "protection[attack=none >= 1", "protection[attack=none]] >= 1", "protection >= inf", "protection >= +-1",
+        "protection >= 1e999", "protection >= 1 # one", "protection =< 1", ">= 1", "protection >="})
     EXPECT_EQ(caught([&] { parse_expectation(text); }).code, Exit::usage) << text;
 }
 
@@ -64,10 +66,49 @@ TEST(Expect, MustMeanSomethingThatIsPlanned) {
   EXPECT_EQ(caught([&] { require_planned({parse_expectation("low[attack=lowkey] >= 0")}, plan); }).code, Exit::usage);
 }
 
+TEST(Expect, AFileWithoutAnExpectationPromisesNothing) {
+  const TempFolder folder;
+  for (const auto* text : {"", "\n", "# all of it\n"}) {
+    write_file(folder / "x.expect", text);
+    const auto [code, message] = caught([&] { read_expectations(folder / "x.expect"); });
+    EXPECT_EQ(code, Exit::usage) << text;
+    EXPECT_TRUE(contains(message, "no expectation in it")) << message;
+  }
+}
+
+TEST(Expect, LinesOfAnyLengthAreReadOrRefused) {
+  const std::string blanks(1 << 20, ' '), digits(1 << 20, '1');
+  EXPECT_EQ(parse_expectation("n" + blanks + ">=" + blanks + "1" + blanks).number, 1);
+  for (const auto& text : {blanks, "n >= " + digits, "n[attack=" + digits, digits, std::string(1 << 20, 'n') + " >= 1"})
+    EXPECT_EQ(caught([&] { parse_expectation(text); }).code, Exit::usage) << text.size();
+}
+
+TEST(Expect, WhatIsNotKnownPromisesNothing) {
+  Table table = a_table();
+  table.rows[1][6] = unknown;
+  for (const auto* op : {"<=", ">=", "!="}) {
+    const auto lines = facepoison::unmet({parse_expectation(concat("protection[surrogate=yes] ", op, " 0"))}, table);
+    ASSERT_EQ(lines.size(), 1u) << op;
+    EXPECT_TRUE(contains(lines[0], "it is not known for dlib, pgd")) << lines[0];
+  }
+}
+
+TEST(Expect, NamesMatchInEitherUnicodeForm) {
+  Table table = a_table();
+  table.rows[0][0] = "jos\u00e9";
+  EXPECT_EQ(facepoison::unmet({parse_expectation("protection[extractor=jose\u0301] > 0.5")}, table).size(), 1u);
+}
+
 TEST(Expect, ReadsAFileALineEach) {
   const TempFolder folder;
   write_file(folder / "x.expect", "# what must hold\n\nprotection[attack=none] <= 0.3\nn >= 1\n");
   EXPECT_EQ(read_expectations(folder / "x.expect").size(), 2u);
+  write_file(folder / "x.expect", "  # after blanks\r\n\tn >= 1  # after a gate\r\nn[attack=a #b] <= +1e2\n\t#\n");
+  const auto read = read_expectations(folder / "x.expect");
+  ASSERT_EQ(read.size(), 2u);
+  EXPECT_EQ(read[0].number, 1);
+  EXPECT_EQ(read[1].where.at(0).second, "a #b");
+  EXPECT_EQ(read[1].number, 100);
   write_file(folder / "x.expect", "n >= 1\nbroken\n");
   EXPECT_TRUE(contains(caught([&] { read_expectations(folder / "x.expect"); }).message, "line 2"));
 }

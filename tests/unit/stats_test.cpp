@@ -18,7 +18,10 @@ void expect_near(const Interval& found, double low, double high, double toleranc
 }
 
 TEST(Mean, OfNothingIsZero) {
-  EXPECT_EQ(mean({}), 0);
+  EXPECT_TRUE(std::isnan(mean({})));
+  EXPECT_TRUE(std::isnan(share_below({}, 1)));
+  EXPECT_TRUE(std::isnan(area_under_curve({}, {1})));
+  EXPECT_TRUE(std::isnan(area_under_curve({1}, {})));
   EXPECT_DOUBLE_EQ(mean(std::vector<double>{1, 2, 6}), 3);
 }
 
@@ -47,7 +50,7 @@ TEST(ProtectionInterval, OfPeopleWhoAgreeDependsOnHowManyTheyAre) {
 }
 
 TEST(ProtectionInterval, KnowsNothingOfOthersFromOnePerson) {
-  expect_near(protection_interval({}, 0), 0, 1, 0);
+  EXPECT_TRUE(std::isnan(protection_interval({}, 0).low) && std::isnan(protection_interval({}, 0).high));
   expect_near(protection_interval(std::vector<double>{0.3}, 1000), 0, 1, 0);
 }
 
@@ -84,6 +87,21 @@ TEST(PairedDifference, DrawsThePatternsOfManyPeople) {
 TEST(PairedDifference, StaysInRangeAndOfOnePersonKnowsNothing) {
   expect_near(paired_difference(std::vector<double>{.4}).interval, -1, 1, 0);
   EXPECT_LE(paired_difference(std::vector<double>{1, .9, -.9}).interval.high, 1);
+}
+
+TEST(PairedDifference, OfNobodyIsUnknown) {
+  const auto found = paired_difference({});
+  for (const double number : {found.mean, found.interval.low, found.interval.high, found.p})
+    EXPECT_TRUE(std::isnan(number));
+}
+
+TEST(PairedDifference, NeverHasAPBelow5PercentWhereTooFewDiffer) {
+  std::vector<double> differences(least_people_who_differ, 1);
+  differences.resize(differences.size() + 4);  // people who do not differ
+  EXPECT_LT(paired_difference(differences).p, .05);
+  EXPECT_EQ(paired_difference(differences).differing, least_people_who_differ);
+  differences.front() = 0;
+  EXPECT_GT(paired_difference(differences).p, .05);
 }
 
 // People whose true rates are Beta(a, b), some probes each.

@@ -102,6 +102,17 @@ TEST(Cells, PrintTheShortestFormThatReadsBack) {
   EXPECT_EQ(text("as it is"), "as it is");
 }
 
+TEST(Cells, AnUnknownNumberHasOneSpelling) {
+  for (const double number :
+       {unknown, -unknown, std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()}) {
+    EXPECT_EQ(print(one_row({1.5, number, "x"}), Format::csv), "c0,c1,c2\n1.5,,x\n");
+    EXPECT_TRUE(contains(print(one_row({number}), Format::json), "\"c0\": null"));
+    EXPECT_TRUE(contains(print(one_row({number}), Format::markdown), "| –   |"));
+  }
+  EXPECT_TRUE(std::isnan(number_of("", "t")));
+  EXPECT_EQ(number_of("2.5", "t"), 2.5);
+}
+
 TEST(Cells, AreNumbersOrSaySo) {
   EXPECT_EQ(as_number("1e3", "t"), 1000);
   EXPECT_EQ(as_number(std::int64_t{7}, "t"), 7);
@@ -122,12 +133,38 @@ TEST(Cells, AreWholeNumbersThatFitOrSaySo) {
   }
 }
 
-TEST(Markdown, EscapesBarsAndKeepsRowsOnALine) {
-  const auto out = print(one_row({"a|b", "two\nlines", "<script>"}), Format::markdown);
-  EXPECT_TRUE(contains(out, "a\\|b")) << out;
-  EXPECT_TRUE(contains(out, "two lines")) << out;
-  EXPECT_FALSE(contains(out, "<script>")) << out;
+std::string markdown_cell(const std::string& in) {
+  const auto out = print(one_row({in}), Format::markdown);
+  auto last = out.substr(out.rfind("\n| ") + 3);
+  last.resize(last.rfind(" |"));
+  last.resize(last.find_last_not_of(' ') + 1);
+  return last;
+}
+
+TEST(Markdown, EscapesItsMarksAndKeepsRowsOnALine) {
+  for (const auto& [in, expected] :
+       std::vector<std::pair<std::string, std::string>>{{"__init__", "\\_\\_init\\_\\_"},
+                                                        {"*em*", "\\*em\\*"},
+                                                        {"~~s~~", "\\~\\~s\\~\\~"},
+                                                        {"`code`", "\\`code\\`"},
+                                                        {"a[b](c)", "a[b\\](c)"},
+                                                        {"![a][b]", "![a\\][b]"},
+                                                        {"&lt;", "\\&lt;"},
+                                                        {"<script>", "\\<script>"},
+                                                        {"a|b", "a\\|b"},
+                                                        {"a\\|b", "a\\\\\\|b"},
+                                                        {"C:\\", "C:\\\\"},
+                                                        {"two\nlines\rmore", "two lines more"},
+                                                        {"_a b_", "\\_a b\\_"}})
+    EXPECT_EQ(markdown_cell(in), expected) << in;
+  const auto out = print(one_row({"two\nlines", "a\r\nb"}), Format::markdown);
   EXPECT_EQ(std::count(out.begin(), out.end(), '\n'), 3);
+}
+
+TEST(Markdown, LeavesWhatIsNoMarkAsItIs) {
+  for (const auto* in : {"others_error", "1.00 [0.51, 1.00]", "-0.5", "1e-05", "k-nearest, k 3", "[1] Ann", "José #2"})
+    EXPECT_EQ(markdown_cell(in), in);
+  EXPECT_EQ(markdown_cell("1.00 [0.51, 1.00]*"), "1.00 [0.51, 1.00]\\*");
 }
 
 TEST(Markdown, RoundsAndKeepsNotes) {
@@ -149,6 +186,28 @@ TEST(Latex, EscapesWhatTexReserves) {
       "a\\&b\\_c\\%d\\#e & \\$x\\textasciicircum{}2\\$ \\{y\\} \\textasciitilde{}\\textbackslash{} & 0.123 \\\\\n"))
       << out;
   EXPECT_TRUE(contains(out, "% 50 % of it\n")) << out;
+}
+
+const std::vector<std::string> names_that_tex_reads = {"[1] Ann",      "*star", "  [x]",   "<a> | b",   "a\rb",
+                                                       "José & Söhne", "{[y]}", "#1 50 %", "\\\\[2em]", "plain"};
+
+TEST(Latex, NoNameIsReadAsTheOptionOfALineBreak) {
+  EXPECT_TRUE(contains(print(one_row({"[1] Ann", "x"}), Format::latex), "\\midrule\n{}[1] Ann & x \\\\\n"));
+  EXPECT_TRUE(contains(print(one_row({"*star", "[y]"}), Format::latex), "\\midrule\n{}*star & {}[y] \\\\\n"));
+  EXPECT_TRUE(contains(print(one_row({" [x]"}), Format::latex), "\\midrule\n{} [x] \\\\\n"));
+}
+
+// TeX Live's pdflatex and the package booktabs (Debian: texlive-latex-recommended).
+TEST(Latex, Compiles) {
+  if (std::system("command -v pdflatex >/dev/null && kpsewhich booktabs.sty >/dev/null") != 0)
+    GTEST_SKIP() << "no pdflatex with booktabs here (Debian: texlive-latex-recommended)";
+  Table table{{"[name]", "*", "value"}, {}, {"a % note\nof two lines"}};
+  for (const auto& name : names_that_tex_reads) table.add({name, name, 0.5});
+  const TempFolder folder;
+  write_file(folder / "t.tex", concat("\\documentclass{article}\n\\usepackage{booktabs}\n", "\\begin{document}\n",
+                                      print(table, Format::latex), "\\end{document}\n"));
+  const auto command = concat("cd '", folder.path.string(), "' && pdflatex -draftmode -halt-on-error t.tex >said");
+  EXPECT_EQ(std::system(command.c_str()), 0) << read_file(folder / "said");
 }
 
 TEST(JsonTable, GivesEveryDigitAndNullForNoNumber) {

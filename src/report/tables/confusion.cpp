@@ -33,7 +33,7 @@ std::vector<Cell> counted(const Names& names) {
     different.push_back(static_cast<double>(counts.size()));
     shares.push_back(largest(counts).second / sum_of(counts));
   }
-  if (all.empty()) return {std::int64_t{0}, Cell(""), Cell(""), Cell(""), Cell("")};
+  if (all.empty()) return {std::int64_t{0}, unknown, unknown, unknown, unknown};
   const auto [most, count] = largest(all);
   return {static_cast<std::int64_t>(sum_of(all)), mean(different), mean(shares), most, count / sum_of(all)};
 }

@@ -7,16 +7,47 @@
 namespace facepoison {
 namespace {
 
-struct Told {
-  std::map<std::string, Count> found;    // of each person: perturbed photos, and those flagged
-  std::vector<double> clean, perturbed;  // scores
-  double false_alarms = 0;
+// A photo, in all seeds that have it.
+struct JudgedPhoto {
+  double seeds = 0, found = 0, false_alarms = 0;
 };
+
+struct SeedScores {
+  std::vector<double> clean, perturbed;
+};
+
+struct Told {
+  std::map<std::string, std::map<std::string, JudgedPhoto>> of;  // by person, by id
+  std::map<std::string, SeedScores> by_seed;
+};
+
+// Each person's share of photos of which a number is counted.
+std::vector<double> shares_of(const Told& told, double JudgedPhoto::* counted) {
+  std::vector<double> all;
+  for (const auto& [person, photos] : told.of) {
+    double sum = 0;
+    for (const auto& [id, photo] : photos) sum += photo.*counted / photo.seeds;
+    all.push_back(sum / static_cast<double>(photos.size()));
+  }
+  return all;
+}
+
+double photos_of(const Told& told) {
+  double n = 0;
+  for (const auto& [person, photos] : told.of) n += static_cast<double>(photos.size());
+  return n;
+}
+
+double area_of(const Told& told) {
+  std::vector<double> areas;
+  for (const auto& [seed, scores] : told.by_seed) areas.push_back(area_under_curve(scores.clean, scores.perturbed));
+  return mean(areas);
+}
 
 // Precision where one photo in `in` is perturbed.
 double precision(double recall, double false_alarm_rate, double in) {
   const double right = recall / in, wrong = false_alarm_rate * (1 - 1 / in);
-  return right + wrong > 0 ? right / (right + wrong) : std::nan("");
+  return right / (right + wrong);  // NaN where nothing is flagged
 }
 
 }  // namespace
@@ -35,12 +66,13 @@ Table detection(const fs::path& folder) {
     if (is_new) order.push_back(std::move(at));
     auto& cell = place->second;
     const double clean = row.number("clean"), perturbed = row.number("perturbed"), threshold = row.number("threshold");
-    cell.clean.push_back(clean);
-    cell.perturbed.push_back(perturbed);
-    cell.false_alarms += clean >= threshold;
-    auto& count = cell.found[row.word("protected")];
-    ++count.n;
-    count.errors += perturbed >= threshold;
+    auto& scores = cell.by_seed[row.has("seed") ? row.word("seed") : "0"];
+    scores.clean.push_back(clean);
+    scores.perturbed.push_back(perturbed);
+    auto& photo = cell.of[row.word("protected")][row.word("id")];
+    ++photo.seeds;
+    photo.found += perturbed >= threshold;
+    photo.false_alarms += clean >= threshold;
   });
   Table table{{"detector", "trained_on", "attack", "transform", "people", "photos", "precision", "recall", "auc", "low",
                "high", "false_alarms", "precision_at_1_percent"},
@@ -48,22 +80,20 @@ Table detection(const fs::path& folder) {
               run.notes};
   for (const auto& at : order) {
     const auto& cell = cells.at(at);
-    std::vector<double> rates;
-    for (const auto& [person, count] : cell.found) rates.push_back(count.rate());
-    const auto n = static_cast<double>(cell.perturbed.size());
-    const double recall = mean(rates), false_alarms = cell.false_alarms / n;
-    const auto interval = protection_interval(rates, n);
-    table.add({at[0], at[1], at[2], at[3], static_cast<std::int64_t>(rates.size()),
-               static_cast<std::int64_t>(cell.perturbed.size()), cell_of(precision(recall, false_alarms, 2)), recall,
-               area_under_curve(cell.clean, cell.perturbed), interval.low, interval.high, false_alarms,
-               cell_of(precision(recall, false_alarms, 100))});
+    const auto found = shares_of(cell, &JudgedPhoto::found);
+    const double n = photos_of(cell), recall = mean(found),
+                 false_alarms = mean(shares_of(cell, &JudgedPhoto::false_alarms));
+    const auto interval = protection_interval(found, n);
+    table.add({at[0], at[1], at[2], at[3], static_cast<std::int64_t>(found.size()), static_cast<std::int64_t>(n),
+               precision(recall, false_alarms, 2), recall, area_of(cell), interval.low, interval.high, false_alarms,
+               precision(recall, false_alarms, 100)});
   }
   table.notes.push_back(
-      "photos: so many perturbed ones, and as many clean ones; recall: share of perturbed photos that are flagged, "
-      "mean "
-      "over people; low, high: of it, Korn and Graubard over people, 95 %; false_alarms: share of the clean ones that "
-      "are; precision: share of flagged photos that are perturbed, where half of them are, and where one in a hundred "
-      "is");
+      "photos: so many perturbed ones, and as many clean ones, each once whatever the seeds; recall: share of "
+      "perturbed "
+      "photos that are flagged, mean over people; low, high: of it, Korn and Graubard over people, 95 %; false_alarms: "
+      "share of the clean ones that are, mean over people; precision: share of flagged photos that are perturbed, by "
+      "these two means, where half of the photos are, and where one in a hundred is; auc: mean over seeds");
   return table;
 }
 

@@ -1,18 +1,10 @@
 // Why an attack works or not: how far did it move an embedding, and is anybody nearer?
+#include <cmath>
+
 #include "facepoison/stats.hpp"
 #include "report/tables/registry.hpp"
 
 namespace facepoison {
-namespace {
-
-// Of people's means.
-double mean_over_people(const Measured& measured) {
-  std::vector<double> means;
-  for (const auto& [person, numbers] : measured.of) means.push_back(mean(numbers));
-  return mean(means);
-}
-
-}  // namespace
 
 Table displacement(const fs::path& folder) {
   const RunFolder run = read_run(folder);
@@ -24,13 +16,15 @@ Table displacement(const fs::path& folder) {
                  "Graubard over people, 95 %");
   const auto file = folder / "displacements.csv";
   const auto read = [&](const Number& number) { return read_measured(file, "displacement", number); };
-  const auto moved = read([](const NamedRow& row) { return row.number("moved"); });
-  const auto nearest = read([](const NamedRow& row) { return row.number("nearest_other"); });
-  const auto beyond =
-      read([](const NamedRow& row) { return row.number("moved") > row.number("nearest_other") ? 1.0 : 0.0; });
+  const auto moved = read([](const NamedRow& row) { return row.number_or_unknown("moved"); });
+  const auto nearest = read([](const NamedRow& row) { return row.number_or_unknown("nearest_other"); });
+  const auto beyond = read([](const NamedRow& row) {
+    const double moved = row.number_or_unknown("moved"), nearest = row.number_or_unknown("nearest_other");
+    return std::isnan(moved + nearest) ? std::nan("") : moved > nearest ? 1.0 : 0.0;
+  });
   for (std::size_t i = 0; i < moved.size(); ++i) {
     auto cells = place_of(moved[i], run);
-    append(cells, {mean_over_people(moved[i]), mean_over_people(nearest[i])});
+    append(cells, {mean(moved[i].means()), mean(nearest[i].means())});
     append(cells, mean_of(beyond[i]));
     table.add(std::move(cells));
   }

@@ -19,9 +19,11 @@ std::map<Setting, std::vector<double>> read_strangers(const fs::path& file) {
                                     "put it among its config's \"tables\" and run it again"));
   std::map<Setting, std::vector<double>> strangers;
   read_named(file, [&](const NamedRow& row) {
+    const double distance = row.number_or_unknown("distance");
+    if (std::isnan(distance)) return;
     strangers[{row.word("extractor"), row.word("transform"), row.word("transform_on"),
                row.has("filter") ? row.word("filter") : "none", row.word("seed"), row.word("classifier")}]
-        .push_back(row.number("distance"));
+        .push_back(distance);
   });
   return strangers;
 }
@@ -47,8 +49,9 @@ Table open_set(const fs::path& folder) {
   };
   const auto groups = read_groups(folder, [&](const Place& place, const NamedRow& row) -> std::optional<bool> {
     const auto found = thresholds.find(setting_of(place));
-    if (found == thresholds.end()) return std::nullopt;  // two recognisers have no distance of their own
-    const bool named = row.number("distance") < found->second;
+    const double distance = row.number_or_unknown("distance");
+    if (found == thresholds.end() || std::isnan(distance)) return std::nullopt;  // two recognisers have no threshold
+    const bool named = distance < found->second;
     return place.value("enrolled") == "absent" ? named : !named || row.word("correct") == "0";
   });
   Table table =
@@ -65,7 +68,7 @@ Table open_set(const fs::path& folder) {
     auto cells = place_of(group, run);
     cells.emplace_back(group.value("enrolled") == "absent" ? "fpir" : "fnir");
     if (all_seeds)
-      append(cells, {"", ""});
+      append(cells, {unknown, unknown});
     else
       append(cells, {thresholds.at(found->first), static_cast<std::int64_t>(found->second.size())});
     append(cells, rate_of(group));

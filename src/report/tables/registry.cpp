@@ -7,14 +7,14 @@ namespace facepoison {
 const std::vector<TableRow>& table_registry() {
   static const std::vector<TableRow> rows = {
       {"protection", "share of a protected person's probes that are misidentified",
-       [](const fs::path& folder) { return table_of_run(folder, false); }},
-      {"rank", "share of them whose person is among the first 1, 2, 5, 10, 50", rank},
-      {"open-set", "missed, or found though not enrolled, at a threshold set on others", open_set},
-      {"verification", "1:1: probe against posted photos; AUC and accepted shares", verification},
-      {"confusion", "whom protected people are taken for, and who is taken for them", confusion},
-      {"detection", "how well cloak detectors tell perturbed photos from clean ones", detection},
-      {"displacement", "how far embeddings moved, beside the nearest other person", displacement},
-      {"threshold", "the curve of a combination with a threshold", threshold},
+       [](const fs::path& folder) { return table_of_run(folder, false); }, "protection"},
+      {"rank", "share of them whose person is among the first 1, 2, 5, 10, 50", rank, "share"},
+      {"open-set", "missed, or found though not enrolled, at a threshold set on others", open_set, "share"},
+      {"verification", "1:1: probe against posted photos; AUC and accepted shares", verification, "value"},
+      {"confusion", "whom protected people are taken for, and who is taken for them", confusion, ""},
+      {"detection", "how well cloak detectors tell perturbed photos from clean ones", detection, "recall"},
+      {"displacement", "how far embeddings moved, beside the nearest other person", displacement, "beyond"},
+      {"threshold", "the curve of a combination with a threshold", threshold, "protection"},
   };
   return rows;
 }

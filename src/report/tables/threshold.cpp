@@ -28,24 +28,25 @@ Table threshold(const fs::path& folder) {
     for (const auto& [name, neutral] : coordinates) at.push_back(row.has(name) ? row.word(name) : neutral);
     if (!curves.count(at)) order.push_back(at);
     auto& point = curves[at][row.number("share")];
-    point.thresholds.push_back(row.number("threshold"));
-    point.rates.push_back(row.number("errors") / row.number("n"));
-    point.n += row.number("n");
+    const Count own{row.number("n"), row.number("errors")};
+    point.thresholds.push_back(row.number_or_unknown("threshold"));
+    if (own.n > 0) point.rates.push_back(own.rate());
+    point.n += own.n;
     point.others = {point.others.n + row.number("others_n"), point.others.errors + row.number("others_errors")};
   });
   Table table = table_with(run, {"share", "tau", "people", "n", "protection", "low", "high", "others_error"},
                            "share: of clean probes (of half of the people, but for the protected one) whose nearest is "
                            "farther than tau for the accurate recogniser, where the robust one is asked; tau: its mean "
-                           "over people; others_error: of the other half's probes; protection: mean over people; low, "
+                           "over people, empty where all are farther; others_error: of the other half's probes; "
+                           "protection: mean over people; low, "
                            "high: Korn and Graubard over people, 95 %");
   table.columns.front() = "combine";
   for (const auto& at : order)
     for (const auto& [share, point] : curves.at(at)) {
       auto cells = place_of(Place{at}, run);
-      const auto interval = protection_interval(point.rates, point.n);
-      append(cells,
-             {share, mean(point.thresholds), static_cast<std::int64_t>(point.rates.size()),
-              static_cast<std::int64_t>(point.n), mean(point.rates), interval.low, interval.high, point.others.rate()});
+      append(cells, {share, mean(point.thresholds)});
+      append(cells, people_and_mean(point.rates, point.n));
+      cells.emplace_back(point.others.rate());
       table.add(std::move(cells));
     }
   return table;

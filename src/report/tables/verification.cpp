@@ -14,7 +14,7 @@ Table verification(const fs::path& folder) {
                  "low, high: Korn and Graubard over people, 95 %; n: genuine pairs");
   for (const auto* measure : {"auc", "accepted_at_0.01", "accepted_at_0.001"})
     for (const auto& measured : read_measured(
-             folder / "pairs.csv", "verification", [&](const NamedRow& row) { return row.number(measure); },
+             folder / "pairs.csv", "verification", [&](const NamedRow& row) { return row.number_or_unknown(measure); },
              [](const NamedRow& row) { return row.number("genuine"); })) {
       auto cells = place_of(measured, run);
       cells.emplace_back(measure);

@@ -1,0 +1,211 @@
+// Tables for reading: a row a recogniser, a column an attack.
+#include <algorithm>
+#include <cmath>
+
+#include "facepoison/error.hpp"
+#include "facepoison/report.hpp"
+#include "facepoison/spec.hpp"
+#include "facepoison/unicode.hpp"
+#include "report/paired.hpp"
+
+namespace facepoison {
+namespace {
+
+using Words = std::vector<std::string>;
+
+bool has(const Words& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// The axes of any table: what one of its rows is of. The first four say which recogniser it is.
+const Words axes = {"extractor",    "combine",  "detector", "released", "transform", "transform_on",
+                    "clean_photos", "enrolled", "together", "probes",   "filter",    "attack",
+                    "classifier",   "seed",     "measure",  "first",    "share",     "protected"};
+// Columns of words that are not axes.
+const Words words = {"strategy", "surrogate", "most", "trained_on", "reading",
+                     "verdict",  "setting",   "tag",  "source",     "says"};
+// What is said under a matrix, of all its rows; the last ones where they are not 0.
+const Words said = {"people", "n", "photos", "others_error", "left_out", "not_enrolled"};
+
+class Columns {
+ public:
+  explicit Columns(const Table& table) : table_(table) {}
+  bool has(const std::string& name) const { return facepoison::has(table_.columns, name); }
+  std::string word(const std::vector<Cell>& row, const std::string& name) const {
+    return has(name) ? text(row[column(table_, name, "the table")]) : "";
+  }
+  double number(const std::vector<Cell>& row, const std::string& name) const {
+    return has(name) ? number_of(row[column(table_, name, "the table")], "the table") : unknown;
+  }
+  Words values(const std::string& name) const {  // in the order of the rows
+    Words all;
+    for (const auto& row : table_.rows)
+      if (auto value = word(row, name); !facepoison::has(all, value)) all.push_back(std::move(value));
+    return all;
+  }
+
+ private:
+  const Table& table_;
+};
+
+std::string with_decimals(double number, int decimals) {
+  char digits[32];
+  std::snprintf(digits, sizeof digits, "%.*f", decimals, number);
+  const std::string zero = concat("-0.", std::string(static_cast<std::size_t>(decimals), '0'));
+  return digits == zero ? zero.substr(1) : digits;
+}
+
+// "0.90 [0.74, 0.97]*"
+Cell with_interval(const Columns& columns, const std::vector<Cell>& row, const std::string& value) {
+  const double number = columns.number(row, value), low = columns.number(row, "low"),
+               high = columns.number(row, "high");
+  if (std::isnan(number)) return unknown;
+  const bool few = columns.word(row, "reading") == too_few_people || columns.word(row, "verdict") == too_few_people;
+  const auto interval = std::isnan(low) ? "" : concat(" [", with_decimals(low, 2), ", ", with_decimals(high, 2), "]");
+  return concat(with_decimals(number, 2), interval, few ? "?" : "", columns.word(row, "surrogate") == "yes" ? "*" : "");
+}
+
+// Another column's number, which has no interval. Of a column of whole numbers it is one.
+Cell alone(const Columns& columns, const std::vector<Cell>& row, const std::string& value) {
+  const auto values = columns.values(value);
+  const bool is_whole = std::all_of(values.begin(), values.end(),
+                                    [](const auto& word) { return word.find_first_of(".e") == std::string::npos; });
+  const double number = columns.number(row, value);
+  return std::isnan(number) ? Cell(unknown) : is_whole ? Cell(columns.word(row, value)) : with_decimals(number, 3);
+}
+
+// Those that name the recogniser, and those in which rows differ.
+Words rows_of(const Columns& columns, const Table& table, const std::string& measured, const std::string& across) {
+  Words rows;
+  for (const auto& name : table.columns) {
+    const auto place = std::find(axes.begin(), axes.end(), name) - axes.begin();
+    const bool is_axis = name != measured && name != across && place < static_cast<std::ptrdiff_t>(axes.size());
+    if (is_axis && (place < 4 || columns.values(name).size() > 1)) rows.push_back(name);
+  }
+  return rows;
+}
+
+// "n 40 to 48", or "" where no row says anything. A row of nobody is seen in its cell.
+std::string range(const Columns& columns, const Table& table, const std::string& name) {
+  std::vector<double> numbers;
+  for (const auto& row : table.rows) {
+    const double number = columns.number(row, name);
+    const bool is_nobody = columns.number(row, "people") == 0 && name != "left_out" && name != "not_enrolled";
+    if (!std::isnan(number) && !is_nobody) numbers.push_back(number);
+  }
+  if (numbers.empty()) return "";
+  const auto [least, most] = std::minmax_element(numbers.begin(), numbers.end());
+  const auto shown = [](double number) {
+    return number == std::floor(number) ? text(static_cast<std::int64_t>(number)) : with_decimals(number, 3);
+  };
+  if (*most == 0 && (name == "left_out" || name == "not_enrolled")) return "";
+  return concat(name, " ", shown(*least), *least == *most ? "" : " to " + shown(*most));
+}
+
+std::string neutral_of(const std::string& name) {
+  const auto place = coordinate(name);
+  return place < coordinates.size() ? coordinates[place].neutral : "";
+}
+
+// What the rows have in common, and what their other numbers are.
+std::string summary(const Columns& columns, const Table& table, const Layout& layout, const std::string& value) {
+  Words parts;
+  for (const auto& name : said)
+    if (auto part = range(columns, table, name); name != value && columns.has(name) && !part.empty())
+      parts.push_back(std::move(part));
+  for (const auto& name : axes) {
+    if (!columns.has(name) || name == "released" || name == value || name == layout.across || has(layout.rows, name))
+      continue;
+    const auto values = columns.values(name);
+    if (values.size() == 1 && !values.front().empty() && values.front() != neutral_of(name))
+      parts.push_back(concat(name, " ", values.front()));
+  }
+  return listed(parts);
+}
+
+std::string legend(const std::string& value, bool has_interval, const Table& cells) {
+  const auto is_marked = [&](char mark) {
+    return std::any_of(cells.rows.begin(), cells.rows.end(), [&](const auto& row) {
+      return std::any_of(row.begin(), row.end(), [&](const Cell& cell) { return text(cell).ends_with(mark); });
+    });
+  };
+  std::string out = concat(value, has_interval ? " [95 % interval]" : "");
+  if (has_interval && is_marked('*')) out += "; * the attack optimises against this recogniser";
+  if (has_interval && is_marked('?')) out += concat("; ? ", too_few_people, " to say which is higher");
+  return out;
+}
+
+void require_columns(const Columns& columns, const Words& names) {
+  for (const auto& name : names)
+    if (!columns.has(name)) throw Error(Exit::usage, concat("the table has no column ", name));
+}
+
+}  // namespace
+
+Table matrix(const Table& table, const std::string& measured, Layout layout) {
+  const Columns columns(table);
+  const auto& value = layout.value.empty() ? measured : layout.value;
+  require_columns(columns, {layout.across, value});
+  if (layout.rows.empty()) layout.rows = rows_of(columns, table, measured, layout.across);
+  require_columns(columns, layout.rows);
+  Table out{layout.rows, {}, {}};
+  const auto across = columns.values(layout.across);
+  out.columns.insert(out.columns.end(), across.begin(), across.end());
+  std::map<Words, std::size_t> places;
+  std::set<std::pair<std::size_t, std::size_t>> filled;
+  for (const auto& row : table.rows) {
+    Words at;
+    for (const auto& name : layout.rows) at.push_back(columns.word(row, name));
+    const auto line = places.emplace(at, out.rows.size()).first->second;
+    if (line == out.rows.size()) {
+      out.rows.emplace_back(at.begin(), at.end());
+      out.rows.back().resize(out.columns.size());
+    }
+    const auto beyond = static_cast<std::size_t>(
+        std::find(across.begin(), across.end(), columns.word(row, layout.across)) - across.begin());
+    if (!filled.insert({line, beyond}).second)
+      throw Error(Exit::usage, concat("two rows for one cell, ", listed(at), ", ", across[beyond],
+                                      ": choose among them with --where, or name what they differ in in --rows"));
+    out.rows[line][layout.rows.size() + beyond] =
+        value == measured ? with_interval(columns, row, value) : alone(columns, row, value);
+  }
+  out.notes = {legend(value, value == measured, out)};
+  if (const auto words = summary(columns, table, layout, value); !words.empty()) out.notes.push_back(words);
+  out.notes.insert(out.notes.end(), table.notes.begin(), table.notes.end());
+  return out;
+}
+
+Table read_table(const fs::path& csv) {
+  Table table = read_csv(csv);
+  for (std::size_t c = 0; c < table.columns.size(); ++c) {
+    if (has(axes, table.columns[c]) || has(words, table.columns[c])) continue;
+    for (auto& row : table.rows) {
+      const double number = number_of(row[c], csv.string());
+      const bool is_whole = text(row[c]).find_first_not_of("-0123456789") == std::string::npos && !std::isnan(number);
+      row[c] = is_whole ? Cell(as_integer(row[c], csv.string())) : Cell(number);
+    }
+  }
+  return table;
+}
+
+Table rows_where(Table table, const std::vector<std::pair<std::string, std::string>>& wanted) {
+  std::map<std::string, std::set<std::string>> values;
+  for (const auto& [name, value] : wanted) {
+    require_columns(Columns(table), {name});
+    const auto there = Columns(table).values(name);
+    const auto found = std::find_if(there.begin(), there.end(), [&, value = value](const auto& one) {
+      return decomposed(one) == decomposed(value);
+    });
+    if (found == there.end())
+      throw Error(Exit::usage, concat("--where ", name, "=", value, ": no row has it; there are ", listed(there, 8)));
+    values[name].insert(*found);
+  }
+  std::erase_if(table.rows, [&](const auto& row) {
+    return std::any_of(values.begin(), values.end(), [&](const auto& one) {
+      return !one.second.count(text(row[column(table, one.first, "the table")]));
+    });
+  });
+  return table;
+}
+
+}  // namespace facepoison
