@@ -1,6 +1,5 @@
 // facepoison: the table of commands, and the only catch block.
 #include <algorithm>
-#include <cstdlib>
 #include <iostream>
 #include <new>
 
@@ -35,12 +34,6 @@ constexpr Command commands[] = {
     {"store", "what is cached: is it whole, and what may go", store_command},
     {"doctor", "what this machine has, and whether every recogniser here is sound", doctor_command},
 };
-
-// OpenMP's threads wait asleep: with one core busy, threads that spin at barriers for it run at a quarter of the speed.
-// libgomp reads this when it is loaded, before main() and before any constructor of ours, but after these functions of
-// the program itself. A user's own setting stays.
-void wait_quietly() { setenv("OMP_WAIT_POLICY", "passive", 0); }
-[[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries)() = wait_quietly;
 
 std::string version_text() {
   return concat("facepoison ", version(), "\ncommit ", commit(), "\nLibTorch ", libtorch_version(), "\nOpenCV ",
