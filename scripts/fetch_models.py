@@ -10,9 +10,7 @@ packages stay in models/.cache; what is already there and right is not fetched o
 import argparse
 import hashlib
 import json
-import os
 import sys
-import tempfile
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -20,6 +18,7 @@ from pathlib import Path
 
 import convert
 from convert import packages, torchscript
+from outputs import replace_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "models"
@@ -50,19 +49,6 @@ def up_to_date(name, card):
         return record["source_sha256"] == source_sha256(card) and record["sha256"] == sha256_of(MODELS / record["file"])
     except (OSError, ValueError, KeyError):
         return False
-
-
-def replace_atomically(path, write):
-    """write(temporary path), then rename: nobody ever sees half a file."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        write(temporary)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
 
 
 def check_against_golden(scripted, name, card):

@@ -7,13 +7,13 @@ Without names: all. FOLDER (default models/fresh) gets NAME.pt, a TorchScript mo
 the published methods' architectures in small, at most 2 MB each, and have no weights of theirs.
 """
 import argparse
-import hashlib
 import json
-import warnings
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from convert import torchscript
+from export.base import refuse_to_replace, save_module
 from torch import nn
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -228,26 +228,31 @@ NETWORKS = {
 }  # fmt: skip
 
 
+TITLE_END = ", fresh weights"  # by which a card is known as this script's
+
+
+def is_fresh(card):
+    try:
+        return json.loads(card.read_text())["title"].endswith(TITLE_END)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
 def write(name, seed, folder):
     make, template, title, side, dimension = NETWORKS[name]
+    weights, card_path = folder / f"{name}.pt", folder / f"{name}.json"
+    refuse_to_replace([card_path, weights], [], is_own=is_fresh(card_path))
     torch.manual_seed(seed)
     network = make().eval()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TorchScript is called deprecated; it is what LibTorch reads
-        torch.jit.script(network).save(str(folder / f"{name}.pt"))
     card = {
-        "title": f"{title}, fresh weights", "released": "none", "licence": "the project's",
-        "file": f"./{name}.pt", "sha256": hashlib.sha256((folder / f"{name}.pt").read_bytes()).hexdigest(),
+        "title": f"{title}{TITLE_END}", "released": "none", "licence": "the project's", "file": f"./{name}.pt",
         "input": {"side": side, "template": template, "channels": "rgb", "scale": 255.0,
                   "mean": [127.5] * 3, "std": [127.5] * 3},
         "dimension": dimension,
     }  # fmt: skip
-    (folder / f"{name}.json").write_text(json.dumps(card, indent=2) + "\n")
-    size = (folder / f"{name}.pt").stat().st_size
-    print(
-        f"{name}: {sum(p.numel() for p in network.parameters())} parameters, {size / 1e6:.2f} MB in {folder / name}.pt",
-        flush=True,
-    )
+    parameters = sum(p.numel() for p in network.parameters())
+    save_module(network, weights, card, card_path)
+    print(f"{name}: {parameters} parameters, {weights.stat().st_size / 1e6:.2f} MB in {folder / name}.pt", flush=True)
 
 
 def main():
@@ -265,4 +270,5 @@ def main():
 
 
 if __name__ == "__main__":
+    torchscript.fix_hashes()
     main()

@@ -26,6 +26,8 @@ import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from outputs import WouldReplace, check_outputs
+
 ROOT = Path(__file__).resolve().parent.parent
 BINARY = Path(os.environ.get("FACEPOISON_BINARY", ROOT / "build/release/facepoison"))
 MARKER = re.compile(r"^<!-- results (\S+)([^\n]*?) *-->\n(.*?)^<!-- end -->$", re.MULTILINE | re.DOTALL)
@@ -69,7 +71,7 @@ def add(root, run, study):
     missing = [name for name in ("table.csv", "run.json", "config.resolved.json") if not (run / name).exists()]
     if missing:
         raise Refused(f"{run} holds no finished run: no {', '.join(missing)}")
-    if not re.fullmatch(r"[\w.-]+", study):
+    if not re.fullmatch(r"\w[\w.-]*", study):
         raise Refused(f"{study!r} is no name of a study: letters, digits, - and _")
     facts = json.loads((run / "run.json").read_text())
     if absent := [key for key in ("date", "commit", "machine") if key not in facts]:
@@ -81,6 +83,8 @@ def add(root, run, study):
     table = (run / "table.csv").read_text()
     config = json.loads((run / "config.resolved.json").read_text())
     folder = results(root) / study
+    names = ["table.csv", "run.json", "config.resolved.json", *(f"{name}.csv" for name in config.get("tables", []))]
+    check_outputs([folder / name for name in names], [run / name for name in names], is_own=True)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.csv").write_text(table)
     others = {name: (run / f"{name}.csv").read_text() for name in config.get("tables", []) if name != "protection"}
@@ -183,7 +187,7 @@ def main(arguments=None, root=ROOT):
             add(root, options.run, options.study)
             return 0
         different = list(pages_that_differ(root))
-    except Refused as error:
+    except (Refused, WouldReplace) as error:
         print(f"results: {error}", file=sys.stderr)
         return 1
     for page, text in different:

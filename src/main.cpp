@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <iostream>
 #include <new>
 
@@ -41,19 +40,13 @@ constexpr Command commands[] = {
 
 // Opens /dev/null where stdin, stdout or stderr is closed, as some schedulers and daemons start programs: the next file
 // that is opened would get the number, and messages would be written into it. Writing to such a stdout fails, so that a
-// result is not lost in silence.
+// result is not lost in silence. Libraries open files when they are loaded; this runs before.
 void open_standard_descriptors() {
   for (const auto [number, mode] :
        {std::pair{STDIN_FILENO, O_RDONLY}, {STDOUT_FILENO, O_RDONLY}, {STDERR_FILENO, O_WRONLY}})
     if (fcntl(number, F_GETFD) < 0) open("/dev/null", mode);  // gets the lowest number that is free
 }
-
-// OpenMP's threads wait asleep: with one core busy, threads that spin at barriers for it run at a quarter of the speed.
-// libgomp reads this when it is loaded, before main() and before any constructor of ours, but after these functions of
-// the program itself. A user's own setting stays.
-void wait_quietly() { setenv("OMP_WAIT_POLICY", "passive", 0); }
-[[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries[])() = {open_standard_descriptors,
-                                                                                    wait_quietly};
+[[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries)() = open_standard_descriptors;
 
 std::string version_text() {
   return concat("facepoison ", version(), "\ncommit ", commit(), "\nLibTorch ", libtorch_version(), "\nOpenCV ",

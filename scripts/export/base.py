@@ -17,9 +17,11 @@ if Path(sys.argv[0]).resolve().parent == Path(__file__).resolve().parent:  # an 
 import numpy as np  # noqa: E402
 import safetensors.torch  # noqa: E402
 import torch  # noqa: E402
-from fetch_models import ROOT, replace_atomically, sha256_of  # noqa: E402
+from fetch_models import ROOT, sha256_of  # noqa: E402
+from outputs import WouldReplace, check_outputs, replace_atomically  # noqa: E402
 
-MODEL_ERROR, DISK_ERROR = 4, 7  # the program's exit codes for "a model file, its hash or its card" and for the disk
+# The program's exit codes for the command line, for "a model file, its hash or its card" and for the disk.
+USAGE_ERROR, MODEL_ERROR, DISK_ERROR = 2, 4, 7
 # how PyTorch refuses a pickle's code
 CODE = re.compile(r"(?:Trying to load )?unsupported (?:global|class)[^\n]*|(?:Can only|Trying to call) [^\n]*", re.I)
 # What trainers leave beside the weights. Empty classes of ours stand in for these: nothing of theirs is imported or
@@ -195,19 +197,25 @@ def check_keys(found, wanted, complaint):
         fail(f"{complaint}: {'; '.join(said)}")
 
 
-def save_module(module, path):
-    """Scripts and saves, whole or not at all; not frozen, for a frozen module no longer casts.
-    Returns the file's sha256."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch calls TorchScript deprecated; it is what LibTorch reads
-        scripted = torch.jit.script(module.eval().requires_grad_(False))
-        replace_atomically(path, lambda temporary: torchscript.save(scripted, temporary))
-    return sha256_of(path)
-
-
 def write_json(value, path):
     text = json.dumps(value, indent=2) + "\n"
     replace_atomically(path, lambda temporary: Path(temporary).write_text(text))
+
+
+def save_module(module, path, record, record_path):
+    """Scripts and saves, each file whole or not at all; not frozen, for a frozen module no longer casts. The record
+    gets the weights' sha256, and is in its place before they are: whatever an interrupted export leaves is known by it.
+    """
+
+
+    def save(temporary):
+        torchscript.save(torch.jit.script(module.eval().requires_grad_(False)), temporary)
+        record["sha256"] = sha256_of(temporary)
+        write_json(record, record_path)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch calls TorchScript deprecated; it is what LibTorch reads
+        replace_atomically(path, save)
 
 
 def load_into(module, tensors, complaint):
@@ -242,13 +250,33 @@ def arguments(doc, default_name=None):
     return parser
 
 
+def is_record(path, key):
+    """Is it the record of an earlier export, whose "source" has the key?"""
+    try:
+        return key in json.loads(path.read_text())["source"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def refuse_to_replace(outputs, inputs, is_own):
+    """Ends the program where one of the outputs would take the place of an input, or of anybody else's file."""
+    try:
+        check_outputs(outputs, inputs, is_own)
+    except WouldReplace as reason:
+        fail(reason, USAGE_ERROR)
+
+
+def paths_of(options):
+    """Of what an export writes: card, weights, golden embedding."""
+    folder, name = options.output, options.name
+    return folder / f"{name}.json", folder / f"{name}.pt", folder / "golden" / f"{name}.npy"
+
+
 def write(module, output, card, options, network):
-    """NAME.pt, golden/NAME.npy and NAME.json. Returns the weights' sha256."""
-    (options.output / "golden").mkdir(parents=True, exist_ok=True)
-    sha256 = save_module(module, options.output / f"{options.name}.pt")
-    replace_atomically(options.output / "golden" / f"{options.name}.npy", lambda path: save_npy(path, output))
+    card_path, weights, golden_path = paths_of(options)
+    golden_path.parent.mkdir(parents=True, exist_ok=True)
     made = {"file": f"golden/{options.name}.npy", "made_with": f"PyTorch {torch.__version__}, eager, CPU"}
-    card |= {"file": f"./{options.name}.pt", "sha256": sha256, "golden": made}
+    card |= {"file": f"./{options.name}.pt", "golden": made}
     card["source"] = {
         **card.get("source", {}),
         "exported_from": options.checkpoint.name,
@@ -256,14 +284,16 @@ def write(module, output, card, options, network):
     }
     if network:
         card["source"]["network"] = network
-    write_json(card, options.output / f"{options.name}.json")
-    return sha256
+    save_module(module, weights, card, card_path)
+    replace_atomically(golden_path, lambda path: save_npy(path, output))
 
 
 def finish(module, family_card, options, network=None):
     """Writes NAME.pt, its golden embedding and NAME.json: the committed card of that name, else the family's (by name,
     or itself), with what only this machine knows. In models/ that completes the committed card; anywhere,
     `-e FOLDER/NAME.json` takes it. network: which of a family's it is."""
+    outputs = paths_of(options)
+    refuse_to_replace(outputs, [options.checkpoint], is_own=is_record(outputs[0], "exported_sha256"))
     cards = ROOT / "configs/extractors"
     committed = cards / f"{options.name}.json"
     known = committed if committed.exists() else cards / f"{family_card}.json" if isinstance(family_card, str) else None
@@ -274,15 +304,14 @@ def finish(module, family_card, options, network=None):
     if not np.isfinite(output).all():
         fail(f"{options.checkpoint} gives no finite numbers for a face: its weights are damaged")
     try:
-        sha256 = write(module, output, card, options, network)
+        write(module, output, card, options, network)
     except OSError as error:
         fail(f"cannot write to {options.output}: {error.strerror or error}", DISK_ERROR)
-    weights = options.output / f"{options.name}.pt"
     parameters = sum(p.numel() for p in module.parameters())
     which = f"{network}, " if network else ""
     print(
         f"{options.checkpoint.name}: {which}{parameters:,} parameters, {output.size}-d; "
-        f"wrote {weights}, sha256 {sha256[:16]}"
+        f"wrote {outputs[1]}, sha256 {card['sha256'][:16]}"
     )
 
 

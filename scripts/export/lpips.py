@@ -24,7 +24,15 @@ from torch import nn
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 from convert import pypi  # noqa: E402
-from export.base import check_keys, fail, load_state_dict, save_module, sha256_of, write_json  # noqa: E402
+from export.base import (  # noqa: E402
+    check_keys,
+    fail,
+    is_record,
+    load_state_dict,
+    refuse_to_replace,
+    save_module,
+    sha256_of,
+)
 
 # Inputs, outputs, kernel, stride, padding of AlexNet's convolutions, and the number that torchvision's file gives each.
 CONVOLUTIONS = [(3, 64, 11, 4, 2), (64, 192, 5, 1, 2), (192, 384, 3, 1, 1), (384, 256, 3, 1, 1), (256, 256, 3, 1, 1)]
@@ -144,6 +152,9 @@ def described(what, path, published, licence):
 
 
 def export(alexnet, heads, folder, temporary):
+    weights, record_path = folder / "lpips.pt", folder / "lpips.json"
+    inputs = [path for path in (alexnet, heads) if path]
+    refuse_to_replace([weights, record_path], inputs, is_own=is_record(record_path, "heads"))
     tensors = load_alexnet(alexnet)  # before anything is fetched
     heads = heads or fetch_heads(temporary)
     module = build(tensors, load_heads(heads))
@@ -152,15 +163,9 @@ def export(alexnet, heads, folder, temporary):
         "heads": described("LPIPS's heads", heads, (HEADS_SHA256,), "BSD-2-Clause (LPIPS)"),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    sha256 = save_module(module, folder / "lpips.pt")
-    record = {
-        "file": "lpips.pt",
-        "sha256": sha256,
-        "source": source,
-        "converted_with": {"torch": str(torch.__version__)},
-    }
-    write_json(record, folder / "lpips.json")
-    print(f"wrote {folder / 'lpips.pt'}, sha256 {sha256[:16]}")
+    record = {"file": "lpips.pt", "source": source, "converted_with": {"torch": str(torch.__version__)}}
+    save_module(module, weights, record, record_path)
+    print(f"wrote {weights}, sha256 {record['sha256'][:16]}")
 
 
 def main(arguments=None):

@@ -78,6 +78,8 @@ def check_recipe(folder, recipe):
         different = [key for key in recipe if found.get(key) != recipe[key]]
         if different:
             sys.exit(f"render_faces: {folder} was made by another recipe ({', '.join(different)}); choose another folder, or remove this one")
+    elif any(folder.iterdir()):  # whose tables and pictures could be replaced
+        sys.exit(f"render_faces: {folder} is not empty and was not made here; choose another folder")
     else:
         write_atomically(path, (json.dumps(recipe, indent=2) + "\n").encode())
 

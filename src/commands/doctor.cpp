@@ -19,7 +19,9 @@ void add_machine(Table& table) {
   table.add({"LibTorch", "", libtorch_version()});
   table.add({"OpenCV", "", opencv_version()});
   table.add({"threads", "", static_cast<std::int64_t>(at::get_num_threads())});
-  table.add({"instruction set", "", arithmetic(torch::kCPU).at("instructions").get<std::string>()});
+  const Json how = arithmetic(torch::kCPU);
+  table.add({"instruction set", "", how.at("instructions").get<std::string>()});
+  for (const auto& [name, value] : how.at("kernels").items()) table.add({name, "", value.get<std::string>()});
   for (const auto& device : devices()) table.add({concat("device ", device.str()), "", machine(device)});
 }
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <vector>
@@ -56,6 +57,23 @@ std::string cpu_model() {
     if (const auto colon = line.find(": "); line.starts_with("model name") && colon != std::string::npos)
       return line.substr(colon + 2);
   return "";
+}
+
+// By which the libraries choose among kernels that round differently. ATEN_CPU_CAPABILITY is in "instructions".
+constexpr const char* kernel_variables[] = {"MKL_CBWR",
+                                            "MKL_ENABLE_INSTRUCTIONS",
+                                            "ONEDNN_MAX_CPU_ISA",
+                                            "DNNL_MAX_CPU_ISA",
+                                            "ONEDNN_DEFAULT_FPMATH_MODE",
+                                            "DNNL_DEFAULT_FPMATH_MODE",
+                                            "NVIDIA_TF32_OVERRIDE"};
+
+// Those of them that are set.
+Json kernel_settings() {
+  Json set = Json::object();
+  for (const auto* name : kernel_variables)
+    if (const char* value = std::getenv(name)) set[name] = value;
+  return set;
 }
 
 // As many threads as LibTorch would use, none of which shares its own work out further.
@@ -130,8 +148,10 @@ void in_pieces(torch::Device device, std::size_t rows, std::size_t piece,
 }
 
 Json arithmetic(torch::Device device) {
-  return {
-      {"libtorch", libtorch_version()}, {"instructions", at::get_cpu_capability()}, {"device", device_name(device)}};
+  return {{"libtorch", libtorch_version()},
+          {"instructions", at::get_cpu_capability()},
+          {"kernels", kernel_settings()},
+          {"device", device_name(device)}};
 }
 
 std::string machine(torch::Device device) {

@@ -79,7 +79,9 @@ TEST_F(E2eAxes, ARowOfNobodyHasNoRatesAndMeetsNoGate) {
   EXPECT_EQ(run.code, 5) << run.err;
   EXPECT_TRUE(contains(run.err, "it is not known for")) << run.err;
   const Table table = parse_csv(run.out, "stdout");
-  for (const auto& row : where(table, {{"clean_photos", "20"}})) {
+  const auto rows = where(table, {{"clean_photos", "20"}});
+  EXPECT_FALSE(rows.empty());
+  for (const auto& row : rows) {
     EXPECT_EQ(named(table, row, "people"), "0");
     EXPECT_EQ(named(table, row, "protection"), "");
     EXPECT_EQ(named(table, row, "left_out"), "3");

@@ -185,31 +185,34 @@ TEST_F(E2eCloakDetector, TheTableAndTheFilterFollowItsScores) {
   const Table scores = read_csv(folder_ / "run/detections.csv"), detection = read_csv(folder_ / "run/detection.csv");
   ASSERT_EQ(detection.rows.size(), 1u);
   double hits = 0, alarms = 0;
+  std::map<std::string, int> left;  // of each person's photos where the trainer drops what is flagged
   for (const auto& row : scores.rows) {
     const double threshold = as_number(row[column(scores, "threshold", "")], "");
-    hits += as_number(row[column(scores, "perturbed", "")], "") >= threshold;
+    const bool hit = as_number(row[column(scores, "perturbed", "")], "") >= threshold;
+    hits += hit;
+    left[named(scores, row, "person")] += !hit;
     alarms += as_number(row[column(scores, "clean", "")], "") >= threshold;
   }
   ASSERT_EQ(scores.rows.size(), 14u);
+  const auto gone = std::count_if(left.begin(), left.end(), [](const auto& person) { return person.second == 0; });
+  ASSERT_EQ(left.size(), 2u);
   const auto cell = [&](const char* name) { return std::stod(named(detection, detection.rows[0], name)); };
   EXPECT_NEAR(cell("recall"), hits / 14, 1e-12);
   EXPECT_NEAR(cell("false_alarms"), alarms / 14, 1e-12);
   EXPECT_NEAR(cell("precision"), hits / (hits + alarms), 1e-12);
   EXPECT_NEAR(cell("precision_at_1_percent"), hits / (hits + 99 * alarms), 1e-12);
-  EXPECT_GE(cell("recall"), 0.9) << "or the rest of this test says little";
+  ASSERT_GT(gone, 0) << "or the rest of this test says little";
+  ASSERT_EQ(alarms, 0) << "or the clean photo may be dropped too";
 
   const Table table = parse_csv(evaluated.out, "stdout");
   int rows = 0;
   for (const auto& row : table.rows) {
     if (named(table, row, "filter") == "none" || named(table, row, "attack") != "loud") continue;
     ++rows;
-    if (named(table, row, "clean_photos") == "0") {  // whoever has nothing left is not enrolled, and not protected
-      const auto enrolled = std::stoi(named(table, row, "people"));
-      EXPECT_EQ(std::stoi(named(table, row, "not_enrolled")), 2 - enrolled);
-      EXPECT_GE(2 - enrolled, hits == 14 ? 2 : 0);
-    } else if (alarms == 0) {
-      EXPECT_EQ(named(table, row, "not_enrolled"), "0") << "one clean photo is left";
-    }
+    // Whoever has nothing left is not enrolled, and not protected. One clean photo is always left.
+    const auto expected = named(table, row, "clean_photos") == "0" ? gone : 0;
+    EXPECT_EQ(std::stoi(named(table, row, "not_enrolled")), expected);
+    EXPECT_EQ(std::stoi(named(table, row, "people")), 2 - expected);
   }
   EXPECT_EQ(rows, 2);
   const auto again = run(command);
@@ -240,11 +243,14 @@ TEST_F(E2eCloakDetector, EndToEndTrainsOncePerGalleryAndLearnsWhoIsWho) {
   const auto evaluated = run(command);
   ASSERT_EQ(evaluated.code, 0) << evaluated.err;
   const Table table = parse_csv(evaluated.out, "stdout");
-  for (const auto& row : table.rows)
-    if (named(table, row, "attack") == "none") {
-      EXPECT_LT(std::stod(named(table, row, "others_error")), 0.5) << named(table, row, "classifier");
-      EXPECT_LT(std::stod(named(table, row, "protection")), 0.7);
-    }
+  int clean = 0;
+  for (const auto& row : table.rows) {
+    if (named(table, row, "attack") != "none") continue;
+    ++clean;
+    EXPECT_LT(std::stod(named(table, row, "others_error")), 0.5) << named(table, row, "classifier");
+    EXPECT_LT(std::stod(named(table, row, "protection")), 0.7);
+  }
+  EXPECT_EQ(clean, 2) << "one row of each classifier";
   const auto again = run(command);
   EXPECT_EQ(again.out, evaluated.out);
   EXPECT_TRUE(contains(again.err, " 0 made)")) << again.err;

@@ -66,6 +66,8 @@ TEST_F(E2eEval, ProtectionIsTheMeanOverPeopleOfTheirErrorInTrials) {
     count.first += word("correct") == "0";
     ++count.second;
   }
+  EXPECT_EQ(table.rows.size(), counts.size());
+  EXPECT_FALSE(counts.empty());
   for (const auto& row : table.rows) {
     double sum = 0;
     const auto number = [&](const char* name) { return std::stod(named(table, row, name)); };
@@ -250,6 +252,7 @@ TEST_F(E2eEval, ASurrogateUnderAnotherNameIsASurrogate) {
   const auto run = eval("--format csv --run-dir run");
   ASSERT_EQ(run.code, 0) << run.err;
   const Table table = parse_csv(run.out, "stdout");
+  ASSERT_FALSE(table.rows.empty());
   for (const auto& row : table.rows) {
     const bool attacked = named(table, row, "attack") == "pgd-a" && named(table, row, "extractor") != "tiny-b";
     EXPECT_EQ(named(table, row, "surrogate"), attacked ? "yes" : "no") << named(table, row, "extractor");
@@ -322,7 +325,9 @@ TEST_F(E2eEval, ADryRunNamesTheUnitsOfWorkAndWhatTheyNeed) {
                                                             {"all", {2, 0}}};  // a unit has both sides' photos
   EXPECT_EQ(counted(before), fresh);
   ASSERT_EQ(eval("--run-dir run").code, 0);
-  for (const auto& [arrow, count] : counted(plan())) EXPECT_EQ(count.first, count.second) << arrow;
+  const auto after = counted(plan());
+  EXPECT_EQ(after.size(), fresh.size());
+  for (const auto& [arrow, count] : after) EXPECT_EQ(count.first, count.second) << arrow;
   // One more person: what is there stays, and the rest has a price.
   write_config({{"protected", 3}});
   double seconds = 0;
@@ -391,6 +396,7 @@ TEST_F(E2eEval, AnAbsentRecogniserIsSkippedAndNamedOrRefused) {
   const auto skipped = eval("--format json");
   ASSERT_EQ(skipped.code, 0) << skipped.err;
   const Json found = Json::parse(skipped.out);
+  EXPECT_FALSE(found["rows"].empty());
   for (const auto& row : found["rows"]) EXPECT_EQ(row["extractor"], "tiny-a");
   EXPECT_TRUE(contains(found["notes"].dump(), "tiny-b (2001) was skipped")) << found["notes"].dump(1);
   EXPECT_EQ(eval("--strict").code, 4);

@@ -1,6 +1,6 @@
 // The smoke experiments: from the pictures that ship to tables, with the recognisers that ship, against golden tables.
 #include <cmath>
-#include <set>
+#include <map>
 
 #include "facepoison/report.hpp"
 #include "support/support.hpp"
@@ -30,37 +30,45 @@ double protection_under_pgd(const Table& table, const std::string& extractor) {
   return std::nan("");  // compares with nothing
 }
 
-// What of a row is counted or measured: under an attack it depends on the machine's last digits.
-const std::set<std::string> measured_columns = {
-    "protection",    "others_error", "share",     "tau",   "threshold",     "value", "moved",
-    "nearest_other", "beyond",       "wrong",     "names", "concentration", "most",  "most_share",
-    "as_protected",  "recall",       "precision", "auc",   "false_alarms"};
-const std::set<std::string> follows_columns = {"low", "high", "most", "precision_at_1_percent"};  // from the others
+// How far a number may be from the golden one. These are about four times what differed at most under other settings of
+// MKL_CBWR, ATEN_CPU_CAPABILITY and ONEDNN_MAX_CPU_ISA (docs/protocol.md); all other columns were the same.
+double tolerance(const std::string& column, bool is_trained) {
+  static const std::map<std::string, double> measured = {{"tau", 1e-6},           {"threshold", 1e-6}, {"moved", 0.02},
+                                                         {"nearest_other", 0.02}, {"value", 0.001},    {"low", 0.005},
+                                                         {"high", 0.002}};
+  static const std::map<std::string, double> trained = {{"protection", 0.06}, {"others_error", 0.02}};  // a probe, six
+  const auto& known = is_trained ? trained : measured;
+  const auto found = known.find(column);
+  return found == known.end() ? 1e-9 : found->second;
+}
+
+bool is_number(const std::string& text) {
+  return !text.empty() && text.find_first_not_of("0123456789.e-") == std::string::npos;
+}
 
 void expect_golden(const Table& found, const std::string& golden_name) {
   const Table golden = read_csv(fs::path(FACEPOISON_ROOT) / "tests/golden" / (golden_name + ".csv"));
   ASSERT_EQ(found.columns, golden.columns);
   ASSERT_EQ(found.rows.size(), golden.rows.size());
+  EXPECT_FALSE(golden.rows.empty());
   for (std::size_t r = 0; r < golden.rows.size(); ++r) {
-    const auto is = [&](const std::string& name) {
-      const auto place = std::find(golden.columns.begin(), golden.columns.end(), name);
-      return place == golden.columns.end() ? "" : text(golden.rows[r][place - golden.columns.begin()]);
+    const auto is = [&](const Table& table, const std::string& name) {
+      const auto place = std::find(table.columns.begin(), table.columns.end(), name);
+      return place == table.columns.end() ? "" : text(table.rows[r][place - table.columns.begin()]);
     };
-    const bool trained = is("extractor").starts_with("smoke-") || is("classifier").starts_with("end-to-end");
-    // What is trained rounds on each machine.
-    const bool clean = named(golden, golden.rows[r], "attack") == "none" && !trained;
+    const bool trained =
+        is(golden, "extractor").starts_with("smoke-") || is(golden, "classifier").starts_with("end-to-end");
+    const bool another_probe = trained && is(golden, "protection") != is(found, "protection");
     for (std::size_t c = 0; c < golden.columns.size(); ++c) {
       const auto& name = golden.columns[c];
+      if (another_probe && (name == "low" || name == "high")) continue;  // which follow from it
       const std::string where = concat(golden_name, ", row ", r + 1, ", ", name), expected = text(golden.rows[r][c]);
-      if (!clean && follows_columns.count(name)) continue;
-      if ((measured_columns.count(name) && expected.find_first_not_of("0123456789.e-") == std::string::npos) &&
-          !expected.empty() && (!clean || expected.find('.') != std::string::npos)) {
-        const double value = as_number(golden.rows[r][c], where);
-        EXPECT_NEAR(as_number(found.rows[r][c], where), value,
-                    clean ? 1e-5 : (trained ? 0.2 : 0.1) * std::max(1.0, std::abs(value)))
+      const std::string here = text(found.rows[r][c]);
+      if (is_number(expected) && is_number(here)) {
+        EXPECT_NEAR(as_number(found.rows[r][c], where), as_number(golden.rows[r][c], where), tolerance(name, trained))
             << where;
       } else {
-        EXPECT_EQ(text(found.rows[r][c]), expected) << where;
+        EXPECT_EQ(here, expected) << where;
       }
     }
   }

@@ -42,6 +42,7 @@ TEST_F(Gpu, PerturbsAsTheCpuDoes) {
   on_both("perturb dataset --attack pgd --surrogates ./tiny.json -o ");
   const Table cpu = read_csv(folder_ / "cpu/budget.csv"), cuda = read_csv(folder_ / "cuda/budget.csv");
   ASSERT_EQ(cpu.rows.size(), cuda.rows.size());
+  EXPECT_FALSE(cpu.rows.empty());
   for (std::size_t r = 0; r < cpu.rows.size(); ++r)
     EXPECT_NEAR(as_number(cpu.rows[r][7], "dssim"), as_number(cuda.rows[r][7], "dssim"), 0.01) << text(cpu.rows[r][0]);
 }

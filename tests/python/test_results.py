@@ -78,6 +78,16 @@ class Results(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIn("rank.csv is not the table that was added", said)
 
+    def test_a_study_that_is_the_run_itself_is_refused(self):
+        self.assertEqual(self.call("add", self.run_folder, "first"), (0, ""))
+        (self.root / "link").symlink_to(self.root / "docs/results/first")
+        before = (self.root / "docs/results/first/run.json").read_bytes()
+        code, said = self.call("add", self.root / "link", "first")
+        self.assertEqual(code, 1)
+        self.assertIn("which is read", said)
+        self.assertEqual((self.root / "docs/results/first/run.json").read_bytes(), before)
+        self.assertEqual(self.call("add", self.run_folder, "..")[0], 1)
+
     def test_a_table_is_written_between_the_marks_with_what_it_was_made_of(self):
         self.assertEqual(self.call("add", self.run_folder, "first"), (0, ""))
         self.page.write_text(f"before\n\n{MARKER}old text\n<!-- end -->\nafter\n")

@@ -32,7 +32,9 @@ TEST_P(RealAlbum, KeepsFawkesV10sPromise) {
   const auto photos = album(store);
   const auto attack = make_attack({{"preset", GetParam()}, {"surrogates", {"small-surrogate", "small-arcface"}}}, {});
   const double threshold = attack->settings().parameters.at("threshold");
-  for (const auto& row : perturb(photos, photos, *attack, 0, {}, store).budget) {
+  const auto budget = perturb(photos, photos, *attack, 0, {}, store).budget;
+  EXPECT_EQ(budget.size(), 6u);
+  for (const auto& row : budget) {
     EXPECT_NE(row.status, "infeasible") << row.id;
     EXPECT_LE(row.linf, 16) << row.id << ": 15 grey levels and one of rounding";
     EXPECT_GT(row.own_measure, 0) << row.id;

@@ -73,6 +73,7 @@ class E2eStandIn : public ::testing::Test {
     const Table cpu = read_csv(folder_ / ("cpu" + file)), there = read_csv(folder_ / ("standin" + file));
     ASSERT_EQ(cpu.columns, there.columns);
     ASSERT_EQ(cpu.rows.size(), there.rows.size());
+    EXPECT_FALSE(cpu.rows.empty()) << file;
     for (std::size_t r = 0; r < cpu.rows.size(); ++r)
       for (std::size_t c = 0; c < cpu.columns.size(); ++c) {
         const auto &a = cpu.rows[r][c], &b = there.rows[r][c];

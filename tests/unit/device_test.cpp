@@ -42,5 +42,19 @@ TEST(InPieces, RunsPiecesWithinPieces) {
   EXPECT_EQ(sum, 8 * 5);
 }
 
+TEST(Device, ACacheKeyHasWhatTheEnvironmentSaysOfKernels) {
+  const Json before = arithmetic(torch::kCPU);
+  EXPECT_EQ(before.at("kernels").at("MKL_CBWR"), std::getenv("MKL_CBWR")) << "set before main()";
+  for (const auto* name : {"MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
+                           "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE", "NVIDIA_TF32_OVERRIDE"}) {
+    const char* const set = std::getenv(name);
+    const std::string own = set ? set : "";
+    setenv(name, "another value", 1);
+    EXPECT_NE(arithmetic(torch::kCPU), before) << name;
+    set ? setenv(name, own.c_str(), 1) : unsetenv(name);
+    EXPECT_EQ(arithmetic(torch::kCPU), before) << name;
+  }
+}
+
 }  // namespace
 }  // namespace facepoison::testing

@@ -137,6 +137,7 @@ TEST_F(FawkesTargets, ArePhotosOwnNotTheirPlacesInTheAlbum) {
     bool varied = false;
     for (Seed seed = 0; seed < 8; ++seed) {
       const auto all = choose(seed, {{"target_per", per}}, crowd), rest = choose(seed, {{"target_per", per}}, shorter);
+      ASSERT_EQ(rest.size() + 1, all.size());
       for (std::size_t i = 0; i < rest.size(); ++i) EXPECT_EQ(rest[i].id, all[i + 1].id) << per;
       varied = varied || all[1].id != all[2].id;
     }
@@ -200,6 +201,7 @@ TEST(FawkesV10, KeepsItsPromiseInTheWrittenPixels) {
   EXPECT_LE(change, 16.01) << "15 grey levels, and one of rounding";
   EXPECT_GT(change, 2);
   EXPECT_LE(dssim(out.pixels, faces.pixels).max().item<double>(), 1.02 * 1.1 * 0.012);
+  EXPECT_EQ(out.own_measure.size(), 4u);
   for (const double measure : out.own_measure) EXPECT_GT(measure, 0);
   unsetenv("FACEPOISON_HOME");
 }

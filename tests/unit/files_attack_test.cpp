@@ -34,7 +34,9 @@ class FilesAttack : public ::testing::Test {
     Json request = {{"preset", "files"}, {"folder", (folder_ / "cloaks").string()}};
     request.update(extra);
     ArtifactStore store(folder_ / "store");
-    return perturb(dataset_.photos, dataset_.photos, *make_attack(request, {}), 0, {}, store);
+    auto posted = perturb(dataset_.photos, dataset_.photos, *make_attack(request, {}), 0, {}, store);
+    EXPECT_EQ(posted.budget.size(), dataset_.photos.size());
+    return posted;
   }
 
   TempFolder folder_;
@@ -228,6 +230,7 @@ TEST_F(FilesAttack, TellsTheSidesOfASplitTreeApart) {
   const Json request = {{"preset", "files"}, {"folder", (folder_ / "cloaks").string()}};
   ArtifactStore store(folder_ / "store");
   const auto posted = perturb(dataset_.photos, everybody, *make_attack(request, {}), 0, {}, store);
+  EXPECT_EQ(posted.budget.size(), 6u);
   for (const auto& row : posted.budget) EXPECT_EQ(row.status, "ok") << row.id;
 }
 

@@ -60,6 +60,7 @@ TEST_F(PerceptualTest, LpipsIsAColumnOfTheBudget) {
   write_mean_square_lpips(home_.path);
   const auto budget = perturb(dataset.photos, dataset.photos, *attack, 0, {}, store).budget;
   EXPECT_EQ(budget_table(budget).columns.back(), "lpips");
+  EXPECT_EQ(budget.size(), 4u);
   for (const auto& row : budget) EXPECT_NEAR(row.lpips, std::pow(10, -row.psnr / 10), 1e-5);
 }
 

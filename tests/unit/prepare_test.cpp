@@ -207,6 +207,7 @@ TEST_F(PrepareTest, KeepsTheLowestIdOfManyCopiesAndNoPictureOfItsOwnIsLost) {
   const Dataset dataset = run();
   EXPECT_EQ(dataset.photos.front().id, "p/1000.png");
   EXPECT_EQ(dataset.photos.size(), 480u);
+  EXPECT_EQ(rejected().size(), 120u);
   for (const auto& [id, reason] : rejected()) EXPECT_EQ(reason, "duplicate of p/1000.png") << id;
 }
 
@@ -387,6 +388,7 @@ TEST_F(PrepareTest, AStoreThatWasCopiedIsWhole) {
   ArtifactStore copied(folder_ / "two");
   for (int time = 0; time < 2; ++time) dataset_of(photos(), options_, copied);
   EXPECT_EQ(copied.misses(), 0u);
+  EXPECT_FALSE(copied.artefacts().empty());
   for (const auto& artefact : copied.artefacts()) EXPECT_EQ(copied.damage_of(artefact), "") << artefact.folder;
 }
 

@@ -83,10 +83,12 @@ TEST_F(Seen, IsAColumnOfTheBudgetBesideTheCanvas) {
   const auto card = write_tiny_extractor(folder_.path).string();
   const auto pgd = make_attack({{"preset", "pgd"}, {"surrogates", {card}}, {"steps", 2}}, {}),
              noise = make_attack("noise", {});
-  for (const auto& row : perturb(dataset.photos, dataset.photos, *pgd, 0, {}, store).budget)
-    EXPECT_NEAR(row.dssim_seen, row.dssim, 1e-12) << "squashed crops: both are the same";
-  for (const auto& row : perturb(dataset.photos, dataset.photos, *noise, 0, {}, store).budget)
-    EXPECT_TRUE(std::isnan(row.dssim_seen)) << "nobody's crop";
+  const auto seen = perturb(dataset.photos, dataset.photos, *pgd, 0, {}, store).budget,
+             nobodys = perturb(dataset.photos, dataset.photos, *noise, 0, {}, store).budget;
+  EXPECT_EQ(seen.size(), 4u);
+  EXPECT_EQ(nobodys.size(), 4u);
+  for (const auto& row : seen) EXPECT_NEAR(row.dssim_seen, row.dssim, 1e-12) << "squashed crops: both are the same";
+  for (const auto& row : nobodys) EXPECT_TRUE(std::isnan(row.dssim_seen)) << "nobody's crop";
 }
 
 // LowKey's mean runs over 512 features whatever the network: beside a surrogate of 16, the perceptual term weighs 32

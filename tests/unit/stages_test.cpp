@@ -78,12 +78,12 @@ TEST(EmbedCrops, GoOnWhereTheyWereAndAreKnownByTheirContents) {
   EXPECT_TRUE(torch::equal(all.narrow(0, 0, 31), edited.narrow(0, 0, 31)));
 }
 
-// Photos of three people, with a recogniser that ships.
+// Photos of three people, more of each than a piece of work has, with a recogniser that ships.
 class Company : public ::testing::Test {
  protected:
   void SetUp() override {
     setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1);
-    dataset_ = prepare_drawn(folder_.path, 3, 7);
+    dataset_ = prepare_drawn(folder_.path, 3, 5);
   }
   void TearDown() override { unsetenv("FACEPOISON_HOME"); }
 
@@ -106,23 +106,23 @@ TEST_F(Company, ChangesNoBitOfAnEmbedding) {
   ArtifactStore one(folder_ / "one"), two(folder_ / "two");
   const auto alone = embed(of({people[2]}), *extractor, {}, one);
   const auto together = embed(of({people[1], people[2], people[0]}), *extractor, {}, two);
-  EXPECT_TRUE(torch::equal(alone, together.narrow(0, 7, 7)));
+  EXPECT_TRUE(torch::equal(alone, together.narrow(0, 5, 5)));
 }
 
 TEST_F(Company, ChangesNoPicture) {
   const auto people = dataset_.people();
   for (const Json& preset :
-       {Json{{"preset", "noise"}}, Json{{"preset", "pgd"}, {"steps", 4}, {"surrogates", {"small-surrogate"}}},
-        Json{{"preset", "fawkes-v0.3-low"}, {"steps", 4}, {"surrogates", {"small-surrogate"}}},
-        Json{{"preset", "fawkes-v1.0-low"}, {"steps", 6}, {"surrogates", {"small-surrogate"}}},
-        Json{{"preset", "lowkey-dssim"}, {"steps", 4}, {"surrogates", {"small-surrogate"}}}}) {
+       {Json{{"preset", "noise"}}, Json{{"preset", "pgd"}, {"steps", 2}, {"surrogates", {"small-surrogate"}}},
+        Json{{"preset", "fawkes-v0.3-low"}, {"steps", 2}, {"surrogates", {"small-surrogate"}}},
+        Json{{"preset", "fawkes-v1.0-low"}, {"steps", 4}, {"surrogates", {"small-surrogate"}}},
+        Json{{"preset", "lowkey-dssim"}, {"steps", 2}, {"surrogates", {"small-surrogate"}}}}) {
     const auto attack = make_attack(preset, {});
     ArtifactStore one(folder_ / concat("one-", preset["preset"].get<std::string>())),
         two(folder_ / concat("two-", preset["preset"].get<std::string>()));
     const auto alone = perturb(of({people[2]}), dataset_.photos, *attack, 3, {}, one);
     const auto together = perturb(of({people[1], people[2], people[0]}), dataset_.photos, *attack, 3, {}, two);
-    for (std::size_t i = 0; i < 7; ++i) {
-      EXPECT_EQ(alone.photos[i].sha256, together.photos[7 + i].sha256) << preset;
+    for (std::size_t i = 0; i < 5; ++i) {
+      EXPECT_EQ(alone.photos[i].sha256, together.photos[5 + i].sha256) << preset;
       EXPECT_NE(alone.photos[i].sha256, of({people[2]})[i].sha256) << "nothing was perturbed: this shows nothing";
     }
     // Who is protected beside a person makes nothing of that person's anew.
