@@ -190,7 +190,7 @@ TEST_F(E2eCloakDetector, TheTableAndTheFilterFollowItsScores) {
     const double threshold = as_number(row[column(scores, "threshold", "")], "");
     const bool hit = as_number(row[column(scores, "perturbed", "")], "") >= threshold;
     hits += hit;
-    left[named(scores, row, "person")] += !hit;
+    left[named(scores, row, "protected")] += !hit;
     alarms += as_number(row[column(scores, "clean", "")], "") >= threshold;
   }
   ASSERT_EQ(scores.rows.size(), 14u);

@@ -30,13 +30,14 @@ double protection_under_pgd(const Table& table, const std::string& extractor) {
   return std::nan("");  // compares with nothing
 }
 
-// How far a number may be from the golden one. These are about four times what differed at most under other settings of
-// MKL_CBWR, ATEN_CPU_CAPABILITY and ONEDNN_MAX_CPU_ISA (docs/protocol.md); all other columns were the same.
+// How far a number may be from the golden one: about four times what differed at most under other settings of MKL_CBWR,
+// ATEN_CPU_CAPABILITY and ONEDNN_MAX_CPU_ISA (docs/protocol.md). All other columns were the same. Of networks that a
+// config trains a few of 342 probes differed, which is why one of a protected person's 18 may.
 double tolerance(const std::string& column, bool is_trained) {
   static const std::map<std::string, double> measured = {{"tau", 1e-6},           {"threshold", 1e-6}, {"moved", 0.02},
                                                          {"nearest_other", 0.02}, {"value", 0.001},    {"low", 0.005},
                                                          {"high", 0.002}};
-  static const std::map<std::string, double> trained = {{"protection", 0.06}, {"others_error", 0.02}};  // a probe, six
+  static const std::map<std::string, double> trained = {{"protection", 0.06}, {"others_error", 0.02}};
   const auto& known = is_trained ? trained : measured;
   const auto found = known.find(column);
   return found == known.end() ? 1e-9 : found->second;
@@ -64,12 +65,10 @@ void expect_golden(const Table& found, const std::string& golden_name) {
       if (another_probe && (name == "low" || name == "high")) continue;  // which follow from it
       const std::string where = concat(golden_name, ", row ", r + 1, ", ", name), expected = text(golden.rows[r][c]);
       const std::string here = text(found.rows[r][c]);
-      if (is_number(expected) && is_number(here)) {
-        EXPECT_NEAR(as_number(found.rows[r][c], where), as_number(golden.rows[r][c], where), tolerance(name, trained))
-            << where;
-      } else {
-        EXPECT_EQ(here, expected) << where;
-      }
+      if (here == expected) continue;
+      ASSERT_TRUE(is_number(here) && is_number(expected)) << where << ": " << here << ", not " << expected;
+      EXPECT_NEAR(as_number(found.rows[r][c], where), as_number(golden.rows[r][c], where), tolerance(name, trained))
+          << where;
     }
   }
 }
@@ -86,9 +85,12 @@ TEST_P(E2eSmoke, GivesTheGoldenTableAndThenFindsItAllInTheStore) {
   ASSERT_EQ(run.code, 0) << run.err;
   const Table found = parse_csv(run.out, "stdout");
   expect_golden(found, GetParam());
-  for (const auto& row : table_registry())
-    if (const auto file = folder / "run" / (row.name + ".csv"); fs::exists(file))
-      expect_golden(read_csv(file), GetParam() + "." + row.name);
+  for (const auto& row : table_registry()) {
+    const auto file = folder / "run" / (row.name + ".csv");
+    const auto golden = concat(GetParam(), ".", row.name);
+    ASSERT_EQ(fs::exists(file), fs::exists(fs::path(FACEPOISON_ROOT) / "tests/golden" / (golden + ".csv"))) << golden;
+    if (fs::exists(file)) expect_golden(read_csv(file), golden);
+  }
   if (GetParam() == "smoke-adaptive") {
     EXPECT_LT(protection_under_pgd(found, "smoke-robust"), protection_under_pgd(found, "smoke-plain"));
   }
