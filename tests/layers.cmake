@@ -17,7 +17,7 @@ foreach(folder core data extractors attacks classifiers stages training recognis
   forbid(${folder} "CLI/" "CLI11 appears only in main and commands")
 endforeach()
 # How an #include names what is in each folder.
-set(data "facepoison/(dataset|detect|image|geometry|npy|photos|prepare|sheet|splits|transform).hpp")
+set(data "facepoison/(dataset|dataset_folder|detect|image|geometry|npy|photos|prepare|sheet|splits|transform).hpp")
 set(extractors "facepoison/(extractor|card|perceptual|seen).hpp|extractors/")
 set(attacks "facepoison/(attack|dssim).hpp|attacks/")
 set(classifiers "facepoison/classifier.hpp|classifiers/")

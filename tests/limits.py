@@ -33,7 +33,7 @@ ALL = COMMANDS | {"crops": CROPS}
 # What an earlier run left in the same place; eval writes no other config's run there.
 EARLIER = {name: command + " --seed 9" for name, command in COMMANDS.items() if name in ("prepare", "perturb")}
 EARLIER |= {"train": COMMANDS["train"] + " --set seed=9", "embed": CROPS, "crops": COMMANDS["embed"]}
-OF_A_TRAINING = ("training/train.checkpoint", "training/train.csv")  # these grow
+ON_THE_WAY = ("training/train.checkpoint", "training/train.csv", "unfinished.json")  # these grow, or go
 
 
 class Bench:
@@ -95,7 +95,7 @@ class Climb:
         folder = self.bench.folder
         for end, old in (("", self.old), ("-store", {})):
             there, new = digests(folder / (self.out + end)), digests(folder / f"quiet/{self.name}{end}")
-            own = [n for n in there if n in OF_A_TRAINING or killed and n.startswith(".tmp-")]
+            own = [n for n in there if n in ON_THE_WAY or killed and n.startswith(".tmp-")]
             half = [n for n in there if there[n] not in (new.get(n), old.get(n)) and n not in own]
             gone = [n for n in old if n not in there]
             self.bench.expect(not half + gone, f"{self.what}, {step}: not whole, or gone: {(half + gone)[:5]}")

@@ -24,6 +24,11 @@ struct Photo {
   int source_width = 0, source_height = 0;  // likewise; 0: not known
   std::string split;                        // "train", "test" or ""
   std::string duplicate_of;  // the first photo of the same picture and the same face in it, exactly or nearly, or ""
+  // The attack that made this picture, or several joined by " + "; "": it is as it was prepared.
+  std::string perturbed_by;
+  // Of a perturbed picture: the canvas from before the first attack, and where it was then; "": not known.
+  std::string original_sha256;
+  fs::path original;
   bool train() const { return split == "train"; }
   bool test() const { return split == "test"; }
 };
@@ -34,6 +39,9 @@ struct Dataset {
   std::vector<Photo> photos;  // sorted by the bytes of their ids
   std::string manifest_sha256;
   std::size_t rejected = 0;  // rows of rejected.csv
+  // The data set that the perturbed photos were made from, by perturb.json; "" where none is perturbed or it says
+  // nothing.
+  fs::path originals;
 
   std::vector<std::string> people() const;  // sorted, each once
 };
@@ -45,6 +53,14 @@ struct Dataset {
 // written all are read each time.
 Dataset read_dataset(const fs::path& path);
 bool is_dataset(const fs::path& path);
+
+// Where a data set in `folder` has a photo's canvas picture.
+fs::path canvas_path(const fs::path& folder, const std::string& id);
+
+// The photo from before its first attack; a clean one as it is. Throws Error(input) where that picture is not known, is
+// missing or was changed.
+Photo before_attacks(const Photo& photo);
+std::vector<Photo> before_attacks(std::span<const Photo> photos);
 
 // Were the two made from the same bytes, and is it the same face in them?
 bool is_exact_duplicate(const Photo& a, const Photo& b);
@@ -59,7 +75,8 @@ std::string tools_note(std::size_t files);  // how many were left out for that r
 // is nothing to say.
 std::vector<std::string> duplicate_notes(const Dataset& dataset);
 
-// Writes manifest.jsonl (paths relative to `folder`) and rejected.csv. The canvas pictures must be there already.
+// Writes manifest.jsonl (paths relative to `folder`) and rejected.csv. The canvas pictures must be there already; see
+// DatasetFolder.
 void write_dataset(const fs::path& folder, const std::vector<Photo>& photos, int side, const Table& rejected);
 
 // What attacks and extractors see. Rows are photos.

@@ -23,7 +23,7 @@ std::string picture_format(std::string_view start);
 // file's name, for anything else, a file that lacks some of the picture, more than 64 MB, or more than 50 megapixels
 // (the header is read first, so a small file that claims a huge picture costs no memory). What is wrong with a file but
 // costs no pixel (a missing end marker, a damaged note) goes to the debug log. Grey becomes RGB, 16 bits become 8,
-// transparency is dropped.
+// and white is seen through what is transparent: an alpha channel, a PNG's transparent colours.
 Image decode_image(std::string_view bytes, Exif exif);
 
 std::string encode_png(const Image& image);

@@ -15,6 +15,7 @@ struct PrepareOptions {
   Seed seed = 0;                           // of the seeded rule
   bool drop_duplicates = true;             // else they are kept and flagged
   std::vector<std::string> people{"all"};  // whom of the folder; see match_people
+  bool allow_perturbed = false;            // canvases of a perturbed data set, which are marked so; decides no picture
 
   static PrepareOptions from(Spec& spec);  // keys of the same names, "split" for train_share; throws Error(usage)
   // Of a config's key "prepare", such an object; the defaults where there is none.
@@ -25,7 +26,8 @@ struct PrepareOptions {
 // Decodes, finds the face (landmarks.csv before the detector), aligns to the canvas, drops or marks duplicates, of
 // whichever person (the lowest id stays), splits where the folder is not split already, and writes the data set to
 // `output`. A photo that cannot be used is a row of rejected.csv. Blocks of photos are cached in the store, so that a
-// killed run goes on. Throws Error(input) when there are no photos or no usable ones.
+// killed run goes on. Throws Error(input) when there are no photos or no usable ones, or perturbed ones that are not
+// allowed; Error(usage) for an `output` that is inside the photo folder or holds somebody's files (see DatasetFolder).
 Dataset prepare(const PhotoFolder& folder, const fs::path& output, const PrepareOptions& options, ArtifactStore& store);
 
 // As PIL's default resize, which the reference code uses: bicubic, antialiased, the aspect ratio given up.
@@ -41,7 +43,12 @@ AlignedFace align_face(const Image& image, const Landmarks& landmarks, int side)
 // The landmarks of the face that fills most of the picture's middle. Throws Error(input) where there is none.
 Landmarks find_face(const FaceDetector& detector, const Image& image);
 
-// The data set of a folder that is one already, or of a folder of photos, prepared into the store.
+// Throws Error(usage) where a data set in `output` would lie inside the folder of photos, whose photos it would be, or
+// where the photos are that data set's canvases.
+void require_apart(const fs::path& photos, const fs::path& output);
+
+// The data set of a folder that is one already, or of a folder of photos, prepared into the store. Its photos may be
+// perturbed.
 Dataset dataset_of(const fs::path& path, const PrepareOptions& options, ArtifactStore& store);
 
 }  // namespace facepoison

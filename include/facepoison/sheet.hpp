@@ -6,7 +6,7 @@ namespace facepoison {
 
 struct Tile {
   Image image;
-  std::string label;  // drawn above the picture, ASCII (other bytes become '?'); may run on over unlabelled neighbours
+  std::string label;  // drawn above the picture, see ascii_letters(); may run on over unlabelled neighbours
 };
 
 // Rows of tiles on white, each picture made side × side pixels. A row in which nothing is labelled has no line for

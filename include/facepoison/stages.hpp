@@ -75,7 +75,8 @@ struct Posted {
 
 // Perturbs, after what the attack's photos go through first; rounds to 8 bits, writes PNG, reads back and audits.
 // `everybody`: the data set's photos, among whom an attack may aim at somebody. A photo's picture depends on nobody
-// else's being perturbed.
+// else's being perturbed. Of a photo that was perturbed before, the audit is against the picture from before that:
+// throws as before_attacks().
 Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, const Attack& attack, Seed seed,
                const RunOptions& options, ArtifactStore& store);
 

@@ -44,7 +44,8 @@ struct TrainingConfig {
   Card start;                    // card and weights to start from
   Json card;                     // keys that replace those of the start's card
   Dataset dataset;
-  Json loss;  // {"kind": …} and its parameters, defaults included
+  std::string perturbed_note;  // of the photos of these people; "" where all are clean
+  Json loss;                   // {"kind": …} and its parameters, defaults included
   Augmentation augmentation;
   std::vector<Twin> twins;  // of every photo that is trained on
   // What a clean photo goes through: a recogniser's nothing; a cloak detector's what its twins go through.
@@ -98,16 +99,22 @@ ClassScores train_classifier(const TrainingConfig& c, const Lesson& lesson, std:
 using ReadExcluded = std::function<Dataset(const fs::path& experiment)>;
 
 // Reads and checks everything; prepares the photos into the store. Throws Error(usage) for what is wrong in the config,
-// Error(model) for the start's file, Error(input) for the data.
+// Error(model) for the start's file, Error(input) for the data: for perturbed photos too, unless the config's key
+// "allow_perturbed" is true.
 TrainingConfig read_training(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model,
                              const ReadExcluded& read_excluded, ArtifactStore& store);
 
 // Trains, and writes into `output`: NAME.pt, NAME.json (its card), golden/NAME.npy, training/NAME.csv (step, loss,
 // rate, what held-out people say), training/NAME.json (config, seconds, results) and training/NAME.seen.json (whom it
 // saw). training/NAME.checkpoint is written on the way, whole or not at all; with it the same call goes on where it was
-// and ends with the same weights. Twins are made in the store first. A finished training is not done again. Throws
-// Error(interrupted) after a checkpoint, Error(failure) when the loss is not finite.
+// and ends with the same weights. Twins are made in the store first. A finished training is not done again. Throws as
+// refuse_to_replace(); Error(interrupted) after a checkpoint; Error(failure) when the loss, a weight or the golden
+// embedding is not finite, or when nothing was learnt.
 void train(const TrainingConfig& config, const fs::path& output, ArtifactStore& store);
+
+// Throws Error(usage) where one of the files that a training of that name writes into `output` is there and is not of
+// such a training.
+void refuse_to_replace(const std::string& name, const fs::path& output);
 
 // What a training wants of the store for its photos and their twins, as planned_units() of an experiment: nothing is
 // made, and the store only plans from then on.
@@ -137,10 +144,12 @@ class Dense : public Loss {
 
 struct LossRow {
   std::string name, help;
-  Task task;  // that it is for
+  Task task;             // that it is for
+  bool compares_photos;  // of one person, so that a batch needs two
   std::unique_ptr<Loss> (*make)(Spec&, std::int64_t people, std::int64_t dimension, Seed seed);
 };
 const std::vector<LossRow>& loss_registry();
+bool compares_photos(const std::string& loss);
 std::unique_ptr<Loss> make_loss(Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed,
                                 Task task = Task::recogniser);
 

@@ -9,4 +9,8 @@ namespace facepoison {
 // it is.
 std::string decomposed(const std::string& text);
 
+// For where only ASCII can be shown: letters without their accents, and '?' for each character that is no letter of
+// ASCII without one, a control character too.
+std::string ascii_letters(const std::string& text);
+
 }  // namespace facepoison

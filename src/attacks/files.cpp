@@ -212,7 +212,7 @@ class Files final : public Attack {
 
   Paired pair(const Photo& photo, const File& file, int side, ArtifactStore& store) const {
     const std::string bytes = read_file(file.path);
-    Json key = {{"format", 2},         {"file", sha256(bytes)},     {"clean", photo.sha256},
+    Json key = {{"format", 3},         {"file", sha256(bytes)},     {"clean", photo.sha256},
                 {"side", side},        {"of_canvas", p_.of_canvas}, {"detector", detector_ ? detector_->sha256() : ""},
                 {"landmarks", nullptr}};
     if (photo.landmarks && photo.source_landmarks && !p_.of_canvas) {

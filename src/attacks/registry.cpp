@@ -4,6 +4,7 @@
 
 #include "facepoison/home.hpp"
 #include "facepoison/model.hpp"
+#include "facepoison/photos.hpp"
 
 namespace facepoison {
 namespace {
@@ -155,7 +156,11 @@ std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& 
     }
   }
   if (row.aims)
-    if (const auto folder = spec.text("targets", ""); !folder.empty()) settings.targets = read_dataset(folder).photos;
+    if (const auto folder = spec.text("targets", ""); !folder.empty()) {
+      settings.targets = read_dataset(folder).photos;
+      if (const auto note = perturbed_note(settings.targets); !note.empty())
+        spec.fail("targets", concat(folder, ": ", note, "; an attack aims at clean ones"));
+    }
   if (row.sees_perceptual)
     if (const auto distance = spec.text("distance"); distance != "dssim")
       settings.perceptual = need_perceptual(distance, options);

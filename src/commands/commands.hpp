@@ -96,6 +96,9 @@ struct EmbeddedPath {
 EmbeddedPath embed_path(const fs::path& path, bool ignore_exif, const FeatureExtractor& extractor,
                         const RunOptions& options, ArtifactStore& store);
 
+// A data set's folder as -o names it: absolute, without a slash at its end.
+fs::path output_folder(const std::string& name);
+
 // The data set's people that the names of --people choose; see match_people.
 std::set<std::string> chosen_people(const Dataset& dataset, const std::vector<std::string>& names);
 

@@ -35,7 +35,7 @@ Action eval_command(CLI::App& app) {
     std::string config, run_folder;
     std::vector<std::string> overrides, expected;
     std::string expect_file;
-    bool dry_run = false, strict = false, trust_model = false;
+    bool dry_run = false, strict = false, trust_model = false, allow_perturbed = false;
   };
   const auto o = std::make_shared<Options>();
   app.add_option("-c,--config", o->config, "the experiment, JSON")->required();
@@ -53,6 +53,8 @@ Action eval_command(CLI::App& app) {
   app.add_option("--expect-file", o->expect_file, "a file of such lines");
   app.add_flag("--trust-model", o->trust_model,
                "run the model files that the config names though nobody pinned their sha256 (they are code)");
+  app.add_flag("--allow-perturbed", o->allow_perturbed,
+               "take a data set's perturbed photos for clean ones; a note under the table says how many there are");
   const auto output = std::make_shared<TableOutput>(app);
   const auto store = std::make_shared<StoreOption>(app);
   return [o, output, store] {
@@ -63,6 +65,7 @@ Action eval_command(CLI::App& app) {
     auto expectations = o->expect_file.empty() ? std::vector<Expectation>{} : read_expectations(o->expect_file);
     for (const auto& text : o->expected) expectations.push_back(parse_expectation(text));
     auto artifacts = store->open();
+    if (o->allow_perturbed) o->overrides.push_back("allow_perturbed=true");
     if (o->strict) o->overrides.push_back("absent=refuse");
     const Experiment experiment = read_experiment(o->config, o->overrides, o->trust_model, artifacts, expectations);
     if (o->dry_run) {

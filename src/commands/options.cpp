@@ -138,6 +138,11 @@ void check_output(const fs::path& output, const std::vector<fs::path>& inputs) {
   check_writable(output);
 }
 
+fs::path output_folder(const std::string& name) {
+  const fs::path folder = fs::absolute(name).lexically_normal();
+  return folder.has_filename() ? folder : folder.parent_path();
+}
+
 std::set<std::string> chosen_people(const Dataset& dataset, const std::vector<std::string>& names) {
   return match_people(dataset.people(), names);
 }

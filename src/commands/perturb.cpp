@@ -1,30 +1,58 @@
 #include <algorithm>
 
 #include "commands/commands.hpp"
+#include "facepoison/dataset_folder.hpp"
 #include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
+#include "facepoison/photos.hpp"
 #include "facepoison/stages.hpp"
 
 namespace facepoison {
 namespace {
 
+// What a data set of the same photos consists of, besides its manifest.
+std::set<std::string> files_of(const Dataset& dataset) {
+  std::set<std::string> files = {"rejected.csv", "budget.csv", "perturb.json"};
+  for (const auto& photo : dataset.photos) files.insert(canvas_path("", photo.id).generic_string());
+  return files;
+}
+
+// Some attacks leave a photo as it was: then it stays what it is, with its file.
+bool is_changed(const Photo& photo, const Photo& posted, const Audit& audit) {
+  return photo.perturbed_by.empty() ? audit.linf > 0 : posted.sha256 != photo.sha256;
+}
+
 // The whole data set again: chosen photos perturbed, the others the same files.
-void write_perturbed(const Dataset& dataset, const Posted& posted, const fs::path& output) {
-  std::map<std::string, const Photo*> perturbed;
-  for (const auto& photo : posted.photos) perturbed[photo.id] = &photo;
+void write_perturbed(const Dataset& dataset, const Posted& posted, const Attack& attack, Seed seed,
+                     const fs::path& output) {
+  std::map<std::string, std::size_t> places;  // among the posted
+  for (std::size_t i = 0; i < posted.photos.size(); ++i) places[posted.photos[i].id] = i;
   std::vector<Photo> photos = dataset.photos;
+  const DatasetFolder written(output, files_of(dataset));
   for (auto& photo : photos) {
     stop_if_interrupted();
-    const auto found = perturbed.find(photo.id);
-    const fs::path from = found == perturbed.end() ? photo.path : found->second->path;
-    if (found != perturbed.end()) photo.sha256 = found->second->sha256;
-    photo.path = output / "canvas" / (photo.id + ".png");
+    fs::path from = photo.path;
+    if (const auto found = places.find(photo.id); found != places.end()) {
+      const auto& perturbed = posted.photos[found->second];
+      if (is_changed(photo, perturbed, posted.budget[found->second])) {
+        if (photo.perturbed_by.empty()) photo.original_sha256 = photo.sha256;
+        photo.perturbed_by += (photo.perturbed_by.empty() ? "" : " + ") + attack.settings().name;
+        photo.sha256 = perturbed.sha256;
+        from = perturbed.path;
+      }
+    }
+    photo.path = canvas_path(output, photo.id);
     copy_to(from, photo.path);
   }
   const auto rejected = dataset.folder / "rejected.csv";
   write_file(output / "budget.csv", print(budget_table(posted.budget), Format::csv));
+  const auto originals = dataset.originals.empty() ? dataset.folder : dataset.originals;
+  write_file(output / "perturb.json",
+             Json{{"original", originals.string()}, {"attack", attack.settings().name}, {"seed", seed}}.dump(1) + "\n");
+  written.settle();
   write_dataset(output, photos, dataset.side,
                 fs::exists(rejected) ? read_csv(rejected) : Table{{"id", "person", "reason"}, {}, {}});
+  written.finish();
 }
 
 // How many photos the attack changed, and how many stayed clean, by status.
@@ -51,6 +79,7 @@ Action perturb_command(CLI::App& app) {
     std::string dataset, attack, output, trace, photos = "train";
     std::vector<std::string> surrogates, overrides, people = {"all"};
     Seed seed = 0;
+    bool allow_perturbed = false;
   };
   const auto o = std::make_shared<Options>();
   app.add_option("DATASET", o->dataset, "a data set of prepare")->required();
@@ -66,19 +95,26 @@ Action perturb_command(CLI::App& app) {
   app.add_option("-o,--output", o->output, "the new data set's folder")->required();
   app.add_option("--trace", o->trace,
                  "CSV file for id, iteration, loss, dssim, similarity of each photo after each step");
+  app.add_flag(
+      "--allow-perturbed", o->allow_perturbed,
+      "perturb photos again that are perturbed already; the budget is measured against the photos before that");
   const auto device = std::make_shared<DeviceOptions>(app);
   const auto store = std::make_shared<StoreOption>(app);
   return [o, device, store] {
     check_output(fs::path(o->output) / "manifest.jsonl");
-    check_output(o->trace);
+    check_output(o->trace, {o->dataset, o->output});
+    require_dataset_folder(o->output);
     const auto options = device->resolve();
     const auto attack = make_attack(with_overrides(o->attack, o->overrides), options, o->surrogates);
     if (attack->settings().before)
       throw Error(Exit::usage, "perturb: an attack with \"before\" is for eval, where pictures may differ in size");
     const Dataset dataset = read_dataset(o->dataset);
-    const fs::path output = fs::absolute(o->output).lexically_normal();
-    if (fs::exists(output) && fs::equivalent(output, dataset.folder))
-      throw Error(Exit::usage, concat("-o ", o->output, " is the clean data set itself"));
+    const fs::path output = output_folder(o->output);
+    std::error_code none;
+    for (const auto& clean : {dataset.folder, dataset.originals})
+      if (fs::equivalent(output, clean, none))
+        throw Error(Exit::usage, concat("-o ", o->output, " is the data set that these photos are from"));
+    require_dataset_folder(output, files_of(dataset));
     const auto people = chosen_people(dataset, o->people);
     std::vector<Photo> photos;
     for (const auto& photo : dataset.photos)
@@ -87,9 +123,12 @@ Action perturb_command(CLI::App& app) {
       throw Error(Exit::input,
                   concat(o->dataset,
                          ": none of the chosen people's photos is a train photo; --photos all takes the others too"));
+    require_clean(o->dataset, perturbed_note(photos), o->allow_perturbed);
     auto artifacts = store->open();
-    const Posted posted = perturb(photos, dataset.photos, *attack, o->seed, options, artifacts);
-    write_perturbed(dataset, posted, output);
+    // An attack may aim at somebody, or look for the photos' names: of all it gets the clean ones.
+    const auto everybody = attack->wants_companions() ? before_attacks(dataset.photos) : dataset.photos;
+    const Posted posted = perturb(photos, everybody, *attack, o->seed, options, artifacts);
+    write_perturbed(dataset, posted, *attack, o->seed, output);
     if (!o->trace.empty()) write_file(o->trace, print(read_traces(posted), Format::csv));
     log_info(concat(posted.photos.size(), " photos of ", people.size(), " people went through ", o->attack, " (",
                     what_became(posted), "), ", dataset.photos.size() - posted.photos.size(),

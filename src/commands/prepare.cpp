@@ -1,4 +1,5 @@
 #include "commands/commands.hpp"
+#include "facepoison/dataset_folder.hpp"
 #include "facepoison/log.hpp"
 #include "facepoison/prepare.hpp"
 
@@ -34,14 +35,18 @@ Action prepare_command(CLI::App& app) {
   app.add_flag("--drop-duplicates", o->drop_duplicates, "drop them, the lowest id stays (default)")->excludes(keep);
   app.add_option("--people", o->prepare.people, "all, or names or patterns (ann-*), separated by commas")
       ->delimiter(',');
+  app.add_flag("--allow-perturbed", o->prepare.allow_perturbed,
+               "take canvases that were perturbed, of a data set that perturb made; the new one says so too");
   const auto store = std::make_shared<StoreOption>(app);
   return [o, store] {
     o->prepare.detect = !o->no_detect;
     o->prepare.drop_duplicates = !o->keep_duplicates;
     check_output(fs::path(o->output) / "manifest.jsonl");
+    require_apart(o->photos, o->output);
+    require_dataset_folder(o->output);
     const auto folder = scan_photos(o->photos);
     auto artifacts = store->open();
-    const Dataset dataset = prepare(folder, fs::absolute(o->output).lexically_normal(), o->prepare, artifacts);
+    const Dataset dataset = prepare(folder, output_folder(o->output), o->prepare, artifacts);
     const auto tests =
         std::count_if(dataset.photos.begin(), dataset.photos.end(), [](const Photo& photo) { return photo.test(); });
     log_info(concat(dataset.photos.size(), " photos of ", dataset.people().size(), " people (", tests, " test), ",

@@ -68,7 +68,7 @@ std::vector<std::vector<Tile>> strips(std::span<const Photo> photos, const std::
   std::vector<std::vector<Tile>> rows;
   for (std::size_t i = 0; i < photos.size(); ++i) {
     stop_if_interrupted();
-    const Image original = picture_of(photos[i]);
+    const Image original = picture_of(before_attacks(photos[i]));
     auto& row = rows.emplace_back(std::vector<Tile>{{original, photos[i].id}});
     for (const auto& album : albums) {
       const Image perturbed = picture_of(album.posted.photos[i]);

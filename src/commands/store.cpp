@@ -64,10 +64,11 @@ std::vector<Artefact> beyond(std::vector<Artefact> all, double bytes) {
 // What a config's experiment or training wants of the store; a training's alone names what it starts from.
 std::vector<PlannedUnit> units_of(const std::string& config, ArtifactStore& store) {
   const Json keys = read_config(config, {}, [](Json&, const fs::path&) {});
+  const std::vector<std::string> any_photos = {"allow_perturbed=true"};  // it may have been an option
   if (!keys.is_object() || !keys.contains("start"))
-    return planned_units(read_experiment(config, {}, true, store), store);
+    return planned_units(read_experiment(config, any_photos, true, store), store);
   const auto protected_by = [&](const fs::path& experiment) { return protected_photos(experiment, store); };
-  return planned_units(read_training(config, {}, true, protected_by, store), store);
+  return planned_units(read_training(config, any_photos, true, protected_by, store), store);
 }
 
 // Names of what the configs would take from the store. Nothing of them is run, but a folder of photos is prepared where

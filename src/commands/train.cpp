@@ -9,7 +9,7 @@ Action train_command(CLI::App& app) {
   struct Options {
     std::string config, output, device;
     std::vector<std::string> overrides;
-    bool trust_model = false;
+    bool trust_model = false, allow_perturbed = false;
   };
   const auto o = std::make_shared<Options>();
   app.add_option("-c,--config", o->config, "the training, JSON")->required();
@@ -20,9 +20,13 @@ Action train_command(CLI::App& app) {
   app.add_option("--device", o->device, "auto, cpu, cuda, cuda:N or another of LibTorch's, over the config's");
   app.add_flag("--trust-model", o->trust_model,
                "start from the model file that the config names though nobody pinned its sha256 (it is code)");
+  app.add_flag("--allow-perturbed", o->allow_perturbed,
+               "train on a data set's perturbed photos as if they were clean; the record says how many there are");
   const auto store = std::make_shared<StoreOption>(app);
   return [o, store] {
     check_output(fs::path(o->output) / fs::path(o->config).filename());
+    refuse_to_replace(fs::path(o->config).stem().string(), o->output);
+    if (o->allow_perturbed) o->overrides.push_back("allow_perturbed=true");
     if (!o->device.empty()) o->overrides.push_back("device=" + o->device);
     auto artifacts = store->open();
     const auto protected_by = [&](const fs::path& experiment) { return protected_photos(experiment, artifacts); };

@@ -83,7 +83,24 @@ std::string hangul(std::string_view character) {
          (last ? three_bytes(0x11A7 + last) : "");
 }
 
+// An accent that follows its letter: U+0300 to U+036F, and the two of kana.
+bool is_accent(std::string_view character) {
+  return (character >= "\u0300" && character <= "\u036F") || character == "\u3099" || character == "\u309A";
+}
+
 }  // namespace
+
+std::string ascii_letters(const std::string& text) {
+  std::string out;
+  for (std::string_view rest = text; !rest.empty();) {
+    const auto character = first_character(rest);
+    rest.remove_prefix(character.size());
+    if (is_accent(character)) continue;
+    const char letter = decomposed(std::string(character))[0];
+    out += letter >= ' ' && letter <= '~' ? letter : '?';
+  }
+  return out;
+}
 
 std::string decomposed(const std::string& text) {
   static const auto decompositions = make_decompositions();

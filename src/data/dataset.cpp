@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "facepoison/dataset_folder.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
@@ -27,7 +28,18 @@ Json to_json(const Photo& photo, int side, const fs::path& folder) {
                {"split", photo.split},
                {"duplicate_of", nullptr}};
   if (!photo.duplicate_of.empty()) line["duplicate_of"] = photo.duplicate_of;
+  // A clean photo has neither key, so that a manifest of clean photos is what it always was.
+  if (!photo.perturbed_by.empty()) line["perturbed_by"] = photo.perturbed_by;
+  if (!photo.original_sha256.empty()) line["original_sha256"] = photo.original_sha256;
   return line;
+}
+
+// "" for null.
+std::string text_or_null(Spec& line, const std::string& key, const char* what, std::optional<Json> fallback = {}) {
+  const Json value = line.raw(key, fallback);
+  if (!value.is_null() && !value.is_string())
+    line.fail(key, concat("found ", value.dump(), ", expected ", what, " or null"));
+  return value.is_null() ? "" : value.get<std::string>();
 }
 
 // `below`: the last folder that was found to lie in the data set's, since following links is slow.
@@ -51,11 +63,9 @@ Photo from_json(const Json& json, const fs::path& folder, const std::string& whe
   if (const auto found = line.integer("side", 1, 100000); found != side)
     line.fail("side", concat("found ", found, ", the first line has ", side));
   photo.split = line.choice("split", {"train", "test", ""});
-  if (const Json duplicate = line.raw("duplicate_of"); !duplicate.is_null()) {
-    if (!duplicate.is_string())
-      line.fail("duplicate_of", concat("found ", duplicate.dump(), ", expected an id or null"));
-    photo.duplicate_of = duplicate.get<std::string>();
-  }
+  photo.duplicate_of = text_or_null(line, "duplicate_of", "an id");
+  photo.perturbed_by = text_or_null(line, "perturbed_by", "an attack", Json());
+  photo.original_sha256 = text_or_null(line, "original_sha256", "a digest", Json());
   photo.landmarks = read_points(line, "landmarks");
   photo.source_landmarks = read_points(line, "source_landmarks", Json());
   if (line.has("source_size")) {
@@ -95,12 +105,38 @@ Table rejected_of(const fs::path& folder) {
   return fs::exists(path) ? read_csv(path) : Table{{"id", "person", "reason"}, {}, {}};
 }
 
+bool is_perturbed(const Photo& photo) { return !photo.perturbed_by.empty(); }
+
+// Before manifests said which photos are perturbed, budget.csv did.
+void mark_by_budget(Dataset& dataset) {
+  const fs::path budget = dataset.folder / "budget.csv";
+  if (std::any_of(dataset.photos.begin(), dataset.photos.end(), is_perturbed) || !is_own_record(budget)) return;
+  const Table table = read_csv(budget);
+  const auto id = column(table, "id", budget.string()), attack = column(table, "attack", budget.string()),
+             linf = column(table, "linf", budget.string());
+  std::map<std::string, std::string> attacks;
+  for (const auto& row : table.rows)
+    if (as_number(row.at(linf), budget.string()) > 0) attacks[text(row.at(id))] = text(row.at(attack));
+  for (auto& photo : dataset.photos)
+    if (const auto found = attacks.find(photo.id); found != attacks.end()) photo.perturbed_by = found->second;
+}
+
+// perturb.json names the data set that the perturbed photos were made from.
+void locate_originals(Dataset& dataset) {
+  const fs::path record = dataset.folder / "perturb.json";
+  if (std::none_of(dataset.photos.begin(), dataset.photos.end(), is_perturbed) || !is_own_record(record)) return;
+  dataset.originals = Spec(read_json(record), record.string()).text("original");
+  for (auto& photo : dataset.photos)
+    if (is_perturbed(photo)) photo.original = canvas_path(dataset.originals, photo.id);
+}
+
 void check_digests(const Dataset& dataset) {
   std::vector<Sealed> canvases;
   for (const auto& photo : dataset.photos) canvases.push_back({photo.path, photo.sha256});
-  DigestRecord record(dataset.folder / "verified.txt", dataset.folder);
+  const fs::path file = dataset.folder / "verified.txt";
+  DigestRecord record(file, dataset.folder);
   const auto* altered = first_altered(canvases, record, true);
-  record.save();
+  if (!fs::exists(file) || is_own_record(file)) record.save();  // else it is somebody's file of that name
   if (!altered) return;
   const auto& photo = dataset.photos[static_cast<std::size_t>(altered - canvases.data())];
   throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(),
@@ -205,6 +241,30 @@ std::vector<std::string> Dataset::people() const {
   return names;
 }
 
+fs::path canvas_path(const fs::path& folder, const std::string& id) { return folder / "canvas" / (id + ".png"); }
+
+Photo before_attacks(const Photo& photo) {
+  if (!is_perturbed(photo)) return photo;
+  Photo before = photo;
+  before.path = photo.original;
+  before.sha256 = photo.original_sha256;
+  before.perturbed_by.clear();
+  std::error_code none;
+  if (!fs::is_regular_file(before.path, none) || !same_digest(sha256_of_file(before.path), before.sha256))
+    throw Error(Exit::input, concat("photo ", photo.id, " was perturbed by ", photo.perturbed_by,
+                                    ", and the picture from before that is not ",
+                                    before.path.empty() ? "known" : "in " + before.path.string(),
+                                    ": what a second attack spends in all cannot be measured; perturb clean photos, "
+                                    "or put the data set that they were made from back there"));
+  return before;
+}
+
+std::vector<Photo> before_attacks(std::span<const Photo> photos) {
+  std::vector<Photo> before;
+  for (const auto& photo : photos) before.push_back(before_attacks(photo));
+  return before;
+}
+
 bool is_dataset(const fs::path& path) {
   return path.filename() == "manifest.jsonl" ? fs::exists(path) : fs::exists(path / "manifest.jsonl");
 }
@@ -217,6 +277,8 @@ Dataset read_dataset(const fs::path& path) {
   dataset.manifest_sha256 = sha256(bytes);
   try {
     read_photos(bytes, manifest.string(), dataset);
+    mark_by_budget(dataset);
+    locate_originals(dataset);
   } catch (const Error& error) {
     stop_if_interrupted();                   // which is no fault of the manifest's
     throw Error(Exit::input, error.what());  // a manifest is data, whatever is wrong with it

@@ -256,6 +256,69 @@ std::string check(std::string_view bytes, std::uint64_t& pixels) {
   refuse("not a JPEG, PNG or BMP picture");
 }
 
+// The PNG's first chunk of that name, from its length to its checksum, or "".
+std::string_view chunk_of(std::string_view png, std::string_view name) {
+  for (std::size_t at = 8; at + 12 <= png.size(); at += 12 + big_endian(png, at))
+    if (png.substr(at + 4, 4) == name) return png.substr(at, 12 + big_endian(png, at));
+  return {};
+}
+
+// 32-bit pixels alone do not make a BMP transparent: mostly the fourth byte means nothing. A mask says that it does.
+bool has_alpha_mask(std::string_view bmp) {
+  std::uint32_t header = 0, compression = 0, mask = 0;
+  if (bmp.size() < 70) return false;
+  std::memcpy(&header, bmp.data() + 14, 4);
+  std::memcpy(&compression, bmp.data() + 30, 4);
+  std::memcpy(&mask, bmp.data() + 66, 4);
+  constexpr std::uint32_t by_masks = 3;
+  return bmp[28] == 32 && compression == by_masks && header >= 56 && mask != 0;
+}
+
+bool is_transparent(std::string_view bytes) {
+  if (bytes.starts_with("BM")) return has_alpha_mask(bytes);
+  if (!bytes.starts_with("\x89PNG")) return false;
+  constexpr int grey_with_alpha = 4, colour_with_alpha = 6;
+  return bytes[25] == grey_with_alpha || bytes[25] == colour_with_alpha || !chunk_of(bytes, "tRNS").empty();
+}
+
+cv::Mat decoded(std::string_view bytes, int how) {
+  return cv::imdecode(cv::Mat(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data())), how);
+}
+
+// 0 to 255 for each pixel of a transparent picture; empty where it cannot be decoded.
+cv::Mat opacity_of(std::string_view bytes) {
+  const cv::Mat whole = decoded(bytes, cv::IMREAD_UNCHANGED);
+  cv::Mat opacity;
+  if (whole.channels() == 4) {
+    cv::extractChannel(whole, opacity, 3);
+    if (opacity.depth() == CV_16U) opacity.convertTo(opacity, CV_8U, 1.0 / 257);
+  } else if (whole.channels() == 1 && !whole.empty()) {  // one grey level of a PNG is transparent
+    const int bits = bytes[24], key = static_cast<int>(big_endian(chunk_of(bytes, "tRNS"), 8) >> 16);
+    opacity = whole != (bits < 8 ? key * 255 / ((1 << bits) - 1) : key);
+  }
+  return opacity;
+}
+
+// BGR on white.
+cv::Mat flattened(std::string_view bytes, Exif exif) {
+  cv::Mat pixels = decoded(bytes, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
+  const cv::Mat opacity = opacity_of(bytes);
+  if (pixels.empty() || opacity.size() != pixels.size()) return {};
+  for (int y = 0; y < pixels.rows; ++y)
+    for (int x = 0; x < pixels.cols; ++x)
+      for (auto& value : pixels.at<cv::Vec3b>(y, x).val) {
+        const int share = opacity.at<std::uint8_t>(y, x);
+        value = static_cast<std::uint8_t>((value * share + 255 * (255 - share) + 127) / 255);
+      }
+  const auto turn = chunk_of(bytes, "eXIf");
+  if (exif == Exif::ignore || turn.empty()) return pixels;
+  std::vector<unsigned char> png;  // OpenCV turns what it decodes: once more, without transparency
+  cv::imencode(".png", pixels, png);
+  constexpr int end_of_header = 33;
+  png.insert(png.begin() + end_of_header, turn.begin(), turn.end());
+  return decoded({reinterpret_cast<const char*>(png.data()), png.size()}, cv::IMREAD_COLOR);
+}
+
 std::string encode(const Image& image, const char* ending, const std::vector<int>& settings) {
   cv::Mat bgr;
   cv::cvtColor(matrix(image), bgr, cv::COLOR_RGB2BGR);
@@ -300,9 +363,11 @@ Image decode_image(std::string_view bytes, Exif exif) {
   std::uint64_t size = 0;  // in pixels
   const std::string mended = check(bytes, size);
   if (!mended.empty()) bytes = mended;
-  const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data()));
   try {
-    cv::Mat pixels = cv::imdecode(raw, cv::IMREAD_COLOR | (exif == Exif::ignore ? cv::IMREAD_IGNORE_ORIENTATION : 0));
+    cv::Mat pixels =
+        is_transparent(bytes)
+            ? flattened(bytes, exif)
+            : decoded(bytes, cv::IMREAD_COLOR | (exif == Exif::ignore ? cv::IMREAD_IGNORE_ORIENTATION : 0));
     if (pixels.empty()) {
       require_room(size);
       refuse(mended.empty() ? "cannot be decoded" : "truncated or damaged: cannot be decoded");

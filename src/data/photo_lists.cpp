@@ -40,9 +40,12 @@ using LandmarksById = std::map<std::string, Landmarks>;
 // `below` comes before each id.
 LandmarksById read_landmarks(const fs::path& path, const std::string& below) {
   const Table table = read_csv(path);
-  if (table.columns.size() != 11 || table.columns[0] != "id")
-    throw Error(Exit::input, concat(path.string(), ": expected a header line with id and ten numbers, found ",
-                                    table.columns.size(), " columns"));
+  const auto refuse = [&](const std::string& found) {
+    throw Error(Exit::input, concat(path.string(), ": found a header line ", found,
+                                    ", expected 11 columns: id, then x and y of five landmarks"));
+  };
+  if (table.columns.size() != 11) refuse(concat("of ", table.columns.size(), " columns"));
+  if (table.columns[0] != "id") refuse(concat("that begins with \"", table.columns[0], "\""));
   LandmarksById found;
   for (std::size_t r = 0; r < table.rows.size(); ++r) {
     stop_if_interrupted();

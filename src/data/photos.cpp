@@ -9,6 +9,7 @@
 #include <cstring>
 #include <fstream>
 #include <set>
+#include <sstream>
 
 #include "data/photo_lists.hpp"
 #include "facepoison/error.hpp"
@@ -231,6 +232,39 @@ void add_sides(PhotoFolder& folder) {
       concat(folder.root.string(), " is split already: what is below train is train photos, the rest test photos"));
 }
 
+// Photos that are canvases of a data set, which lies in the folder above: what they were perturbed by.
+void note_perturbed(PhotoFolder& folder) try {
+  const fs::path above = folder.root.parent_path(), manifest = above / "manifest.jsonl";
+  std::error_code unknown;
+  if (!fs::is_regular_file(manifest, unknown)) return;
+  std::map<fs::path, std::string> attacks;
+  std::istringstream lines(read_file(manifest));
+  for (std::string line; std::getline(lines, line);) {
+    const Json photo = parse_json(line, manifest.string());
+    if (!photo.is_object() || !photo.contains("perturbed_by")) continue;
+    Spec row(photo, manifest.string());
+    attacks[(above / row.text("path")).lexically_normal()] = row.text("perturbed_by");
+  }
+  for (auto& photo : folder.photos)
+    if (const auto found = attacks.find(photo.path); found != attacks.end()) photo.perturbed_by = found->second;
+} catch (const Error&) {  // no manifest of ours
+}
+
+// The longest person's name that the names from `first` on make when they are joined by commas, two at least, and where
+// the next name is; "" for none.
+using NameIterator = std::vector<std::string>::const_iterator;
+std::pair<std::string, NameIterator> name_with_commas(const std::vector<std::string>& people, NameIterator first,
+                                                      NameIterator end) {
+  std::ptrdiff_t most = 0;
+  for (const auto& person : people) most = std::max(most, std::count(person.begin(), person.end(), ','));
+  for (auto parts = std::min(most + 1, end - first); parts > 1; --parts) {
+    std::string joined = *first;
+    for (auto next = first + 1; next != first + parts; ++next) joined += "," + *next;
+    if (const auto person = person_named(joined, people)) return {*person, first + parts};
+  }
+  return {"", first};
+}
+
 constexpr auto by_id = [](const auto& a, const auto& b) { return a.id < b.id; };
 
 }  // namespace
@@ -249,21 +283,45 @@ Pictures pictures_below(const fs::path& root) {
   return found;
 }
 
+void require_clean(const fs::path& where, const std::string& perturbed_note, bool allowed) {
+  if (perturbed_note.empty()) return;
+  if (!allowed)
+    throw Error(Exit::input, concat(where.string(), ": ", perturbed_note,
+                                    ", and clean ones are expected here; --allow-perturbed takes them as they are"));
+  log_warning(concat(where.string(), ": ", perturbed_note, "; they are taken for clean ones"));
+}
+
+std::optional<std::string> person_named(const std::string& name, const std::vector<std::string>& people) {
+  auto found = std::find(people.begin(), people.end(), name);  // two people may differ in nothing else
+  if (found == people.end())
+    found = std::find_if(people.begin(), people.end(),
+                         [wanted = decomposed(name)](const auto& person) { return decomposed(person) == wanted; });
+  return found == people.end() ? std::nullopt : std::optional(*found);
+}
+
 std::set<std::string> match_people(const std::vector<std::string>& people, const std::vector<std::string>& names) {
   if (names == std::vector<std::string>{"all"}) return {people.begin(), people.end()};
   std::set<std::string> chosen;
-  for (const auto& name : names) {
-    const auto wanted = decomposed(name);
-    const auto fits = [&](const std::string& person) {
-      const auto known = decomposed(person);
+  for (auto name = names.begin(); name != names.end();) {
+    const auto [person, end] = name_with_commas(people, name, names.end());
+    if (!person.empty()) {
+      chosen.insert(person);
+      name = end;
+      continue;
+    }
+    const auto wanted = decomposed(*name);
+    const auto fits = [&](const std::string& one) {
+      const auto known = decomposed(one);
       return known == wanted || fnmatch(wanted.c_str(), known.c_str(), 0) == 0;
     };
     if (std::none_of(people.begin(), people.end(), fits)) {
-      const auto near = nearest_name(name, people);
+      const auto near = nearest_name(*name, people);
       throw Error(Exit::usage,
-                  concat("people: no person \"", name, "\"", near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+                  concat("people: no person \"", *name, "\"", near.empty() ? "" : "; did you mean \"" + near + "\"?",
+                         names.size() > 1 ? " (in --people a comma separates names)" : ""));
     }
     std::copy_if(people.begin(), people.end(), std::inserter(chosen, chosen.end()), fits);
+    ++name;
   }
   return chosen;
 }
@@ -280,6 +338,7 @@ PhotoFolder scan_photos(const fs::path& root) try {
     look_through(folder, folder.root, [&](const fs::path& person) { add_person(folder, person, ""); });
   for (auto* list : {&folder.photos, &folder.of_tools}) std::sort(list->begin(), list->end(), by_id);
   std::sort(folder.rejected.begin(), folder.rejected.end(), by_id);
+  note_perturbed(folder);
   if (folder.originals > 0)
     log_info(concat(folder.originals, " photos beside face/ folders are left out: the faces in these win"));
   return folder;

@@ -1,9 +1,11 @@
 #include "facepoison/prepare.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "data/duplicates.hpp"
 #include "facepoison/arrow.hpp"
+#include "facepoison/dataset_folder.hpp"
 #include "facepoison/device.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/log.hpp"
@@ -113,7 +115,7 @@ std::vector<Unit> units_of(const Context& context, const std::vector<std::string
           for (const auto& p : *found) photo.push_back({p.x, p.y});
       photos.push_back(photo);
     }
-    unit.key = {{"format", 7},
+    unit.key = {{"format", 8},
                 {"source", static_cast<int>(context.source)},
                 {"side", context.options.canvas},
                 {"detector", detector},
@@ -151,7 +153,8 @@ std::optional<Landmarks> landmarks_of(const Json& points) {
 }
 
 Photo photo_of(const PhotoFile& file, const std::string& source_sha256, const Json& row, const fs::path& output) {
-  Photo photo{.id = file.id, .person = file.person, .path = output / "canvas" / (file.id + ".png")};
+  Photo photo{.id = file.id, .person = file.person, .path = canvas_path(output, file.id)};
+  photo.perturbed_by = file.perturbed_by;
   photo.sha256 = row["sha256"].get<std::string>();
   photo.source = file.id;
   photo.source_sha256 = source_sha256;
@@ -218,6 +221,70 @@ PhotoFolder only_chosen(PhotoFolder folder, const PrepareOptions& options) {
                                                             rejected[0].reason)));
 }
 
+// What a data set of these photos consists of, besides its manifest.
+template <class Photos>
+std::set<std::string> files_of(const Photos& photos) {
+  std::set<std::string> files = {"rejected.csv", "prepare.json"};
+  for (const auto& photo : photos) files.insert(canvas_path("", photo.id).generic_string());
+  return files;
+}
+
+// `in_store`: `output` is an artefact's folder, where nothing of anybody's is.
+Dataset prepare_into(const fs::path& output, const PhotoFolder& folder, const PrepareOptions& options, bool in_store,
+                     ArtifactStore& store) {
+  if (folder.photos.empty()) refuse_empty(folder);
+  const Context context = make_context(folder, options);
+  Table rejected{{"id", "person", "reason"}, {}, {}};
+  std::vector<Photo> photos;
+  std::vector<Thumbnail> thumbnails;
+  std::map<std::string, fs::path> made_canvas;  // in the store, by id
+  for (const auto& person : folder.empty_people) {
+    log_warning(concat("person ", person, " has no photos"));
+    rejected.add({person + "/", person, "no photos in this folder"});
+  }
+  for (const auto& file : folder.rejected) rejected.add({file.id, file.person, file.reason});
+  for (const auto& photo : folder.of_tools) rejected.add({photo.id, photo.person, of_a_tool});
+  const auto hashes = hashes_of(folder, store);
+  const auto units = units_of(context, hashes);
+  const auto folders = prepared(context, units, hashes, store);
+  for (std::size_t u = 0; u < units.size(); ++u) {
+    stop_if_interrupted();
+    const Json rows = read_json(folders[u] / "rows.json");
+    for (std::size_t i = 0; i < units[u].count; ++i) {
+      const auto& file = folder.photos[units[u].first + i];
+      if (!rows[i]["refused"].is_null()) {
+        rejected.add({file.id, file.person, rows[i]["refused"].get<std::string>()});
+        continue;
+      }
+      photos.push_back(photo_of(file, hashes[units[u].first + i], rows[i], output));
+      thumbnails.push_back(rows[i]["thumbnail"].get<Thumbnail>());
+      made_canvas[file.id] = folders[u] / concat(i, ".png");
+    }
+  }
+  mark_duplicates(photos, thumbnails, options.drop_duplicates, rejected);
+  if (photos.empty())
+    throw Error(Exit::input, concat(folder.root.string(),
+                                    ": every photo was refused; the first: ", text(rejected.rows.at(0).at(2))));
+  split(photos, options);
+  std::optional<DatasetFolder> written;
+  if (!in_store) written.emplace(output, files_of(photos));
+  for (const auto& photo : photos) {
+    stop_if_interrupted();
+    copy_to(made_canvas[photo.id], photo.path);
+  }
+  std::sort(rejected.rows.begin(), rejected.rows.end());
+  Json record = {{"photos", folder.root.string()},
+                 {"options", options.record()},
+                 {"detector", context.detector ? context.detector->sha256() : ""}};
+  write_file(output / "prepare.json", record.dump(1) + "\n");
+  if (written) written->settle();
+  write_dataset(output, photos, options.canvas, rejected);
+  if (written) written->finish();
+  const Dataset dataset = read_dataset(output);
+  for (const auto& note : duplicate_notes(dataset)) log_warning(note);
+  return dataset;
+}
+
 }  // namespace
 
 Image squash(const Image& image, int side) { return resample_image(image, side, side, "bicubic", true); }
@@ -262,56 +329,22 @@ Json PrepareOptions::record() const {
           {"people", people}};
 }
 
+void require_apart(const fs::path& photos, const fs::path& output) {
+  if (is_below(output, photos))
+    throw Error(Exit::usage, concat("-o ", output.string(), " is in the folder of photos, ", photos.string(),
+                                    ", whose photos the canvases would be; name another folder"));
+  if (is_below(photos, output / "canvas"))
+    throw Error(Exit::usage, concat("-o ", output.string(), " is the data set that ", photos.string(),
+                                    " is of, which would be lost; name another folder"));
+}
+
 Dataset prepare(const PhotoFolder& everybody, const fs::path& output, const PrepareOptions& options,
                 ArtifactStore& store) {
   const PhotoFolder folder = only_chosen(everybody, options);
-  if (folder.photos.empty()) refuse_empty(folder);
-  const Context context = make_context(folder, options);
-  Table rejected{{"id", "person", "reason"}, {}, {}};
-  std::vector<Photo> photos;
-  std::vector<Thumbnail> thumbnails;
-  std::map<std::string, fs::path> made_canvas;  // in the store, by id
-  for (const auto& person : folder.empty_people) {
-    log_warning(concat("person ", person, " has no photos"));
-    rejected.add({person + "/", person, "no photos in this folder"});
-  }
-  for (const auto& file : folder.rejected) rejected.add({file.id, file.person, file.reason});
-  for (const auto& photo : folder.of_tools) rejected.add({photo.id, photo.person, of_a_tool});
-  const auto hashes = hashes_of(folder, store);
-  const auto units = units_of(context, hashes);
-  const auto folders = prepared(context, units, hashes, store);
-  for (std::size_t u = 0; u < units.size(); ++u) {
-    stop_if_interrupted();
-    const Json rows = read_json(folders[u] / "rows.json");
-    for (std::size_t i = 0; i < units[u].count; ++i) {
-      const auto& file = folder.photos[units[u].first + i];
-      if (!rows[i]["refused"].is_null()) {
-        rejected.add({file.id, file.person, rows[i]["refused"].get<std::string>()});
-        continue;
-      }
-      photos.push_back(photo_of(file, hashes[units[u].first + i], rows[i], output));
-      thumbnails.push_back(rows[i]["thumbnail"].get<Thumbnail>());
-      made_canvas[file.id] = folders[u] / concat(i, ".png");
-    }
-  }
-  mark_duplicates(photos, thumbnails, options.drop_duplicates, rejected);
-  if (photos.empty())
-    throw Error(Exit::input, concat(folder.root.string(),
-                                    ": every photo was refused; the first: ", text(rejected.rows.at(0).at(2))));
-  split(photos, options);
-  for (const auto& photo : photos) {
-    stop_if_interrupted();
-    copy_to(made_canvas[photo.id], photo.path);
-  }
-  std::sort(rejected.rows.begin(), rejected.rows.end());
-  write_dataset(output, photos, options.canvas, rejected);
-  Json record = {{"photos", folder.root.string()},
-                 {"options", options.record()},
-                 {"detector", context.detector ? context.detector->sha256() : ""}};
-  write_file(output / "prepare.json", record.dump(1) + "\n");
-  const Dataset dataset = read_dataset(output);
-  for (const auto& note : duplicate_notes(dataset)) log_warning(note);
-  return dataset;
+  require_apart(folder.root, output);
+  require_dataset_folder(output, files_of(folder.photos));
+  require_clean(folder.root, perturbed_note(folder.photos), options.allow_perturbed);
+  return prepare_into(output, folder, options, false, store);
 }
 
 Dataset dataset_of(const fs::path& path, const PrepareOptions& options, ArtifactStore& store) {
@@ -325,15 +358,17 @@ Dataset dataset_of(const fs::path& path, const PrepareOptions& options, Artifact
   std::string rejected;
   for (const auto& file : folder.rejected) rejected += concat(file.id, "\n", file.reason, "\n");
   for (const auto& photo : folder.of_tools) of_tools.push_back(photo.id);
-  const Json key = {{"format", 5},
-                    {"ids", ids},
-                    {"options", options.record()},
-                    {"empty", folder.empty_people},
-                    {"rejected", sha256(rejected)},
-                    {"of_tools", of_tools},
-                    {"blocks", blocks}};
+  Json key = {{"format", 5},
+              {"ids", ids},
+              {"options", options.record()},
+              {"empty", folder.empty_people},
+              {"rejected", sha256(rejected)},
+              {"of_tools", of_tools},
+              {"blocks", blocks}};
+  if (!perturbed_note(folder.photos).empty())
+    for (const auto& photo : folder.photos) key["perturbed_by"].push_back(photo.perturbed_by);
   return read_dataset(store.get_or_make("dataset", key, [&](const fs::path& at) {
-    prepare(folder, at, options, store);
+    prepare_into(at, folder, options, true, store);
     fs::remove(at / "verified.txt");  // no part of what was made: it is another one where the store is copied to
   }));
 }

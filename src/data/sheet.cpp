@@ -7,17 +7,12 @@
 #include "data/matrix.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/interrupt.hpp"
+#include "facepoison/unicode.hpp"
 
 namespace facepoison {
 namespace {
 
 constexpr int gap = 4, label_height = 16;
-
-std::string ascii(std::string text) {
-  for (auto& c : text)
-    if (c < ' ' || c > '~') c = '?';
-  return text;
-}
 
 bool labelled(const std::vector<Tile>& row) {
   return std::any_of(row.begin(), row.end(), [](const Tile& tile) { return !tile.label.empty(); });
@@ -31,7 +26,7 @@ void draw_row(cv::Mat& sheet, const std::vector<Tile>& row, int top, int side) {
     const int left = gap + static_cast<int>(i) * (side + gap);
     const Image image = resize_image(row[i].image, side, side);
     matrix(image).copyTo(sheet(cv::Rect(left, top + gap, side, side)));
-    cv::putText(sheet, ascii(row[i].label), {left, top}, cv::FONT_HERSHEY_SIMPLEX, 0.36, cv::Scalar(0, 0, 0), 1,
+    cv::putText(sheet, ascii_letters(row[i].label), {left, top}, cv::FONT_HERSHEY_SIMPLEX, 0.36, cv::Scalar(0, 0, 0), 1,
                 cv::LINE_AA);
   }
 }

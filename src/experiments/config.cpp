@@ -7,6 +7,7 @@
 #include "facepoison/error.hpp"
 #include "facepoison/experiment.hpp"
 #include "facepoison/model.hpp"
+#include "facepoison/photos.hpp"
 #include "facepoison/report.hpp"
 #include "facepoison/seen.hpp"
 #include "facepoison/version.hpp"
@@ -65,14 +66,16 @@ std::vector<std::string> choose_protected(const Spec& spec, const Json& wanted, 
   std::vector<std::string> named;
   for (const auto& name : wanted) {
     if (!name.is_string()) spec.fail("protected", concat("found ", name.dump(), " in the list, expected a name"));
-    named.push_back(name.get<std::string>());
-    if (std::binary_search(e.eligible.begin(), e.eligible.end(), named.back())) continue;
-    const auto people = e.dataset.people();
-    const bool there = std::binary_search(people.begin(), people.end(), named.back());
-    const auto near = nearest_name(named.back(), e.eligible);
-    spec.fail("protected", there ? concat("\"", named.back(), "\" has no train or no test photo")
-                                 : concat("no person \"", named.back(), "\"",
-                                          near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+    const auto wanted_name = name.get<std::string>();
+    if (const auto person = person_named(wanted_name, e.eligible)) {
+      named.push_back(*person);
+      continue;
+    }
+    const auto near = nearest_name(wanted_name, e.eligible);
+    spec.fail("protected",
+              person_named(wanted_name, e.dataset.people())
+                  ? concat("\"", wanted_name, "\" has no train or no test photo")
+                  : concat("no person \"", wanted_name, "\"", near.empty() ? "" : "; did you mean \"" + near + "\"?"));
   }
   refuse_repeats(spec, "protected", named, [](const std::string& name) { return name; });
   return named;
@@ -273,6 +276,7 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
              precision = spec.choice("precision", {"fp32", "tf32", "bf16"}, "fp32");
   const bool skip_absent = spec.choice("absent", {"refuse", "skip"}, "refuse") == "skip";
   const auto prepare_options = PrepareOptions::of_config(spec);
+  const bool allow_perturbed = spec.flag("allow_perturbed", false);
   const Json combine = spec.raw("combine", Json::array());
   const auto detectors = spec.texts("detectors", std::vector<std::string>{});
   e.tables = read_tables(spec);
@@ -310,6 +314,7 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
 
   require_planned(expectations, with_all_seeds(cells(e)));
   e.dataset = dataset_of(dataset, prepare_options, store);
+  require_clean(dataset, perturbed_note(e.dataset.photos), allow_perturbed);
   find_eligible(e);
   for (const auto seed : e.axes.seeds) e.protected_people.push_back(choose_protected(spec, wanted, e, seed));
   check_seen(e);

@@ -8,6 +8,7 @@
 #include "facepoison/error.hpp"
 #include "facepoison/experiment.hpp"
 #include "facepoison/log.hpp"
+#include "facepoison/photos.hpp"
 #include "facepoison/recogniser.hpp"
 #include "facepoison/report.hpp"
 #include "facepoison/version.hpp"
@@ -45,6 +46,8 @@ Json run_facts(const Experiment& e) {
   notes.push_back(concat("data: ", everybody, " people, ", e.dataset.photos.size(), " photos (", e.train.size(),
                          " train, ", e.test.size(), " test), ", e.dataset.rejected, " rejected; manifest sha256 ",
                          e.dataset.manifest_sha256.substr(0, 16)));
+  if (const auto note = perturbed_note(e.dataset.photos); !note.empty())
+    notes.push_back(note + " before; here they are taken for clean ones");
   for (const auto& note : duplicate_notes(e.dataset)) notes.push_back(note);
   std::vector<std::string> seeds;
   for (const auto seed : e.axes.seeds) seeds.push_back(std::to_string(seed));

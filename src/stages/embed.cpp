@@ -188,7 +188,7 @@ torch::Tensor embed_crops(const PhotoFolder& folder, Exif exif, const FeatureExt
   auto units = cut_by_person(crops, embed_block);
   const Json identity = extractor.identity();
   for (auto& unit : units) {
-    unit.key = {{"format", 2},
+    unit.key = {{"format", 3},
                 {"arithmetic", arithmetic(options.device)},
                 {"extractor", identity},
                 {"batch", {embed_block, piece_size}},

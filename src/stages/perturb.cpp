@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -106,9 +107,19 @@ Table read_traces(const Posted& posted) {
 Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, const Attack& attack, Seed seed,
                const RunOptions& options, ArtifactStore& store) {
   const std::string& name = attack.settings().name;
-  if (!attack.changes_photos()) return unchanged(photos, name);
-  std::vector<Photo> prepared;
-  if (const auto& before = attack.settings().before) photos = prepared = transformed(photos, *before, seed, store);
+  const auto is_perturbed = [](const Photo& photo) { return !photo.perturbed_by.empty(); };
+  const bool again = std::any_of(photos.begin(), photos.end(), is_perturbed);
+  std::vector<Photo> originals, prepared;
+  if (again) originals = before_attacks(photos);
+  if (!attack.changes_photos()) {
+    Posted posted = unchanged(photos, name);
+    if (again) audit(originals, attack, options, store, posted);
+    return posted;
+  }
+  if (const auto& before = attack.settings().before) {
+    photos = prepared = transformed(photos, *before, seed, store);
+    if (again) originals = transformed(originals, *before, seed, store);
+  }
   std::vector<std::string> needs;
   const Embed embed_some = [&](std::span<const Photo> some, const FeatureExtractor& extractor) {
     const auto found = embedded(some, extractor, options, store);
@@ -168,7 +179,7 @@ Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, 
     else
       plan_unit(own(units[u]), folders[u], name, posted);
   }
-  audit(photos, attack, options, store, posted);
+  audit(again ? std::span<const Photo>(originals) : photos, attack, options, store, posted);
   return posted;
 }
 

@@ -59,7 +59,7 @@ std::optional<std::size_t> World::place(std::int16_t treatment, std::int32_t row
 std::vector<Photo> World::clean(std::int16_t treatment) {
   const auto& [attack, transform, seed] = this->treatment(treatment);
   std::vector<Photo> photos;
-  for (const auto row : treated_.at(treatment).rows) photos.push_back(dataset_.photos[row]);
+  for (const auto row : treated_.at(treatment).rows) photos.push_back(before_attacks(dataset_.photos[row]));
   if (attack && attack->settings().before) photos = transformed(photos, *attack->settings().before, seed, store_);
   return transform ? transformed(photos, *transform, seed, store_) : photos;
 }

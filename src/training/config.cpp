@@ -4,6 +4,7 @@
 #include <set>
 
 #include "facepoison/error.hpp"
+#include "facepoison/photos.hpp"
 #include "facepoison/training.hpp"
 #include "facepoison/version.hpp"
 
@@ -56,6 +57,47 @@ void choose_people(TrainingConfig& c, Spec& spec, std::int64_t wanted, const std
   if (wanted > 0) people.resize(static_cast<std::size_t>(wanted));
   std::sort(people.begin(), people.end());
   c.people = people;
+}
+
+std::vector<Photo> photos_of(const Dataset& dataset, const std::vector<std::string>& people) {
+  const std::set<std::string> wanted(people.begin(), people.end());
+  std::vector<Photo> photos;
+  for (const auto& photo : dataset.photos)
+    if (wanted.count(photo.person)) photos.push_back(photo);
+  return photos;
+}
+
+// A loss that compares photos of one person learns nothing where a batch has one of each.
+void check_batch(const TrainingConfig& c, const Spec& batch) {
+  const auto kind = c.loss["kind"].get<std::string>();
+  if (kind == "contrastive" && c.photos_per_person != 2)
+    batch.fail("photos", concat("found ", c.photos_per_person, ", but the contrastive loss compares 2"));
+  if (compares_photos(kind) && c.photos_per_person < 2)
+    batch.fail("photos", concat("found ", c.photos_per_person, ", but the ", kind,
+                                " loss compares photos of a person: 2 at least"));
+}
+
+// Nor does it where nobody has a second photo, or a twin of the first.
+void check_pairs(const TrainingConfig& c, const std::vector<Photo>& photos, const Spec& spec) {
+  const auto kind = c.loss["kind"].get<std::string>();
+  if (compares_photos(kind) && c.twins.empty() && photos.size() == c.people.size())
+    spec.fail("dataset", concat("nobody who is trained on has a second photo, and the ", kind,
+                                " loss compares photos of a person"));
+}
+
+// A recogniser's held-out people: their test photos are looked for among their train photos.
+void check_held_out(const TrainingConfig& c, const std::vector<Photo>& photos, const Spec& spec) {
+  if (c.detects() || c.held_out == 0) return;
+  if (c.held_out == 1)
+    spec.fail("held_out", "found 1, but who is on a photo is asked among 2 people at least; 0 holds nobody out");
+  std::set<std::string> known;
+  for (const auto& photo : photos)
+    if (photo.train()) known.insert(photo.person);
+  if (std::none_of(photos.begin(), photos.end(),
+                   [&](const Photo& photo) { return photo.test() && known.count(photo.person); }))
+    spec.fail("held_out", concat("none of the ", c.held_out,
+                                 " people has both a train and a test photo, by which the network is judged; ",
+                                 "0 holds nobody out"));
 }
 
 // A cloak detector's batches are photos, each followed by a twin that went through the same.
@@ -155,10 +197,10 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
   read_twins(c, spec, batch);
   make_loss(loss, 2, c.start.dimension, c.seed, c.task);  // its keys, checked before the data are touched
   const auto prepare_options = PrepareOptions::of_config(spec);
+  const bool allow_perturbed = spec.flag("allow_perturbed", false);
   spec.finish();
   c.loss = loss.record();
-  if (c.loss["kind"] == "contrastive" && c.photos_per_person != 2)
-    batch.fail("photos", concat("found ", c.photos_per_person, ", but the contrastive loss compares 2"));
+  check_batch(c, batch);
   const auto weights =
       verify_model(c.start.file, c.start.path.parent_path(), c.start.sha256, trust_model, c.start.how_to_get());
   c.dataset = dataset_of(dataset, prepare_options, store);
@@ -168,11 +210,19 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
     left_out = people_seen({training_on(others, others.people(), "")}, c.dataset);
   }
   choose_people(c, spec, wanted, left_out);
+  auto photos = photos_of(c.dataset, c.people);
+  const auto held_out = photos_of(c.dataset, c.held_out_people);
+  check_pairs(c, photos, spec);
+  check_held_out(c, held_out, spec);
+  photos.insert(photos.end(), held_out.begin(), held_out.end());
+  c.perturbed_note = perturbed_note(photos);
+  require_clean(dataset, c.perturbed_note, allow_perturbed);
   if (!c.replacement && c.people_per_batch > c.people.size())
     batch.fail("people", concat("found ", c.people_per_batch, ", but only ", c.people.size(), " are trained on"));
   const Json augmentation = c.resolved.at("augmentation");
   c.resolved = spec.record();
-  for (const auto* key : {"task", "dataset", "start", "card", "log_every", "checkpoint_every", "exclude", "prepare"})
+  for (const auto* key :
+       {"task", "dataset", "start", "card", "log_every", "checkpoint_every", "exclude", "prepare", "allow_perturbed"})
     c.resolved.erase(key);  // what does not decide the weights, or is said below
   if (c.detects()) c.resolved["task"] = "cloak-detector", c.resolved["people_held_out"] = c.held_out_people;
   c.resolved["augmentation"] = augmentation;

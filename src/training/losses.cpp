@@ -194,27 +194,27 @@ torch::Tensor Dense::scores(const torch::Tensor& embeddings) const { return at::
 
 const std::vector<LossRow>& loss_registry() {
   static const std::vector<LossRow> rows = {
-      {"softmax", "cross-entropy over a dense layer to the people", Task::recogniser,
+      {"softmax", "cross-entropy over a dense layer to the people", Task::recogniser, false,
        [](Spec&, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
          return std::make_unique<Softmax>(people, dimension, seed);
        }},
-      {"triplet", "FaceNet's, negatives of the batch", Task::recogniser,
+      {"triplet", "FaceNet's, negatives of the batch", Task::recogniser, true,
        [](Spec& spec, std::int64_t, std::int64_t, Seed) -> std::unique_ptr<Loss> {
          const double margin = spec.number("margin", 0, 4, 0.2);
          return std::make_unique<Triplet>(margin, spec.choice("mining", {"semi-hard", "hard"}, "semi-hard") == "hard");
        }},
-      {"cosface", "additive cosine margin", Task::recogniser,
+      {"cosface", "additive cosine margin", Task::recogniser, false,
        [](Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
          const double scale = scale_of(spec);
          return std::make_unique<CosFace>(people, dimension, seed, scale, spec.number("margin", 0, 2, 0.35));
        }},
-      {"arcface", "additive angular margin", Task::recogniser,
+      {"arcface", "additive angular margin", Task::recogniser, false,
        [](Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
          const double scale = scale_of(spec);
          return std::make_unique<ArcFace>(people, dimension, seed, scale,
                                           spec.number("margin", 0, std::numbers::pi / 2, 0.5));
        }},
-      {"magface", "angular margin that grows with the embedding's length", Task::recogniser,
+      {"magface", "angular margin that grows with the embedding's length", Task::recogniser, false,
        [](Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
          const double scale = scale_of(spec);
          Magnitudes m{};
@@ -227,16 +227,22 @@ const std::vector<LossRow>& loss_registry() {
            spec.fail("high_length", concat("found ", m.high_length, ", expected more than low_length, ", m.low_length));
          return std::make_unique<MagFace>(people, dimension, seed, scale, m);
        }},
-      {"contrastive", "CLIP's, between two photos of each person", Task::recogniser,
+      {"contrastive", "CLIP's, between two photos of each person", Task::recogniser, true,
        [](Spec& spec, std::int64_t, std::int64_t, Seed) -> std::unique_ptr<Loss> {
          return std::make_unique<Contrastive>(spec.number("temperature", 1e-3, 10, 0.07));
        }},
-      {"cloaked", "perturbed or not: cross-entropy over a dense layer to one number", Task::cloak_detector,
+      {"cloaked", "perturbed or not: cross-entropy over a dense layer to one number", Task::cloak_detector, false,
        [](Spec&, std::int64_t, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
          return std::make_unique<Cloaked>(dimension, seed);
        }},
   };
   return rows;
+}
+
+bool compares_photos(const std::string& loss) {
+  const auto& rows = loss_registry();
+  return std::any_of(rows.begin(), rows.end(),
+                     [&](const auto& row) { return row.name == loss && row.compares_photos; });
 }
 
 std::unique_ptr<Loss> make_loss(Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed, Task task) {

@@ -1,6 +1,7 @@
 // A training from its config to the card that it leaves.
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cmath>
 #include <ctime>
 
@@ -75,40 +76,74 @@ std::vector<Training> seen_after(const TrainingConfig& c) {
   return trainings;
 }
 
-// A card or weights of that name that no training left here are somebody's: the config itself, or a recogniser.
-void refuse_to_replace(const TrainingConfig& c, const Paths& paths) {
-  std::error_code ignored;
-  if (fs::equivalent(paths.card, c.start.path, ignored))
-    throw Error(Exit::usage, concat(paths.card.string(), " is the card that it starts from; choose another folder"));
-  if (fs::exists(paths.record) || fs::exists(paths.checkpoint)) return;
-  for (const auto& path : {paths.card, paths.weights})
-    if (fs::exists(path))
-      throw Error(Exit::usage, concat(path.string(),
-                                      " is there already and no training made it; choose another folder, "
-                                      "or another name than ",
-                                      c.name, " (\"name\", else the config's file)"));
+// What a training's record says of its weights, or "" where the file is not such a record.
+std::string weights_of_record(const fs::path& file) try {
+  const Json record = read_json(file);
+  if (!record.is_object() || !record.contains("config_sha256") || !record.contains("weights_sha256")) return "";
+  return record["weights_sha256"].is_string() ? record["weights_sha256"].get<std::string>() : "";
+} catch (const Error&) {
+  return "";
+}
+
+std::string weights_of_card(const fs::path& file) try {
+  const Json card = read_json(file);
+  return card.is_object() && card.contains("sha256") && card["sha256"].is_string() ? card["sha256"] : "";
+} catch (const Error&) {
+  return "";
+}
+
+// The first of the files that no training wrote, or "". The record is written before the card and the weights, so that
+// these are a training's where it is there: those that it names, or, where the training did not come to its end, those
+// that are half exchanged.
+fs::path foreign_file(const Paths& paths) {
+  const auto is_log = [](const fs::path& log) { return read_file(log).starts_with("step,loss,rate,held_out_"); };
+  if (fs::exists(paths.log) && !(fs::is_regular_file(paths.log) && is_log(paths.log))) return paths.log;
+  if (!fs::exists(paths.record)) {
+    for (const auto& path : {paths.card, paths.weights, paths.golden, paths.seen})
+      if (fs::exists(path)) return path;
+    return {};
+  }
+  const auto weights = weights_of_record(paths.record);
+  if (weights.empty()) return paths.record;
+  if (fs::exists(paths.checkpoint)) return {};
+  if (fs::exists(paths.card) && weights_of_card(paths.card) != weights) return paths.card;
+  if (fs::exists(paths.weights) && sha256_of_file(paths.weights) != weights) return paths.weights;
+  return {};
 }
 
 bool is_finished(const Paths& paths, const std::string& config_hash) {
   for (const auto& path : {paths.record, paths.card, paths.weights, paths.seen})
     if (!fs::exists(path)) return false;
-  return read_json(paths.record).value("config_sha256", "") == config_hash &&
-         read_json(paths.card).value("sha256", "") == sha256_of_file(paths.weights);
+  const Json record = read_json(paths.record);
+  const auto weights = sha256_of_file(paths.weights);
+  return record.value("config_sha256", "") == config_hash && record.value("weights_sha256", "") == weights &&
+         weights_of_card(paths.card) == weights;
 }
 
+void require_finite(const TrainingConfig& c, const std::vector<torch::Tensor>& numbers, const char* what) {
+  for (const auto& some : numbers)
+    if (!some.isfinite().all().item<bool>())
+      throw Error(Exit::failure, concat(c.name, ": ", what, " is not finite after the last step, so nothing is ",
+                                        "published; a smaller rate or gradient_limit may help"));
+}
+
+// As whoever loads the card will run it.
+torch::Tensor golden_embedding(const TrainingConfig& c, const Paths& paths, const std::string& weights_sha256) {
+  Card card = c.start;
+  card.path = paths.card;
+  card.file = "./" + c.name + ".pt";
+  card.sha256 = weights_sha256;
+  if (c.detects()) card.task = c.task, card.method = "forward", card.dimension = 1;
+  const c10::InferenceMode inference;
+  Faces faces;
+  faces.pixels = golden_picture(c.start.side);
+  return make_extractor(card, RunOptions{})->embed(faces);
+}
+
+// The card comes last: without it there is no recogniser.
 void publish(const TrainingConfig& c, const Paths& paths, const std::string& config_hash, const std::string& bytes,
              const Outcome& outcome) {
-  const std::string seen = print(seen_after(c));
-  write_file(paths.weights, bytes);
-  write_file(paths.seen, seen);
-  const Json card = card_of(c, outcome, sha256(bytes), sha256(seen));
-  write_file(paths.card, card.dump(2) + "\n");
-  {  // as whoever loads it will run it
-    const c10::InferenceMode inference;
-    Faces faces;
-    faces.pixels = golden_picture(c.start.side);
-    write_npy(paths.golden, make_extractor(read_card(paths.card.string(), {c.task}), RunOptions{})->embed(faces));
-  }
+  const std::string seen = print(seen_after(c)), weights_sha256 = sha256(bytes);
   const auto& at = outcome.at;
   Json record = {{"config", c.resolved},
                  {"config_sha256", config_hash},
@@ -117,24 +152,64 @@ void publish(const TrainingConfig& c, const Paths& paths, const std::string& con
                  {"held_out_accuracy", std::isnan(at.checked) ? Json() : Json(at.checked)},
                  {"seconds", std::round(at.seconds)},
                  {"threads", at::get_num_threads()},
-                 {"weights_sha256", sha256(bytes)},
+                 {"weights_sha256", weights_sha256},
                  {"facepoison", version()},
                  {"commit", commit()}};
   if (c.detects()) record.erase("held_out_accuracy"), record["held_out_loss"] = at.least;
+  if (!c.perturbed_note.empty()) record["perturbed"] = c.perturbed_note;
   write_file(paths.record, record.dump(2) + "\n");
+  write_file(paths.weights, bytes);
+  const auto golden = golden_embedding(c, paths, weights_sha256);
+  require_finite(c, {golden}, "the golden embedding");
+  write_file(paths.seen, seen);
+  write_npy(paths.golden, golden);
+  write_file(paths.card, card_of(c, outcome, weights_sha256, sha256(seen)).dump(2) + "\n");
   std::error_code ignored;
   fs::remove(paths.checkpoint, ignored);
 }
 
+// Nothing is learnt by a rate of 0, or from a loss that is 0 from the start.
+void require_learnt(const TrainingConfig& c, const Trainee& trainee, const std::vector<torch::Tensor>& before) {
+  const auto after = trainee.parameters();
+  for (std::size_t i = 0; i < before.size(); ++i)
+    if (!torch::equal(before[i], after[i])) return;
+  throw Error(Exit::failure, concat(c.name, ": after ", c.steps, " steps every weight of the network is what it was ",
+                                    "at the start, so nothing is published; look at the loss in its log"));
+}
+
+// A cloak detector needs pictures of both kinds.
+void require_twins(const TrainingConfig& c, const TrainingPhotos& known, const char* whose) {
+  const auto left_alone = [&](std::size_t photos) { return photos == known.labels.size(); };
+  if (c.detects() && std::all_of(known.unchanged.begin(), known.unchanged.end(), left_alone))
+    throw Error(Exit::input, concat(c.name, ": the twins of the people ", whose, " are all as their photos are, ",
+                                    "and there is nothing to tell apart"));
+}
+
+std::vector<torch::Tensor> copies_of(const std::vector<torch::Tensor>& tensors) {
+  std::vector<torch::Tensor> copies;
+  for (const auto& tensor : tensors) copies.push_back(tensor.detach().clone());
+  return copies;
+}
+
 }  // namespace
+
+void refuse_to_replace(const std::string& name, const fs::path& output) {
+  if (const auto file = foreign_file(Paths(output, name)); !file.empty())
+    throw Error(Exit::usage, concat(file.string(), " is there already and no training of ", name,
+                                    " made it; choose another folder, or another name for the config's file, by "
+                                    "which the network is called"));
+}
 
 void train(const TrainingConfig& c, const fs::path& output, ArtifactStore& store) {
   const Paths paths(output, c.name);
   const std::string config_hash = sha256(c.resolved.dump());
+  refuse_to_replace(c.name, output);
   if (is_finished(paths, config_hash)) return log_info(concat(c.name, " is trained already, in ", output.string()));
-
-  refuse_to_replace(c, paths);
+  std::error_code none;
+  if (fs::equivalent(paths.card, c.start.path, none))
+    throw Error(Exit::usage, concat(paths.card.string(), " is the card that it starts from; choose another folder"));
   Trainee trainee(c);
+  const auto start = copies_of(trainee.parameters());
   Json loss_parameters = c.loss;
   Spec loss_spec(loss_parameters, "loss");
   const auto loss = make_loss(loss_spec, static_cast<std::int64_t>(c.people.size()), c.start.dimension, c.seed, c.task);
@@ -146,6 +221,8 @@ void train(const TrainingConfig& c, const fs::path& output, ArtifactStore& store
                          " photos as they were; they are among the twins"));
   const TrainingPhotos held_out =
       c.held_out_people.empty() ? TrainingPhotos{} : load_photos(c, c.held_out_people, c.detects(), store);
+  require_twins(c, known, "trained on");
+  require_twins(c, held_out, "held out");
   Fit how{c, known, trainee, *loss, config_hash, paths.checkpoint, paths.log, "held_out_accuracy"};
   const auto* head = dynamic_cast<const Dense*>(loss.get());
   const auto device = c.options.device;
@@ -157,6 +234,8 @@ void train(const TrainingConfig& c, const fs::path& output, ArtifactStore& store
     how.check = [&] { return held_out_accuracy(trainee, held_out, device); };
   }
   Outcome outcome{fit(how)};
+  require_finite(c, state_of(trainee, loss->parameters()), "a weight");
+  require_learnt(c, trainee, start);
   if (c.detects()) outcome.threshold = best_threshold(held_out_scores(trainee, *head, held_out, device));
   publish(c, paths, config_hash, trainee.archive(c.detects() ? loss->parameters() : std::vector<torch::Tensor>{}),
           outcome);

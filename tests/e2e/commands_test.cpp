@@ -232,6 +232,48 @@ TEST_F(E2eCommands, PerturbGivesAWholeDataSetAgain) {
   EXPECT_EQ(run("perturb dataset --attack noise --set 'before={\"transform\":\"side\",\"side\":32}' -o x").code, 2);
 }
 
+TEST_F(E2eCommands, PerturbedPhotosDoNotPassAsClean) {
+  ASSERT_EQ(run("perturb dataset --attack noise --people p01,p02 -o noisy").code, 0);
+  const auto perturbed = [&](const std::string& name) {
+    std::map<std::string, std::size_t> counts;
+    for (const auto& photo : read_dataset(folder_ / name).photos) ++counts[photo.perturbed_by];
+    return counts;
+  };
+  EXPECT_EQ(perturbed("noisy"), (std::map<std::string, std::size_t>{{"", 16}, {"noise", 8}}));
+
+  const Json config = {{"dataset", "noisy"}, {"extractors", {"./tiny.json"}}, {"attacks", {"none", "noise"}}};
+  write_file(folder_ / "x.json", config.dump());
+  for (const std::string command :
+       {"eval -c x.json --run-dir run", "perturb noisy --attack noise -o x", "prepare noisy/canvas --no-detect -o x"}) {
+    const auto outcome = run(command);
+    EXPECT_EQ(outcome.code, 3) << command;
+    EXPECT_TRUE(contains(outcome.err, " photos are perturbed, by noise, and clean ones are expected")) << outcome.err;
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "run") || fs::exists(folder_ / "x"));
+  for (const std::string command : {"embed noisy -e ./tiny.json -o x.npy", "identify noisy noisy -e ./tiny.json",
+                                    "show noisy -o sheet.png", "perturb noisy --attack none --people p03 -o other"})
+    EXPECT_EQ(run(command).code, 0) << command;
+
+  ASSERT_EQ(run("eval -c x.json --run-dir run --allow-perturbed").code, 0);
+  EXPECT_TRUE(contains(read_file(folder_ / "run/run.json"), "8 of 24 photos are perturbed, by noise"));
+  ASSERT_EQ(run("prepare noisy/canvas --no-detect --canvas 48 --allow-perturbed -o again").code, 0);
+  EXPECT_EQ(perturbed("again").at("noise"), 8u);
+
+  // Twice as far from the photo as once.
+  ASSERT_EQ(run("perturb noisy --attack noise --people p00,p01 --allow-perturbed -o twice").code, 0);
+  EXPECT_EQ(perturbed("twice"), (std::map<std::string, std::size_t>{{"", 12}, {"noise", 8}, {"noise + noise", 4}}));
+  for (const Table& budget : {read_csv(folder_ / "twice/budget.csv"), read_csv(folder_ / "run/budget.csv")})
+    for (const auto& row : budget.rows) {
+      const bool again = text(row[0]).starts_with("p01") || (text(row[0]).starts_with("p02"));
+      EXPECT_EQ(text(row[4]), again ? "16" : "8") << text(row[0]);
+    }
+  EXPECT_EQ(run("perturb noisy --attack noise -o dataset --allow-perturbed").code, 2) << "they are from there";
+  fs::rename(folder_ / "dataset", folder_ / "elsewhere");
+  const auto lost = run("perturb noisy --attack noise --people p01 --allow-perturbed -o x");
+  EXPECT_EQ(lost.code, 3);
+  EXPECT_TRUE(contains(lost.err, "the picture from before that is not in")) << lost.err;
+}
+
 TEST_F(E2eCommands, ShowDrawsPeopleAndStrips) {
   const auto decoded = [&](const std::string& name) { return decode_image(read_file(folder_ / name), Exif::ignore); };
   const auto people = run("show dataset --side 48 -o people.png");

@@ -222,8 +222,8 @@ class E2eStandInLoss : public E2eStandIn, public ::testing::WithParamInterface<s
 TEST_P(E2eStandInLoss, TrainsAsTheCpu) {
   const Json config = {{"start", "./net-a.json"},
                        {"dataset", "dataset"},
-                       {"held_out", 1},
-                       {"batch", {{"people", 3}, {"photos", 2}}},
+                       {"held_out", 2},
+                       {"batch", {{"people", 2}, {"photos", 2}}},
                        {"steps", 6},
                        {"log_every", 1},
                        {"optimiser", GetParam() == "softmax" ? "adadelta" : "adamw"},

@@ -77,6 +77,43 @@ TEST(Dataset, RoundTrips) {
   }
 }
 
+TEST(Dataset, SaysOfEachPhotoByWhatItWasPerturbed) {
+  const TempFolder folder;
+  std::vector<Photo> photos = {photo(folder / "a", "a/1.jpg", 0), photo(folder / "a", "b/1.jpg", 1)};
+  write_dataset(folder / "a", photos, side, no_rejects);
+  EXPECT_FALSE(contains(read_file(folder / "a/manifest.jsonl"), "perturbed_by")) << "a clean one is as it always was";
+  EXPECT_EQ(before_attacks(photos[0]).path, photos[0].path);
+
+  std::vector<Photo> posted = {photo(folder / "b", "a/1.jpg", 2), photo(folder / "b", "b/1.jpg", 1)};
+  posted[0].perturbed_by = "noise", posted[0].original_sha256 = photos[0].sha256;
+  write_dataset(folder / "b", posted, side, no_rejects);
+  EXPECT_TRUE(contains(caught([&] { before_attacks(read_dataset(folder / "b").photos); }).message, "is not known"));
+  write_file(folder / "b/perturb.json", Json{{"original", (folder / "a").string()}, {"attack", "noise"}}.dump());
+  const Dataset read = read_dataset(folder / "b");
+  EXPECT_EQ(read.photos[0].perturbed_by, "noise");
+  EXPECT_EQ(read.photos[1].perturbed_by, "");
+  EXPECT_EQ(read.originals, folder / "a");
+  const auto before = before_attacks(read.photos);
+  EXPECT_EQ(read_canvas(before[0]).rgb, read_canvas(photos[0]).rgb);
+  EXPECT_EQ(before[1].path, read.photos[1].path);
+  write_file(photos[0].path, "another picture");
+  const auto [code, message] = caught([&] { before_attacks(read.photos[0]); });
+  EXPECT_EQ(code, Exit::input);
+  EXPECT_TRUE(contains(message, "photo a/1.jpg was perturbed by noise") && contains(message, photos[0].path.string()))
+      << message;
+}
+
+TEST(Dataset, KnowsByTheBudgetWhatWasPerturbedBeforeManifestsSaidIt) {
+  const TempFolder folder;
+  write_dataset(folder.path, {photo(folder.path, "a/1.jpg"), photo(folder.path, "b/1.jpg", 1)}, side, no_rejects);
+  write_file(folder / "budget.csv",
+             "id,attack,status,iterations,linf\na/1.jpg,lowkey,ok,9,14\nb/1.jpg,lowkey,infeasible,9,0\n");
+  EXPECT_EQ(read_dataset(folder.path).photos[0].perturbed_by, "lowkey");
+  EXPECT_EQ(read_dataset(folder.path).photos[1].perturbed_by, "");
+  write_file(folder / "budget.csv", "month,euro\n1,2\n");
+  EXPECT_EQ(read_dataset(folder.path).photos[0].perturbed_by, "") << "somebody's";
+}
+
 TEST(Dataset, CanBeMoved) {
   const TempFolder folder;
   write_dataset(folder / "before", {photo(folder / "before", "a/1.jpg")}, side, no_rejects);

@@ -265,10 +265,95 @@ TEST(DecodeImage, TurnsEveryKindIntoRgb) {
   for (const char* extension : {".png", ".jpg"})
     EXPECT_EQ(pixel(decode_image(encoded(extension, cv::Mat(8, 8, CV_8U, cv::Scalar(77))), Exif::rotate), 2, 1),
               (Rgb{77, 77, 77}));
-  const cv::Mat clear(2, 2, CV_8UC4, cv::Scalar(10, 20, 30, 0));
-  EXPECT_EQ(pixel(decode_image(encoded(".png", clear), Exif::rotate), 1, 1), (Rgb{30, 20, 10}));  // not blended
   const cv::Mat deep(2, 2, CV_16UC3, cv::Scalar(10 * 257, 20 * 257, 30 * 257));
   EXPECT_EQ(pixel(decode_image(encoded(".png", deep), Exif::rotate), 0, 1), (Rgb{30, 20, 10}));
+}
+
+// A PNG of these rows' bytes: each begins with its filter, 0.
+std::string png_of(int width, int height, int bits, int kind, const std::string& rows, const std::string& more) {
+  const auto number = [](std::uint32_t value) {
+    return std::string{static_cast<char>(value >> 24), static_cast<char>(value >> 16), static_cast<char>(value >> 8),
+                       static_cast<char>(value)};
+  };
+  std::uint32_t a = 1, b = 0;  // Adler-32
+  for (const unsigned char c : rows) a = (a + c) % 65521, b = (b + a) % 65521;
+  const auto size = static_cast<std::uint16_t>(rows.size()), other = static_cast<std::uint16_t>(~size);
+  const std::string stored = std::string{'\x78', '\x01', '\x01'} + static_cast<char>(size & 255) +
+                             static_cast<char>(size >> 8) + static_cast<char>(other & 255) +
+                             static_cast<char>(other >> 8) + rows + number(b << 16 | a);
+  const auto chunk = [&](const std::string& name, const std::string& data) {
+    return number(static_cast<std::uint32_t>(data.size())) + name + data + number(png_crc(name + data));
+  };
+  const std::string header = number(static_cast<std::uint32_t>(width)) + number(static_cast<std::uint32_t>(height)) +
+                             static_cast<char>(bits) + static_cast<char>(kind) + std::string(3, '\0');
+  const auto body = more.empty() ? "" : chunk(more.substr(0, 4), more.substr(4));
+  const auto palette = kind == 3 ? chunk("PLTE", std::string("\x0a\x14\x1e\x28\x32\x3c", 6)) : "";
+  return "\x89PNG\r\n\x1a\n" + chunk("IHDR", header) + palette + body + chunk("IDAT", stored) + chunk("IEND", "");
+}
+
+TEST(DecodeImage, ShowsWhiteThroughWhatIsTransparent) {
+  const auto decode = [](const std::string& bytes) { return decode_image(bytes, Exif::rotate); };
+  for (const auto& [share, shown] :
+       {std::pair{0, Rgb{255, 255, 255}}, std::pair{255, Rgb{30, 20, 10}}, std::pair{51, Rgb{210, 208, 206}}}) {
+    EXPECT_EQ(pixel(decode(encoded(".png", cv::Mat(2, 2, CV_8UC4, cv::Scalar(10, 20, 30, share)))), 1, 1), shown);
+    const cv::Scalar deep(10 * 257, 20 * 257, 30 * 257, share * 257);
+    EXPECT_EQ(pixel(decode(encoded(".png", cv::Mat(2, 2, CV_16UC4, deep))), 1, 1), shown);
+  }
+  using namespace std::string_literals;
+  const Rgb white = {255, 255, 255};
+  const auto palette = decode(png_of(2, 1, 8, 3, "\0\0\1"s, "tRNS\xff\0"s));
+  EXPECT_EQ(pixel(palette, 0, 0), (Rgb{10, 20, 30}));
+  EXPECT_EQ(pixel(palette, 1, 0), white);
+  const auto colour = decode(png_of(2, 1, 8, 2, "\0\1\2\3\4\5\6"s, "tRNS\0\4\0\5\0\6"s));
+  EXPECT_EQ(pixel(colour, 0, 0), (Rgb{1, 2, 3}));
+  EXPECT_EQ(pixel(colour, 1, 0), white);
+  const auto grey = decode(png_of(2, 1, 8, 0, "\0\7\x08"s, "tRNS\0\x08"s));
+  EXPECT_EQ(pixel(grey, 0, 0), (Rgb{7, 7, 7}));
+  EXPECT_EQ(pixel(grey, 1, 0), white);
+  const auto two_bits = decode(png_of(4, 1, 2, 0, "\0\x1b"s, "tRNS\0\2"s));  // 0, 1, 2, 3
+  EXPECT_EQ(pixel(two_bits, 1, 0), (Rgb{85, 85, 85}));
+  EXPECT_EQ(pixel(two_bits, 2, 0), white);
+  const auto with_grey = decode(png_of(2, 1, 8, 4, "\0\7\xff\7\0"s, ""));  // levels, each with its opacity
+  EXPECT_EQ(pixel(with_grey, 0, 0), (Rgb{7, 7, 7}));
+  EXPECT_EQ(pixel(with_grey, 1, 0), white);
+}
+
+TEST(DecodeImage, TurnsATransparentPictureByItsExif) {
+  const auto bytes = encoded(".png", cv::Mat(2, 3, CV_8UC4, cv::Scalar(10, 20, 30, 0)));
+  const std::string turn(
+      "\0\0\0\x1a"
+      "eXIfMM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0",
+      34);
+  const auto crc = png_crc(turn.substr(4));
+  std::string turned = bytes.substr(0, 33) + turn;
+  for (const int shift : {24, 16, 8, 0}) turned += static_cast<char>(crc >> shift);
+  turned += bytes.substr(33);
+  const Image upright = decode_image(turned, Exif::rotate), lying = decode_image(turned, Exif::ignore);
+  EXPECT_EQ((std::pair{upright.width, upright.height}), (std::pair{2, 3}));
+  EXPECT_EQ((std::pair{lying.width, lying.height}), (std::pair{3, 2}));
+  EXPECT_EQ(pixel(upright, 1, 2), (Rgb{255, 255, 255}));
+}
+
+// 32 bits, with masks where `alpha` is one.
+std::string bmp_of(std::uint32_t alpha, std::uint32_t pixel) {
+  const std::uint32_t size = alpha ? 56 : 40;
+  std::string bytes = "BM";
+  const auto put = [&](std::uint32_t value, int count) {
+    for (int i = 0; i < count; ++i) bytes += static_cast<char>(value >> 8 * i);
+  };
+  put(14 + size + 4, 4), put(0, 4), put(14 + size, 4);
+  put(size, 4), put(1, 4), put(1, 4), put(1, 2), put(32, 2), put(alpha ? 3 : 0, 4), put(4, 4);
+  for (int i = 0; i < 4; ++i) put(0, 4);
+  if (alpha) put(0xff0000, 4), put(0xff00, 4), put(0xff, 4), put(alpha, 4);
+  put(pixel, 4);
+  return bytes;
+}
+
+TEST(DecodeImage, TakesABmpForTransparentWhereAMaskSaysSo) {
+  const auto colour = [](const std::string& bytes) { return pixel(decode_image(bytes, Exif::rotate), 0, 0); };
+  EXPECT_EQ(colour(bmp_of(0xff000000, 0x001e140a)), (Rgb{255, 255, 255}));
+  EXPECT_EQ(colour(bmp_of(0xff000000, 0xff1e140a)), (Rgb{30, 20, 10}));
+  EXPECT_EQ(colour(bmp_of(0, 0x001e140a)), (Rgb{30, 20, 10})) << "mostly the fourth byte means nothing";
 }
 
 // A JPEG, red left and blue right, that says it must be turned a quarter clockwise (orientation 6).

@@ -267,7 +267,7 @@ TEST_F(ScanPhotosTest, NamesTheLineOfAWrongLandmark) {
         std::pair{landmarks_header + "A/1.jpg,1,2,3,4,1e300,6,7,8,9,10\n", "line 2"},
         std::pair{landmarks_header + row + row, "line 3"},
         std::pair{landmarks_header + row + "A/2.jpg,1,2\n", "line 3"},
-        std::pair{std::string("id,x,y\nA/1.jpg,1,2\n"), "ten numbers"}, std::pair{std::string(""), "empty"}}) {
+        std::pair{std::string("id,x,y\nA/1.jpg,1,2\n"), "11 columns"}, std::pair{std::string(""), "empty"}}) {
     put("landmarks.csv", bytes);
     const auto [code, message] = problem();
     EXPECT_EQ(code, Exit::input) << bytes;
@@ -354,6 +354,43 @@ TEST_F(ScanPhotosTest, FindsNamesWhicheverWayTheirAccentsAreWritten) {
     EXPECT_TRUE(folder.box_of(named, hash));
     fs::remove_all(root_ / of_folder);
   }
+}
+
+TEST(MatchPeople, FindsANameThatHasACommaWhereAnOptionWasSplitAtIt) {
+  const Names people = {"Ann", "Smith", "Smith, John", "Smith, John, Jr"};
+  const auto chosen = [&](const Names& parts) { return match_people(people, parts); };
+  EXPECT_EQ(chosen({"Smith", " John"}), (std::set<std::string>{"Smith, John"}));
+  EXPECT_EQ(chosen({"Ann", "Smith", " John", " Jr", "Smith"}),
+            (std::set<std::string>{"Ann", "Smith", "Smith, John, Jr"}));
+  const auto [code, message] = caught([&] { chosen({"Ann", "Miller", " Jo"}); });
+  EXPECT_EQ(code, Exit::usage);
+  EXPECT_TRUE(contains(message, "no person \"Miller\"") && contains(message, "a comma separates names")) << message;
+  EXPECT_FALSE(contains(caught([&] { chosen({"Miller"}); }).message, "comma"));
+}
+
+TEST(PersonNamed, IsFoundHoweverAccentsAreWrittenAndByBytesFirst) {
+  const std::string whole = "Jos\u00e9", apart = "Jose\u0301";
+  EXPECT_EQ(person_named(apart, {"Ann", whole}), whole);
+  EXPECT_EQ(person_named(whole, {apart, whole}), whole);
+  EXPECT_EQ(person_named("Jose", {whole}), std::nullopt);
+}
+
+TEST_F(ScanPhotosTest, SaysHowTheHeaderOfLandmarksIsWrong) {
+  put("A/1.jpg"), put("landmarks.csv", "Id,a,b,c,d,e,f,g,h,i,j\nA/1.jpg,1,2,3,4,5,6,7,8,9,10\n");
+  EXPECT_TRUE(contains(problem().message, "begins with \"Id\"")) << problem().message;
+}
+
+TEST_F(ScanPhotosTest, KnowsTheCanvasesOfAPerturbedDataSet) {
+  put("set/manifest.jsonl", R"({"path": "canvas/A/1.jpg.png", "perturbed_by": "noise"})"
+                            "\n"
+                            R"({"path": "canvas/A/2.jpg.png"})"
+                            "\n");
+  put("set/canvas/A/1.jpg.png"), put("set/canvas/A/2.jpg.png");
+  const auto photos = scan_photos(root_ / "set/canvas").photos;
+  EXPECT_EQ(perturbed_note(photos), "1 of 2 photos are perturbed, by noise");
+  EXPECT_EQ(photos.at(0).perturbed_by, "noise");
+  put("set/manifest.jsonl", "somebody's\n");
+  EXPECT_EQ(perturbed_note(scan_photos(root_ / "set/canvas").photos), "");
 }
 
 TEST_F(ScanPhotosTest, ReadsLandmarksThatASpreadsheetSaved) {

@@ -38,6 +38,12 @@ TEST(Sheet, ALabelIsDrawnAboveItsRowOnly) {
   EXPECT_EQ(at(sheet, 20, 64), (std::array<int, 3>{0, 0, 255}));
 }
 
+TEST(Sheet, AnAccentIsLeftOutOfALabel) {
+  const auto labelled = [](const char* label) { return contact_sheet({{{plain(8, 255, 0, 0), label}}}, 80).rgb; };
+  EXPECT_EQ(labelled("Jos\u00e9"), labelled("Jose"));
+  EXPECT_EQ(labelled("\u9648"), labelled("?"));
+}
+
 TEST(Sheet, DifferencesAreEnlargedAroundGreyAndClipped) {
   const Image difference = difference_image(plain(4, 100, 100, 100), plain(4, 103, 99, 200), 8);
   EXPECT_EQ(at(difference, 1, 1), (std::array<int, 3>{152, 120, 255}));

@@ -22,5 +22,13 @@ TEST(Decomposed, LeavesTheRest) {
     EXPECT_EQ(decomposed(text), text);
 }
 
+TEST(AsciiLetters, HasALetterForALetterAndAMarkForACharacter) {
+  for (const auto& [text, shown] :
+       {std::pair{"Jos\u00e9", "Jose"}, std::pair{"Jose\u0301", "Jose"}, std::pair{"Nguy\u1ec5n", "Nguyen"},
+        std::pair{"\u00d8ystein", "?ystein"}, std::pair{"\u9648\u5927\u6587", "???"}, std::pair{"\ud55c\uad6d", "??"},
+        std::pair{"\u304c", "?"}, std::pair{"a\tb~", "a?b~"}, std::pair{"caf\xe9", "caf?"}, std::pair{"", ""}})
+    EXPECT_EQ(ascii_letters(text), shown);
+}
+
 }  // namespace
 }  // namespace facepoison
