@@ -228,12 +228,14 @@ NETWORKS = {
 }  # fmt: skip
 
 
-TITLE_END = ", fresh weights"  # by which a card is known as this script's
+TITLE_END = ", fresh weights"
 
 
-def is_fresh(card):
+def is_fresh(path):
+    """Is it a card of this script's? One that was trained from it keeps its title."""
     try:
-        return json.loads(card.read_text())["title"].endswith(TITLE_END)
+        card = json.loads(path.read_text())
+        return card["title"].endswith(TITLE_END) and "trained_on" not in card
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 

@@ -207,7 +207,6 @@ def save_module(module, path, record, record_path):
     gets the weights' sha256, and is in its place before they are: whatever an interrupted export leaves is known by it.
     """
 
-
     def save(temporary):
         torchscript.save(torch.jit.script(module.eval().requires_grad_(False)), temporary)
         record["sha256"] = sha256_of(temporary)

@@ -1,6 +1,7 @@
 """No script replaces what it reads, or a file that it did not write."""
 import contextlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -135,7 +136,8 @@ class FreshNetworks(WithFolder):
         before = contents(self.folder)
         self.assertEqual(self.make().returncode, 0)
         self.assertEqual(contents(self.folder), before)
-        (self.folder / "high-frequency.json").write_text('{"title": "trained for a week"}')
+        card = json.loads((self.folder / "high-frequency.json").read_text())
+        (self.folder / "high-frequency.json").write_text(json.dumps(card | {"trained_on": {"file": "seen.json"}}))
         before = contents(self.folder)
         refused = self.make()
         self.assertEqual(refused.returncode, 2)
