@@ -127,6 +127,18 @@ void require_finite(const TrainingConfig& c, const std::vector<torch::Tensor>& n
                                         "published; a smaller rate or gradient_limit may help"));
 }
 
+Faces golden_faces(const TrainingConfig& c) {
+  Faces faces;
+  faces.pixels = golden_picture(c.start.side);
+  return faces;
+}
+
+void require_finite_embedding(const TrainingConfig& c, Trainee& trainee) {
+  const torch::NoGradGuard no_grad;
+  trainee.learn(false);
+  require_finite(c, {trainee.embed(golden_faces(c).to(c.options.device))}, "the golden embedding");
+}
+
 // As whoever loads the card will run it.
 torch::Tensor golden_embedding(const TrainingConfig& c, const Paths& paths, const std::string& weights_sha256) {
   Card card = c.start;
@@ -135,9 +147,7 @@ torch::Tensor golden_embedding(const TrainingConfig& c, const Paths& paths, cons
   card.sha256 = weights_sha256;
   if (c.detects()) card.task = c.task, card.method = "forward", card.dimension = 1;
   const c10::InferenceMode inference;
-  Faces faces;
-  faces.pixels = golden_picture(c.start.side);
-  return make_extractor(card, RunOptions{})->embed(faces);
+  return make_extractor(card, RunOptions{})->embed(golden_faces(c));
 }
 
 // The card comes last: without it there is no recogniser.
@@ -159,10 +169,8 @@ void publish(const TrainingConfig& c, const Paths& paths, const std::string& con
   if (!c.perturbed_note.empty()) record["perturbed"] = c.perturbed_note;
   write_file(paths.record, record.dump(2) + "\n");
   write_file(paths.weights, bytes);
-  const auto golden = golden_embedding(c, paths, weights_sha256);
-  require_finite(c, {golden}, "the golden embedding");
   write_file(paths.seen, seen);
-  write_npy(paths.golden, golden);
+  write_npy(paths.golden, golden_embedding(c, paths, weights_sha256));
   write_file(paths.card, card_of(c, outcome, weights_sha256, sha256(seen)).dump(2) + "\n");
   std::error_code ignored;
   fs::remove(paths.checkpoint, ignored);
@@ -236,6 +244,7 @@ void train(const TrainingConfig& c, const fs::path& output, ArtifactStore& store
   Outcome outcome{fit(how)};
   require_finite(c, state_of(trainee, loss->parameters()), "a weight");
   require_learnt(c, trainee, start);
+  require_finite_embedding(c, trainee);
   if (c.detects()) outcome.threshold = best_threshold(held_out_scores(trainee, *head, held_out, device));
   publish(c, paths, config_hash, trainee.archive(c.detects() ? loss->parameters() : std::vector<torch::Tensor>{}),
           outcome);

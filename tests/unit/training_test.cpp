@@ -33,7 +33,7 @@ class TrainingTest : public ::testing::Test {
     const auto found = caught([&] { run(changes); });
     EXPECT_EQ(found.code, code) << found.message;
     EXPECT_TRUE(contains(found.message, word)) << found.message;
-    EXPECT_FALSE(fs::exists(folder_ / "out/x.json"));
+    for (const auto* name : {"out/x.json", "out/x.pt"}) EXPECT_FALSE(fs::exists(folder_ / name)) << name;
   }
   void start_from(const torch::jit::Module& network) {
     network.save((folder_ / "fresh.pt").string());
