@@ -41,7 +41,8 @@ AlignedFace align_face(const Image& image, const Landmarks& landmarks, int side)
 // The landmarks of the face that fills most of the picture's middle. Throws Error(input) where there is none.
 Landmarks find_face(const FaceDetector& detector, const Image& image);
 
-// The data set of a folder that is one already, or of a folder of photos, prepared into the store.
+// The data set of a folder that is one already, or of a folder of photos, prepared into the store. Where that only
+// plans, and it is not there, its preparation is planned: the data set has no photos.
 Dataset dataset_of(const fs::path& path, const PrepareOptions& options, ArtifactStore& store);
 
 }  // namespace facepoison

@@ -326,7 +326,9 @@ Dataset dataset_of(const fs::path& path, const PrepareOptions& options, Artifact
   const PhotoFolder folder = only_chosen(scan_photos(path), options);
   const Context context = make_context(folder, options);
   Json blocks = Json::array(), ids = Json::array();
-  for (const auto& unit : units_of(context, hashes_of(folder.photos))) blocks.push_back(sha256(unit.key.dump()));
+  const auto hashes = hashes_of(folder.photos);
+  const auto units = units_of(context, hashes);
+  for (const auto& unit : units) blocks.push_back(sha256(unit.key.dump()));
   for (const auto& photo : folder.photos) ids.push_back(photo.id);
   Json of_tools = Json::array();
   std::string rejected;
@@ -339,6 +341,11 @@ Dataset dataset_of(const fs::path& path, const PrepareOptions& options, Artifact
                     {"rejected", sha256(rejected)},
                     {"of_tools", of_tools},
                     {"blocks", blocks}};
+  if (store.planning()) {
+    if (const auto found = store.find("dataset", key)) return read_dataset(*found);
+    prepared(context, units, hashes, store);
+    return {.folder = path};
+  }
   return read_dataset(store.get_or_make("dataset", key, [&](const fs::path& at) {
     prepare(folder, at, options, store);
     fs::remove(at / "verified.txt");  // no part of what was made: it is another one where the store is copied to

@@ -106,6 +106,7 @@ Table read_traces(const Posted& posted) {
 Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, const Attack& attack, Seed seed,
                const RunOptions& options, ArtifactStore& store) {
   const std::string& name = attack.settings().name;
+  if (photos.empty()) return {};
   if (!attack.changes_photos()) return unchanged(photos, name);
   std::vector<Photo> prepared;
   if (const auto& before = attack.settings().before) photos = prepared = transformed(photos, *before, seed, store);
@@ -127,8 +128,9 @@ Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, 
   for (auto& unit : units) {
     unit.key = key_of(own(unit), beside(unit), identity, seed, options);
     unit.needs = needs;
-    if (store.planning())
-      for (auto& artefact : made_in(own(unit), store)) unit.needs.push_back(std::move(artefact));
+    if (!store.planning()) continue;
+    for (const auto& pictures : {own(unit), beside(unit)})
+      for (auto& artefact : made_in(pictures, store)) unit.needs.push_back(std::move(artefact));
   }
 
   struct Pair {

@@ -19,6 +19,7 @@ std::map<Setting, std::vector<double>> read_strangers(const fs::path& file) {
                                     "put it among its config's \"tables\" and run it again"));
   std::map<Setting, std::vector<double>> strangers;
   read_named(file, [&](const NamedRow& row) {
+    if (row.word("distance").empty()) return;  // to nobody: a filter left nobody in the gallery
     strangers[{row.word("extractor"), row.word("transform"), row.word("transform_on"),
                row.has("filter") ? row.word("filter") : "none", row.word("seed"), row.word("classifier")}]
         .push_back(row.number("distance"));
@@ -48,7 +49,7 @@ Table open_set(const fs::path& folder) {
   const auto groups = read_groups(folder, [&](const Place& place, const NamedRow& row) -> std::optional<bool> {
     const auto found = thresholds.find(setting_of(place));
     if (found == thresholds.end()) return std::nullopt;  // two recognisers have no distance of their own
-    const bool named = row.number("distance") < found->second;
+    const bool named = !row.word("distance").empty() && row.number("distance") < found->second;
     return place.value("enrolled") == "absent" ? named : !named || row.word("correct") == "0";
   });
   Table table =

@@ -28,7 +28,7 @@ Table threshold(const fs::path& folder) {
     for (const auto& [name, neutral] : coordinates) at.push_back(row.has(name) ? row.word(name) : neutral);
     if (!curves.count(at)) order.push_back(at);
     auto& point = curves[at][row.number("share")];
-    point.thresholds.push_back(row.number("threshold"));
+    point.thresholds.push_back(number_of(row.word("threshold"), file.string()));
     point.rates.push_back(row.number("errors") / row.number("n"));
     point.n += row.number("n");
     point.others = {point.others.n + row.number("others_n"), point.others.errors + row.number("others_errors")};
@@ -44,7 +44,7 @@ Table threshold(const fs::path& folder) {
       auto cells = place_of(Place{at}, run);
       const auto interval = protection_interval(point.rates, point.n);
       append(cells,
-             {share, mean(point.thresholds), static_cast<std::int64_t>(point.rates.size()),
+             {share, cell_of(mean(point.thresholds)), static_cast<std::int64_t>(point.rates.size()),
               static_cast<std::int64_t>(point.n), mean(point.rates), interval.low, interval.high, point.others.rate()});
       table.add(std::move(cells));
     }
