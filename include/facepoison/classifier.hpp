@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "facepoison/error.hpp"
 #include "facepoison/spec.hpp"
 
 namespace facepoison {
@@ -23,7 +24,7 @@ struct Prediction {
 struct Swap {
   std::vector<std::int64_t> rows;          // rising; the new ones keep their labels
   torch::Tensor features;                  // (|rows| + |added|)×D
-  std::vector<std::int64_t> added = {};    // labels that the gallery has already
+  std::vector<std::int64_t> added = {};    // labels, of people whom the gallery has or has not
   std::vector<std::int64_t> removed = {};  // rising, none of `rows`; somebody is left
   std::vector<std::int64_t> asked = {};    // probes of which the person's place among all people is wanted; rising
 };
@@ -40,8 +41,12 @@ class Classifier {
  public:
   virtual ~Classifier() = default;
 
-  // gallery G×D float32 (CPU), labels G (0 … P−1, whatever order), probes N×D. Ties go to the lowest gallery row.
-  // Throws Error(input) for an empty gallery or dimensions that differ.
+  // What it computes, for cache keys: its name, every parameter, defaults included, and its version.
+  const Json& identity() const { return identity_; }
+  void set_identity(Json identity) { identity_ = std::move(identity); }  // for make_classifier()
+
+  // gallery G×D (CPU), labels G (0 … P−1, whatever order), probes N×D; both float32, or both float64. Ties go to the
+  // lowest gallery row. Throws Error(input) for an empty gallery or dimensions that differ, and NoDirection.
   virtual Prediction predict(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
                              const torch::Tensor& probes) const = 0;
 
@@ -53,6 +58,14 @@ class Classifier {
                                           std::span<const Swap> swaps, const torch::Tensor& probes) const {
     return train(gallery, labels, probes)->predict_swapped(swaps);
   }
+
+ private:
+  Json identity_;
+};
+
+// An embedding is all zeros, so that it has no direction to compare. Whoever knows the photos says which one it is.
+struct NoDirection : Error {
+  NoDirection() : Error(Exit::input, "an embedding of zeros has no direction to compare") {}
 };
 
 // A classifier's name, or a JSON object {"classifier": …, "name": …, its own keys}, as an object or as a text of it.
@@ -62,7 +75,9 @@ std::unique_ptr<Classifier> make_classifier(const Json& wanted);
 std::string classifier_name(const Json& wanted);
 
 struct ClassifierRow {
-  std::string name, help;
+  std::string name;
+  int version;  // of what it computes, a part of cache keys: to be raised when an answer changes, which a test sees
+  std::string help;
   std::unique_ptr<Classifier> (*make)(Spec&);
 };
 const std::vector<ClassifierRow>& classifier_registry();

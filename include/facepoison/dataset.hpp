@@ -98,6 +98,7 @@ Image read_canvas(const Photo& photo);
 // Reads the canvas pictures; throws Error(input) with the photo's id as read_canvas(), and when one has another size.
 // Photos with and without landmarks cannot be mixed.
 Faces load_faces(std::span<const Photo> photos);
+torch::Tensor landmarks_of(std::span<const Photo> photos);  // Faces::landmarks
 
 torch::Tensor to_tensor(const Image& image);  // 1×3×H×W float32 in [0,1]
 Image to_image(const torch::Tensor& pixels);  // 3×H×W or 1×3×H×W in [0,1], rounded to 8 bits

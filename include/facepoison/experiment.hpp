@@ -27,6 +27,7 @@ struct Experiment {
   double false_positive_rate = 0.01;                               // at which the table open-set sets its thresholds
   RunOptions options;
   Json resolved;  // all of the above, defaults, hashes and versions included
+  bool is_prepared() const { return !dataset.photos.empty(); }  // see read_experiment()
   bool wants(const std::string& table) const;
 };
 
@@ -37,7 +38,8 @@ struct Experiment {
 // data set with perturbed photos is refused: Error(input)). `overrides` are KEY=VALUE; KEY may be dotted; VALUE is JSON
 // where it parses, else a text. Paths in the config are from its folder, in overrides from the working folder.
 // `expectations` must mean rows of what will be run: that is checked before any photo is prepared. Throws Error(usage |
-// input | model).
+// input | model). Where the store only plans and a folder of photos is not prepared yet, that is planned, and the
+// experiment has no photos: who is in it is not known, nor what it resolves to.
 Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model,
                            ArtifactStore& store, const std::vector<Expectation>& expectations = {});
 
@@ -75,8 +77,8 @@ void run_experiment(const Experiment& experiment, const fs::path& folder, Artifa
 // What would be run, a row for each extractor, attack and classifier; notes say where, and how much there is to make.
 Table plan(const Experiment& experiment, const std::vector<PlannedUnit>& units);
 
-// What a run wants of the store, in an order in which each unit comes after those that it is made from. Until a unit's
-// inputs are there its id is a stand-in. Nothing is made, and the store only plans from then on.
-std::vector<PlannedUnit> planned_units(const Experiment& experiment, ArtifactStore& store);
+// Plans what a run wants of the store (ArtifactStore::only_plan()), in an order in which each unit comes after those
+// that it is made from. Until a unit's inputs are there its id is a stand-in.
+void plan_units(const Experiment& experiment, ArtifactStore& store);
 
 }  // namespace facepoison

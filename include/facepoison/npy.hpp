@@ -10,8 +10,9 @@ namespace facepoison {
 std::string npy_bytes(const torch::Tensor& matrix);
 void write_npy(const fs::path& path, const torch::Tensor& matrix);
 
-// Reads float32 or float64 (to float32), version 1 to 3. Refuses other types (object arrays would be pickles),
-// Fortran order, a size that does not fit the shape, and numbers that do not fit float32. Throws Error(input).
-torch::Tensor read_npy(const fs::path& path);
+// Reads float32 or float64, version 1 to 3; as float32, or `as_stored`. Refuses other types (object arrays would be
+// pickles), Fortran order, a size that does not fit the shape, and numbers beyond float32's range. Throws Error(input).
+enum class Precision { float32, as_stored };
+torch::Tensor read_npy(const fs::path& path, Precision precision = Precision::float32);
 
 }  // namespace facepoison

@@ -13,6 +13,8 @@ class Recogniser {
   virtual ~Recogniser() = default;
   // For each of the scenario's games, from the store where it is there. `label` is what the progress says.
   virtual Answers answer(World& world, const Scenario& scenario, const std::string& label) const = 0;
+  // What decides its answers besides the extractor and the data, defaults and versions included.
+  virtual Json settings() const = 0;
 };
 
 // `classifier`: see make_classifier(), or {"classifier": "end-to-end", …}: the keys of read_how(), and "public_twins",
@@ -47,7 +49,7 @@ class Combined {
   // `people`: names of the labels. All must outlive it.
   Combined(const Pairing& rule, const Answers& accurate, const Answers& robust, Probes probes,
            const std::vector<std::string>& people, Seed seed);
-  // NaN without a rule that asks for one.
+  // NaN without a rule that asks for one, and where there is no probe to set it by: then the accurate one answers.
   double threshold(std::int64_t person, double share) const;
   Answer answer(std::size_t game, std::int64_t person, double threshold) const;
 

@@ -54,9 +54,9 @@ Json parse_json(const std::string& text, const std::string& where);
 Json read_json(const fs::path& path);
 
 // A config file, which may name another as its "base" and then has that one's keys but for its own, with KEY=VALUE
-// overrides: a dotted KEY's parts are keys of objects or places in lists; VALUE is JSON
-// where it parses, else a text. `anchor_paths` makes the paths in a JSON object absolute: those of the file from the
-// file's folder, those of an override of a whole key from the working folder.
+// overrides: a dotted KEY's parts are keys of objects or places in lists; VALUE is JSON where it parses, else a text. A
+// key of null takes that key out. `anchor_paths` makes the paths in a JSON object absolute: those of the file from the
+// file's folder, those of an override of a whole key from the working folder; it may set other keys to null.
 Json read_config(const fs::path& file, const std::vector<std::string>& overrides,
                  const std::function<void(Json&, const fs::path&)>& anchor_paths);
 

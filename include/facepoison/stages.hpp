@@ -123,20 +123,20 @@ struct Swapped {
   std::vector<std::int64_t> rows;     // of the gallery, rising
   std::size_t added = 0;              // how many rows the gallery has besides
   std::vector<std::int64_t> removed;  // of the gallery, rising: rows that are not there
-  Features features;                  // what stands there, then what is added
+  Features features;                  // what stands there, then what is added; not read where that is nothing
 };
 
 // What a probe is taken for.
 struct Naming {
-  std::size_t probe = 0;  // its row
-  std::int64_t label = 0;
-  double distance = 0;  // see Prediction
+  std::size_t probe = 0;   // its row
+  std::int64_t label = 0;  // −1: nobody, since a filter left nobody in the gallery
+  double distance = 0;     // see Prediction; NaN: to nobody
   bool operator==(const Naming&) const = default;
 };
 
 struct Answer {
-  std::vector<std::int64_t> labels;  // what the person's own probes are taken for, in their order
-  std::vector<double> distances;     // see Prediction
+  std::vector<std::int64_t> labels;  // what the person's own probes are taken for, in their order; see Naming
+  std::vector<double> distances;     // likewise
   std::vector<std::int64_t> ranks;   // the person's place among all, 1 the first guess; 0: not in the gallery
   // Other people's probes, how many of them were taken for another, and how many of these for this person.
   std::int64_t others = 0, others_errors = 0, others_as_person = 0;

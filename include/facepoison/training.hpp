@@ -87,13 +87,15 @@ struct Lesson {
 
 // Trains the start of `c` with a dense layer over the people on it, photos and twins; then the logarithm of each
 // person's probability for each probe, N×P, with the people's labels, rising. `hash` is of all that decides it;
-// `checkpoint` as train()'s; it stays.
+// `checkpoint` as train()'s; it stays. `pictures` may have been decoded by trainings before.
+class DecodedFile;  // see training/photos.hpp
 struct ClassScores {
   std::vector<std::int64_t> labels;
   torch::Tensor scores;
 };
 ClassScores train_classifier(const TrainingConfig& c, const Lesson& lesson, std::span<const Photo> probes,
-                             const std::string& hash, const fs::path& checkpoint, ArtifactStore& store);
+                             const std::string& hash, const fs::path& checkpoint,
+                             const std::shared_ptr<DecodedFile>& pictures, ArtifactStore& store);
 
 // The photos that a training's key "exclude" wants nobody of: those of the protected people of an experiment's config.
 using ReadExcluded = std::function<Dataset(const fs::path& experiment)>;
@@ -116,9 +118,8 @@ void train(const TrainingConfig& config, const fs::path& output, ArtifactStore& 
 // such a training.
 void refuse_to_replace(const std::string& name, const fs::path& output);
 
-// What a training wants of the store for its photos and their twins, as planned_units() of an experiment: nothing is
-// made, and the store only plans from then on.
-std::vector<PlannedUnit> planned_units(const TrainingConfig& config, ArtifactStore& store);
+// Plans what a training wants of the store for its photos and their twins, as plan_units() of an experiment.
+void plan_units(const TrainingConfig& config, ArtifactStore& store);
 
 // Losses. A new loss is one class and one row in losses.cpp.
 class Loss {

@@ -72,17 +72,19 @@ class World {
   // Who is on a scenario's probes, and the probes as the trainer sees them.
   Probes probes(const Scenario& scenario) const;
   std::vector<Photo> probe_photos(const Scenario& scenario);
-  // What the trainer has in a game, and whose they are: everybody's gallery with the game's changes.
-  struct Gallery {
-    std::vector<Photo> photos;
-    std::vector<std::int64_t> labels;
-  };
-  Gallery gallery(const Scenario& scenario, const Game& game);
+  // What the trainer has in each game: everybody's gallery with the game's changes.
+  std::vector<std::vector<Pick>> galleries(const Scenario& scenario);
+  const Photo& photo_of(const Pick& pick);
+  std::int64_t label_of(const Pick& pick) const { return labels_[static_cast<std::size_t>(pick.row)]; }
   std::int64_t label_of(const std::string& person) const;
 
   // Everybody's photos, and what the games of a scenario change. Asking for another extractor's forgets the last.
   const Sides& sides(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario);
   std::vector<Swapped> swaps(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario);
+  // Everybody's gallery photos under a treatment, whatever a crowd or a filter does: gallery_row()'s rows × D.
+  torch::Tensor gallery_under(const std::shared_ptr<const FeatureExtractor>& extractor, std::int16_t treatment);
+  // Throws Error(input) that names a photo of whose embedding the last extractor's is all zeros.
+  [[noreturn]] void refuse_zeros();
 
   ArtifactStore& store() { return store_; }
 
@@ -103,7 +105,6 @@ class World {
   };
   Changes changes(const Scenario& scenario, const Game& game, const std::map<std::int32_t, std::int64_t>& places);
   std::vector<Pick> probe_picks(const Scenario& scenario) const;
-  std::vector<Photo> photos_of(const std::vector<Pick>& picks);
   std::vector<std::int64_t> labels_of(const std::vector<Pick>& picks) const;
   bool is_dropped(const Scenario& scenario, const Pick& pick);  // by its filter
   void turn_to(const std::shared_ptr<const FeatureExtractor>& extractor);

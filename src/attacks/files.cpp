@@ -21,13 +21,17 @@
 #include <cstdio>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "attacks/registry.hpp"
+#include "data/planned.hpp"
+#include "facepoison/arrow.hpp"
 #include "facepoison/detect.hpp"
 #include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
 #include "facepoison/prepare.hpp"
 #include "facepoison/unicode.hpp"
+#include "facepoison/version.hpp"
 
 namespace facepoison {
 namespace {
@@ -91,8 +95,14 @@ double shrunk_psnr(const Image& clean, const Image& canvas, bool middle) {
   return sum == 0 ? highest : -10 * std::log10(sum / static_cast<double>(a.rgb.size()) / (255 * 255));
 }
 
-struct Paired {
-  Photo companion;
+// A photo, which becomes its companion, and the file beside it.
+struct FileOfPhoto {
+  Photo* photo;
+  const File* file;
+};
+
+struct Aligned {
+  std::string png;
   double psnr;  // shrunk_psnr
 };
 
@@ -121,26 +131,24 @@ class Files final : public Attack {
         for (const auto& stem : file.stems) by_name[{folder, stem}].push_back(&file);
     warn_of_left_over(files, everybody);
     refuse_shared(album, everybody, by_name);
-    std::vector<Photo> found;
+    std::vector<Photo> found(album.begin(), album.end());
     std::vector<std::string> missing, others;
-    const int side = decode_image(read_file(album.front().path), Exif::ignore).width;
-    for (const auto& photo : album) {
-      stop_if_interrupted();
-      const File* file = only_file(photo, by_name);
-      if (!file) {
-        found.push_back(photo);
-        found.back().id.clear();
-        missing.push_back(photo.id);
+    std::vector<FileOfPhoto> pairs;
+    for (auto& photo : found) {
+      if (const File* file = only_file(photo, by_name)) {
+        pairs.push_back({&photo, file});
         continue;
       }
-      const Paired paired = pair(photo, *file, side, store);
-      found.push_back(paired.companion);
-      if (paired.psnr >= p_.least_psnr) continue;
-      char decibels[32];
-      std::snprintf(decibels, sizeof decibels, " (%.1f dB)", paired.psnr);
-      others.push_back(concat(file->path.string(), " for ", photo.id, decibels));
+      missing.push_back(std::exchange(photo.id, ""));
     }
     if (!missing.empty()) report_missing(missing, album.size());
+    const auto decibels = align(pairs, store);
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+      if (decibels[i] >= p_.least_psnr) continue;
+      char number[32];
+      std::snprintf(number, sizeof number, " (%.1f dB)", decibels[i]);
+      others.push_back(concat(pairs[i].file->path.string(), " for ", pairs[i].photo->id, number));
+    }
     if (!others.empty())
       throw Error(Exit::input, concat(settings().name, ": ", others.size(), " of ", album.size(),
                                       " files show another picture than the photo: ", listed(others, most),
@@ -210,30 +218,67 @@ class Files final : public Attack {
       log_warning(concat(settings().name, ": ", left_over.size(), " files of no photo: ", listed(left_over, most)));
   }
 
-  Paired pair(const Photo& photo, const File& file, int side, ArtifactStore& store) const {
-    const std::string bytes = read_file(file.path);
-    Json key = {{"format", 3},         {"file", sha256(bytes)},     {"clean", photo.sha256},
-                {"side", side},        {"of_canvas", p_.of_canvas}, {"detector", detector_ ? detector_->sha256() : ""},
+  Json key_of(const FileOfPhoto& pair, int side) const {
+    const Photo& photo = *pair.photo;
+    Json key = {{"format", 4},
+                {"file", sha256_of_file(pair.file->path)},
+                {"clean", photo.sha256},
+                {"side", side},
+                {"of_canvas", p_.of_canvas},
+                {"detector", detector_ ? detector_->sha256() : ""},
+                {"opencv", opencv_version()},  // which decodes and resizes
                 {"landmarks", nullptr}};
     if (photo.landmarks && photo.source_landmarks && !p_.of_canvas) {
       key["landmarks"] = {photo.source_width, photo.source_height};
       for (const auto* points : {&*photo.source_landmarks, &*photo.landmarks})
         for (const auto& p : *points) key["landmarks"].push_back({p.x, p.y});
     }
-    const auto folder = store.get_or_make("paired", key, [&](const fs::path& at) {
-      try {
-        const Image canvas = canvas_of(photo, decode_image(bytes, Exif::rotate), side);
-        const Image clean = decode_image(read_file(photo.path), Exif::ignore);
-        write_unflushed(at / "canvas.png", encode_png(canvas));
-        write_unflushed(at / "pair.json", Json({{"psnr", shrunk_psnr(clean, canvas, p_.redetect)}}).dump());
-      } catch (const Error& error) {
-        throw Error(Exit::input, concat(settings().name, ": ", file.path.string(), ": ", error.what()));
-      }
-    });
-    Photo companion = photo;
-    companion.path = folder / "canvas.png";
-    companion.sha256 = sha256_of_file(companion.path);
-    return {companion, read_json(folder / "pair.json").at("psnr").get<double>()};
+    return key;
+  }
+
+  Aligned align(const FileOfPhoto& pair, const std::string& sha256_of_bytes, int side) const try {
+    const std::string bytes = read_file(pair.file->path);
+    if (sha256(bytes) != sha256_of_bytes)
+      throw Error(Exit::input, "was changed while it was read; run the command again");
+    const Image canvas = canvas_of(*pair.photo, decode_image(bytes, Exif::rotate), side);
+    const Image clean = decode_image(read_file(pair.photo->path), Exif::ignore);
+    return {encode_png(canvas), shrunk_psnr(clean, canvas, p_.redetect)};
+  } catch (const Error& error) {
+    throw Error(error.code(), concat(settings().name, ": ", pair.file->path.string(), ": ", error.what()));
+  }
+
+  // Makes the photos their companions; returns how alike the two are, dB, of those that are only planned infinite.
+  std::vector<double> align(const std::vector<FileOfPhoto>& pairs, ArtifactStore& store) const {
+    if (pairs.empty()) return {};
+    std::error_code unmade;  // where a plan would resample photos first, their size is not known either
+    const fs::path& one = pairs.front().photo->path;
+    const int side = fs::exists(one, unmade) ? decode_image(read_file(one), Exif::ignore).width : 0;
+    std::vector<Unit> units;
+    for (const auto& pair : pairs) {
+      stop_if_interrupted();
+      units.push_back({units.size(), 1, key_of(pair, side)});
+      if (store.planning()) units.back().needs = made_in({pair.photo, 1}, store);
+    }
+    Arrow<Aligned, Aligned> arrow{"paired", concat("align, ", settings().name), 1};
+    arrow.decode = [&](const auto& rows) {
+      const auto row = rows.front();
+      return align(pairs[row], units[row].key["file"].template get<std::string>(), side);
+    };
+    arrow.make = [](const auto&, Aligned made) { return std::vector{std::move(made)}; };
+    arrow.write = [](const Unit&, std::span<const Aligned> made, const fs::path& at) {
+      write_unflushed(at / "canvas.png", made.front().png);
+      write_unflushed(at / "pair.json", Json({{"psnr", made.front().psnr}}).dump());
+    };
+    const auto folders = arrow.follow(units, store);
+    std::vector<double> decibels;
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+      Photo& companion = *pairs[i].photo;
+      companion.path = folders[i] / "canvas.png";
+      const bool made = !store.planning() || fs::exists(companion.path);
+      companion.sha256 = made ? sha256_of_file(companion.path) : stand_in_digest(folders[i], 0);
+      decibels.push_back(made ? read_json(folders[i] / "pair.json").at("psnr").get<double>() : INFINITY);
+    }
+    return decibels;
   }
 
   Image canvas_of(const Photo& photo, const Image& image, int side) const {

@@ -7,7 +7,7 @@
 namespace facepoison {
 namespace {
 
-torch::Tensor mean_of(const torch::Tensor& rows) { return rows.to(torch::kFloat64).mean(0).to(torch::kFloat32); }
+torch::Tensor mean_of(const torch::Tensor& rows) { return rows.to(torch::kFloat64).mean(0).to(rows.scalar_type()); }
 
 class Centroid final : public Classifier {
  public:
@@ -39,7 +39,7 @@ class Centroid final : public Classifier {
       return nearest->predict_swapped(moved);
     }
 
-    // A swap of the means of the people whom it touches.
+    // A swap of the means of the people whom it touches; who was not there is added.
     Swap of_means(const Swap& swap) const {
       std::set<std::int64_t> touched;
       for (const auto* some : {&swap.rows, &swap.removed})
@@ -47,11 +47,13 @@ class Centroid final : public Classifier {
       touched.insert(swap.added.begin(), swap.added.end());
       Swap means;
       means.asked = swap.asked;
-      std::vector<torch::Tensor> new_means;
+      std::vector<torch::Tensor> new_means, added_means;
       for (const auto label : touched) {
+        const auto known = rows.find(label);
         std::vector<std::int64_t> own;
-        std::set_difference(rows.at(label).begin(), rows.at(label).end(), swap.removed.begin(), swap.removed.end(),
-                            std::back_inserter(own));
+        if (known != rows.end())
+          std::set_difference(known->second.begin(), known->second.end(), swap.removed.begin(), swap.removed.end(),
+                              std::back_inserter(own));
         auto features = gallery.index_select(0, torch::tensor(own, torch::kInt64));
         for (std::size_t i = 0; i < own.size(); ++i) {
           const auto found = std::lower_bound(swap.rows.begin(), swap.rows.end(), own[i]);
@@ -62,10 +64,15 @@ class Centroid final : public Classifier {
         for (std::size_t n = 0; n < swap.added.size(); ++n)
           if (swap.added[n] == label) further.push_back(static_cast<std::int64_t>(swap.rows.size() + n));
         if (!further.empty()) features = torch::cat({features, swap.features.index_select(0, torch::tensor(further))});
-        const auto place = std::distance(rows.begin(), rows.find(label));
-        (features.size(0) > 0 ? means.rows : means.removed).push_back(place);
+        if (known == rows.end()) {
+          means.added.push_back(label);
+          added_means.push_back(mean_of(features));
+          continue;
+        }
+        (features.size(0) > 0 ? means.rows : means.removed).push_back(std::distance(rows.begin(), known));
         if (features.size(0) > 0) new_means.push_back(mean_of(features));
       }
+      new_means.insert(new_means.end(), added_means.begin(), added_means.end());
       means.features = new_means.empty() ? gallery.narrow(0, 0, 0) : torch::stack(new_means);
       return means;
     }

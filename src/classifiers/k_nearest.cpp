@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "classifiers/registry.hpp"
 #include "facepoison/device.hpp"
@@ -107,20 +108,26 @@ class KNearest final : public Classifier {
   }
 
  private:
-  // A clean gallery, and each probe's nearest rows in it: k, and as many as the person of most photos has.
+  // A clean gallery, and each probe's nearest rows in it: k, and as many as the person of most photos has. `known`,
+  // `sought`: gallery and probes in double.
   struct Base final : Trained {
     const KNearest& classifier;
-    torch::Tensor gallery, probes, sought;
+    torch::Tensor gallery, probes, known, sought;
     std::vector<std::int64_t> labels;
     std::size_t spare = 0;
     std::vector<Voters> nearest;
 
-    Base(const KNearest& by, const torch::Tensor& known, const std::vector<std::int64_t>& names,
+    Base(const KNearest& by, const torch::Tensor& clean, const std::vector<std::int64_t>& names,
          const torch::Tensor& asked)
-        : classifier(by), gallery(known), probes(asked), sought(asked.to(torch::kFloat64).contiguous()), labels(names) {
-      check(known, names, asked);
+        : classifier(by),
+          gallery(clean),
+          probes(asked),
+          known(clean.to(torch::kFloat64).contiguous()),
+          sought(asked.to(torch::kFloat64).contiguous()),
+          labels(names) {
+      check(clean, names, asked);
       for (const auto& [label, rows] : rows_by_label(names)) spare = std::max(spare, rows.size());
-      nearest = nearest_of_each(known.to(torch::kFloat64), sought, by.k_ + spare);
+      nearest = nearest_of_each(known, sought, by.k_ + spare);
     }
 
     std::vector<Prediction> predict_swapped(std::span<const Swap> swaps) const override {
@@ -141,7 +148,7 @@ class KNearest final : public Classifier {
       for (std::size_t n = 0; n < swap.added.size(); ++n)
         rows.push_back(gallery.size(0) + static_cast<std::int64_t>(n));
       Prediction out = room_for(nearest.size());
-      if (!swap.asked.empty()) out.ranks = ranks(swap);
+      if (!swap.asked.empty()) out.ranks = ranks(swap, features, names);
       const auto dimension = sought.size(1);
       in_pieces(torch::kCPU, nearest.size(), 64, [&](std::size_t first, std::size_t count) {
         for (auto p = first; p < first + count; ++p) {
@@ -163,18 +170,26 @@ class KNearest final : public Classifier {
       return out;
     }
 
-    // The person's place: people in the order of their votes, then of their nearest photo.
-    std::vector<std::int64_t> ranks(const Swap& swap) const {
+    // The person's place: people in the order of their votes, then of their nearest photo. `features`: the swap's, in
+    // double; `names`: the labels, then the added ones.
+    std::vector<std::int64_t> ranks(const Swap& swap, const torch::Tensor& features,
+                                    const std::vector<std::int64_t>& names) const {
       const auto person = person_of(swap, labels).value();
-      const auto [changed, names] = swapped(gallery, labels, swap);
-      const auto known = changed.to(torch::kFloat64).contiguous();
+      const auto dimension = known.size(1);
+      std::vector<const double*> rows(names.size());  // where each row's numbers lie; nowhere: removed
+      for (std::size_t g = 0; g < labels.size(); ++g)
+        rows[g] = known.data_ptr<double>() + static_cast<std::int64_t>(g) * dimension;
+      for (const auto row : swap.removed) rows[static_cast<std::size_t>(row)] = nullptr;
+      const double* next = features.data_ptr<double>();
+      for (const auto row : swap.rows) rows[static_cast<std::size_t>(row)] = std::exchange(next, next + dimension);
+      for (auto g = labels.size(); g < rows.size(); ++g) rows[g] = std::exchange(next, next + dimension);
       std::vector<std::int64_t> found(swap.asked.size());
       in_pieces(torch::kCPU, found.size(), 1, [&](std::size_t first, std::size_t count) {
         for (auto i = first; i < first + count; ++i) {
           Voters all;
-          const double* probe = sought.data_ptr<double>() + swap.asked[i] * sought.size(1);
-          for (std::int64_t g = 0; g < known.size(0); ++g)
-            all.push_back({distance_of(known.data_ptr<double>() + g * known.size(1), probe, known.size(1)), g});
+          const double* probe = sought.data_ptr<double>() + swap.asked[i] * dimension;
+          for (std::size_t g = 0; g < rows.size(); ++g)
+            if (rows[g]) all.push_back({distance_of(rows[g], probe, dimension), static_cast<std::int64_t>(g)});
           found[i] = place_of(person, std::move(all), names, classifier.k_);
         }
       });

@@ -111,13 +111,19 @@ class Linear final : public Classifier {
     return answer(fit(rows, classes, start_from(clean, rows, classes, asked.place)), classes, clean.probes, asked);
   }
 
-  // From the clean model, without the weights of who is not there any more.
+  // From the clean model, without the weights of who is not there any more, and with weights of 0 for who is new. One
+  // row of weights, of two people, says nothing of each of more.
   Model start_from(const Clean& clean, const torch::Tensor& rows, const Classes& classes, std::int64_t person) const {
-    if (classes.rows() == 1) return clean.classes.rows() == 1 ? clean.model->under(Scaler(rows)) : start(rows, classes);
+    if (!clean.model || (classes.rows() == 1) != (clean.classes.rows() == 1)) return start(rows, classes);
     auto model = clean.model->under(Scaler(rows));
-    std::vector<std::int64_t> left;
-    for (const auto name : classes.names) left.push_back(clean.classes.place(name));
-    model.weights = model.weights.index_select(0, torch::tensor(left));
+    if (classes.rows() == 1) return model;
+    std::vector<std::int64_t> places;
+    for (const auto name : classes.names) {
+      const auto place = clean.classes.place(name);
+      places.push_back(place < 0 ? clean.classes.rows() : place);
+    }
+    model.weights = torch::cat({model.weights, torch::zeros_like(model.weights.slice(0, 0, 1))})
+                        .index_select(0, torch::tensor(places));
     if (person >= 0) refit_one(rows, classes, model, person);
     return model;
   }

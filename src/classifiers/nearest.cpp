@@ -1,7 +1,8 @@
 // Exact nearest neighbour. A product of matrices finds, in float32, every gallery row that could be nearest; those
 // within the product's error bound are measured again by direct difference in double. Swapping people's rows does not
 // start anew: each probe remembers the best rows of its two nearest people, and one more product has everybody's
-// swapped rows, of which a probe measures those that come near what else it would be.
+// swapped rows, of which a probe measures those that come near what else it would be. Rows in float64 are narrowed for
+// the products alone.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -155,7 +156,8 @@ class Nearest final : public Classifier {
                                                                   : predict(gallery, names, base.sought.features);
         continue;
       }
-      const auto own = left_of(base.rows.at(*label), swap);
+      const auto known = base.rows.find(*label);
+      const auto own = known == base.rows.end() ? std::vector<std::int64_t>() : left_of(known->second, swap);
       which.push_back(s);
       features.push_back(new_form(base.gallery, own, swap));
       moved.ranges.push_back({*label, static_cast<std::int64_t>(moved.rows.size()), features.back().size(0)});
@@ -226,16 +228,17 @@ class Nearest final : public Classifier {
   }
 
   void fill_in(const torch::Tensor& features, double scale, torch::Tensor& rough, torch::Tensor& squares) const {
-    if (cosine_ && (features == 0).all(1).any().item<bool>())
-      throw Error(Exit::input, "an embedding of zeros has no direction to compare");
+    if (cosine_ && (features == 0).all(1).any().item<bool>()) throw NoDirection();
     rough = features * scale;
     if (cosine_) rough = rough / rough.norm(2, 1, true);
+    rough = rough.to(torch::kFloat32);
     squares = rough.square().sum(1).contiguous();
   }
 
   // `visit` gets each probe's number, its rough distances to the people's rows (squared, without ‖probe‖²), and by how
   // much two of these may err. A dot product of D float32 terms errs by at most D·2⁻²⁴ of the product of the norms, in
-  // any order of summation; the squares and the sums add a little, and so does normalising. Twice that, on either side.
+  // any order of summation; the squares and the sums add a little, and so does normalising or narrowing. Twice that, on
+  // either side.
   template <class Visit>
   static void for_each_probe(const People& people, const Sought& sought, double largest_square, const Visit& visit) {
     constexpr std::int64_t block = 256;
@@ -298,13 +301,17 @@ class Nearest final : public Classifier {
 
   Neighbour measured(const People& people, const People::Range& range, const Sought& sought, std::size_t p,
                      std::int64_t g, float rough) const {
-    const std::int64_t dimension = people.features.size(1);
-    const float* probe = sought.features.data_ptr<float>() + static_cast<std::int64_t>(p) * dimension;
-    return {measure(people.features.data_ptr<float>() + g * dimension, probe, dimension),
-            people.rows[static_cast<std::size_t>(g)], range.label, rough};
+    const auto distance = people.features.scalar_type() == torch::kFloat64
+                              ? measure<double>(people.features, g, sought.features, static_cast<std::int64_t>(p))
+                              : measure<float>(people.features, g, sought.features, static_cast<std::int64_t>(p));
+    return {distance, people.rows[static_cast<std::size_t>(g)], range.label, rough};
   }
 
-  double measure(const float* a, const float* b, std::int64_t dimension) const {
+  // Between the g-th row of the one and the p-th of the other.
+  template <class Number>
+  double measure(const torch::Tensor& rows, std::int64_t g, const torch::Tensor& probes, std::int64_t p) const {
+    const auto dimension = rows.size(1);
+    const Number *a = rows.data_ptr<Number>() + g * dimension, *b = probes.data_ptr<Number>() + p * dimension;
     double difference = 0, dot = 0, aa = 0, bb = 0;
     for (std::int64_t i = 0; i < dimension; ++i) {
       const double x = a[i], y = b[i];

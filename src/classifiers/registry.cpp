@@ -9,11 +9,12 @@ namespace facepoison {
 
 const std::vector<ClassifierRow>& classifier_registry() {
   static const std::vector<ClassifierRow> rows = {
-      {"nearest", "1-NN, Euclidean on raw embeddings (the paper's)", make_nearest},
-      {"nearest-cosine", "1-NN, cosine; distance = 1 − cos", make_nearest_cosine},
-      {"centroid", "nearest class mean, Euclidean", make_centroid},
-      {"k-nearest", "most of the k nearest, Euclidean; k (5)", make_k_nearest},
-      {"linear", "standardised, multinomial logistic regression run to convergence; c (1); distance = 1 − probability",
+      {"nearest", 1, "1-NN, Euclidean on raw embeddings (the paper's)", make_nearest},
+      {"nearest-cosine", 1, "1-NN, cosine; distance = 1 − cos", make_nearest_cosine},
+      {"centroid", 1, "nearest class mean, Euclidean", make_centroid},
+      {"k-nearest", 1, "most of the k nearest, Euclidean; k (5)", make_k_nearest},
+      {"linear", 1,
+       "standardised, multinomial logistic regression run to convergence; c (1); distance = 1 − probability",
        make_linear},
   };
   return rows;
@@ -43,6 +44,10 @@ std::unique_ptr<Classifier> make_classifier(const Json& wanted) {
     if (row.name != name) continue;
     auto made = row.make(spec);
     spec.finish();
+    Json identity = spec.record();
+    identity.erase("name");
+    identity["version"] = row.version;
+    made->set_identity(std::move(identity));
     return made;
   }
   const auto near = nearest_name(name, known);

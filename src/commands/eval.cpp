@@ -64,12 +64,14 @@ Action eval_command(CLI::App& app) {
     if (!o->dry_run) check_output((o->run_folder.empty() ? above : fs::path(o->run_folder)) / "run.json");
     auto expectations = o->expect_file.empty() ? std::vector<Expectation>{} : read_expectations(o->expect_file);
     for (const auto& text : o->expected) expectations.push_back(parse_expectation(text));
+    std::vector<PlannedUnit> units;
     auto artifacts = store->open();
+    if (o->dry_run) artifacts.only_plan(units);
     if (o->allow_perturbed) o->overrides.push_back("allow_perturbed=true");
     if (o->strict) o->overrides.push_back("absent=refuse");
     const Experiment experiment = read_experiment(o->config, o->overrides, o->trust_model, artifacts, expectations);
     if (o->dry_run) {
-      const auto units = planned_units(experiment, artifacts);
+      plan_units(experiment, artifacts);
       const Table planned = plan(experiment, units);
       output->write(output->is_for_reading() ? for_reading(planned) : planned, {{"units", json_of(units)}});
       return Exit::ok;

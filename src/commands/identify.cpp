@@ -26,7 +26,7 @@ Side read_side(const std::string& path, const std::string& split, const FeatureE
     const auto csv = fs::path(path).replace_extension(".csv");
     where = csv.string();
     names = read_csv(csv);
-    matrix = read_npy(path);
+    matrix = read_npy(path, Precision::as_stored);
     if (matrix.dim() != 2 || static_cast<std::size_t>(matrix.size(0)) != names.rows.size())
       throw Error(Exit::input, concat(path, " has the shape ", matrix.sizes(), "; ", csv.string(), " has ",
                                       names.rows.size(), " rows"));
@@ -60,22 +60,25 @@ Side read_side(const std::string& path, const std::string& split, const FeatureE
 }
 
 // What is known of a picture on both sides, whatever it is called, is its embedding: two pictures have not the same
-// one.
-std::string row_bytes(const torch::Tensor& matrix, std::size_t row) {
-  const auto numbers = matrix[static_cast<std::int64_t>(row)].contiguous();
+// one. `type`: the coarser one of both sides.
+std::string row_bytes(const torch::Tensor& matrix, std::size_t row, torch::ScalarType type) {
+  const auto numbers = matrix[static_cast<std::int64_t>(row)].to(type).contiguous();
   return {static_cast<const char*>(numbers.data_ptr()), numbers.nbytes()};
 }
 
 // A probe must not be in the gallery: under its own name that is refused. Under another one (a duplicate) it is said,
 // and so is another picture of the same name: train/ann/0.jpg and val/ann/0.jpg, or a photo and its perturbed version.
 void look_for_leaks(const Side& gallery, const Side& probes) {
+  const bool wide = gallery.matrix.scalar_type() == torch::kFloat64 && probes.matrix.scalar_type() == torch::kFloat64;
+  const auto type = wide ? torch::kFloat64 : torch::kFloat32;
   std::map<std::string, std::string> pictures;  // → id
-  for (std::size_t i = 0; i < gallery.ids.size(); ++i) pictures.emplace(row_bytes(gallery.matrix, i), gallery.ids[i]);
+  for (std::size_t i = 0; i < gallery.ids.size(); ++i)
+    pictures.emplace(row_bytes(gallery.matrix, i, type), gallery.ids[i]);
   const std::set<std::string> names(gallery.ids.begin(), gallery.ids.end());
   std::vector<std::string> leaks, namesakes;
   for (std::size_t i = 0; i < probes.ids.size(); ++i) {
     const auto& id = probes.ids[i];
-    const auto same = pictures.find(row_bytes(probes.matrix, i));
+    const auto same = pictures.find(row_bytes(probes.matrix, i, type));
     if (same == pictures.end()) {
       if (names.count(id)) namesakes.push_back(id);
       continue;
@@ -94,6 +97,24 @@ void look_for_leaks(const Side& gallery, const Side& probes) {
                        "are other pictures: ", listed(namesakes, most)));
 }
 
+// The first photo of whose embedding all is zeros.
+std::string photo_of_zeros(const Side& gallery, const Side& probes) {
+  for (const auto* side : {&gallery, &probes})
+    if (const auto zeros = (side->matrix == 0).all(1).nonzero(); zeros.size(0) > 0)
+      return side->ids[static_cast<std::size_t>(zeros[0].item<std::int64_t>())];
+  return "a photo";
+}
+
+// Where a file has float64, all is compared in it.
+Prediction predict(const Side& gallery, const std::vector<std::int64_t>& labels, const Side& probes,
+                   const Classifier& classifier) try {
+  const auto type = torch::promote_types(gallery.matrix.scalar_type(), probes.matrix.scalar_type());
+  return classifier.predict(gallery.matrix.to(type), labels, probes.matrix.to(type));
+} catch (const NoDirection&) {
+  throw Error(Exit::input, concat("the embedding of ", photo_of_zeros(gallery, probes),
+                                  " is all zeros, which has no direction to compare"));
+}
+
 Table identify(const Side& gallery, const Side& probes, const Classifier& classifier) {
   look_for_leaks(gallery, probes);
   std::map<std::string, std::int64_t> labels;
@@ -105,7 +126,7 @@ Table identify(const Side& gallery, const Side& probes, const Classifier& classi
   }
   std::vector<std::int64_t> gallery_labels;
   for (const auto& person : gallery.people) gallery_labels.push_back(labels[person]);
-  const auto prediction = classifier.predict(gallery.matrix, gallery_labels, probes.matrix);
+  const auto prediction = predict(gallery, gallery_labels, probes, classifier);
   Table table{{"id", "person", "predicted", "distance", "correct"}, {}, {}};
   for (std::size_t i = 0; i < probes.ids.size(); ++i) {
     const auto& predicted = names[static_cast<std::size_t>(prediction.labels[i])];

@@ -61,23 +61,24 @@ std::vector<Artefact> beyond(std::vector<Artefact> all, double bytes) {
   return {first, all.end()};
 }
 
-// What a config's experiment or training wants of the store; a training's alone names what it starts from.
-std::vector<PlannedUnit> units_of(const std::string& config, ArtifactStore& store) {
+// Plans what a config's experiment or training wants of the store; a training's alone names what it starts from.
+void plan_config(const std::string& config, ArtifactStore& store) {
   const Json keys = read_config(config, {}, [](Json&, const fs::path&) {});
   const std::vector<std::string> any_photos = {"allow_perturbed=true"};  // it may have been an option
   if (!keys.is_object() || !keys.contains("start"))
-    return planned_units(read_experiment(config, any_photos, true, store), store);
+    return plan_units(read_experiment(config, any_photos, true, store), store);
   const auto protected_by = [&](const fs::path& experiment) { return protected_photos(experiment, store); };
-  return planned_units(read_training(config, any_photos, true, protected_by, store), store);
+  plan_units(read_training(config, any_photos, true, protected_by, store), store);
 }
 
-// Names of what the configs would take from the store. Nothing of them is run, but a folder of photos is prepared where
-// it was not.
+// Names of what the configs would take from the store. Nothing of them is run or prepared.
 std::set<std::string> needed_by(const std::vector<std::string>& configs, const StoreOption& option) {
   std::set<std::string> names;
   for (const auto& config : configs) {
+    std::vector<PlannedUnit> units;
     auto store = option.open();
-    const auto units = units_of(config, store);
+    store.only_plan(units);
+    plan_config(config, store);
     const auto unmade = std::count_if(units.begin(), units.end(), [](const auto& unit) { return !unit.stored; });
     if (unmade > 0)
       log_warning(concat(config, ": ", unmade, " of ", units.size(), " units that it needs are not in the store; ",

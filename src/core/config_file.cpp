@@ -8,6 +8,14 @@ namespace {
 
 using Anchor = std::function<void(Json&, const fs::path&)>;
 
+// The keys of `part` in the place of those of `config`; null takes a key out.
+void lay_over(Json& config, const Json& part) {
+  for (const auto& [key, value] : part.items()) {
+    config[key] = value;
+    if (value.is_null()) config.erase(key);
+  }
+}
+
 void override_key(Json& config, const std::string& assignment, const Anchor& anchor_paths) {
   const auto equals = assignment.find('=');
   if (equals == std::string::npos || equals == 0)
@@ -22,7 +30,7 @@ void override_key(Json& config, const std::string& assignment, const Anchor& anc
   if (key.find('.') == std::string::npos) {
     Json single = {{key, value}};
     anchor_paths(single, fs::current_path());
-    config[key] = single[key];
+    lay_over(config, single);
     return;
   }
   Json* at = &config;
@@ -52,19 +60,24 @@ fs::path folder_of_config(const fs::path& file) {
   return fs::is_fifo(whole, unknown) ? fs::current_path() : whole.parent_path();
 }
 
-// The file's keys, and where it names a "base" that one's for those that it has not.
+// The file's keys but those of null, and where it names a "base" that one's for those that it has not.
 Json read_with_base(const fs::path& file, const std::function<void(Json&, const fs::path&)>& anchor_paths,
                     int depth = 0) {
   const fs::path folder = folder_of_config(file);
   Json own = read_json(file);
   anchor_paths(own, folder);
-  if (!own.is_object() || !own.contains("base")) return own;
+  if (!own.is_object()) return own;
+  Json all = Json::object();
+  if (!own.contains("base")) {
+    lay_over(all, own);
+    return all;
+  }
   if (!own["base"].is_string() || depth > 8)
     throw Error(Exit::usage, concat(file.string(), ": found \"base\": ", own["base"].dump(),
                                     ", expected the path of a config that does not build on this one"));
-  Json all = read_with_base(folder / own["base"].get<std::string>(), anchor_paths, depth + 1);
+  all = read_with_base(folder / own["base"].get<std::string>(), anchor_paths, depth + 1);
   own.erase("base");
-  all.update(own);
+  lay_over(all, own);
   return all;
 }
 

@@ -328,25 +328,30 @@ Image read_canvas(const Photo& photo) {
   }
 }
 
+torch::Tensor landmarks_of(std::span<const Photo> photos) {
+  std::vector<double> points;
+  for (const auto& photo : photos)
+    if (photo.landmarks)
+      for (const auto& p : *photo.landmarks) points.insert(points.end(), {p.x, p.y});
+  if (!points.empty() && points.size() != photos.size() * 10)
+    throw Error(Exit::input, "photos with and without landmarks cannot be mixed");
+  return points.empty() ? torch::Tensor() : torch::tensor(points, torch::kFloat64).view({-1, 5, 2});
+}
+
 Faces load_faces(std::span<const Photo> photos) {
   Faces faces;
   std::vector<torch::Tensor> pixels;
-  std::vector<double> points;
   for (const auto& photo : photos) {
     pixels.push_back(to_tensor(read_canvas(photo)));
     if (pixels.back().sizes() != pixels.front().sizes())
       throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(), ") is ", pixels.back().size(3),
                                       "×", pixels.back().size(2), " pixels; the others are ", pixels.front().size(3),
                                       "×", pixels.front().size(2)));
-    if (photo.landmarks)
-      for (const auto& p : *photo.landmarks) points.insert(points.end(), {p.x, p.y});
     faces.ids.push_back(photo.id);
     faces.people.push_back(photo.person);
   }
-  if (!points.empty() && points.size() != photos.size() * 10)
-    throw Error(Exit::input, "photos with and without landmarks cannot be mixed");
+  faces.landmarks = landmarks_of(photos);
   faces.pixels = torch::cat(pixels);
-  if (!points.empty()) faces.landmarks = torch::tensor(points, torch::kFloat64).view({-1, 5, 2});
   return faces;
 }
 

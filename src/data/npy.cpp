@@ -61,7 +61,7 @@ std::string npy_bytes(const torch::Tensor& matrix) {
 
 void write_npy(const fs::path& path, const torch::Tensor& matrix) { write_file(path, npy_bytes(matrix)); }
 
-torch::Tensor read_npy(const fs::path& path) {
+torch::Tensor read_npy(const fs::path& path, Precision precision) {
   const std::string bytes = read_file(path);
   const auto refuse = [&](const std::string& reason) { throw Error(Exit::input, concat(path.string(), ": ", reason)); };
   if (bytes.size() < 12 || bytes.substr(0, 6) != "\x93NUMPY") refuse("not a .npy file");
@@ -92,7 +92,7 @@ torch::Tensor read_npy(const fs::path& path) {
   const auto lost = tensor.isfinite().logical_and(numbers.isfinite().logical_not());
   if (lost.any().item<bool>())
     refuse(concat("holds ", tensor.masked_select(lost)[0].item<double>(), ", which does not fit float32"));
-  return numbers;
+  return precision == Precision::as_stored ? tensor : numbers;
 }
 
 }  // namespace facepoison

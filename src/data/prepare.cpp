@@ -352,7 +352,9 @@ Dataset dataset_of(const fs::path& path, const PrepareOptions& options, Artifact
   const PhotoFolder folder = only_chosen(scan_photos(path), options);
   const Context context = make_context(folder, options);
   Json blocks = Json::array(), ids = Json::array();
-  for (const auto& unit : units_of(context, hashes_of(folder, store))) blocks.push_back(sha256(unit.key.dump()));
+  const auto hashes = hashes_of(folder, store);
+  const auto units = units_of(context, hashes);
+  for (const auto& unit : units) blocks.push_back(sha256(unit.key.dump()));
   for (const auto& photo : folder.photos) ids.push_back(photo.id);
   Json of_tools = Json::array();
   std::string rejected;
@@ -367,6 +369,11 @@ Dataset dataset_of(const fs::path& path, const PrepareOptions& options, Artifact
               {"blocks", blocks}};
   if (!perturbed_note(folder.photos).empty())
     for (const auto& photo : folder.photos) key["perturbed_by"].push_back(photo.perturbed_by);
+  if (store.planning()) {
+    if (const auto found = store.find("dataset", key)) return read_dataset(*found);
+    prepared(context, units, hashes, store);
+    return {.folder = path};
+  }
   return read_dataset(store.get_or_make("dataset", key, [&](const fs::path& at) {
     prepare_into(at, folder, options, true, store);
     fs::remove(at / "verified.txt");  // no part of what was made: it is another one where the store is copied to

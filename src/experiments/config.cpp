@@ -18,9 +18,12 @@
 namespace facepoison {
 namespace {
 
-// Makes every path in a config absolute, from the folder that it was meant from.
+// Makes every path in a part of a config absolute, from the folder that it was meant from. Where it says "seed" it
+// takes out "seeds" of what it goes over, and the other way round.
 void anchor_experiment(Json& config, const fs::path& base) {
   if (!config.is_object()) return;
+  const auto is_given = [&](const char* key) { return config.contains(key) && !config[key].is_null(); };
+  if (is_given("seed") != is_given("seeds")) config[is_given("seed") ? "seeds" : "seed"] = nullptr;
   if (config.contains("dataset") && config["dataset"].is_string())
     config["dataset"] = (base / config["dataset"].get<std::string>()).lexically_normal().string();
   if (config.contains("probes") && config["probes"].is_array())
@@ -146,6 +149,26 @@ Table with_all_seeds(Table table) {
   return table;
 }
 
+// An attack's identity has what files hold, by which pictures are known; where files come from is an attack's own too.
+Json resolved_attack(const Attack& attack) {
+  Json resolved = {{"name", attack.settings().name}, {"identity", attack.identity()}};
+  for (const auto* key : {"folder", "targets"})
+    if (const auto& all = attack.settings().parameters; all.contains(key) && all[key] != "") resolved[key] = all[key];
+  return resolved;
+}
+
+Json resolved_posing(const Posing& posing) {
+  if (posing.attack) return resolved_attack(*posing.attack);
+  if (!posing.transform) return posing.name;
+  return {{"name", posing.name}, {"identity", posing.transform->identity()}};
+}
+
+// What a classifier's name or keys leave to its defaults and its version; none where that is nothing.
+Json resolved_classifier(const Experiment& e, const Json& classifier) {
+  const Json settings = make_recogniser(e.extractors.front(), classifier, e.options)->settings();
+  return settings == Json{{"classifier", settings["classifier"]}, {"version", 1}} ? Json() : settings;
+}
+
 Json resolve(const Experiment& e, const std::string& dataset) {
   Json extractors = Json::array(), attacks = Json::array(), transforms = Json::array(), people = Json::object();
   for (const auto& extractor : e.extractors)
@@ -158,10 +181,9 @@ Json resolve(const Experiment& e, const std::string& dataset) {
     for (const auto& [attack, share] : posting.parts) {
       Json surrogates = Json::array();
       for (const auto& surrogate : attack->settings().surrogates) surrogates.push_back(surrogate->card().name);
-      parts.push_back({{"name", attack->settings().name},
-                       {"share", share},
-                       {"surrogates", surrogates},
-                       {"identity", attack->identity()}});
+      Json part = resolved_attack(*attack);
+      parts.push_back({{"name", part["name"]}, {"share", share}, {"surrogates", surrogates}});
+      parts.back().update(part);
     }
     for (const auto& judge : judges(e)) {
       if (optimises_against(posting, judge)) attacked.push_back(judge.name);
@@ -191,6 +213,10 @@ Json resolve(const Experiment& e, const std::string& dataset) {
     return one ? Json{{"name", one->card().name}, {"threshold", one->card().threshold}, {"identity", one->identity()}}
                : Json("none");
   };
+  Json settings = Json::array();
+  for (const auto& classifier : e.classifiers) settings.push_back(resolved_classifier(e, classifier));
+  if (std::any_of(settings.begin(), settings.end(), [](const Json& one) { return !one.is_null(); }))
+    resolved["classifier_settings"] = settings;
   if (e.axes.filters != Axes().filters)
     for (const auto& filter : e.axes.filters) resolved["filter"].push_back(detector(filter));
   for (const auto& one : e.detectors) resolved["detectors"].push_back(detector(one));
@@ -200,9 +226,7 @@ Json resolve(const Experiment& e, const std::string& dataset) {
       if (judge.name == pairing.name) resolved["combine"].back()["released"] = judge.released;
   }
   for (const auto& posing : e.axes.probes)
-    if (e.axes.probes.size() > 1 || posing.name != "clean")
-      resolved["probes"].push_back(posing.attack ? Json{{"name", posing.name}, {"identity", posing.attack->identity()}}
-                                                 : Json(posing.name));
+    if (e.axes.probes.size() > 1 || posing.name != "clean") resolved["probes"].push_back(resolved_posing(posing));
   if (e.tables != std::vector<std::string>{"protection"}) resolved["tables"] = e.tables;
   if (e.wants("open-set")) resolved["false_positive_rate"] = e.false_positive_rate;
   return resolved;
@@ -248,6 +272,7 @@ Dataset protected_photos(const fs::path& config, ArtifactStore& store) {
   Spec spec(read_config(config, {}, anchor_experiment), config.string());
   Experiment e;
   e.dataset = dataset_of(spec.text("dataset"), PrepareOptions::of_config(spec), store);
+  if (!e.is_prepared()) return std::move(e.dataset);
   find_eligible(e);
   std::set<std::string> people;
   const Json wanted = spec.raw("protected", Json("all"));
@@ -296,6 +321,7 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
     const bool absent = skip_absent && !fs::exists(model_path(card.file, card.path.parent_path()));
     (absent ? e.absent : cards).push_back(std::move(card));
   }
+  if (extractors.empty()) spec.fail("extractors", "an empty list");
   if (cards.empty())
     throw Error(Exit::model, concat(config.string(), ": none of its ", e.absent.size(),
                                     " extractors is on this machine; facepoison list extractors says how to get each"));
@@ -315,6 +341,7 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   require_planned(expectations, with_all_seeds(cells(e)));
   e.dataset = dataset_of(dataset, prepare_options, store);
   require_clean(dataset, perturbed_note(e.dataset.photos), allow_perturbed);
+  if (!e.is_prepared()) return e;
   find_eligible(e);
   for (const auto seed : e.axes.seeds) e.protected_people.push_back(choose_protected(spec, wanted, e, seed));
   check_seen(e);
@@ -328,14 +355,20 @@ Table plan(const Experiment& e, const std::vector<PlannedUnit>& units) {
   for (const auto row : e.test) ++probes[e.dataset.photos[row].person];
   Table table = cells(e);
   table.columns.insert(table.columns.end(), {"people", "n"});
-  const auto list = scenarios(e, e.protected_people).list;
+  const auto list = e.is_prepared() ? scenarios(e, e.protected_people).list : std::vector<Scenario>();
   for (std::size_t i = 0; i < table.rows.size(); ++i) {
+    if (list.empty()) {
+      table.rows[i].insert(table.rows[i].end(), {Cell(""), Cell("")});
+      continue;
+    }
     std::int64_t n = 0;
     const auto& games = list[i / e.classifiers.size() % list.size()].games;
     for (const auto& game : games) n += probes[game.person];
     table.rows[i].insert(table.rows[i].end(), {Cell(static_cast<std::int64_t>(games.size())), Cell(n)});
   }
-  table.notes.push_back(concat("run folder: ", default_run_folder(e).string()));
+  table.notes.push_back(e.is_prepared() ? concat("run folder: ", default_run_folder(e).string())
+                                        : concat("the photos in ", e.dataset.folder.string(),
+                                                 " are not prepared yet: that is all that is known of the work"));
   std::size_t missing = 0, unknown = 0;
   double seconds = 0;
   for (const auto& unit : units) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "facepoison/classifier.hpp"
 #include "facepoison/stats.hpp"
 
 namespace facepoison {
@@ -10,7 +11,9 @@ namespace {
 
 torch::Tensor directions(const torch::Tensor& rows) {
   const auto wide = rows.to(torch::kFloat64);
-  return wide / wide.norm(2, 1, true);
+  const auto lengths = wide.norm(2, 1, true);
+  if ((lengths == 0).any().item<bool>()) throw NoDirection();
+  return wide / lengths;
 }
 
 std::vector<double> numbers(const torch::Tensor& values) {
@@ -18,10 +21,11 @@ std::vector<double> numbers(const torch::Tensor& values) {
   return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
 }
 
-torch::Tensor rows_not_of(const std::vector<std::int64_t>& labels, std::int64_t label) {
+// The rows that are of this person, or those that are not.
+torch::Tensor rows_where(const std::vector<std::int64_t>& labels, std::int64_t label, bool own) {
   std::vector<std::int64_t> rows;
   for (std::size_t i = 0; i < labels.size(); ++i)
-    if (labels[i] != label) rows.push_back(static_cast<std::int64_t>(i));
+    if ((labels[i] == label) == own) rows.push_back(static_cast<std::int64_t>(i));
   return torch::tensor(rows, torch::kInt64);
 }
 
@@ -53,61 +57,87 @@ void Measures::of(const std::shared_ptr<const FeatureExtractor>& extractor, cons
   if ((!pairs_ && !displacement_) || !done_.insert({extractor->card().name, &scenario}).second) return;
   const auto place = cell_of(extractor->card().name, scenario, "");
   const auto swaps = world_.swaps(extractor, scenario);
-  const auto& sides = world_.sides(extractor, scenario);
-  if (pairs_) compare_pairs(place, sides, swaps);
-  if (displacement_ && !scenario.filter) measure_displacement(place, scenario, sides, swaps);  // moves nothing
+  if (pairs_) {
+    try {
+      for (const auto& person : compare_pairs(world_.sides(extractor, scenario), swaps))
+        pairs_->add(joined(place, {person.person, static_cast<std::int64_t>(person.genuine.size()), person.impostors,
+                                   cell_of(person.area), cell_of(person.accepted_at_hundredth),
+                                   cell_of(person.accepted_at_thousandth)}));
+    } catch (const NoDirection&) {
+      world_.refuse_zeros();
+    }
+  }
+  if (displacement_ && !scenario.filter) measure_displacement(place, extractor, scenario, swaps);  // moves nothing
 }
 
-void Measures::compare_pairs(const Row& place, const Sides& sides, const std::vector<Swapped>& swaps) {
-  const std::vector<double> rates = {0.01, 0.001};
+std::vector<PairsOf> compare_pairs(const Sides& sides, const std::vector<Swapped>& swaps) {
+  constexpr double hundredth = 0.01, thousandth = 0.001;
   const auto gallery = directions(sides.gallery.read()), probes = directions(sides.probes.read());
-  struct Person {
-    std::string name;
-    std::vector<double> genuine;
-    std::size_t impostors = 0;
-    double area = 0;
-  };
-  std::vector<Person> people;
-  std::size_t total = 0;
-  Least nearest(static_cast<std::size_t>(rates.front() * static_cast<double>(gallery.size(0) * probes.size(0))) + 1);
+  std::vector<PairsOf> people;
+  std::int64_t total = 0;
+  Least nearest(static_cast<std::size_t>(hundredth * static_cast<double>(gallery.size(0) * probes.size(0))) + 1);
   for (const auto& swap : swaps) {
     if (swap.rows.size() + swap.added == 0) continue;  // nothing was posted
     const auto own = probes.index_select(0, torch::tensor(sides.probes_of(swap.label)));
-    const auto others = gallery.index_select(0, rows_not_of(sides.gallery_labels, swap.label));
-    auto& person = people.emplace_back(Person{swap.person, numbers(1 - own.mm(directions(swap.features.read()).t()))});
-    const auto impostors = numbers(1 - own.mm(others.t()));
-    person.impostors = impostors.size();
-    person.area = area_under_curve(person.genuine, impostors);
-    total += impostors.size();
+    auto& person = people.emplace_back(PairsOf{swap.person, numbers(1 - own.mm(directions(swap.features.read()).t()))});
+    const auto others = rows_where(sides.gallery_labels, swap.label, false);
+    const auto impostors = numbers(1 - own.mm(gallery.t()).index_select(1, others));
+    person.impostors = static_cast<std::int64_t>(impostors.size());
+    person.area = impostors.empty() ? std::nan("") : area_under_curve(person.genuine, impostors);
+    total += person.impostors;
     nearest.add(impostors);
   }
-  std::vector<double> thresholds;
-  for (const auto rate : rates)
-    thresholds.push_back(nearest.at(static_cast<std::size_t>(std::floor(rate * static_cast<double>(total) + 1e-9))));
-  for (const auto& person : people)
-    pairs_->add(joined(
-        place,
-        {person.name, static_cast<std::int64_t>(person.genuine.size()), static_cast<std::int64_t>(person.impostors),
-         person.area, share_below(person.genuine, thresholds[0]), share_below(person.genuine, thresholds[1])}));
+  const auto accepted = [&](const PairsOf& person, double rate) {
+    const auto place = static_cast<std::size_t>(std::floor(rate * static_cast<double>(total) + 1e-9));
+    return total == 0 ? std::nan("") : share_below(person.genuine, nearest.at(place));
+  };
+  for (auto& person : people) {
+    person.accepted_at_hundredth = accepted(person, hundredth);
+    person.accepted_at_thousandth = accepted(person, thousandth);
+  }
+  return people;
 }
 
-void Measures::measure_displacement(const Row& place, const Scenario& scenario, const Sides& sides,
-                                    const std::vector<Swapped>& swaps) {
-  const auto gallery = sides.gallery.read().to(torch::kFloat64);
+CleanGallery::CleanGallery(const torch::Tensor& features, std::vector<std::int64_t> labels)
+    : features_(features.to(torch::kFloat64)), squares_(features_.square().sum(1)), labels_(std::move(labels)) {}
+
+// The product finds whose row is nearest, and that one is measured by difference.
+std::vector<CleanGallery::Moved> CleanGallery::displacements(const torch::Tensor& posted,
+                                                             const std::vector<std::int64_t>& rows,
+                                                             std::int64_t person) const {
+  const auto wide = posted.to(torch::kFloat64);
+  const auto distances = [&](const torch::Tensor& places) {
+    return numbers((wide - features_.index_select(0, places)).norm(2, 1));
+  };
+  const auto by = distances(torch::tensor(rows, torch::kInt64));
+  const auto own = rows_where(labels_, person, true);
+  std::vector<double> nearest(by.size(), std::nan(""));
+  if (own.size(0) < features_.size(0)) {
+    auto rough = at::addmm(squares_.unsqueeze(0), wide, features_.t(), 1, -2);
+    rough.index_fill_(1, own, std::numeric_limits<double>::infinity());
+    nearest = distances(rough.argmin(1));
+  }
+  std::vector<Moved> moved;
+  for (std::size_t i = 0; i < by.size(); ++i) moved.push_back({by[i], nearest[i]});
+  return moved;
+}
+
+void Measures::measure_displacement(const Row& place, const std::shared_ptr<const FeatureExtractor>& extractor,
+                                    const Scenario& scenario, const std::vector<Swapped>& swaps) {
+  const CleanGallery gallery(world_.gallery_under(extractor, scenario.gallery),
+                             world_.sides(extractor, scenario).gallery_labels);
   for (std::size_t g = 0; g < swaps.size(); ++g) {
     auto picks = scenario.games[g].replaced;
     picks.insert(picks.end(), scenario.games[g].added.begin(), scenario.games[g].added.end());
     if (picks.empty()) continue;
-    const auto others = gallery.index_select(0, rows_not_of(sides.gallery_labels, swaps[g].label));
-    const auto posted = swaps[g].features.read().to(torch::kFloat64);
-    const auto nearest = numbers(std::get<0>(torch::cdist(posted, others).min(1)));
+    std::vector<std::int64_t> rows;
+    for (const auto& pick : picks) rows.push_back(world_.gallery_row(pick.row));
+    const auto moved = gallery.displacements(swaps[g].features.read(), rows, swaps[g].label);
     for (std::size_t i = 0; i < picks.size(); ++i) {
       if (picks[i].treatment == scenario.gallery) continue;  // posted as it was
-      const auto clean = gallery[world_.gallery_row(picks[i].row)];
-      const auto moved = (posted[static_cast<std::int64_t>(i)] - clean).norm().item<double>();
-      displacement_->add(
-          joined(place, {scenario.games[g].person,
-                         experiment_.dataset.photos[static_cast<std::size_t>(picks[i].row)].id, moved, nearest[i]}));
+      displacement_->add(joined(
+          place, {scenario.games[g].person, experiment_.dataset.photos[static_cast<std::size_t>(picks[i].row)].id,
+                  moved[i].by, cell_of(moved[i].nearest_other)}));
     }
   }
 }

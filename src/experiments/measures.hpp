@@ -13,9 +13,10 @@ namespace facepoison {
 // Writes, for each extractor and scenario (not for classifiers: there is none in it),
 // pairs.csv, for "verification": of each protected person the AUC of telling their clean probes' pairs with their own
 //   posted photos from the pairs with other people's gallery photos, by cosine, and the share of the former that is
-//   accepted where a hundredth and a thousandth of the latter are (all protected people's together);
+//   accepted where a hundredth and a thousandth of the latter are (all protected people's together); empty where there
+//   are no such photos of others;
 // displacements.csv, for "displacement": of each posted photo the Euclidean distance to its clean self, and to the
-//   nearest clean gallery photo of anybody else.
+//   nearest clean gallery photo of anybody else, empty where nobody else has one.
 class Measures {
  public:
   Measures(const fs::path& folder, const Experiment& experiment, World& world);
@@ -23,14 +24,40 @@ class Measures {
   void finish();
 
  private:
-  void compare_pairs(const Row& place, const Sides& sides, const std::vector<Swapped>& swaps);
-  void measure_displacement(const Row& place, const Scenario& scenario, const Sides& sides,
-                            const std::vector<Swapped>& swaps);
+  void measure_displacement(const Row& place, const std::shared_ptr<const FeatureExtractor>& extractor,
+                            const Scenario& scenario, const std::vector<Swapped>& swaps);
 
   const Experiment& experiment_;
   World& world_;
   std::optional<TableFile> pairs_, displacement_;
   std::set<std::pair<std::string, const Scenario*>> done_;
+};
+
+// What pairs.csv has of a person. NaN: not known.
+struct PairsOf {
+  std::string person;
+  std::vector<double> genuine;  // distances, 1 − cosine
+  std::int64_t impostors = 0;   // how many
+  double area = 0, accepted_at_hundredth = 0, accepted_at_thousandth = 0;
+};
+// Of each swap that has photos. Throws NoDirection.
+std::vector<PairsOf> compare_pairs(const Sides& sides, const std::vector<Swapped>& swaps);
+
+// Everybody's clean gallery, for distances to it.
+class CleanGallery {
+ public:
+  // K×D and whose the rows are.
+  CleanGallery(const torch::Tensor& features, std::vector<std::int64_t> labels);
+  struct Moved {
+    double by = 0, nearest_other = 0;  // the latter NaN where there is nobody else
+  };
+  // A person's posted photos N×D, the clean ones of which are these rows.
+  std::vector<Moved> displacements(const torch::Tensor& posted, const std::vector<std::int64_t>& rows,
+                                   std::int64_t person) const;
+
+ private:
+  torch::Tensor features_, squares_;  // float64
+  std::vector<std::int64_t> labels_;
 };
 
 // The least numbers of so many that only these fit into memory.

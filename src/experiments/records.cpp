@@ -10,6 +10,11 @@ namespace {
 // The curve of a rule with a threshold: what each share would have given.
 const std::vector<double> shares = {0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1};
 
+// Whom a probe is taken for: "" for nobody.
+std::string name_of(const World& world, std::int64_t label) {
+  return label < 0 ? "" : world.people()[static_cast<std::size_t>(label)];
+}
+
 bool has_curve(const Experiment& e) {
   return std::any_of(e.combine.begin(), e.combine.end(), [](const Pairing& pairing) { return pairing.has_curve(); });
 }
@@ -62,9 +67,9 @@ void Results::record(const Row& cell, const Scenario& scenario, const std::vecto
     const auto& probes = world_.probes_of(person);
     for (std::size_t i = 0; i < probes.size(); ++i) {
       const auto& photo = experiment_.dataset.photos[probes[i]];
-      const auto& predicted = world_.people()[static_cast<std::size_t>(answer.labels[i])];
+      const auto predicted = name_of(world_, answer.labels[i]);
       const Cell rank = answer.ranks[i] < 0 ? Cell("") : Cell(answer.ranks[i]);
-      trials_.add(joined(cell, {person, photo.id, photo.person, predicted, answer.distances[i],
+      trials_.add(joined(cell, {person, photo.id, photo.person, predicted, cell_of(answer.distances[i]),
                                 static_cast<std::int64_t>(predicted == person), rank}));
     }
     others_.add(joined(cell, {person, answer.others, answer.others_errors, answer.others_as_person}));
@@ -78,7 +83,7 @@ void Results::record_curve(const Row& cell, const Combined& combined, std::size_
     const auto answer = combined.answer(game, label, threshold);
     const auto errors =
         std::count_if(answer.labels.begin(), answer.labels.end(), [&](const auto guess) { return guess != label; });
-    thresholds_->add(joined(cell, {person, share, threshold, static_cast<std::int64_t>(answer.labels.size()),
+    thresholds_->add(joined(cell, {person, share, cell_of(threshold), static_cast<std::int64_t>(answer.labels.size()),
                                    static_cast<std::int64_t>(errors), answer.others, answer.others_errors}));
   }
 }
@@ -95,8 +100,10 @@ void Results::record_combined(const Pairing& pairing, const std::map<Row, Answer
         const auto& person = scenario.games[g].person;
         const auto label = world_.label_of(person);
         joint.push_back(combined.answer(g, label, combined.threshold(label, pairing.share)));
-        const bool posted = scenario.games[g].removed.empty();  // else nobody is called protected
-        if (posted && pairing.has_curve()) record_curve(cell, combined, g, person, label);
+        // Who is absent, or of whom a filter left nothing, is not called protected.
+        const auto& ranks = joint.back().ranks;
+        const bool enrolled = std::find(ranks.begin(), ranks.end(), 0) == ranks.end();
+        if (enrolled && pairing.has_curve()) record_curve(cell, combined, g, person, label);
       }
       record(cell, scenario, joint);
     }
@@ -135,9 +142,8 @@ void record_strangers(const fs::path& folder, const Experiment& e, World& world)
           const auto& person = scenario.games[g].person;
           const auto& probes = world.probes_of(person);
           for (std::size_t i = 0; i < probes.size(); ++i)
-            file.add(joined(cell,
-                            {person, e.dataset.photos[probes[i]].id,
-                             world.people()[static_cast<std::size_t>(answers[g].labels[i])], answers[g].distances[i]}));
+            file.add(joined(cell, {person, e.dataset.photos[probes[i]].id, name_of(world, answers[g].labels[i]),
+                                   cell_of(answers[g].distances[i])}));
         }
       }
   file.finish();

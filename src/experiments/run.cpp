@@ -154,9 +154,8 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
   log_debug(concat("store: ", store.hits(), " blocks found, ", store.misses(), " made"));
 }
 
-std::vector<PlannedUnit> planned_units(const Experiment& e, ArtifactStore& store) {
-  std::vector<PlannedUnit> units;
-  store.only_plan(units);
+void plan_units(const Experiment& e, ArtifactStore& store) {
+  if (!e.is_prepared()) return;
   World world = world_of(e, e.protected_people, store);
   for (std::int16_t t = 1; t < world.treatments(); ++t) world.posted(t);
   answer_all(e, world, [](const auto&, const auto&, const auto&, const auto&) {});
@@ -171,7 +170,6 @@ std::vector<PlannedUnit> planned_units(const Experiment& e, ArtifactStore& store
       for (const auto& scenario : strangers(e, world.scenarios()))
         for (const auto& classifier : e.classifiers)
           make_recogniser(extractor, classifier, e.options)->answer(world, scenario, "strangers");
-  return units;
 }
 
 }  // namespace facepoison

@@ -50,8 +50,10 @@ double Combined::threshold(std::int64_t person, double share) const {
   if (rule_.above) return *rule_.above;
   std::vector<double> distances;
   for (const auto& naming : accurate_.everybody)
-    if (probes_.is_of_others(naming.probe, person) && setters_.count(probes_.probe_labels[naming.probe]))
+    if (!std::isnan(naming.distance) && probes_.is_of_others(naming.probe, person) &&
+        setters_.count(probes_.probe_labels[naming.probe]))
       distances.push_back(naming.distance);
+  if (distances.empty()) return std::nan("");  // a filter left nobody in the gallery
   std::sort(distances.begin(), distances.end());
   const auto above = static_cast<std::size_t>(std::floor(share * static_cast<double>(distances.size()) + 1e-9));
   return above == distances.size() ? -std::numeric_limits<double>::infinity() : distances[distances.size() - 1 - above];

@@ -1,15 +1,23 @@
 // An extractor and a dense layer after it, trained together on the gallery of each game, as FaceCure's eval_e2e.py
 // does. Deviations: LibTorch's networks, where they had Keras's; a photo is aligned as the card says; everybody's test
 // photos are judged, where they had 50 random batches of the others'.
+#include <optional>
+
 #include "facepoison/arrow.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/npy.hpp"
 #include "facepoison/training.hpp"
 #include "recognisers/end_to_end.hpp"
 #include "stages/blocks.hpp"
+#include "training/photos.hpp"
 
 namespace facepoison {
 namespace {
+
+// Of what a training computes, a part of its key: to be raised when its scores change, which a test sees.
+constexpr int end_to_end_version = 2;
+
+using Picks = std::vector<Pick>;
 
 class EndToEnd final : public Recogniser {
  public:
@@ -35,7 +43,8 @@ class EndToEnd final : public Recogniser {
       recipe.erase(key);  // what does not decide the weights, or is said below
     for (const auto& twin : how_.twins) recipe["twins"].push_back(twin.attack->identity());
     recipe["augmentation"] = how_.resolved.at("augmentation");
-    how_.resolved = {{"format", 1},
+    settings_ = {{"classifier", "end-to-end"}, {"version", end_to_end_version}, {"recipe", recipe}};
+    how_.resolved = {{"format", end_to_end_version},
                      {"recipe", recipe},
                      {"start", extractor_->identity()},
                      {"precision", precision_name(options)},
@@ -45,81 +54,113 @@ class EndToEnd final : public Recogniser {
   Answers answer(World& world, const Scenario& scenario, const std::string& label) const override {
     const auto probes = world.probes(scenario);
     const auto probe_photos = world.probe_photos(scenario);
-    std::vector<Game> trainings;  // games whose galleries are alike are one training
+    const auto galleries = world.galleries(scenario);
+    const auto asked = digest_of(probe_photos);
+    std::vector<Training> trainings;  // games whose galleries are alike are one training
     std::vector<Unit> units;
-    std::vector<std::size_t> of_game;
+    std::vector<std::optional<std::size_t>> of_game;  // none where a filter left nobody in the gallery
     std::map<std::string, std::size_t> known;
-    const auto seed = scenario.seed;
-    for (const auto& game : scenario.games) {
-      const auto gallery = world.gallery(scenario, game);
-      const Json key = key_of(gallery, how_.twins.empty() ? -1 : world.label_of(game.person), probe_photos, seed);
+    std::map<std::pair<std::int32_t, std::int16_t>, std::string> digests;
+    for (std::size_t g = 0; g < galleries.size(); ++g) {
+      const auto& person = scenario.games[g].person;
+      if (galleries[g].empty()) {
+        of_game.emplace_back();
+        continue;
+      }
+      Json key = how_.resolved;
+      key["seed"] = scenario.seed;
+      key["person"] = how_.twins.empty() ? -1 : world.label_of(person);
+      key["gallery"] = digest_of(galleries[g], world, digests);
+      key["probes"] = asked;
       const auto [place, is_new] = known.try_emplace(key.dump(), trainings.size());
-      of_game.push_back(place->second);
+      of_game.emplace_back(place->second);
       if (!is_new) continue;
-      trainings.push_back(game);
+      trainings.push_back({person, &galleries[g]});
       units.push_back({units.size(), 1, key});
-      if (world.store().planning()) plan(units.back(), gallery, world.label_of(game.person), seed, world.store());
+      if (world.store().planning()) plan(units.back(), trainings.back(), scenario.seed, world);
     }
-    const auto folders = train(world, scenario, label, trainings, units, probe_photos, seed);
+    const auto folders = train(world, label, trainings, units, probe_photos, scenario.seed);
     Answers answers;
     if (world.store().planning()) return answers;
     for (std::size_t g = 0; g < scenario.games.size(); ++g) {
       const auto person = world.label_of(scenario.games[g].person);
-      const auto prediction = read_prediction(folders[of_game[g]], probes, person);
+      const auto prediction = of_game[g] ? read_prediction(folders[*of_game[g]], probes, person) : of_nobody(probes);
       if (answers.everybody.empty()) answers.everybody = namings(prediction);  // see make_recogniser()
       answers.games.push_back(answer_of(prediction, probes, person, answers.everybody));
     }
     return answers;
   }
 
+  Json settings() const override { return settings_; }
+
  private:
+  struct Training {
+    std::string person;  // whose game it is: nobody's twins are made of them
+    const Picks* gallery;
+  };
+
+  static std::vector<Photo> photos_of(const Picks& picks, World& world) {
+    std::vector<Photo> photos;
+    for (const auto& pick : picks) photos.push_back(world.photo_of(pick));
+    return photos;
+  }
+
   // Twins are made by trainings, of which a plan makes none.
-  void plan(Unit& unit, const World::Gallery& gallery, std::int64_t person, Seed seed, ArtifactStore& store) const {
+  void plan(Unit& unit, const Training& training, Seed seed, World& world) const {
+    auto pictures = photos_of(*training.gallery, world);
+    const auto gallery = pictures;
     std::vector<Photo> others;
-    for (std::size_t i = 0; i < gallery.photos.size(); ++i)
-      if (gallery.labels[i] != person) others.push_back(gallery.photos[i]);
-    auto pictures = gallery.photos;
+    for (const auto& photo : gallery)
+      if (photo.person != training.person) others.push_back(photo);
     for (const auto& twin : how_.twins) {
-      const auto made = perturb(others, gallery.photos, *twin.attack, seed, how_.options, store).photos;
+      const auto made = perturb(others, gallery, *twin.attack, seed, how_.options, world.store()).photos;
       pictures.insert(pictures.end(), made.begin(), made.end());
     }
-    unit.needs = made_in(pictures, store);
+    unit.needs = made_in(pictures, world.store());
   }
 
-  // `person`: whose photos have no twins; −1 where nobody's have.
-  Json key_of(const World::Gallery& gallery, std::int64_t person, const std::vector<Photo>& probes, Seed seed) const {
-    Json photos = Json::array(), asked = Json::array();
-    for (std::size_t i = 0; i < gallery.photos.size(); ++i)
-      photos.push_back(
-          {content_key(gallery.photos[i]), gallery.labels[i], how_.twins.empty() ? "" : gallery.photos[i].id});
-    for (const auto& probe : probes) asked.push_back(content_key(probe));
-    Json key = how_.resolved;
-    key["seed"] = seed;
-    key["person"] = person;
-    key["gallery"] = sha256(photos.dump());
-    key["probes"] = sha256(asked.dump());
-    return key;
+  static std::string digest_of(const std::vector<Photo>& probes) {
+    Json all = Json::array();
+    for (const auto& probe : probes) all.push_back(content_key(probe));
+    return sha256(all.dump());
   }
 
-  std::vector<fs::path> train(World& world, const Scenario& scenario, const std::string& label,
-                              const std::vector<Game>& games, const std::vector<Unit>& units,
-                              const std::vector<Photo>& probes, Seed seed) const {
+  // Most of a gallery is in every game's: what decides a training of a photo is written down once, in `known`.
+  std::string digest_of(const Picks& gallery, World& world,
+                        std::map<std::pair<std::int32_t, std::int16_t>, std::string>& known) const {
+    std::string all;
+    for (const auto& pick : gallery) {
+      auto& one = known[{pick.row, pick.treatment}];
+      if (one.empty()) {
+        const auto& photo = world.photo_of(pick);
+        one = sha256(Json{content_key(photo), world.label_of(pick), how_.twins.empty() ? "" : photo.id}.dump());
+      }
+      all += one;
+    }
+    return sha256(all);
+  }
+
+  std::vector<fs::path> train(World& world, const std::string& label, const std::vector<Training>& trainings,
+                              const std::vector<Unit>& units, const std::vector<Photo>& probes, Seed seed) const {
     auto& store = world.store();
     const auto checkpoint = [&](const Unit& unit) {
       return store.root() / "unfinished" / (store.path("fitted", unit.key).filename().string() + ".checkpoint");
     };
+    std::shared_ptr<DecodedFile> pictures;  // of all trainings
     Arrow<std::size_t, ClassScores> arrow{"fitted", label, 1, "trainings"};
     arrow.work = {how_.resolved, probes.size()};
     arrow.decode = [](const auto& rows) { return rows.front(); };
     arrow.make = [&](const auto&, std::size_t row) {
       TrainingConfig c = how_;
-      c.name = concat(extractor_->card().name, " end to end, ", games[row].person);
+      const auto& [person, gallery] = trainings[row];
+      c.name = concat(extractor_->card().name, " end to end, ", person);
       c.seed = seed;
-      const auto gallery = world.gallery(scenario, games[row]);
-      c.dataset.photos = gallery.photos;  // among whom an attack may aim at somebody
-      Lesson lesson{gallery.photos, gallery.labels, {world.label_of(games[row].person)}};
+      c.dataset.photos = photos_of(*gallery, world);  // among whom an attack may aim at somebody
+      Lesson lesson{c.dataset.photos, {}, {world.label_of(person)}};
+      for (const auto& pick : *gallery) lesson.labels.push_back(world.label_of(pick));
+      if (!pictures) pictures = std::make_shared<DecodedFile>(store.root());
       return std::vector{
-          train_classifier(c, lesson, probes, sha256(units[row].key.dump()), checkpoint(units[row]), store)};
+          train_classifier(c, lesson, probes, sha256(units[row].key.dump()), checkpoint(units[row]), pictures, store)};
     };
     arrow.write = [](const Unit&, std::span<const ClassScores> made, const fs::path& at) {
       write_unflushed(at / "scores.npy", npy_bytes(made.front().scores));
@@ -150,8 +191,15 @@ class EndToEnd final : public Recogniser {
     return prediction;
   }
 
+  // Everybody is taken for nobody.
+  static Prediction of_nobody(const Probes& probes) {
+    const auto count = probes.probe_labels.size();
+    return {std::vector<std::int64_t>(count, -1), std::vector(count, std::nan(""))};
+  }
+
   std::shared_ptr<const FeatureExtractor> extractor_;
   TrainingConfig how_;
+  Json settings_;
 };
 
 }  // namespace

@@ -12,8 +12,13 @@ class Featured final : public Recogniser {
 
   Answers answer(World& world, const Scenario& scenario, const std::string& label) const override {
     const auto swaps = world.swaps(extractor_, scenario);
-    return facepoison::answer(world.sides(extractor_, scenario), swaps, classifier_, label, world.store());
+    try {
+      return facepoison::answer(world.sides(extractor_, scenario), swaps, classifier_, label, world.store());
+    } catch (const NoDirection&) {
+      world.refuse_zeros();
+    }
   }
+  Json settings() const override { return make_classifier(classifier_)->identity(); }
 
  private:
   std::shared_ptr<const FeatureExtractor> extractor_;

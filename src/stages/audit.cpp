@@ -69,7 +69,7 @@ void audit(std::span<const Photo> clean, const Attack& attack, const RunOptions&
                 {"pairs", pairs},
                 {"seen_by", seen_by},
                 {"arithmetic", arithmetic(options.device)},
-                {"lpips", lpips ? Json(lpips->sha256()) : Json()}};
+                {"lpips", lpips ? Json{lpips->sha256(), precision_name(options)} : Json()}};
   }
   struct Pair {
     Faces clean, written;

@@ -1,10 +1,7 @@
 // What the arrows over photos share: batches of one size, and what of a photo is part of a key.
 #pragma once
-#include <set>
-
-#include "facepoison/dataset.hpp"
+#include "data/planned.hpp"
 #include "facepoison/device.hpp"
-#include "facepoison/store.hpp"
 
 namespace facepoison {
 
@@ -45,21 +42,6 @@ inline Faces part(const Faces& faces, std::size_t first, std::size_t count) {
              {faces.people.begin() + at, faces.people.begin() + end}};
   if (faces.landmarks.defined()) some.landmarks = faces.landmarks.slice(0, at, end);
   return some;
-}
-
-// The artefacts of the store that hold these photos' pictures, where an arrow of an experiment made them.
-inline std::vector<std::string> made_in(std::span<const Photo> photos, const ArtifactStore& store) {
-  std::set<std::string> artefacts;
-  for (const auto& photo : photos)
-    for (const auto* kind : {"perturbed", "transformed"})
-      if (photo.path.string().starts_with((store.root() / kind).string()))
-        artefacts.insert(photo.path.parent_path().filename());
-  return {artefacts.begin(), artefacts.end()};
-}
-
-// Where a plan finds a picture unmade: a digest that nothing else has.
-inline std::string stand_in_digest(const fs::path& artefact, std::size_t place) {
-  return concat("of ", artefact.filename().string(), " ", place);
 }
 
 // What of a photo decides its embedding.

@@ -107,6 +107,7 @@ Table read_traces(const Posted& posted) {
 Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, const Attack& attack, Seed seed,
                const RunOptions& options, ArtifactStore& store) {
   const std::string& name = attack.settings().name;
+  if (photos.empty()) return {};
   const auto is_perturbed = [](const Photo& photo) { return !photo.perturbed_by.empty(); };
   const bool again = std::any_of(photos.begin(), photos.end(), is_perturbed);
   std::vector<Photo> originals, prepared;
@@ -138,8 +139,9 @@ Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, 
   for (auto& unit : units) {
     unit.key = key_of(own(unit), beside(unit), identity, seed, options);
     unit.needs = needs;
-    if (store.planning())
-      for (auto& artefact : made_in(own(unit), store)) unit.needs.push_back(std::move(artefact));
+    if (!store.planning()) continue;
+    for (const auto& pictures : {own(unit), beside(unit)})
+      for (auto& artefact : made_in(pictures, store)) unit.needs.push_back(std::move(artefact));
   }
 
   struct Pair {

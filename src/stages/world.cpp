@@ -114,16 +114,17 @@ Features World::features(const std::vector<Pick>& picks) {
     if (store_.planning()) needs.insert(held.artefact(place));
     rows.emplace_back(&held, static_cast<std::int64_t>(place));
   }
-  return {sha256(names), {needs.begin(), needs.end()}, [rows = std::move(rows)] {
-            std::vector<torch::Tensor> parts;
-            for (std::size_t i = 0; i < rows.size();) {  // runs of one treatment at once
-              std::vector<std::int64_t> run;
-              const auto* held = rows[i].first;
-              for (; i < rows.size() && rows[i].first == held; ++i) run.push_back(rows[i].second);
-              parts.push_back(held->matrix().index_select(0, torch::tensor(run)));
-            }
-            return torch::cat(parts);
-          }};
+  return {
+      sha256(names), {needs.begin(), needs.end()}, [rows = std::move(rows), dimension = extractor_->card().dimension] {
+        std::vector<torch::Tensor> parts = {torch::empty({0, dimension})};
+        for (std::size_t i = 0; i < rows.size();) {  // runs of one treatment at once
+          std::vector<std::int64_t> run;
+          const auto* held = rows[i].first;
+          for (; i < rows.size() && rows[i].first == held; ++i) run.push_back(rows[i].second);
+          parts.push_back(held->matrix().index_select(0, torch::tensor(run)));
+        }
+        return torch::cat(parts);
+      }};
 }
 
 bool World::is_dropped(const Scenario& scenario, const Pick& pick) {
@@ -161,15 +162,12 @@ std::vector<Pick> World::probe_picks(const Scenario& scenario) const {
 
 std::vector<std::int64_t> World::labels_of(const std::vector<Pick>& picks) const {
   std::vector<std::int64_t> labels;
-  for (const auto& pick : picks) labels.push_back(labels_[static_cast<std::size_t>(pick.row)]);
+  for (const auto& pick : picks) labels.push_back(label_of(pick));
   return labels;
 }
 
-std::vector<Photo> World::photos_of(const std::vector<Pick>& picks) {
-  std::vector<Photo> some;
-  for (const auto& pick : picks)
-    some.push_back(photos(pick.treatment)[treated_.at(pick.treatment).places.at(pick.row)]);
-  return some;
+const Photo& World::photo_of(const Pick& pick) {
+  return photos(pick.treatment)[treated_.at(pick.treatment).places.at(pick.row)];
 }
 
 std::int64_t World::label_of(const std::string& person) const {
@@ -178,17 +176,26 @@ std::int64_t World::label_of(const std::string& person) const {
 
 Probes World::probes(const Scenario& scenario) const { return {labels_of(probe_picks(scenario)), probes_.size()}; }
 
-std::vector<Photo> World::probe_photos(const Scenario& scenario) { return photos_of(probe_picks(scenario)); }
+std::vector<Photo> World::probe_photos(const Scenario& scenario) {
+  std::vector<Photo> some;
+  for (const auto& pick : probe_picks(scenario)) some.push_back(photo_of(pick));
+  return some;
+}
 
-World::Gallery World::gallery(const Scenario& scenario, const Game& game) {
-  auto picks = gallery_of(scenario);
-  const auto changed = changes(scenario, game, places_of(scenario));
-  for (std::size_t i = 0; i < changed.rows.size(); ++i)
-    picks[static_cast<std::size_t>(changed.rows[i])] = changed.there[i];
-  for (auto place = changed.removed.rbegin(); place != changed.removed.rend(); ++place)
-    picks.erase(picks.begin() + *place);
-  picks.insert(picks.end(), changed.added.begin(), changed.added.end());
-  return {photos_of(picks), labels_of(picks)};
+std::vector<std::vector<Pick>> World::galleries(const Scenario& scenario) {
+  const auto everybody = gallery_of(scenario);
+  const auto places = places_of(scenario);
+  std::vector<std::vector<Pick>> all;
+  for (const auto& game : scenario.games) {
+    const auto changed = changes(scenario, game, places);
+    auto& picks = all.emplace_back(everybody);
+    for (std::size_t i = 0; i < changed.rows.size(); ++i)
+      picks[static_cast<std::size_t>(changed.rows[i])] = changed.there[i];
+    for (auto place = changed.removed.rbegin(); place != changed.removed.rend(); ++place)
+      picks.erase(picks.begin() + *place);
+    picks.insert(picks.end(), changed.added.begin(), changed.added.end());
+  }
+  return all;
 }
 
 World::Changes World::changes(const Scenario& scenario, const Game& game,
@@ -241,6 +248,28 @@ std::vector<Swapped> World::swaps(const std::shared_ptr<const FeatureExtractor>&
     swapped.features = features(picks);
   }
   return out;
+}
+
+torch::Tensor World::gallery_under(const std::shared_ptr<const FeatureExtractor>& extractor, std::int16_t treatment) {
+  turn_to(extractor);
+  std::vector<Pick> picks;
+  for (const auto row : gallery_) picks.push_back({static_cast<std::int32_t>(row), treatment});
+  return features(picks).read();
+}
+
+void World::refuse_zeros() {
+  std::string found = "a photo";
+  for (std::int16_t t = 0; t < treatments(); ++t) {
+    if (!treated_[static_cast<std::size_t>(t)].embedded) continue;
+    const auto zeros = (embedded(t).matrix() == 0).all(1).nonzero();
+    if (zeros.size(0) == 0) continue;
+    const auto& by = treatment(t).attack;
+    found = concat("photo ", photos(t)[static_cast<std::size_t>(zeros[0].item<std::int64_t>())].id,
+                   by ? " under " + by->settings().name : "");
+    break;
+  }
+  throw Error(Exit::input, concat(extractor_->card().name, " gives ", found,
+                                  " an embedding of zeros, which has no direction to compare"));
 }
 
 }  // namespace facepoison

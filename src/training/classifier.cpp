@@ -9,14 +9,17 @@ namespace facepoison {
 namespace {
 
 // In evaluation mode, by so many at once.
-torch::Tensor class_scores(Trainee& trainee, const Dense& head, std::span<const Photo> photos, torch::Device device) {
+torch::Tensor class_scores(Trainee& trainee, const Dense& head, const Decoded& photos, torch::Device device) {
   const torch::NoGradGuard no_grad;
   trainee.learn(false);
   std::vector<torch::Tensor> scores;
-  constexpr std::size_t at_once = 64;
-  for (std::size_t i = 0; i < photos.size(); i += at_once) {
+  constexpr std::int64_t at_once = 64;
+  for (std::int64_t i = 0; i < photos.size(); i += at_once) {
     stop_if_interrupted();
-    const auto faces = load_faces(photos.subspan(i, std::min(at_once, photos.size() - i)));
+    std::vector<std::int64_t> rows;
+    for (auto row = i; row < std::min(i + at_once, photos.size()); ++row) rows.push_back(row);
+    auto faces = photos.rows(rows);
+    faces.pixels = faces.pixels.to(torch::kFloat32).div(255);
     scores.push_back(head.scores(trainee.embed(faces.to(device))).log_softmax(1).to(torch::kCPU));
   }
   return torch::cat(scores);
@@ -25,7 +28,8 @@ torch::Tensor class_scores(Trainee& trainee, const Dense& head, std::span<const 
 }  // namespace
 
 ClassScores train_classifier(const TrainingConfig& c, const Lesson& lesson, std::span<const Photo> probes,
-                             const std::string& hash, const fs::path& checkpoint, ArtifactStore& store) {
+                             const std::string& hash, const fs::path& checkpoint,
+                             const std::shared_ptr<DecodedFile>& pictures, ArtifactStore& store) {
   const std::set<std::int64_t> people(lesson.labels.begin(), lesson.labels.end());
   ClassScores out{{people.begin(), people.end()}, {}};
   const auto class_of = [&](std::int64_t label) {
@@ -45,9 +49,9 @@ ClassScores train_classifier(const TrainingConfig& c, const Lesson& lesson, std:
       make_loss(loss_spec, static_cast<std::int64_t>(people.size()), c.start.dimension, c.seed, Task::recogniser);
   const auto* head = dynamic_cast<const Dense*>(loss.get());
   loss->to(c.options.device);
-  const auto known = load_lesson(c, c.twins, numbered, people.size(), store);
+  const auto known = load_lesson(c, c.twins, numbered, people.size(), pictures, store);
   fit({c, known, trainee, *loss, hash, checkpoint, {}, "nothing"});
-  out.scores = class_scores(trainee, *head, probes, c.options.device);
+  out.scores = class_scores(trainee, *head, Decoded(probes, pictures), c.options.device);
   return out;
 }
 

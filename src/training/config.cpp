@@ -204,6 +204,7 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
   const auto weights =
       verify_model(c.start.file, c.start.path.parent_path(), c.start.sha256, trust_model, c.start.how_to_get());
   c.dataset = dataset_of(dataset, prepare_options, store);
+  if (c.dataset.photos.empty()) return c;  // of a plan: who is to be trained on is not known
   std::set<std::string> left_out;
   if (!exclude.empty()) {
     const Dataset others = read_excluded(exclude);

@@ -57,42 +57,61 @@ std::vector<std::int64_t> rows_of_person(const TrainingConfig& c, const Training
 
 }  // namespace
 
-Decoded::Decoded(std::span<const Photo> photos, const fs::path& folder) : file_(nameless_file(folder)) {
-  std::vector<torch::Tensor> landmarks;
+DecodedFile::DecodedFile(fs::path folder) : folder_(std::move(folder)), file_(nameless_file(folder_)) {}
+
+DecodedFile::~DecodedFile() { close(file_); }
+
+std::vector<std::int64_t> DecodedFile::places_of(std::span<const Photo> photos) {
+  std::vector<Photo> missing;
+  for (const auto& photo : photos)
+    if (places_.emplace(photo.sha256, static_cast<std::int64_t>(places_.size())).second) missing.push_back(photo);
+  decode(missing);
+  std::vector<std::int64_t> places;
+  for (const auto& photo : photos) places.push_back(places_.at(photo.sha256));
+  return places;
+}
+
+void DecodedFile::decode(std::span<const Photo> photos) {
   constexpr std::size_t at_once = 64;
   for (std::size_t i = 0; i < photos.size(); i += at_once) {
     stop_if_interrupted();
     const Faces faces = load_faces(photos.subspan(i, std::min(at_once, photos.size() - i)));
     const auto pixels = faces.pixels.mul(255).round().to(torch::kUInt8).contiguous();
-    if (i > 0 && (pixels.size(2) != height_ || pixels.size(3) != width_))
+    if (height_ > 0 && (pixels.size(2) != height_ || pixels.size(3) != width_))
       throw Error(Exit::input, concat("photo ", faces.ids[0], " (", photos[i].path.string(), ") is ", pixels.size(3),
                                       "×", pixels.size(2), " pixels; the others are ", width_, "×", height_));
     channels_ = pixels.size(1), height_ = pixels.size(2), width_ = pixels.size(3);
-    write_to(file_, {static_cast<const char*>(pixels.data_ptr()), static_cast<std::size_t>(pixels.numel())}, folder);
-    if (faces.landmarks.defined()) landmarks.push_back(faces.landmarks);
+    write_to(file_, {static_cast<const char*>(pixels.data_ptr()), static_cast<std::size_t>(pixels.numel())}, folder_);
   }
-  if (!landmarks.empty()) landmarks_ = torch::cat(landmarks);
 }
 
-Decoded::~Decoded() { close(file_); }
-
-Faces Decoded::rows(const std::vector<std::int64_t>& rows) const {
+torch::Tensor DecodedFile::read(const std::vector<std::int64_t>& places) const {
   const auto bytes = channels_ * height_ * width_;
-  Faces some;
-  some.pixels =
-      torch::empty({static_cast<std::int64_t>(rows.size()), channels_, height_, width_}, torch::dtype(torch::kUInt8));
-  auto* to = some.pixels.data_ptr<std::uint8_t>();
-  for (const auto row : rows) {
-    if (pread(file_, to, static_cast<std::size_t>(bytes), row * bytes) != bytes)
+  auto pixels =
+      torch::empty({static_cast<std::int64_t>(places.size()), channels_, height_, width_}, torch::dtype(torch::kUInt8));
+  auto* to = pixels.data_ptr<std::uint8_t>();
+  for (const auto place : places) {
+    if (pread(file_, to, static_cast<std::size_t>(bytes), place * bytes) != bytes)
       throw Error(Exit::resource, concat("cannot read the decoded photos again: ", std::strerror(errno)));
     to += bytes;
   }
+  return pixels;
+}
+
+Decoded::Decoded(std::span<const Photo> photos, std::shared_ptr<DecodedFile> pictures)
+    : pictures_(std::move(pictures)), places_(pictures_->places_of(photos)), landmarks_(landmarks_of(photos)) {}
+
+Faces Decoded::rows(const std::vector<std::int64_t>& rows) const {
+  std::vector<std::int64_t> places;
+  for (const auto row : rows) places.push_back(places_[static_cast<std::size_t>(row)]);
+  Faces some;
+  some.pixels = pictures_->read(places);
   if (landmarks_.defined()) some.landmarks = landmarks_.index_select(0, torch::tensor(rows));
   return some;
 }
 
 TrainingPhotos load_lesson(const TrainingConfig& c, std::span<const Twin> twins, const Lesson& lesson,
-                           std::size_t people, ArtifactStore& store) {
+                           std::size_t people, const std::shared_ptr<DecodedFile>& pictures, ArtifactStore& store) {
   TrainingPhotos known;
   known.labels = lesson.labels;
   known.without_twins = lesson.without_twins;
@@ -119,7 +138,7 @@ TrainingPhotos load_lesson(const TrainingConfig& c, std::span<const Twin> twins,
       if (!lesson.without_twins.count(lesson.labels[i])) version[i] = posted.photos[next++];
     add(version, twin.transform);
   }
-  if (!store.planning()) known.decoded = std::make_unique<Decoded>(all, store.root());
+  if (!store.planning()) known.decoded = std::make_unique<Decoded>(all, pictures);
   return known;
 }
 
@@ -134,18 +153,16 @@ TrainingPhotos load_photos(const TrainingConfig& c, const std::vector<std::strin
     train.push_back(photo.train());
     lesson.photos.push_back(photo);
   }
-  auto known = load_lesson(c, with_twins ? std::span<const Twin>(c.twins) : std::span<const Twin>(), lesson,
-                           people.size(), store);
+  auto known =
+      load_lesson(c, with_twins ? std::span<const Twin>(c.twins) : std::span<const Twin>(), lesson, people.size(),
+                  store.planning() ? nullptr : std::make_shared<DecodedFile>(store.root()), store);
   known.train = std::move(train);
   return known;
 }
 
-std::vector<PlannedUnit> planned_units(const TrainingConfig& c, ArtifactStore& store) {
-  std::vector<PlannedUnit> units;
-  store.only_plan(units);
+void plan_units(const TrainingConfig& c, ArtifactStore& store) {
   load_photos(c, c.people, true, store);
   load_photos(c, c.held_out_people, c.detects(), store);
-  return units;
 }
 
 Draw draw_rows(const TrainingConfig& c, const TrainingPhotos& known, std::int64_t step) {

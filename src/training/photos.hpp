@@ -1,22 +1,41 @@
 // What a training draws from: photos and their twins, decoded once into a file, and which of them make a batch.
 #pragma once
+#include <map>
+
 #include "facepoison/training.hpp"
 
 namespace facepoison {
 
-// Pictures of one size, decoded: in a nameless file, so that memory does not grow with their number.
+// Pictures of one size, each decoded once, into a nameless file: memory does not grow with their number.
+class DecodedFile {
+ public:
+  explicit DecodedFile(fs::path folder);
+  DecodedFile(const DecodedFile&) = delete;
+  ~DecodedFile();
+  // The photos' places in the file. Throws what load_faces() throws.
+  std::vector<std::int64_t> places_of(std::span<const Photo> photos);
+  torch::Tensor read(const std::vector<std::int64_t>& places) const;  // uint8
+
+ private:
+  void decode(std::span<const Photo> photos);
+  fs::path folder_;
+  int file_;
+  std::int64_t channels_ = 0, height_ = 0, width_ = 0;
+  std::map<std::string, std::int64_t> places_;  // by the digest of a canvas
+};
+
+// Photos of which the pictures are decoded.
 class Decoded {
  public:
   // Throws what load_faces() throws.
-  Decoded(std::span<const Photo> photos, const fs::path& folder);
-  Decoded(const Decoded&) = delete;
-  ~Decoded();
+  Decoded(std::span<const Photo> photos, std::shared_ptr<DecodedFile> pictures);
+  std::int64_t size() const { return static_cast<std::int64_t>(places_.size()); }
   // pixels uint8, and landmarks where there are some.
   Faces rows(const std::vector<std::int64_t>& rows) const;
 
  private:
-  int file_;
-  std::int64_t channels_ = 0, height_ = 0, width_ = 0;
+  std::shared_ptr<DecodedFile> pictures_;
+  std::vector<std::int64_t> places_;
   torch::Tensor landmarks_;  // of all
 };
 
@@ -35,9 +54,10 @@ struct TrainingPhotos {
   std::int64_t row(std::int64_t version, std::int64_t photo) const { return version * photos() + photo; }
 };
 
-// Of a lesson whose labels are 0 … people−1; `twins`: the config's, or none.
+// Of a lesson whose labels are 0 … people−1; `twins`: the config's, or none. `pictures`: none where the store only
+// plans.
 TrainingPhotos load_lesson(const TrainingConfig& config, std::span<const Twin> twins, const Lesson& lesson,
-                           std::size_t people, ArtifactStore& store);
+                           std::size_t people, const std::shared_ptr<DecodedFile>& pictures, ArtifactStore& store);
 
 TrainingPhotos load_photos(const TrainingConfig& config, const std::vector<std::string>& people, bool with_twins,
                            ArtifactStore& store);

@@ -49,6 +49,7 @@ TEST_P(ClassifierContract, SwapsAsIfItHadStartedAnew) {
   swaps.push_back({{0}, torch::cat({p.gallery.narrow(0, 0, 1) * -1, others}), {0, 0}});
   swaps.push_back({{}, others, {0, 0}});
   swaps.push_back({{}, others, {2, 1}});
+  swaps.push_back({{}, others, {6, 6}});  // of somebody who is new
   // Rows that are not there any more: some, some of a person whose others are new, all of a person, nobody's.
   swaps.push_back({{}, p.gallery.narrow(0, 0, 0), {}, {3, 9}});
   swaps.push_back({{4}, p.gallery.narrow(0, 4, 1) * -1, {4}, {10, 16}});
@@ -113,6 +114,68 @@ TEST_P(ClassifierContract, RanksPeopleInTheOrderInWhichItWouldNameThem) {
     }
   }
   EXPECT_EQ(seen, (std::set<std::int64_t>{1, 2, 3, 4, 5, 6}));
+}
+
+// Small whole numbers, which every processor adds up alike: 4 people with 3 photos each, 6 probes.
+Problem whole_numbers() {
+  Problem out;
+  out.gallery = torch::empty({12, 4}), out.probes = torch::empty({6, 4});
+  for (std::int64_t i = 0; i < 12; ++i) {
+    out.labels.push_back(i % 4);
+    for (std::int64_t d = 0; d < 4; ++d) out.gallery[i][d] = static_cast<double>((7 * i + 5 * d + 3 * i * d) % 11 - 5);
+  }
+  for (std::int64_t p = 0; p < 6; ++p)
+    for (std::int64_t d = 0; d < 4; ++d)
+      out.probes[p][d] = static_cast<double>((5 * p + 9 * d + 2 * p * d + 3) % 13 - 6);
+  return out;
+}
+
+// A cache holds answers by a classifier's version, so that answers that change need a new one.
+TEST_P(ClassifierContract, TheSameVersionGivesTheSameAnswers) {
+  const auto p = whole_numbers();
+  const std::vector<std::int64_t> own = {1, 5, 9}, all = {0, 1, 2, 3, 4, 5};
+  const auto negated = p.gallery.index_select(0, torch::tensor(own)) * -1;
+  const std::vector<Swap> swaps = {{{}, p.gallery.narrow(0, 0, 0)},
+                                   {own, negated, {}, {}, all},
+                                   {{}, negated, {1, 1, 1}, {}, all},
+                                   {{}, p.gallery.narrow(0, 0, 0), {}, own, all}};
+  const auto answers = classifier_->predict_swapped(p.gallery, p.labels, swaps, p.probes);
+  Json found = {{"version", classifier_->identity().at("version")}, {"answers", Json::array()}};
+  for (const auto& one : answers)
+    found["answers"].push_back({{"labels", one.labels}, {"ranks", one.ranks}, {"distances", one.distances}});
+  const Json golden =
+      read_json(fs::path(FACEPOISON_ROOT) / "tests/golden/classifiers.json").value(GetParam(), Json::object());
+  const auto without_distances = [](Json json) {
+    if (json.contains("answers"))
+      for (auto& one : json["answers"]) one.erase("distances");
+    return json;
+  };
+  bool same = without_distances(golden) == without_distances(found);
+  for (std::size_t s = 0; same && s < answers.size(); ++s)
+    for (std::size_t i = 0; i < answers[s].distances.size(); ++i)
+      same &= std::abs(golden["answers"][s]["distances"][i].get<double>() - answers[s].distances[i]) < 1e-5;
+  EXPECT_TRUE(same)
+      << "If the change is meant, raise the classifier's version in src/classifiers/registry.cpp, and write "
+      << "to tests/golden/classifiers.json:\n\"" << GetParam() << "\": " << found.dump();
+}
+
+// What is stored in float64 is compared in it: a common offset hides nothing.
+TEST_P(ClassifierContract, ComparesDoublesAsDoubles) {
+  const auto p = easy_problem();
+  auto gallery = p.gallery.to(torch::kFloat64) * 0.01, probes = p.probes.to(torch::kFloat64) * 0.01;
+  if (GetParam() != "nearest-cosine") gallery += 1e7, probes += 1e7;
+  EXPECT_EQ(classifier_->predict(gallery, p.labels, probes).labels, p.truth);
+}
+
+TEST_P(ClassifierContract, IsKnownByEveryParameterAndItsVersion) {
+  const Json identity = classifier_->identity();
+  EXPECT_EQ(identity.at("classifier"), GetParam());
+  EXPECT_TRUE(identity.contains("version"));
+  EXPECT_EQ(make_classifier(Json{{"classifier", GetParam()}, {"name", "mine"}})->identity(), identity);
+  if (GetParam() == "k-nearest") {
+    EXPECT_EQ(identity, make_classifier(Json{{"classifier", "k-nearest"}, {"k", 5}})->identity()) << "the default";
+    EXPECT_NE(identity, make_classifier(Json{{"classifier", "k-nearest"}, {"k", 3}})->identity());
+  }
 }
 
 TEST_P(ClassifierContract, RefusesWhatIsNotFiniteOrDoesNotFit) {

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <map>
 
+#include <torch/script.h>
+
 #include "support/support.hpp"
 
 namespace facepoison::testing {
@@ -60,6 +62,59 @@ TEST_F(E2eAxes, SeedsTogetherAreMeansOfEachPersonsRates) {
   EXPECT_EQ(named(table, all[0], "people"), std::to_string(counts.size()));
   EXPECT_NEAR(std::stod(named(table, all[0], "protection")), sum / static_cast<double>(counts.size()), 1e-12);
   EXPECT_EQ(where(table, {{"attack", "loud"}}).size(), 4u);
+}
+
+// A cloak detector that flags every picture.
+void write_alarmist(const fs::path& folder) {
+  write_tiny_extractor(folder, 1, "alarmist");
+  torch::jit::Module module("alarmist");
+  module.register_parameter("scale", torch::ones({1}), false);
+  module.define("def forward(self, x):\n  return torch.ones([x.size(0), 1]) * 9.0 * self.scale\n");
+  module.save((folder / "alarmist.pt").string());
+  Json card = read_json(folder / "alarmist.json");
+  card["sha256"] = sha256_of_file(folder / "alarmist.pt");
+  card["dimension"] = 1, card["task"] = "cloak-detector", card["threshold"] = 0.5;
+  write_file(folder / "alarmist.json", card.dump());
+}
+
+TEST_F(E2eAxes, AFilterThatDropsEverybodyGivesRowsOfNobody) {
+  write_alarmist(folder_.path);
+  write_tiny_extractor(folder_.path, 2, "other");
+  Json config = {
+      {"dataset", "dataset"},
+      {"protected", 2},
+      {"extractors", {"./tiny.json", "./other.json"}},
+      {"attacks", {"none", "noise"}},
+      {"enrolled", {"replaced", "added", "absent"}},
+      {"filter", {"none", "./alarmist.json"}},
+      {"classifiers", {"nearest", "nearest-cosine", "centroid", "k-nearest", "linear"}},
+      {"combine",
+       {{{"name", "both"}, {"rule", "top-2"}, {"accurate", "tiny"}, {"robust", "other"}},
+        {{"name", "late"}, {"rule", "threshold"}, {"accurate", "tiny"}, {"robust", "other"}}}},
+      {"tables", {"protection", "rank", "open-set", "verification", "confusion", "displacement", "threshold"}}};
+  const Json trained = {
+      {"classifier", "end-to-end"}, {"name", "trained"}, {"steps", 2}, {"batch", {{"people", 2}, {"photos", 1}}}};
+  for (const bool end_to_end : {false, true}) {
+    if (end_to_end) config.erase("combine"), config.erase("tables"), config.erase("enrolled");
+    if (end_to_end) config["classifiers"] = {trained};
+    write_file(folder_ / "x.json", config.dump());
+    fs::remove_all(folder_ / "run");
+    const auto run = eval("");
+    ASSERT_EQ(run.code, 0) << run.err;
+    const Table table = parse_csv(run.out, "stdout");
+    std::size_t rows = 0;
+    for (const auto& row : where(table, {{"filter", "alarmist"}})) {
+      ++rows;
+      EXPECT_EQ(named(table, row, "people"), "0");
+      EXPECT_EQ(named(table, row, "not_enrolled"), "2");
+      for (const auto* unknown : {"protection", "low", "high", "others_error"})
+        EXPECT_EQ(named(table, row, unknown), "") << unknown;
+    }
+    EXPECT_EQ(rows, end_to_end ? 2u * 2 : 4u * 5 * 5);
+    const auto again = eval("");
+    EXPECT_EQ(again.out, run.out);
+    EXPECT_TRUE(contains(again.err, " 0 made)")) << again.err;
+  }
 }
 
 TEST_F(E2eAxes, ProbesThroughTheSameAttackAreJudgedBesideCleanOnes) {

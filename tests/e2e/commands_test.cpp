@@ -144,6 +144,41 @@ TEST_F(E2eCommands, IdentifyTakesDataSetsAndMatricesAlike) {
   EXPECT_EQ(run("identify a.npy a.npy --classifier centroit").code, 2);
 }
 
+// NumPy's float64, N×2, with the rows' names beside it: person 0's photos first, `each` of them a person.
+void write_doubles(const fs::path& path, const std::vector<double>& numbers, std::size_t each) {
+  const auto rows = numbers.size() / 2;
+  std::string header = concat("{'descr': '<f8', 'fortran_order': False, 'shape': (", rows, ", 2), }\n");
+  std::string bytes = std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) + '\0' + header;
+  bytes.append(reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(double));
+  write_file(path, bytes);
+  std::string names = "id,person,split\n";
+  for (std::size_t i = 0; i < rows; ++i) names += concat(path.stem().string(), "/", i, ".png,p", i / each, ",\n");
+  write_file(fs::path(path).replace_extension(".csv"), names);
+}
+
+// Beside 10⁷ float32 has whole numbers alone.
+TEST_F(E2eCommands, IdentifyComparesDoublesAsDoubles) {
+  std::vector<double> gallery, probes;
+  for (int person = 0; person < 10; ++person) {
+    for (const double moved : {0.0, 0.001}) gallery.insert(gallery.end(), {1e7 + 0.02 * person + moved, 1e7 + moved});
+    probes.insert(probes.end(), {1e7 + 0.02 * person + 0.002, 1e7 + 0.002});
+  }
+  write_doubles(folder_ / "g.npy", gallery, 2), write_doubles(folder_ / "p.npy", probes, 1);
+  const auto outcome = run("identify g.npy p.npy");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Table table = parse_csv(outcome.out, "stdout");
+  ASSERT_EQ(table.rows.size(), 10u);
+  for (const auto& row : table.rows) EXPECT_EQ(named(table, row, "correct"), "1") << named(table, row, "id");
+}
+
+TEST_F(E2eCommands, IdentifyNamesThePhotoThatHasNoDirection) {
+  write_doubles(folder_ / "g.npy", {1, 0, 0, 1}, 1), write_doubles(folder_ / "p.npy", {1, 1, 0, 0}, 1);
+  const auto outcome = run("identify g.npy p.npy --classifier nearest-cosine");
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_TRUE(contains(outcome.err, "p/1.png") && contains(outcome.err, "zeros")) << outcome.err;
+  EXPECT_EQ(run("identify g.npy p.npy").code, 0) << "a place is all that nearest wants";
+}
+
 TEST_F(E2eCommands, IdentifyRefusesAPhotoOnBothSides) {
   ASSERT_EQ(run("embed photos -e ./tiny.json -o a.npy").code, 0);
   const auto outcome = run("identify a.npy a.npy");

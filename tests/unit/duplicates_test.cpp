@@ -2,7 +2,9 @@
 #include "data/duplicates.hpp"
 
 #include <cmath>
+#include <map>
 
+#include "facepoison/random.hpp"
 #include "support/support.hpp"
 
 namespace facepoison::testing {
@@ -34,6 +36,30 @@ TEST(Duplicates, OfFacesFoundCorrelateLessThanThoseOfCrops) {
   }
   EXPECT_TRUE(is_one(0.983, true));
   EXPECT_FALSE(is_one(0.983, false)) << "aligned crops of two photos are that much alike";
+}
+
+// Copies of one photo at either end of a block of 512, and across it, are found; the first of them stays.
+TEST(Duplicates, AreFoundBeyondOneBlock) {
+  std::vector<Photo> photos(1100);
+  std::vector<Thumbnail> thumbnails(photos.size());
+  Stream stream(5, "thumbnails");
+  for (std::size_t i = 0; i < photos.size(); ++i) {
+    photos[i].id = concat("p/", 10000 + i), photos[i].source_sha256 = concat(i);
+    for (int pixel = 0; pixel < 256; ++pixel) thumbnails[i].push_back(static_cast<std::uint8_t>(stream.below(256)));
+  }
+  const auto brighter = [&](std::size_t copy, std::size_t original) {
+    for (std::size_t pixel = 0; pixel < 256; ++pixel)
+      thumbnails[copy][pixel] = static_cast<std::uint8_t>(thumbnails[original][pixel] / 2 + 100);
+  };
+  for (const std::size_t copy : {511, 512, 1023, 1024, 1099}) brighter(copy, 0);
+  brighter(600, 510), brighter(1050, 600);               // a copy of a copy repeats the first
+  photos[1000].source_sha256 = photos[3].source_sha256;  // the same bytes, exactly
+  const auto originals = find_originals(photos, thumbnails);
+  std::map<std::size_t, std::size_t> found;
+  for (std::size_t i = 0; i < originals.size(); ++i)
+    if (originals[i] != i) found[i] = originals[i];
+  EXPECT_EQ(found, (std::map<std::size_t, std::size_t>{
+                       {511, 0}, {512, 0}, {600, 510}, {1000, 3}, {1023, 0}, {1024, 0}, {1050, 510}, {1099, 0}}));
 }
 
 }  // namespace

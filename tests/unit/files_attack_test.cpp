@@ -74,6 +74,46 @@ TEST_F(FilesAttack, ListsWhatIsMissingAndKeepsItCleanOnlyWhereAsked) {
   EXPECT_EQ(album.budget[3].status, "ok");
 }
 
+TEST_F(FilesAttack, APlanNamesWhatIsToBePairedAndMakesNothing) {
+  put_all("_cloaked");
+  fs::remove(folder_ / "cloaks/p01/face/v1_cloaked.png");
+  const Json keep = {{"preset", "files"}, {"folder", (folder_ / "cloaks").string()}, {"missing", "keep"}};
+  const auto attack = make_attack(keep, {});
+  const auto files = [&] {
+    std::set<std::string> all;
+    for (const auto& entry : fs::recursive_directory_iterator(folder_.path)) all.insert(entry.path());
+    return all;
+  };
+  const auto planned = [&](const std::shared_ptr<const Attack>& by) {
+    ArtifactStore store(folder_ / "store");
+    std::vector<PlannedUnit> plan;
+    store.only_plan(plan);
+    const auto before = files();
+    perturb(dataset_.photos, dataset_.photos, *by, 0, {}, store);
+    EXPECT_EQ(files(), before) << "something was made";
+    return plan;
+  };
+  const auto count = [](const std::vector<PlannedUnit>& plan, const std::string& arrow, bool stored) {
+    return std::count_if(plan.begin(), plan.end(),
+                         [&](const auto& unit) { return unit.arrow == arrow && unit.stored == stored; });
+  };
+  const auto first = planned(attack);
+  EXPECT_EQ(count(first, "paired", false), 5);
+  EXPECT_EQ(count(first, "perturbed", false), 2);
+  for (const auto& unit : first) {
+    if (unit.arrow == "perturbed") {
+      EXPECT_GE(unit.needs.size(), 2u) << "the pairs that it is made of";
+    }
+  }
+  run({{"missing", "keep"}});
+  const auto second = planned(attack);
+  EXPECT_EQ(count(second, "paired", true), 5);
+  EXPECT_EQ(count(second, "perturbed", true), 2);
+  Json resampled = keep;
+  resampled["before"] = {{"transform", "side"}, {"side", 96}};
+  EXPECT_EQ(count(planned(make_attack(resampled, {})), "paired", false), 5) << "of pictures that are not there yet";
+}
+
 TEST_F(FilesAttack, AsksWhichOfTwo) {
   put_all("_attacked");
   put_all("_small", 48);

@@ -111,6 +111,16 @@ TEST(Npy, RefusesNumbersThatFloat32CannotHold) {
   EXPECT_TRUE(std::isinf(read_back[1].item<float>())) << "as it was";
 }
 
+TEST(Npy, KeepsDoublesWhereAsked) {
+  const TempFolder folder;
+  write_file(folder / "m.npy", npy(npy_header("'<f8'", "False", "(2,)"), raw<double>({1e7 + 0.25, 1e7})));
+  const auto wide = read_npy(folder / "m.npy", Precision::as_stored);
+  EXPECT_EQ(wide.scalar_type(), torch::kFloat64);
+  EXPECT_EQ((wide[0] - wide[1]).item<double>(), 0.25);
+  write_npy(folder / "m.npy", torch::ones({2}));
+  EXPECT_EQ(read_npy(folder / "m.npy", Precision::as_stored).scalar_type(), torch::kFloat32);
+}
+
 TEST(Npy, RefusesATruncatedFile) {
   const auto whole = npy(npy_header("'<f4'", "False", "(2, 2)"), raw<float>({1, 2, 3, 4}));
   for (std::size_t size = 0; size < whole.size(); ++size) expect_refused(whole.substr(0, size), "");

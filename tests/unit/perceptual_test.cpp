@@ -64,6 +64,22 @@ TEST_F(PerceptualTest, LpipsIsAColumnOfTheBudget) {
   for (const auto& row : budget) EXPECT_NEAR(row.lpips, std::pow(10, -row.psnr / 10), 1e-5);
 }
 
+TEST_F(PerceptualTest, WhatItSaidInAnotherPrecisionIsAskedAgain) {
+  write_mean_square_lpips(home_.path);
+  const Dataset dataset = prepare_drawn(home_.path, 1, 2);
+  ArtifactStore store(home_ / "store");
+  const auto attack = make_attack("noise", {});
+  Posted posted{dataset.photos, std::vector<Audit>(2), {}};
+  const auto made_by = [&](const char* precision) {
+    const auto before = store.misses();
+    audit(dataset.photos, *attack, run_options("cpu", precision, false), store, posted);
+    return store.misses() - before;
+  };
+  EXPECT_EQ(made_by("fp32"), 1u);
+  EXPECT_EQ(made_by("fp32"), 0u);
+  EXPECT_EQ(made_by("bf16"), 1u);
+}
+
 TEST_F(PerceptualTest, IsRefusedWhereItWasAltered) {
   write_mean_square_lpips(home_.path);
   write_file(home_ / "models/lpips.json", Json{{"sha256", "0"}}.dump());

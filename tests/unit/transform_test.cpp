@@ -1,5 +1,6 @@
 // What becomes of a posted picture.
 #include <cmath>
+#include <cstdio>
 #include <set>
 
 #include "facepoison/transform.hpp"
@@ -41,6 +42,49 @@ TEST(Transform, EveryRowKeepsTheSizeAndGivesTheSameEachTime) {
   }
   for (const auto& row : transform_registry())
     EXPECT_TRUE(seen.count(row.name) || row.name == "side") << row.name << " is not tested here";
+}
+
+// Of an even picture's bytes, some, in hexadecimal digits.
+std::string some_bytes(const Image& image) {
+  std::string digits;
+  for (std::size_t i = 0; i < 64; ++i) {
+    char text[3];
+    std::snprintf(text, sizeof text, "%02x", image.rgb[(2 * i + 1) * image.rgb.size() / 128]);
+    digits += text;
+  }
+  return digits;
+}
+
+// A cache holds pictures by a transform's version, so that bytes that change need a new one. Another build of OpenCV or
+// libjpeg may round a grey level otherwise.
+TEST(Transform, TheSameVersionGivesTheSameBytes) {
+  Image picture{48, 48, {}};
+  for (int y = 0; y < 48; ++y)
+    for (int x = 0; x < 48; ++x)
+      for (int c = 0; c < 3; ++c)
+        picture.rgb.push_back(static_cast<std::uint8_t>(std::abs((5 * x + 3 * y + 60 * c + x * y / 9) % 510 - 255)));
+  const Json all = read_json(fs::path(FACEPOISON_ROOT) / "tests/golden/transforms.json");
+  auto wanted = one_of_each;
+  wanted.push_back({{"transform", "side"}, {"side", 32}});
+  std::set<std::string> seen;
+  for (const auto& one : wanted) {
+    const auto name = one["transform"].get<std::string>();
+    seen.insert(name);
+    const auto transform = make_transform(one);
+    const Json found = {{"version", transform->identity().at("version")},
+                        {"bytes", some_bytes((*transform)({picture, {}}, 1, "p/a").image)}};
+    const Json golden = all.value(name, Json{{"version", 0}, {"bytes", std::string(128, '0')}});
+    const auto before = golden["bytes"].get<std::string>(), now = found["bytes"].get<std::string>();
+    int most = 0;
+    for (std::size_t i = 0; i < now.size(); i += 2)
+      most = std::max(most,
+                      std::abs(std::stoi(before.substr(i, 2), nullptr, 16) - std::stoi(now.substr(i, 2), nullptr, 16)));
+    EXPECT_TRUE(golden["version"] == found["version"] && most <= 1)
+        << "bytes differ by " << most << ". If the change is meant, raise the transform's version in "
+        << "src/data/transforms/registry.cpp, and write to tests/golden/transforms.json:\n\"" << name
+        << "\": " << found.dump();
+  }
+  for (const auto& row : transform_registry()) EXPECT_TRUE(seen.count(row.name)) << row.name;
 }
 
 TEST(Transform, SideIsThePicturesOwnAndLandmarksKeepTheirPlace) {

@@ -133,11 +133,15 @@ TEST(Twins, ABatchHasNobodyTwiceUnlessDrawnWithReplacement) {
 TEST(Twins, AreDecodedIntoAFileAndReadBackAsTheyWere) {
   const TempFolder folder;
   const auto dataset = prepare_drawn(folder.path, 3, 30);
-  const Decoded decoded(dataset.photos, folder.path);
+  const auto pictures = std::make_shared<DecodedFile>(folder.path);
+  const Decoded decoded(dataset.photos, pictures);
   const std::vector<std::int64_t> rows = {88, 0, 65, 64};
   std::vector<Photo> chosen;
   for (const auto row : rows) chosen.push_back(dataset.photos[static_cast<std::size_t>(row)]);
   EXPECT_TRUE(torch::equal(decoded.rows(rows).pixels.to(torch::kFloat32).div(255), load_faces(chosen).pixels));
+  const auto before = decoded.rows(rows).pixels;
+  fs::remove_all(folder / "dataset/canvas");  // what is decoded is not read again
+  EXPECT_TRUE(torch::equal(Decoded(dataset.photos, pictures).rows(rows).pixels, before));
 }
 
 // The rule by hand: two steps of Zeiler's on one number, ρ .95, ε 1e-7.

@@ -51,7 +51,8 @@ Table confusion(const fs::path& folder) {
   read_named(folder / "trials.csv", [&](const NamedRow& row) {
     auto& names = cells[at_of(row)];
     ++names.n;
-    if (row.word("correct") == "0") ++names.wrong[row.word("protected")][row.word("predicted")];
+    if (row.word("correct") == "0" && !row.word("predicted").empty())  // of nobody is no name
+      ++names.wrong[row.word("protected")][row.word("predicted")];
   });
   read_named(folder / "others.csv", [&](const NamedRow& row) {
     auto& names = cells[at_of(row)];

@@ -49,9 +49,8 @@ Table open_set(const fs::path& folder) {
   };
   const auto groups = read_groups(folder, [&](const Place& place, const NamedRow& row) -> std::optional<bool> {
     const auto found = thresholds.find(setting_of(place));
-    const double distance = row.number_or_unknown("distance");
-    if (found == thresholds.end() || std::isnan(distance)) return std::nullopt;  // two recognisers have no threshold
-    const bool named = distance < found->second;
+    if (found == thresholds.end()) return std::nullopt;  // two recognisers have no distance of their own
+    const bool named = row.number_or_unknown("distance") < found->second;  // nobody, where a filter left nobody
     return place.value("enrolled") == "absent" ? named : !named || row.word("correct") == "0";
   });
   Table table =
