@@ -51,7 +51,8 @@ struct Dataset {
 // Error(input). A digest is taken once: verified.txt, beside the manifest, has what each canvas's file looked like then
 // (size, times of change, inode), and a canvas is read again only where that differs. In a folder that cannot be
 // written all are read each time.
-Dataset read_dataset(const fs::path& path);
+// `check_canvases`: without it no canvas is looked at, for who has just done so.
+Dataset read_dataset(const fs::path& path, bool check_canvases = true);
 bool is_dataset(const fs::path& path);
 
 // Where a data set in `folder` has a photo's canvas picture.

@@ -51,9 +51,6 @@ void remove_left_over(const fs::path& folder);
 // Does `path` lie in `root`, links followed? A link that cannot be followed does not.
 bool is_below(const fs::path& path, const fs::path& root);
 
-// Flushes a file's or a folder's data to the disk.
-void sync_to_disk(const fs::path& path);
-
 // Lower-case hexadecimal SHA-256.
 std::string sha256(std::string_view bytes);
 std::string sha256_of_file(const fs::path& path);

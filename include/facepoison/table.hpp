@@ -34,7 +34,6 @@ double as_number(const Cell& cell, const std::string& where);
 // A whole number. Throws Error(input) for another one, and for one that does not fit.
 std::int64_t as_integer(const Cell& cell, const std::string& where);
 
-inline Cell cell_of(double number) { return number; }
 // NaN for an empty cell, else as as_number().
 double number_of(const Cell& cell, const std::string& where);
 

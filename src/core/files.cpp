@@ -121,6 +121,17 @@ void replace(const fs::path& path, const std::function<bool(int)>& fill) {
   fail_write(path);
 }
 
+// Flushes a file's or a folder's data to the disk.
+void sync_to_disk(const fs::path& path) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) fail_write(path);
+  const bool failed = fsync(file) != 0 && errno != EINVAL;  // some file systems cannot sync a folder
+  const int error = errno;
+  close(file);
+  errno = error;
+  if (failed) fail_write(path);
+}
+
 // What a file looks like from outside: an edit changes one of these.
 std::string appearance(const fs::path& path) {
   struct stat found{};
@@ -254,16 +265,6 @@ bool is_below(const fs::path& path, const fs::path& root) {
   if (error) return false;
   const auto relative = target.lexically_relative(fs::weakly_canonical(root, error));
   return !error && !relative.empty() && *relative.begin() != "..";
-}
-
-void sync_to_disk(const fs::path& path) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) fail_write(path);
-  const bool failed = fsync(file) != 0 && errno != EINVAL;  // some file systems cannot sync a folder
-  const int error = errno;
-  close(file);
-  errno = error;
-  if (failed) fail_write(path);
 }
 
 void write_file(const fs::path& path, std::string_view bytes) {

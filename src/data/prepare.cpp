@@ -280,7 +280,7 @@ Dataset prepare_into(const fs::path& output, const PhotoFolder& folder, const Pr
   if (written) written->settle();
   write_dataset(output, photos, options.canvas, rejected);
   if (written) written->finish();
-  const Dataset dataset = read_dataset(output);
+  const Dataset dataset = read_dataset(output, !in_store);
   for (const auto& note : duplicate_notes(dataset)) log_warning(note);
   return dataset;
 }
@@ -370,14 +370,13 @@ Dataset dataset_of(const fs::path& path, const PrepareOptions& options, Artifact
   if (!perturbed_note(folder.photos).empty())
     for (const auto& photo : folder.photos) key["perturbed_by"].push_back(photo.perturbed_by);
   if (store.planning()) {
-    if (const auto found = store.find("dataset", key)) return read_dataset(*found);
+    if (const auto found = store.find("dataset", key)) return read_dataset(*found, false);
     prepared(context, units, hashes, store);
     return {.folder = path};
   }
-  return read_dataset(store.get_or_make("dataset", key, [&](const fs::path& at) {
-    prepare_into(at, folder, options, true, store);
-    fs::remove(at / "verified.txt");  // no part of what was made: it is another one where the store is copied to
-  }));
+  const auto made =
+      store.get_or_make("dataset", key, [&](const fs::path& at) { prepare_into(at, folder, options, true, store); });
+  return read_dataset(made, false);  // whose files the store has looked at
 }
 
 }  // namespace facepoison

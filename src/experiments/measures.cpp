@@ -61,8 +61,7 @@ void Measures::of(const std::shared_ptr<const FeatureExtractor>& extractor, cons
     try {
       for (const auto& person : compare_pairs(world_.sides(extractor, scenario), swaps))
         pairs_->add(joined(place, {person.person, static_cast<std::int64_t>(person.genuine.size()), person.impostors,
-                                   cell_of(person.area), cell_of(person.accepted_at_hundredth),
-                                   cell_of(person.accepted_at_thousandth)}));
+                                   person.area, person.accepted_at_hundredth, person.accepted_at_thousandth}));
     } catch (const NoDirection&) {
       world_.refuse_zeros();
     }
@@ -137,7 +136,7 @@ void Measures::measure_displacement(const Row& place, const std::shared_ptr<cons
       if (picks[i].treatment == scenario.gallery) continue;  // posted as it was
       displacement_->add(joined(
           place, {scenario.games[g].person, experiment_.dataset.photos[static_cast<std::size_t>(picks[i].row)].id,
-                  moved[i].by, cell_of(moved[i].nearest_other)}));
+                  moved[i].by, moved[i].nearest_other}));
     }
   }
 }

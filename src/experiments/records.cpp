@@ -69,7 +69,7 @@ void Results::record(const Row& cell, const Scenario& scenario, const std::vecto
       const auto& photo = experiment_.dataset.photos[probes[i]];
       const auto predicted = name_of(world_, answer.labels[i]);
       const Cell rank = answer.ranks[i] < 0 ? Cell("") : Cell(answer.ranks[i]);
-      trials_.add(joined(cell, {person, photo.id, photo.person, predicted, cell_of(answer.distances[i]),
+      trials_.add(joined(cell, {person, photo.id, photo.person, predicted, answer.distances[i],
                                 static_cast<std::int64_t>(predicted == person), rank}));
     }
     others_.add(joined(cell, {person, answer.others, answer.others_errors, answer.others_as_person}));
@@ -83,7 +83,7 @@ void Results::record_curve(const Row& cell, const Combined& combined, std::size_
     const auto answer = combined.answer(game, label, threshold);
     const auto errors =
         std::count_if(answer.labels.begin(), answer.labels.end(), [&](const auto guess) { return guess != label; });
-    thresholds_->add(joined(cell, {person, share, cell_of(threshold), static_cast<std::int64_t>(answer.labels.size()),
+    thresholds_->add(joined(cell, {person, share, threshold, static_cast<std::int64_t>(answer.labels.size()),
                                    static_cast<std::int64_t>(errors), answer.others, answer.others_errors}));
   }
 }
@@ -143,7 +143,7 @@ void record_strangers(const fs::path& folder, const Experiment& e, World& world)
           const auto& probes = world.probes_of(person);
           for (std::size_t i = 0; i < probes.size(); ++i)
             file.add(joined(cell, {person, e.dataset.photos[probes[i]].id, name_of(world, answers[g].labels[i]),
-                                   cell_of(answers[g].distances[i])}));
+                                   answers[g].distances[i]}));
         }
       }
   file.finish();

@@ -44,7 +44,7 @@ Table table_of(std::span<const Audit> rows) {
   for (const auto& [name, number] : measures) table.columns.push_back(name);
   for (const auto& row : rows) {
     std::vector<Cell> cells;
-    for (const auto& [name, number] : measures) cells.push_back(cell_of(row.*number));
+    for (const auto& [name, number] : measures) cells.push_back(row.*number);
     table.add(std::move(cells));
   }
   return table;
@@ -111,10 +111,10 @@ Table budget_table(const std::vector<Audit>& budget) {
       std::any_of(budget.begin(), budget.end(), [](const Audit& row) { return !std::isnan(row.lpips); });
   if (has_lpips) table.columns.push_back("lpips");
   for (const auto& row : budget) {
-    std::vector<Cell> cells = {row.id, row.attack, row.status, row.iterations,          row.linf,
-                               row.l2, row.psnr,   row.dssim,  cell_of(row.dssim_seen), cell_of(row.own_measure)};
-    cells.insert(cells.end(), {row.transform, cell_of(row.energy_left), static_cast<std::int64_t>(row.seed)});
-    if (has_lpips) cells.push_back(cell_of(row.lpips));
+    std::vector<Cell> cells = {row.id, row.attack, row.status, row.iterations, row.linf,
+                               row.l2, row.psnr,   row.dssim,  row.dssim_seen, row.own_measure};
+    cells.insert(cells.end(), {row.transform, row.energy_left, static_cast<std::int64_t>(row.seed)});
+    if (has_lpips) cells.push_back(row.lpips);
     table.add(std::move(cells));
   }
   return table;

@@ -49,7 +49,7 @@ void write_unit(std::span<const Photo> photos, std::span<const PerturbedPhoto> m
   Table rows{{"id", "sha256", "status", "iterations", "similarity"}, {}, {}}, trace = empty_trace;
   for (std::size_t n = 0; n < made.size(); ++n) {
     write_unflushed(folder / concat(n, ".png"), made[n].png);
-    rows.add({photos[n].id, sha256(made[n].png), made[n].status, made[n].iterations, cell_of(made[n].own_measure)});
+    rows.add({photos[n].id, sha256(made[n].png), made[n].status, made[n].iterations, made[n].own_measure});
     trace.rows.insert(trace.rows.end(), made[n].trace.rows.begin(), made[n].trace.rows.end());
   }
   write_unflushed(folder / "made.csv", print(rows, Format::csv));
