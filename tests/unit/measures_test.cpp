@@ -16,8 +16,7 @@ Features of(const torch::Tensor& matrix) {
 // Directions at multiples of a right angle are told apart by 0, 1 and 2.
 torch::Tensor rows(const std::vector<std::vector<float>>& numbers) {
   auto matrix = torch::empty({static_cast<std::int64_t>(numbers.size()), 2});
-  for (std::size_t i = 0; i < numbers.size(); ++i)
-    matrix[static_cast<std::int64_t>(i)] = torch::tensor(numbers[i]);
+  for (std::size_t i = 0; i < numbers.size(); ++i) matrix[static_cast<std::int64_t>(i)] = torch::tensor(numbers[i]);
   return matrix;
 }
 
