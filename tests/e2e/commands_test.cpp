@@ -428,10 +428,14 @@ TEST_F(E2eCommands, NoMessageGoesIntoAFileWhereStderrIsClosed) {
   const Json config = {{"dataset", "dataset"}, {"extractors", {"./tiny.json"}}, {"attacks", {"none"}}};
   write_file(folder_ / "x.json", config.dump());
   ASSERT_EQ(run("eval -c x.json -v --run-dir open").code, 0);
-  ASSERT_EQ(run("eval -c x.json -v --run-dir closed 0<&- 2>&- && true").code, 0);
+  const auto closed = [&](const std::string& arguments, const std::string& then) {  // `then` gets run_binary()'s files
+    return run_binary(concat(arguments, " --store another 0<&- 2>&- ", then), folder_.path).code;
+  };
+  ASSERT_EQ(closed("eval -c x.json -v --run-dir closed", "&& true"), 0);
   for (const auto* file : {"rows.csv", "trials.csv", "others.csv", "table.csv"})
     EXPECT_EQ(read_file(folder_ / "open" / file), read_file(folder_ / "closed" / file)) << file;
-  EXPECT_EQ(run("list classifiers 1>&- ; test $? -ne 0").code, 0) << "a result was lost in silence";
+  EXPECT_EQ(closed("embed dataset -e ./tiny.json -o x.npy", "1>&- && true"), 0);
+  EXPECT_EQ(closed("identify dataset dataset -e ./tiny.json", "1>&-; test $? -eq 7"), 0) << "lost in silence";
 }
 
 TEST_F(E2eCommands, ThreadsWaitQuietlyUnlessAskedToSpin) {
