@@ -234,12 +234,13 @@ TEST_F(RunTables, OpenSetHasItsThresholdFromStrangers) {
   const std::string columns = "extractor,attack,enrolled,classifier,protected,id,predicted,distance,correct,rank\n";
   write("trials.csv", columns +
                           "old,pgd,replaced,nearest,ann,0,ann,1,1,1\nold,pgd,replaced,nearest,ann,1,bob,1,0,2\n"
-                          "old,pgd,replaced,nearest,ann,2,ann,2,1,1\nold,pgd,replaced,nearest,ann,3,ann,,1,1\n"
+                          "old,pgd,replaced,nearest,ann,2,ann,2,1,1\nold,pgd,replaced,nearest,ann,3,,,0,0\n"
                           "old,none,absent,nearest,ann,0,bob,1.5,0,0\nold,none,absent,nearest,ann,1,bob,3,0,0\n");
   const Table table = made("open-set");
   ASSERT_EQ(table.rows.size(), 2u);
-  // One of four strangers is nearer than 2. Of ann's three known probes one is another's, and one not near enough.
-  expect(table, 0, {"threshold", "strangers", "people", "n", "share"}, {2, 4, 1, 3, 2. / 3});
+  // One of four strangers is nearer than 2. Of ann's probes one is another's, one is not near enough, and one is of
+  // nobody, since a filter left nobody in the gallery.
+  expect(table, 0, {"threshold", "strangers", "people", "n", "share"}, {2, 4, 1, 4, .75});
   expect(table, 1, {"threshold", "strangers", "people", "n", "share"}, {2, 4, 1, 2, .5});
   EXPECT_EQ(named(table, table.rows[0], "measure") + named(table, table.rows[1], "measure"), "fnirfpir");
 }
