@@ -136,8 +136,11 @@ void sync_to_disk(const fs::path& path) {
 std::string appearance(const fs::path& path) {
   struct stat found{};
   if (stat(path.c_str(), &found) != 0) return "";
-  const auto time = [](const timespec& t) { return concat(t.tv_sec, ".", t.tv_nsec); };
-  return concat(found.st_size, " ", time(found.st_mtim), " ", time(found.st_ctim), " ", found.st_ino);
+  std::string looks;  // of numbers alone: concat()'s stream takes long for tens of thousands of files
+  for (const auto number : {found.st_size, found.st_mtim.tv_sec, found.st_mtim.tv_nsec, found.st_ctim.tv_sec,
+                            found.st_ctim.tv_nsec, static_cast<std::int64_t>(found.st_ino)})
+    looks += std::to_string(number) + ' ';
+  return looks;
 }
 
 // A file's path from the folder that it is in; of one that is elsewhere, all of its path.
