@@ -35,11 +35,14 @@ std::string free_space(fs::path folder) {
 
 void add_folders(Table& table, const fs::path& store) {
   table.add({"home", "", project_home().string()});
-  std::string state = "ok", found = concat(store.string(), ", ", free_space(store));
+  std::string state = "not a store", found = concat(store.string(), ", ", free_space(store));
   try {
+    ArtifactStore{store};  // refuses a folder of somebody else's
+    state = "read only";
     check_writable(store / "claims" / "any");
+    state = "ok";
   } catch (const Error& error) {
-    state = "read only", found += concat("; ", error.what());
+    found += concat("; ", error.what());
   }
   table.add({"store", state, found});
 }

@@ -147,6 +147,8 @@ TEST_F(E2eStore, TheDoctorSaysWhatIsHereAndWhetherItIsSound) {
                            "mtcnn,missing,", "small-arcface,ok,", "dlib,missing,to get it: scripts/fetch_models.py"})
     EXPECT_TRUE(contains(well.out, part)) << part << "\n" << well.out;
   EXPECT_FALSE(fs::exists(folder_ / "new")) << "it leaves nothing behind";
+  EXPECT_TRUE(contains(run_binary("doctor --format csv --store photos", folder_.path, "FACEPOISON_HOME=home").out,
+                       "store,not a store,"));
   write_file(folder_ / "home/models/dlib.pt", "no network");
   const auto ill = doctor();
   EXPECT_EQ(ill.code, 4);
