@@ -9,7 +9,7 @@ namespace facepoison {
 
 // Throws Error(usage) where a data set cannot be written to `folder`: it is not a folder, or it has files and is not a
 // data set of this program, finished or not; or one of `files` (paths in it) is there and this program did not make it.
-// A folder that is missing or empty is right; hidden files do not count.
+// A folder that is missing or empty is right; hidden files do not count, nor caches.
 void require_dataset_folder(const fs::path& folder, const std::set<std::string>& files = {});
 
 class DatasetFolder {

@@ -60,10 +60,12 @@ std::optional<std::set<std::string>> made_in_folder(const fs::path& folder) {
   return canvases;
 }
 
+// Hidden files do not count, nor does a folder that says of itself that it is a cache: the store may lie here.
 bool has_files(const fs::path& folder) {
   const fs::directory_iterator entries(folder);
-  return std::any_of(fs::begin(entries), fs::end(entries),
-                     [](const auto& entry) { return !entry.path().filename().string().starts_with("."); });
+  return std::any_of(fs::begin(entries), fs::end(entries), [](const auto& entry) {
+    return !entry.path().filename().string().starts_with(".") && !is_there(entry.path() / "CACHEDIR.TAG");
+  });
 }
 
 // And the folders that become empty, up to `root`.

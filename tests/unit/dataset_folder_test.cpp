@@ -9,8 +9,8 @@ namespace {
 
 class DatasetFolderTest : public ::testing::Test {
  protected:
-  Dataset prepare_people(const std::vector<std::string>& people = {"all"}) {
-    ArtifactStore store(folder_ / "store");
+  Dataset prepare_people(const std::vector<std::string>& people = {"all"}, const std::string& where = "store") {
+    ArtifactStore store(folder_ / where);
     PrepareOptions options;
     options.detect = false, options.canvas = 48, options.people = people;
     return prepare(scan_photos(folder_ / "photos"), set(), options, store);
@@ -37,6 +37,12 @@ TEST_F(DatasetFolderTest, SomebodysFolderDoesNotBecomeADataSet) {
   put(".hidden", "");
   EXPECT_EQ(prepare_people().photos.size(), 4u) << "as good as empty";
   EXPECT_FALSE(fs::exists(set() / "unfinished.json"));
+}
+
+TEST_F(DatasetFolderTest, TheStoreMayLieInIt) {
+  draw_people(folder_ / "photos", 2, 2);
+  EXPECT_EQ(prepare_people({"all"}, "set/store").photos.size(), 4u);
+  EXPECT_EQ(prepare_people({"all"}, "set/store").photos.size(), 4u);
 }
 
 TEST_F(DatasetFolderTest, AFolderOfPhotosDoesNotBecomeADataSet) {
