@@ -1,5 +1,6 @@
 #include "facepoison/npy.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cstring>
@@ -81,9 +82,10 @@ torch::Tensor read_npy(const fs::path& path, Precision precision) {
   const auto shape = parse_shape(*sizes);
   if (!shape) refuse(concat("an impossible shape: (", *sizes, ")"));
   const std::size_t width = type == "<f4" ? 4 : 8;
-  std::size_t total = width;
+  std::size_t total = width;  // as if no size were 0: a tensor's strides are products of the others
   for (const auto size : *shape)
-    if (__builtin_mul_overflow(total, static_cast<std::size_t>(size), &total)) refuse("an impossible shape");
+    if (__builtin_mul_overflow(total, std::max<std::size_t>(size, 1), &total)) refuse("an impossible shape");
+  if (std::count(shape->begin(), shape->end(), 0) > 0) total = 0;
   if (total != bytes.size() - start - length)
     refuse(concat(bytes.size() - start - length, " bytes of data; its shape asks for ", total));
   auto tensor = torch::empty(*shape, width == 4 ? torch::kFloat32 : torch::kFloat64);

@@ -99,8 +99,9 @@ TEST(Npy, RefusesASizeThatDoesNotFitItsShape) {
 }
 
 TEST(Npy, RefusesShapesThatOverflow) {
-  for (const char* shape : {"(4294967296, 4294967296)", "(2, 9223372036854775807)", "(99999999999999999999,)",
-                            "(4611686018427387904,)", "(1073741824, 1073741824, 16)"})
+  for (const char* shape :
+       {"(4294967296, 4294967296)", "(2, 9223372036854775807)", "(99999999999999999999,)", "(4611686018427387904,)",
+        "(1073741824, 1073741824, 16)", "(0, 999999999999999, 999999999999999)"})
     expect_refused(npy(npy_header("'<f4'", "False", shape), ""), "shape");
   expect_refused(npy(npy_header("'<f4'", "False", "(-1,)"), ""), "shape");
 }
