@@ -59,8 +59,8 @@ bool same_digest(std::string_view a, std::string_view b);
 // FaceScrub's downloader names a photo by the SHA-1 of its address.
 std::string sha1(std::string_view bytes);
 
-// Digests of files, kept from one run to the next in the file `record`: each with how its file looked from outside
-// (size, times of change, inode) when the digest was taken. A file that looks the same is not read again.
+// Keeps digests of files from one run to the next, in the file `record`: each with its file's size, times of change and
+// inode when the digest was taken. A file of which these are the same is not read again.
 class DigestRecord {
  public:
   // Reads the record, where there is one. Names in it are relative to `root`.

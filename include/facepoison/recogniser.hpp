@@ -49,7 +49,7 @@ class Combined {
   // `people`: names of the labels. All must outlive it.
   Combined(const Pairing& rule, const Answers& accurate, const Answers& robust, Probes probes,
            const std::vector<std::string>& people, Seed seed);
-  // NaN without a rule that asks for one, and where there is no probe to set it by: then the accurate one answers.
+  // NaN where the rule needs no threshold, and where no probe is there to set it by: then the accurate one answers.
   double threshold(std::int64_t person, double share) const;
   Answer answer(std::size_t game, std::int64_t person, double threshold) const;
 

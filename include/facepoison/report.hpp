@@ -19,7 +19,7 @@ Table table_of_run(const fs::path& folder, bool by_person);
 struct TableRow {
   std::string name, help;
   Table (*make)(const fs::path& folder);
-  std::string measured;  // the column that low and high are of; "" for a table that is no matrix
+  std::string measured;  // the column that low and high are of; "" for a table that is not printed as a matrix
 };
 const std::vector<TableRow>& table_registry();
 const TableRow& table_row(const std::string& name);  // throws Error(usage)

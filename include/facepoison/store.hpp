@@ -106,7 +106,7 @@ class ArtifactStore {
   double seconds_a_row(const std::string& kind, const Json& work) const;  // NaN: never made here
 
   // The SHA-256 of each file, which lies below `folder`; "" for one that cannot be read. They are kept in the store,
-  // and taken again where a file looks different from outside (see DigestRecord). Calls stop_if_interrupted() before
+  // and taken again where a file's size, times or inode differ (see DigestRecord). Calls stop_if_interrupted() before
   // each.
   std::vector<std::string> digests_of(const std::vector<fs::path>& files, const fs::path& folder);
 

@@ -132,7 +132,7 @@ void sync_to_disk(const fs::path& path) {
   if (failed) fail_write(path);
 }
 
-// What a file looks like from outside: an edit changes one of these.
+// A file's size, times of change and inode: an edit changes one of these.
 std::string appearance(const fs::path& path) {
   struct stat found{};
   if (stat(path.c_str(), &found) != 0) return "";
@@ -340,7 +340,7 @@ std::string sha256_of_file(const fs::path& path) {
   });
 }
 
-// A line: the digest, how the file looked, its name.
+// A line: the digest, what appearance() said then, the file's name.
 DigestRecord::DigestRecord(fs::path record, fs::path root) : record_(std::move(record)), root_(std::move(root)) {
   std::istringstream lines;
   try {

@@ -142,7 +142,7 @@ void seal(const fs::path& folder) {
   looks.save();
 }
 
-enum class Looks { keep, leave };  // write down how the files look from outside, or write nothing
+enum class Looks { keep, leave };  // save the DigestRecord of the files, or write nothing
 
 bool is_whole(const fs::path& folder, Looks how, bool may_stop = false) {
   try {
