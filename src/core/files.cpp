@@ -111,7 +111,9 @@ void replace(const fs::path& path, const std::function<bool(int)>& fill) {
   };
   try {
     Descriptor file(open_temporary(path, temporary));
-    const bool is_written = fill(file.number) && file.close();  // which may be the first to say that a disk is full
+    const Descriptor locked(dup(file.number));  // keeps the lock until the file has its name
+    const bool is_written =
+        locked.number >= 0 && fill(file.number) && file.close();  // which may be the first to say that a disk is full
     if (is_written && rename(temporary.c_str(), path.c_str()) == 0) return;
   } catch (...) {
     give_up();

@@ -1,9 +1,11 @@
 #include "support/support.hpp"
 
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 
 #include "facepoison/prepare.hpp"
 
@@ -14,6 +16,17 @@ TempFolder::TempFolder() : path(temporary_name(fs::temp_directory_path())) { fs:
 TempFolder::~TempFolder() {
   std::error_code ignored;
   fs::remove_all(path, ignored);
+}
+
+pid_t start_process(const std::function<int()>& work) {
+  const pid_t child = fork();
+  if (child != 0) return child;
+  try {
+    _exit(work());
+  } catch (const std::exception& error) {
+    [[maybe_unused]] const auto said = ::write(STDERR_FILENO, error.what(), std::strlen(error.what()));
+  }
+  _exit(99);
 }
 
 Image draw_photo(int person, int variant, int side) {

@@ -2,6 +2,8 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "facepoison/error.hpp"
 #include "facepoison/extractor.hpp"
 
@@ -43,6 +45,10 @@ Dataset prepare_drawn(const fs::path& folder, int people, int photos);
 
 // N faces on canvases of `side` pixels, with plausible landmarks when asked for.
 Faces drawn_faces(int count, int side, bool with_landmarks);
+
+// Runs `work` in a new process, which ends with the number that it returns, or with 99 after an exception: a child that
+// went on would run the tests that follow a second time.
+pid_t start_process(const std::function<int()>& work);
 
 struct Outcome {
   int code = 0;

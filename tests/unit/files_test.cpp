@@ -10,6 +10,7 @@
 #include <fstream>
 #include <thread>
 
+#include "support/network_fs.hpp"
 #include "support/support.hpp"
 
 namespace facepoison {
@@ -29,22 +30,27 @@ TEST(WriteFile, MakesTheFolderAndReplacesTheOldBytes) {
   EXPECT_EQ(entries(folder / "new" / "deeper"), 1u);
 }
 
+// Another process may look for left-over files at any moment, and the last one is just before the new file takes its
+// name. (A second spelling of the folder, for a process looks through each folder once.)
+TEST(WriteFile, IsNotTakenForALeftOver) {
+  const TempFolder folder;
+  NetworkFs files;
+  files.rename_number = 1;
+  files.before_rename = [&] { remove_left_over(folder / "."); };
+  write_file(folder / "a", "whole");
+  EXPECT_EQ(read_file(folder / "a"), "whole");
+  EXPECT_EQ(entries(folder.path), 1u);
+}
+
 TEST(WriteFile, LeavesTheOldFileWhenTheDiskIsFull) {
   const TempFolder folder;
   write_file(folder / "a", "old");
-  const pid_t child = fork();
-  if (child == 0) {  // a limit on the size of files stands for the full disk
+  const pid_t child = start_process([&] {  // a limit on the size of files stands for the full disk
     std::signal(SIGXFSZ, SIG_IGN);
     const rlimit limit{4096, 4096};
     setrlimit(RLIMIT_FSIZE, &limit);
-    int code = 0;
-    try {
-      write_file(folder / "a", std::string(100000, 'x'));
-    } catch (const Error& error) {
-      code = static_cast<int>(error.code());
-    }
-    _exit(code);
-  }
+    return static_cast<int>(caught([&] { write_file(folder / "a", std::string(100000, 'x')); }).code);
+  });
   int status = 0;
   waitpid(child, &status, 0);
   EXPECT_EQ(WEXITSTATUS(status), static_cast<int>(Exit::resource));

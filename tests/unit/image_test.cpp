@@ -456,23 +456,21 @@ TEST(CropImage, IsBlackOutsideThePicture) {
 
 // 0: a picture, 1: a shortage, 2: something else.
 int outcome_with(rlim_t megabytes, const std::string& bytes) {
-  const pid_t child = fork();
-  if (child == 0) {
+  const pid_t child = start_process([&] {
     std::size_t pages = 0;
     std::ifstream("/proc/self/statm") >> pages;
     const rlim_t most = pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (megabytes << 20);
     const rlimit limit{most, most};
     setrlimit(RLIMIT_AS, &limit);
-    int outcome = 0;
     try {
       decode_image(bytes, Exif::rotate);
     } catch (const std::bad_alloc&) {
-      outcome = 1;
+      return 1;
     } catch (...) {
-      outcome = 2;
+      return 2;
     }
-    _exit(outcome);
-  }
+    return 0;
+  });
   int status = 0;
   waitpid(child, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 2;

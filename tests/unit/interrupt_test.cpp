@@ -17,17 +17,16 @@ namespace {
 // How a process ends that gets these signals and then works, or comes to the end of a block: its exit status, or −1
 // where the signal itself ended it.
 int status_after(const std::vector<int>& signals, const std::function<void()>& work = stop_if_interrupted) {
-  const pid_t child = fork();
-  if (child == 0) {
+  const pid_t child = start_process([&] {
     install_signal_handlers();
     for (const auto signal : signals) raise(signal);
     try {
       work();
     } catch (const Error& error) {
-      _exit(static_cast<int>(error.code()) - 100);  // told apart from one that ends at once
+      return static_cast<int>(error.code()) - 100;  // told apart from one that ends at once
     }
-    _exit(0);
-  }
+    return 0;
+  });
   int status = 0;
   waitpid(child, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;

@@ -89,16 +89,15 @@ TEST(Store, SaysThatItCannotBeMade) {
 pid_t start_maker(const fs::path& root) {
   int ready[2];
   EXPECT_EQ(pipe(ready), 0);
-  const pid_t child = fork();
-  if (child == 0) {
+  const pid_t child = start_process([&] {
     ArtifactStore store(root);
     store.get_or_make("kind", key, [&](const fs::path& at) {
       fill(at);
       [[maybe_unused]] const auto sent = ::write(ready[1], "x", 1);
       pause();
     });
-    _exit(0);
-  }
+    return 0;
+  });
   char byte;
   EXPECT_EQ(::read(ready[0], &byte, 1), 1);
   close(ready[0]), close(ready[1]);
@@ -138,14 +137,12 @@ TEST(Store, NoClaimOutlivesItsHolder) {
   const TempFolder folder;
   const fs::path claims = folder / "store/claims";
   const std::string another(64, 'a');
-  const pid_t child = fork();
-  if (child == 0) {
+  const pid_t child = start_process([&] {
     ArtifactStore store(folder / "store");
     const auto mine = store.claim("kind", key);
     write_file(claims / another, "its boot");
-    raise(SIGKILL);
-    _exit(0);
-  }
+    return raise(SIGKILL);
+  });
   waitpid(child, nullptr, 0);
   ArtifactStore store(folder / "store");
   EXPECT_EQ(files_below(claims).size(), 2u);
@@ -216,21 +213,19 @@ TEST(Store, ChangesNothingBeforeTheFirstClaim) {
 TEST(Store, AProcessOfAnotherContainerIsAlive) {
   const TempFolder folder;
   const fs::path root = folder / "store";
-  const pid_t outer = fork();
-  if (outer == 0) {
-    if (unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0 && unshare(CLONE_NEWPID) != 0) _exit(77);
-    const pid_t inner = fork();
-    if (inner < 0) _exit(77);
-    if (inner == 0) {
+  const pid_t outer = start_process([&] {
+    if (unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0 && unshare(CLONE_NEWPID) != 0) return 77;
+    const pid_t inner = start_process([&] {
       ArtifactStore store(root);
       const auto mine = store.claim("kind", key);
       write_file(folder / "claimed", "");
-      pause();
-    }
+      return pause();
+    });
+    if (inner < 0) return 77;
     write_file(folder / "inner", std::to_string(inner));
     waitpid(inner, nullptr, 0);
-    _exit(0);
-  }
+    return 0;
+  });
   int status = 0;
   for (int wait = 0; wait < 5000 && !(fs::exists(folder / "claimed") && fs::exists(folder / "inner")); ++wait) {
     if (waitpid(outer, &status, WNOHANG) == outer) GTEST_SKIP() << "no namespace of process numbers may be made here";
@@ -385,20 +380,16 @@ TEST(Store, IsSharedByProcesses) {
   const TempFolder folder;
   std::vector<pid_t> children;
   for (int c = 0; c < 4; ++c) {
-    children.push_back(fork());
-    if (children.back() != 0) continue;
-    int bad = 0;
-    try {
+    children.push_back(start_process([&] {
       ArtifactStore store(folder / "store");
+      int bad = 0;
       for (int k = 0; k < 20; ++k) {
         const auto path = store.get_or_make("kind", {{"k", k}},
                                             [&](const fs::path& at) { write_file(at / "data", std::to_string(k)); });
         bad += read_file(path / "data") != std::to_string(k);
       }
-    } catch (...) {
-      bad = 100;
-    }
-    _exit(bad);
+      return bad;
+    }));
   }
   for (const auto child : children) {
     int status = -1;
@@ -410,15 +401,14 @@ TEST(Store, IsSharedByProcesses) {
 
 TEST(Store, LeavesNoArtifactWhenKilledHalfway) {
   const TempFolder folder;
-  const pid_t child = fork();
-  if (child == 0) {
+  const pid_t child = start_process([&] {
     ArtifactStore store(folder / "store");
     store.get_or_make("kind", key, [](const fs::path& at) {
       fill(at);
       raise(SIGKILL);
     });
-    _exit(0);
-  }
+    return 0;
+  });
   waitpid(child, nullptr, 0);
   ArtifactStore store(folder / "store");
   EXPECT_FALSE(store.find("kind", key));
