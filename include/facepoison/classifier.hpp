@@ -71,8 +71,17 @@ struct NoDirection : Error {
 // A classifier's name, or a JSON object {"classifier": …, "name": …, its own keys}, as an object or as a text of it.
 // Throws Error(usage).
 std::unique_ptr<Classifier> make_classifier(const Json& wanted);
-// What tables call it: its "name", else what was asked for beside the defaults ("k-nearest, k 3").
-std::string classifier_name(const Json& wanted);
+
+// A classifier of a config, made once, when the config is read.
+struct ClassifierChoice {
+  std::string name;  // what tables call it: its "name", else what was asked for beside the defaults ("k-nearest, k 3")
+  Json wanted;       // as the config has it
+  Json identity;     // Classifier::identity(); of one that is trained end to end Recogniser::settings()
+  std::shared_ptr<const Classifier> classifier;  // none where it is trained end to end, by a recogniser
+};
+// `wanted`: see make_classifier(), which throws; or {"classifier": "end-to-end", …} or that name, of which nothing is
+// checked here, and the identity is null.
+ClassifierChoice choose_classifier(const Json& wanted);
 
 struct ClassifierRow {
   std::string name;

@@ -20,7 +20,7 @@ struct Experiment {
   std::vector<std::string> seen;  // a sentence for each extractor of which is known whom it saw in training
   std::vector<Card> absent;       // extractors that were skipped, since their weights are not on this machine
   Axes axes;
-  std::vector<Json> classifiers;                                   // see make_classifier
+  std::vector<ClassifierChoice> classifiers;
   std::vector<Pairing> combine;                                    // of the extractors
   std::vector<std::shared_ptr<const FeatureExtractor>> detectors;  // cloak detectors, for the table detection
   std::vector<std::string> tables;                                 // see table_registry()

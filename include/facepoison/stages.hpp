@@ -156,8 +156,8 @@ std::vector<Naming> namings(const Prediction& prediction);
 Answer answer_of(const Prediction& prediction, const Probes& probes, std::int64_t person,
                  const std::vector<Naming>& everybody);
 
-// `label` is what the progress says. `classifier`: see make_classifier().
-Answers answer(const Sides& sides, std::span<const Swapped> swaps, const Json& classifier, const std::string& label,
-               ArtifactStore& store);
+// `label` is what the progress says.
+Answers answer(const Sides& sides, std::span<const Swapped> swaps, const Classifier& classifier,
+               const std::string& label, ArtifactStore& store);
 
 }  // namespace facepoison

@@ -32,6 +32,15 @@ Json as_object(const Json& wanted) {
   return word.starts_with("{") ? parse_json(word, "classifier") : Json{{"classifier", word}};
 }
 
+std::string name_of(const Json& wanted) {
+  const Json object = as_object(wanted);
+  if (object.contains("name") && object["name"].is_string()) return object["name"].get<std::string>();
+  std::string name = object.value("classifier", "");
+  for (const auto& [key, value] : object.items())
+    if (key != "classifier") name += concat(", ", key, " ", value.dump());
+  return name;
+}
+
 }  // namespace
 
 std::unique_ptr<Classifier> make_classifier(const Json& wanted) {
@@ -56,13 +65,11 @@ std::unique_ptr<Classifier> make_classifier(const Json& wanted) {
                      near.empty() ? "facepoison list classifiers shows them" : "did you mean " + near + "?"));
 }
 
-std::string classifier_name(const Json& wanted) {
-  const Json object = as_object(wanted);
-  if (object.contains("name") && object["name"].is_string()) return object["name"].get<std::string>();
-  std::string name = object.value("classifier", "");
-  for (const auto& [key, value] : object.items())
-    if (key != "classifier") name += concat(", ", key, " ", value.dump());
-  return name;
+ClassifierChoice choose_classifier(const Json& wanted) {
+  if ((wanted.is_object() ? wanted.value("classifier", Json()) : wanted) == "end-to-end")
+    return {name_of(wanted), wanted, nullptr, nullptr};
+  std::shared_ptr<const Classifier> made = make_classifier(wanted);
+  return {name_of(wanted), wanted, made->identity(), made};
 }
 
 std::pair<torch::Tensor, std::vector<std::int64_t>> swapped(const torch::Tensor& gallery,

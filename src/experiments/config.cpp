@@ -92,9 +92,12 @@ std::vector<std::string> read_tables(Spec& spec) {
 }
 
 // One that is trained in each game has no embeddings in common with others, nor an answer without any game.
-void check_recogniser(const Experiment& e, const Spec& spec, const Json& classifier) {
-  for (const auto& extractor : e.extractors) make_recogniser(extractor, classifier, e.options);
-  if (!is_end_to_end(classifier)) return;
+void check_recogniser(const Experiment& e, const Spec& spec, ClassifierChoice& choice) {
+  for (const auto& extractor : e.extractors) {
+    const auto settings = make_recogniser(extractor, choice, e.options)->settings();
+    if (choice.identity.is_null()) choice.identity = settings;
+  }
+  if (choice.classifier) return;
   if (!e.combine.empty()) spec.fail("combine", "not with a classifier that is trained end to end");
   if (e.wants("open-set")) spec.fail("tables", "\"open-set\" would train end to end without each of the strangers");
 }
@@ -132,7 +135,7 @@ Table cells(const Experiment& e) {
         std::vector<Cell> row = {judge.name, judge.released, strategy(*combination.attack, judge),
                                  optimises_against(*combination.attack, judge) ? "yes" : "no"};
         for (const auto& [axis, value] : combination.coordinates(e.axes)) row.emplace_back(value);
-        row.emplace_back(classifier_name(classifier));
+        row.emplace_back(classifier.name);
         table.add(std::move(row));
       }
   return table;
@@ -164,13 +167,14 @@ Json resolved_posing(const Posing& posing) {
 }
 
 // What a classifier's name or keys leave to its defaults and its version; none where that is nothing.
-Json resolved_classifier(const Experiment& e, const Json& classifier) {
-  const Json settings = make_recogniser(e.extractors.front(), classifier, e.options)->settings();
+Json resolved_classifier(const ClassifierChoice& choice) {
+  const Json& settings = choice.identity;
   return settings == Json{{"classifier", settings["classifier"]}, {"version", 1}} ? Json() : settings;
 }
 
 Json resolve(const Experiment& e, const std::string& dataset) {
-  Json extractors = Json::array(), attacks = Json::array(), transforms = Json::array(), people = Json::object();
+  Json extractors = Json::array(), classifiers = Json::array(), attacks = Json::array(), transforms = Json::array(),
+       people = Json::object();
   for (const auto& extractor : e.extractors)
     extractors.push_back({{"name", extractor->card().name},
                           {"released", extractor->card().release()},
@@ -194,6 +198,7 @@ Json resolve(const Experiment& e, const std::string& dataset) {
   for (const auto& transform : e.axes.transforms)
     transforms.push_back(transform ? Json{{"name", transform->name()}, {"identity", transform->identity()}} : "none");
   for (std::size_t s = 0; s < e.axes.seeds.size(); ++s) people[std::to_string(e.axes.seeds[s])] = e.protected_people[s];
+  for (const auto& choice : e.classifiers) classifiers.push_back(choice.wanted);
   Json resolved = {{"dataset", dataset},
                    {"manifest_sha256", e.dataset.manifest_sha256},
                    {"protected", people},
@@ -204,7 +209,7 @@ Json resolve(const Experiment& e, const std::string& dataset) {
                    {"clean_photos", e.axes.clean_photos},
                    {"enrolled", e.axes.enrolled},
                    {"together", e.axes.together},
-                   {"classifiers", e.classifiers},
+                   {"classifiers", classifiers},
                    {"device", device_name(e.options.device)},
                    {"precision", precision_name(e.options)},
                    {"libtorch", libtorch_version()}};
@@ -214,7 +219,7 @@ Json resolve(const Experiment& e, const std::string& dataset) {
                : Json("none");
   };
   Json settings = Json::array();
-  for (const auto& classifier : e.classifiers) settings.push_back(resolved_classifier(e, classifier));
+  for (const auto& classifier : e.classifiers) settings.push_back(resolved_classifier(classifier));
   if (std::any_of(settings.begin(), settings.end(), [](const Json& one) { return !one.is_null(); }))
     resolved["classifier_settings"] = settings;
   if (e.axes.filters != Axes().filters)
@@ -311,10 +316,8 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   e.options = run_options(device, precision, trust_model);
   if (!classifiers.is_array())
     spec.fail("classifiers", concat("found ", classifiers.dump(), ", expected a list of names or objects"));
-  e.classifiers.assign(classifiers.begin(), classifiers.end());
-  for (const auto& wanted : e.classifiers)
-    if (!is_end_to_end(wanted)) make_classifier(wanted);
-  refuse_repeats(spec, "classifiers", e.classifiers, classifier_name);
+  for (const auto& one : classifiers) e.classifiers.push_back(choose_classifier(one));
+  refuse_repeats(spec, "classifiers", e.classifiers, [](const auto& choice) { return choice.name; });
   std::vector<Card> cards;
   for (const auto& name : extractors) {
     Card card = read_card(name);
@@ -333,7 +336,7 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   e.combine = read_combine(combine, spec, cards, e.absent);
   e.axes = Axes::from(spec, e.options);
   for (const auto& card : cards) e.extractors.push_back(make_extractor(card, e.options));
-  for (const auto& wanted : e.classifiers) check_recogniser(e, spec, wanted);
+  for (auto& choice : e.classifiers) check_recogniser(e, spec, choice);
   for (const auto& name : detectors) e.detectors.push_back(make_cloak_detector(name, e.options));
   if (!detectors.empty())
     refuse_repeats(spec, "detectors", e.detectors, [](const auto& detector) { return detector->card().name; });

@@ -91,10 +91,10 @@ void Results::record_curve(const Row& cell, const Combined& combined, std::size_
 void Results::record_combined(const Pairing& pairing, const std::map<Row, Answers>& answers) {
   for (const auto& scenario : world_.scenarios())
     for (const auto& classifier : experiment_.classifiers) {
-      const auto& accurate = answers.at(cell_of(pairing.accurate, scenario, classifier_name(classifier)));
-      const auto& robust = answers.at(cell_of(pairing.robust, scenario, classifier_name(classifier)));
+      const auto& accurate = answers.at(cell_of(pairing.accurate, scenario, classifier.name));
+      const auto& robust = answers.at(cell_of(pairing.robust, scenario, classifier.name));
       const Combined combined(pairing, accurate, robust, world_.probes(scenario), world_.people(), scenario.seed);
-      const auto cell = cell_of(pairing.name, scenario, classifier_name(classifier));
+      const auto cell = cell_of(pairing.name, scenario, classifier.name);
       std::vector<Answer> joint;
       for (std::size_t g = 0; g < scenario.games.size(); ++g) {
         const auto& person = scenario.games[g].person;
@@ -135,7 +135,7 @@ void record_strangers(const fs::path& folder, const Experiment& e, World& world)
   for (const auto& extractor : e.extractors)
     for (const auto& scenario : strangers(e, world.scenarios()))
       for (const auto& classifier : e.classifiers) {
-        const auto cell = cell_of(extractor->card().name, scenario, classifier_name(classifier));
+        const auto cell = cell_of(extractor->card().name, scenario, classifier.name);
         const auto label = concat("strangers, ", extractor->card().name, ", ", cell.back());
         const auto answers = make_recogniser(extractor, classifier, e.options)->answer(world, scenario, label).games;
         for (std::size_t g = 0; g < answers.size(); ++g) {

@@ -30,7 +30,7 @@ void answer_all(const Experiment& e, World& world, const Sink& sink) {
   for (const auto& extractor : e.extractors)
     for (const auto& scenario : world.scenarios())
       for (const auto& classifier : e.classifiers) {
-        const auto cell = cell_of(extractor->card().name, scenario, classifier_name(classifier));
+        const auto cell = cell_of(extractor->card().name, scenario, classifier.name);
         std::string label = concat("identify, ", extractor->card().name);
         for (std::size_t axis = 0; axis < scenario.at.size(); ++axis)
           if (scenario.at[axis].first == "attack" || varies(world, axis)) label += ", " + scenario.at[axis].second;

@@ -204,10 +204,6 @@ class EndToEnd final : public Recogniser {
 
 }  // namespace
 
-bool is_end_to_end(const Json& classifier) {
-  return (classifier.is_object() ? classifier.value("classifier", Json()) : classifier) == "end-to-end";
-}
-
 std::unique_ptr<Recogniser> make_end_to_end(std::shared_ptr<const FeatureExtractor> extractor, const Json& classifier,
                                             const RunOptions& options) {
   return std::make_unique<EndToEnd>(std::move(extractor), classifier, options);

@@ -125,11 +125,10 @@ std::vector<std::int64_t> Probes::probes_of(std::int64_t label) const {
   return rows;
 }
 
-Answers answer(const Sides& sides, std::span<const Swapped> swaps, const Json& wanted, const std::string& label,
-               ArtifactStore& store) {
-  const auto classifier = make_classifier(wanted);
+Answers answer(const Sides& sides, std::span<const Swapped> swaps, const Classifier& classifier,
+               const std::string& label, ArtifactStore& store) {
   const Json shared = {{"format", 4},
-                       {"classifier", classifier->identity()},
+                       {"classifier", classifier.identity()},
                        {"arithmetic", arithmetic(torch::kCPU)},
                        {"gallery", digest_of(sides.gallery, sides.gallery_labels)},
                        {"probes", digest_of(sides.probes, sides.probe_labels)},
@@ -150,8 +149,7 @@ Answers answer(const Sides& sides, std::span<const Swapped> swaps, const Json& w
   std::unique_ptr<const GalleryKnown> known;
   std::vector<Naming> everybody;
   Arrow<std::vector<Swap>, Answer> arrow{"answered", label, batch_size, "people"};
-  arrow.work = {classifier->identity(), sides.gallery_labels.size(), sides.probe_labels.size(),
-                arithmetic(torch::kCPU)};
+  arrow.work = {classifier.identity(), sides.gallery_labels.size(), sides.probe_labels.size(), arithmetic(torch::kCPU)};
   arrow.decode = [&](const auto& rows) {
     std::vector<Swap> some;
     for (const auto row : rows) {
@@ -165,7 +163,7 @@ Answers answer(const Sides& sides, std::span<const Swapped> swaps, const Json& w
   };
   arrow.make = [&](const auto& rows, std::vector<Swap> some) {
     if (!known) {
-      known = std::make_unique<GalleryKnown>(*classifier, sides);
+      known = std::make_unique<GalleryKnown>(classifier, sides);
       everybody = namings((*known)({Swap{}}).front());
     }
     const auto predictions = (*known)(std::move(some));

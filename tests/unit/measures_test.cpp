@@ -97,8 +97,9 @@ class FewLeft : public ::testing::TestWithParam<std::string> {
   }
   Answers answers(const Sides& sides, const std::vector<Swapped>& swaps) {
     ArtifactStore store(folder_ / "store");
-    const auto made = answer(sides, swaps, GetParam(), "test", store);
-    const auto again = answer(sides, swaps, GetParam(), "test", store);
+    const auto classifier = make_classifier(GetParam());
+    const auto made = answer(sides, swaps, *classifier, "test", store);
+    const auto again = answer(sides, swaps, *classifier, "test", store);
     EXPECT_EQ(again.games.size(), made.games.size());
     for (std::size_t g = 0; g < made.games.size(); ++g) EXPECT_EQ(again.games[g].labels, made.games[g].labels);
     return made;

@@ -258,7 +258,8 @@ TEST_F(FilterTest, ThatFlagsCleanPhotosLeavesTheGamesOwnPostedOnes) {
   EXPECT_TRUE(sides.gallery_labels.empty());
   EXPECT_EQ(sides.gallery.read().sizes(), (std::vector<std::int64_t>{0, 16}));
   for (const auto* classifier : {"nearest", "nearest-cosine", "centroid", "k-nearest", "linear"}) {
-    const auto answers = make_recogniser(e.extractors[0], classifier, e.options)->answer(world, scenario, "test");
+    const auto answers =
+        make_recogniser(e.extractors[0], choose_classifier(classifier), e.options)->answer(world, scenario, "test");
     ASSERT_EQ(answers.games.size(), 3u);
     for (std::size_t g = 0; g < 3; ++g) {
       const auto label = world.label_of(scenario.games[g].person);
@@ -276,7 +277,8 @@ TEST_F(FilterTest, ThatFlagsEverythingLeavesNobody) {
   World world = filtered(e, 1, 0, store);
   const auto& scenario = world.scenarios().front();
   for (const auto* classifier : {"nearest", "nearest-cosine", "centroid", "k-nearest", "linear"}) {
-    const auto answers = make_recogniser(e.extractors[0], classifier, e.options)->answer(world, scenario, "test");
+    const auto answers =
+        make_recogniser(e.extractors[0], choose_classifier(classifier), e.options)->answer(world, scenario, "test");
     for (const auto& game : answers.games) {
       EXPECT_EQ(game.labels, std::vector<std::int64_t>(3, -1)) << classifier;
       EXPECT_EQ(game.ranks, std::vector<std::int64_t>(3, 0)) << classifier;
@@ -301,7 +303,7 @@ TEST_F(ScenariosTest, AnEmbeddingOfZerosIsNamedByItsPhoto) {
   const auto e = experiment({{"dataset", "black"}, {"classifiers", {"nearest-cosine"}}, {"attacks", {"none"}}});
   World world = world_of(e, e.protected_people, store);
   const auto [code, message] = caught([&] {
-    make_recogniser(e.extractors[0], "nearest-cosine", e.options)->answer(world, world.scenarios().front(), "test");
+    make_recogniser(e.extractors[0], e.classifiers[0], e.options)->answer(world, world.scenarios().front(), "test");
   });
   EXPECT_EQ(code, Exit::input);
   EXPECT_TRUE(contains(message, "tiny") && contains(message, "p00/v0.png")) << message;
@@ -352,7 +354,7 @@ TEST_F(ScenariosTest, TrainedEndToEndTheSameVersionGivesTheSameScores) {
   const auto e = experiment({{"attacks", {"none"}}, {"device", "cpu"}});
   ArtifactStore store(folder_ / "store");
   World world = world_of(e, e.protected_people, store);
-  const auto recogniser = make_recogniser(e.extractors[0], classifier, e.options);
+  const auto recogniser = make_recogniser(e.extractors[0], choose_classifier(classifier), e.options);
   const auto answers = recogniser->answer(world, world.scenarios().front(), "test");
   Json found = {{"version", recogniser->settings().at("version")}};
   for (const auto& naming : answers.everybody) {
