@@ -8,7 +8,7 @@
 #include "facepoison/log.hpp"
 #include "facepoison/model.hpp"
 #include "facepoison/prepare.hpp"
-#include "facepoison/stages.hpp"
+#include "facepoison/embeddings.hpp"
 #include "facepoison/stats.hpp"
 
 using namespace facepoison;

@@ -6,7 +6,7 @@
 
 #include "data/duplicates.hpp"
 #include "experiments/measures.hpp"
-#include "facepoison/stages.hpp"
+#include "facepoison/answers.hpp"
 
 using namespace facepoison;
 

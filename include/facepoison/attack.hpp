@@ -2,8 +2,8 @@
 #pragma once
 #include "facepoison/extractor.hpp"
 #include "facepoison/perceptual.hpp"
+#include "facepoison/pictures.hpp"
 #include "facepoison/random.hpp"
-#include "facepoison/store.hpp"
 #include "facepoison/transform.hpp"
 
 namespace facepoison {
@@ -34,8 +34,29 @@ struct Perturbed {
                         // NaN where a photo had left; or undefined
 };
 
-// How an attack sees photos embedded: rows in the photos' order.
-using Embed = std::function<torch::Tensor(std::span<const Photo>, const FeatureExtractor&)>;
+// Embeddings of photos, a row for each.
+class EmbeddingStage : public Stage {
+ public:
+  using Stage::Stage;
+  virtual torch::Tensor read(const ArtifactStore& store) const = 0;  // N×D float32 on the CPU
+};
+using EmbedPhotos =
+    std::function<std::shared_ptr<EmbeddingStage>(StagedPhotos, std::shared_ptr<const FeatureExtractor>)>;
+
+// A picture beside each photo of an album, for attacks that want one: somebody to resemble, or what another tool made
+// of the photo.
+class Companions {
+ public:
+  virtual ~Companions() = default;
+  // The stages to run before read().
+  virtual std::vector<std::shared_ptr<Stage>> inputs() const = 0;
+  // What decides the companions of the album's photos first … first + count − 1, all of one person, for keys; and the
+  // artefacts that hold it.
+  virtual Json key(std::size_t first, std::size_t count) const = 0;
+  virtual Needs needs(std::size_t first, std::size_t count) const = 0;
+  // One for each photo of the album. An empty id: there is none.
+  virtual std::vector<Photo> read(const ArtifactStore& store) const = 0;
+};
 
 class Attack {
  public:
@@ -49,13 +70,12 @@ class Attack {
 
   virtual bool changes_photos() const { return true; }
 
-  // Some attacks want a picture beside each photo: somebody to resemble, or what another tool made of it.
   virtual bool wants_companions() const { return false; }
-  // One for each photo of an album of any people. `everybody`: the data set's photos. Throws Error(input) where there
-  // is nobody to choose.
-  virtual std::vector<Photo> companions(std::span<const Photo> album, std::span<const Photo> everybody, Seed seed,
-                                        const Embed& embed, ArtifactStore& store) const {
-    return {};
+  // Of an album of any people; none where the attack wants none. `everybody`: the data set's photos. The attack must
+  // outlive them. Throws Error(input) where there is nobody to choose.
+  virtual std::shared_ptr<const Companions> companions(const StagedPhotos& album, std::span<const Photo> everybody,
+                                                       Seed seed, const EmbedPhotos& embed) const {
+    return nullptr;
   }
 
   const AttackSettings& settings() const { return settings_; }

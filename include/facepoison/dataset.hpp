@@ -5,17 +5,23 @@
 #include <optional>
 #include <span>
 
+#include "facepoison/artefact.hpp"
 #include "facepoison/image.hpp"
 #include "facepoison/spec.hpp"
 #include "facepoison/table.hpp"
 
 namespace facepoison {
 
+class Stage;
+
 struct Photo {
   std::string id;  // path below the photo folder, '/'-separated; for ever the same
   std::string person;
   fs::path path;       // of the canvas picture
   std::string sha256;  // of the canvas picture's file
+  // Of a picture that a stage makes: its name, by which it is known before it is there. Path, digest and landmarks are
+  // then those of the photo that it is made from, until resolved() reads its own.
+  std::optional<Output> output = {};
   std::string source;  // the photo that it was made from, below the photo folder
   std::string source_sha256;
   std::optional<Landmarks> landmarks;  // canvas pixels
@@ -42,6 +48,9 @@ struct Dataset {
   // The data set that the perturbed photos were made from, by perturb.json; "" where none is perturbed or it says
   // nothing.
   fs::path originals;
+
+  // Makes the canvases of a folder of photos that is not a data set yet; see dataset_of().
+  std::shared_ptr<Stage> prepare = nullptr;
 
   std::vector<std::string> people() const;  // sorted, each once
 };

@@ -5,7 +5,6 @@
 #include "facepoison/expect.hpp"
 #include "facepoison/prepare.hpp"
 #include "facepoison/recogniser.hpp"
-#include "facepoison/world.hpp"
 
 namespace facepoison {
 
@@ -38,8 +37,8 @@ struct Experiment {
 // data set with perturbed photos is refused: Error(input)). `overrides` are KEY=VALUE; KEY may be dotted; VALUE is JSON
 // where it parses, else a text. Paths in the config are from its folder, in overrides from the working folder.
 // `expectations` must mean rows of what will be run: that is checked before any photo is prepared. Throws Error(usage |
-// input | model). Where the store only plans and a folder of photos is not prepared yet, that is planned, and the
-// experiment has no photos: who is in it is not known, nor what it resolves to.
+// input | model). Where the store may only be read and a folder of photos is not prepared yet, the experiment has no
+// photos: who is in it is not known, nor what it resolves to.
 Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model,
                            ArtifactStore& store, const std::vector<Expectation>& expectations = {});
 
@@ -47,8 +46,8 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
 // config is read, for the recognisers that it names may be still to train.
 Dataset protected_photos(const fs::path& config, ArtifactStore& store);
 
-// Every combination of the config's axes, with the games of these people, of each seed; the rows of the tables in their
-// order.
+// Every combination of the config's axes, with the trials of these people, of each seed; the rows of the tables in
+// their order.
 Scenarios scenarios(const Experiment& experiment, const std::vector<std::vector<std::string>>& people);
 
 // Without each of the eligible people who are nowhere protected, of everybody's galleries, transforms as they are: what
@@ -63,7 +62,8 @@ struct Judge {
 std::vector<Judge> judges(const Experiment& experiment);
 
 // The experiment and the store must outlive it.
-World world_of(const Experiment& experiment, const std::vector<std::vector<std::string>>& people, ArtifactStore& store);
+Study study_of(const Experiment& experiment, const std::vector<std::vector<std::string>>& people,
+               const ArtifactStore& store);
 
 // runs/<name>/<short hash of what was resolved>, below the working folder.
 fs::path default_run_folder(const Experiment& experiment);
@@ -77,8 +77,7 @@ void run_experiment(const Experiment& experiment, const fs::path& folder, Artifa
 // What would be run, a row for each extractor, attack and classifier; notes say where, and how much there is to make.
 Table plan(const Experiment& experiment, const std::vector<PlannedUnit>& units);
 
-// Plans what a run wants of the store (ArtifactStore::only_plan()), in an order in which each unit comes after those
-// that it is made from. Until a unit's inputs are there its id is a stand-in.
-void plan_units(const Experiment& experiment, ArtifactStore& store);
+// Adds all that a run takes to the plan. Of photos that were not prepared yet, preparing them is all that is known.
+void add_to_plan(const Experiment& experiment, Plan& plan);
 
 }  // namespace facepoison

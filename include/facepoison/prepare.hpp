@@ -48,7 +48,7 @@ Landmarks find_face(const FaceDetector& detector, const Image& image);
 void require_apart(const fs::path& photos, const fs::path& output);
 
 // The data set of a folder that is one already, or of a folder of photos, prepared into the store. Its photos may be
-// perturbed. Where the store only plans, and the data set is not there, its preparation is planned: it has no photos.
+// perturbed. Where the store may only be read, and the data set is not there, it has no photos, but Dataset::prepare.
 Dataset dataset_of(const fs::path& path, const PrepareOptions& options, ArtifactStore& store);
 
 }  // namespace facepoison

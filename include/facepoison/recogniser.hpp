@@ -1,26 +1,28 @@
-// Who is on a probe? A recogniser answers a scenario's games: an extractor with a classifier, two of these, or a
+// Who is on a probe? A recogniser answers the trials of a scenario: an extractor with a classifier, two of these, or a
 // network trained end to end.
 #pragma once
 #include <optional>
 #include <set>
 
-#include "facepoison/world.hpp"
+#include "facepoison/study.hpp"
 
 namespace facepoison {
 
 class Recogniser {
  public:
   virtual ~Recogniser() = default;
-  // For each of the scenario's games, from the store where it is there. `label` is what the progress says.
-  virtual Answers answer(World& world, const Scenario& scenario, const std::string& label) const = 0;
+  // The stage that answers each of the scenario's trials. `label` is what the progress says. Study and scenario must
+  // outlive the stage.
+  virtual std::shared_ptr<AnswerStage> stage(Study& study, const Scenario& scenario,
+                                             const std::string& label) const = 0;
   // What decides its answers besides the extractor and the data, defaults and versions included.
   virtual Json settings() const = 0;
 };
 
 // A choice without a classifier is {"classifier": "end-to-end", …}: the keys of read_how(), and "public_twins",
 // a list of attacks under which everybody else's photos stand beside the clean ones, as FaceCure's --robust has them.
-// Then the extractor is the start of a training for each game, which is cached, and goes on where it was killed; what
-// its answers call everybody's is the first game's. Throws Error(usage), and what make_attack() throws.
+// Then the extractor is the start of a training for each trial, which is cached, and goes on where it was killed; what
+// its answers call everybody's is the first trial's. Throws Error(usage), and what make_attack() throws.
 std::unique_ptr<Recogniser> make_recogniser(std::shared_ptr<const FeatureExtractor> extractor,
                                             const ClassifierChoice& choice, const RunOptions& options);
 
@@ -40,23 +42,23 @@ struct Pairing {  // the config's "combine"
   bool has_curve() const { return thresholds() && !above; }  // a threshold for each share
 };
 
-// What both said of a scenario's games, as one recogniser's answers.
+// What both said of a scenario's trials, as one recogniser's answers.
 // A threshold by share is set on the clean gallery's answers to probes of half of the people (a draw of the seed), but
-// for the game's own; other people's errors are then those of the other half.
+// for the trial's own; other people's errors are then those of the other half.
 class Combined {
  public:
   // `people`: names of the labels. All must outlive it.
   Combined(const Pairing& rule, const Answers& accurate, const Answers& robust, Probes probes,
            const std::vector<std::string>& people, Seed seed);
   // NaN where the rule needs no threshold, and where no probe is there to set it by: then the accurate one answers.
-  double threshold(std::int64_t person, double share) const;
-  Answer answer(std::size_t game, std::int64_t person, double threshold) const;
+  double threshold(Label person, double share) const;
+  Answer answer(std::size_t trial, Label person, double threshold) const;
 
  private:
   const Pairing& rule_;
   const Answers &accurate_, &robust_;
   Probes probes_;
-  std::set<std::int64_t> setters_;  // people whose probes set the threshold
+  std::set<Label> setters_;  // people whose probes set the threshold
 };
 
 }  // namespace facepoison

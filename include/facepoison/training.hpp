@@ -118,8 +118,8 @@ void train(const TrainingConfig& config, const fs::path& output, ArtifactStore& 
 // such a training.
 void refuse_to_replace(const std::string& name, const fs::path& output);
 
-// Plans what a training wants of the store for its photos and their twins, as plan_units() of an experiment.
-void plan_units(const TrainingConfig& config, ArtifactStore& store);
+// The stages that make a training's photos and their twins. The config must outlive them.
+std::vector<std::shared_ptr<Stage>> stages_of(const TrainingConfig& config);
 
 // Losses. A new loss is one class and one row in losses.cpp.
 class Loss {

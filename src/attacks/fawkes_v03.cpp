@@ -19,6 +19,7 @@
 // - Surrogates are the user's cards; the code attacks high_extract, an adversarially trained DenseNet.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "attacks/fawkes.hpp"
 #include "attacks/search.hpp"
@@ -26,6 +27,134 @@
 
 namespace facepoison {
 namespace {
+
+// Whom each person of an album aims at, and with which photos.
+class Targets final : public Companions {
+ public:
+  Targets(const AttackSettings& settings, bool target_per_photo, const StagedPhotos& album,
+          std::span<const Photo> everybody, Seed seed, const EmbedPhotos& embed)
+      : settings_(settings), target_per_photo_(target_per_photo), album_(album), seed_(seed) {
+    const std::span<const Photo> all = settings.targets.empty() ? everybody : std::span<const Photo>(settings.targets);
+    from_ = StagedPhotos(std::vector<Photo>(all.begin(), all.end()));
+    for (const auto& surrogate : settings.surrogates) {
+      of_album_.push_back(embed(album_, surrogate));
+      of_pool_.push_back(embed(from_, surrogate));
+    }
+    std::string pool;
+    std::set<std::string> people;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (all[i].test()) continue;
+      people.insert(all[i].person);
+      pool += all[i].person + '\n';
+      for (const auto& stage : of_pool_) pool += name_of(stage->output(i));
+    }
+    pool_ = sha256(pool);
+    for (std::size_t i = 0; i < album_.list().size(); ++i) {
+      auto& own = albums_[album_.list()[i].person];
+      own.rows.push_back(static_cast<std::int64_t>(i));
+      for (const auto& stage : of_album_) own.names += name_of(stage->output(i));
+    }
+    for (const auto& [self, own] : albums_)
+      if (people.empty() || people == std::set{self})
+        throw Error(Exit::input, concat(settings_.name, ": nobody but ", self,
+                                        " has photos to aim at; \"targets\" names a data set of other people"));
+  }
+
+  std::vector<std::shared_ptr<Stage>> inputs() const override {
+    std::vector<std::shared_ptr<Stage>> stages(of_album_.begin(), of_album_.end());
+    stages.insert(stages.end(), of_pool_.begin(), of_pool_.end());
+    return stages;
+  }
+
+  // The target depends on the embeddings of all the person's photos and of everybody who can be aimed at.
+  Json key(std::size_t first, std::size_t) const override {
+    return {{"pool", pool_}, {"album", sha256(albums_.at(album_.list()[first].person).names)}};
+  }
+
+  Needs needs(std::size_t, std::size_t) const override {
+    Needs needs;
+    for (const auto& stage : inputs()) needs.groups.push_back(static_cast<const Stage&>(*stage).group());
+    return needs;
+  }
+
+  std::vector<Photo> read(const ArtifactStore& store) const override {
+    const Pool pool = make_pool(store);
+    const auto features = embedded(of_album_, store);
+    const auto& album = album_.list();
+    std::vector<Photo> chosen(album.size());
+    for (const auto& [person, mine] : albums_) {
+      const auto& rows = mine.rows;
+      const auto own = features.index_select(0, torch::tensor(rows));
+      const Rows* target = nullptr;
+      if (!target_per_photo_) target = &farthest(person, own, pool, Stream(seed_, "fawkes-v0.3", person));
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        const auto& id = album[static_cast<std::size_t>(rows[i])].id;
+        if (target_per_photo_)
+          target = &farthest(person, own.narrow(0, static_cast<std::int64_t>(i), 1), pool,
+                             Stream(seed_, "fawkes-v0.3", person, id));
+        Stream stream(seed_, "fawkes-v0.3-photos", person, id);
+        const auto drawn = (*target)[stream.below(std::min<std::size_t>(target->size(), 10))];
+        chosen[static_cast<std::size_t>(rows[i])] = pool.photos[static_cast<std::size_t>(drawn)];
+      }
+    }
+    return chosen;
+  }
+
+ private:
+  using Rows = std::vector<std::int64_t>;
+  using Embedded = std::vector<std::shared_ptr<EmbeddingStage>>;  // by surrogate
+
+  // Whom people may aim at: those of `targets`, or of the data set, by their training photos.
+  struct Pool {
+    std::vector<Photo> photos;
+    std::map<std::string, std::pair<Rows, torch::Tensor>> people;  // a person's photos, and their mean embedding
+  };
+  struct Album {
+    Rows rows;
+    std::string names;  // of the embeddings
+  };
+
+  static std::string name_of(const Output& output) { return concat(output.unit.name, " ", output.row, "\n"); }
+
+  static torch::Tensor embedded(const Embedded& stages, const ArtifactStore& store) {
+    std::vector<torch::Tensor> features;
+    for (const auto& stage : stages) features.push_back(stage->read(store).to(torch::kFloat64));
+    return torch::cat(features, 1);
+  }
+
+  Pool make_pool(const ArtifactStore& store) const {
+    const auto& from = from_.list();
+    Pool pool;
+    const auto features = embedded(of_pool_, store);
+    Rows rows;  // of `from`
+    for (std::size_t i = 0; i < from.size(); ++i) {
+      if (from[i].test()) continue;
+      pool.people[from[i].person].first.push_back(static_cast<std::int64_t>(pool.photos.size()));
+      pool.photos.push_back(from[i]);
+      rows.push_back(static_cast<std::int64_t>(i));
+    }
+    const auto kept = features.index_select(0, torch::tensor(rows));
+    for (auto& [person, own] : pool.people) own.second = kept.index_select(0, torch::tensor(own.first)).mean(0);
+    return pool;
+  }
+
+  // The photos of one of the other people whose mean embedding is farthest from all the album's photos.
+  const Rows& farthest(const std::string& self, const torch::Tensor& album, const Pool& pool, Stream stream) const {
+    std::vector<std::pair<double, const Rows*>> people;
+    for (const auto& [person, own] : pool.people)
+      if (person != self) people.emplace_back((album - own.second).norm(2, 1).min().item<double>(), &own.first);
+    std::stable_sort(people.begin(), people.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+    return *people[stream.below(std::clamp<std::size_t>(people.size() / 10, 1, 20))].second;
+  }
+
+  const AttackSettings& settings_;
+  bool target_per_photo_;
+  StagedPhotos album_, from_;
+  Seed seed_;
+  Embedded of_album_, of_pool_;
+  std::string pool_;                     // digest of who can be aimed at
+  std::map<std::string, Album> albums_;  // by person
+};
 
 class FawkesV03 final : public Attack {
  public:
@@ -39,75 +168,10 @@ class FawkesV03 final : public Attack {
 
   bool wants_companions() const override { return true; }
 
-  std::vector<Photo> companions(std::span<const Photo> album, std::span<const Photo> everybody, Seed seed,
-                                const Embed& embed, ArtifactStore&) const override {
-    const Pool pool = make_pool(everybody, embed);
-    const auto features = embed_all(album, embed);
-    std::map<std::string, std::vector<std::int64_t>> albums;
-    for (std::size_t i = 0; i < album.size(); ++i) albums[album[i].person].push_back(static_cast<std::int64_t>(i));
-    std::vector<Photo> chosen(album.size());
-    for (const auto& [person, rows] : albums) {
-      const auto own = features.index_select(0, torch::tensor(rows));
-      const Rows* target = nullptr;
-      if (!p_.target_per_photo) target = &farthest(person, own, pool, Stream(seed, "fawkes-v0.3", person));
-      for (std::size_t i = 0; i < rows.size(); ++i) {
-        const auto& id = album[static_cast<std::size_t>(rows[i])].id;
-        if (p_.target_per_photo)
-          target = &farthest(person, own.narrow(0, static_cast<std::int64_t>(i), 1), pool,
-                             Stream(seed, "fawkes-v0.3", person, id));
-        Stream stream(seed, "fawkes-v0.3-photos", person, id);
-        const auto drawn = (*target)[stream.below(std::min<std::size_t>(target->size(), 10))];
-        chosen[static_cast<std::size_t>(rows[i])] = pool.photos[static_cast<std::size_t>(drawn)];
-      }
-    }
-    return chosen;
-  }
+  std::shared_ptr<const Companions> companions(const StagedPhotos& album, std::span<const Photo> everybody, Seed seed,
+                                               const EmbedPhotos& embed) const override;
 
  private:
-  using Rows = std::vector<std::int64_t>;
-
-  // Whom people may aim at: those of `targets`, or of the data set, by their training photos.
-  struct Pool {
-    std::vector<Photo> photos;
-    std::map<std::string, std::pair<Rows, torch::Tensor>> people;  // a person's photos, and their mean embedding
-  };
-
-  Pool make_pool(std::span<const Photo> everybody, const Embed& embed) const {
-    const std::span<const Photo> from =
-        settings().targets.empty() ? everybody : std::span<const Photo>(settings().targets);
-    Pool pool;
-    const auto features = embed_all(from, embed);
-    std::vector<std::int64_t> rows;  // of `from`
-    for (std::size_t i = 0; i < from.size(); ++i) {
-      if (from[i].test()) continue;
-      pool.people[from[i].person].first.push_back(static_cast<std::int64_t>(pool.photos.size()));
-      pool.photos.push_back(from[i]);
-      rows.push_back(static_cast<std::int64_t>(i));
-    }
-    const auto kept = features.index_select(0, torch::tensor(rows));
-    for (auto& [person, own] : pool.people) own.second = kept.index_select(0, torch::tensor(own.first)).mean(0);
-    return pool;
-  }
-
-  torch::Tensor embed_all(std::span<const Photo> photos, const Embed& embed) const {
-    std::vector<torch::Tensor> features;
-    for (const auto& surrogate : settings().surrogates)
-      features.push_back(embed(photos, *surrogate).to(torch::kFloat64));
-    return torch::cat(features, 1);
-  }
-
-  // The photos of one of the other people whose mean embedding is farthest from all the album's photos.
-  const Rows& farthest(const std::string& self, const torch::Tensor& album, const Pool& pool, Stream stream) const {
-    std::vector<std::pair<double, const Rows*>> people;
-    for (const auto& [person, own] : pool.people)
-      if (person != self) people.emplace_back((album - own.second).norm(2, 1).min().item<double>(), &own.first);
-    if (people.empty())
-      throw Error(Exit::input, concat(settings().name, ": nobody but ", self,
-                                      " has photos to aim at; \"targets\" names a data set of other people"));
-    std::stable_sort(people.begin(), people.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
-    return *people[stream.below(std::clamp<std::size_t>(people.size() / 10, 1, 20))].second;
-  }
-
   // Beyond the target as seen from the photo, for each surrogate: N×D.
   std::vector<torch::Tensor> goals(const Faces& faces, const Faces& targets) const {
     const torch::NoGradGuard no_grad;
@@ -169,6 +233,11 @@ class FawkesV03 final : public Attack {
 
   Parameters p_;
 };
+
+std::shared_ptr<const Companions> FawkesV03::companions(const StagedPhotos& album, std::span<const Photo> everybody,
+                                                        Seed seed, const EmbedPhotos& embed) const {
+  return std::make_shared<Targets>(settings(), p_.target_per_photo, album, everybody, seed, embed);
+}
 
 }  // namespace
 

@@ -24,8 +24,6 @@
 #include <utility>
 
 #include "attacks/registry.hpp"
-#include "data/planned.hpp"
-#include "facepoison/arrow.hpp"
 #include "facepoison/detect.hpp"
 #include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
@@ -95,190 +93,155 @@ double shrunk_psnr(const Image& clean, const Image& canvas, bool middle) {
   return sum == 0 ? highest : -10 * std::log10(sum / static_cast<double>(a.rgb.size()) / (255 * 255));
 }
 
-// A photo, which becomes its companion, and the file beside it.
-struct FileOfPhoto {
-  Photo* photo;
-  const File* file;
+struct Parameters {
+  fs::path folder;
+  std::string suffix;  // "": any
+  bool keep_missing, redetect, of_canvas;
+  double least_psnr;  // dB
 };
 
-struct Aligned {
-  std::string png;
-  double psnr;  // shrunk_psnr
-};
-
-class Files final : public Attack {
+// Finds the file of each photo by its name.
+class Pairing {
  public:
-  struct Parameters {
-    fs::path folder;
-    std::string suffix;  // "": any
-    bool keep_missing, redetect, of_canvas;
-    double least_psnr;  // dB
-  };
-
-  Files(AttackSettings settings, Parameters parameters) : Attack(std::move(settings)), p_(std::move(parameters)) {
-    p_.folder = fs::canonical(p_.folder);
-    if (p_.redetect) detector_ = std::make_unique<FaceDetector>();
-  }
-
-  bool wants_companions() const override { return true; }
-
-  std::vector<Photo> companions(std::span<const Photo> album, std::span<const Photo> everybody, Seed, const Embed&,
-                                ArtifactStore& store) const override {
-    const auto files = scan(p_.folder, p_.suffix);
-    ByName by_name;
-    for (const auto& file : files)
+  Pairing(const Parameters& parameters, const std::string& attack)
+      : p_(parameters), attack_(attack), files_(scan(p_.folder, p_.suffix)) {
+    for (const auto& file : files_)
       for (const auto& folder : file.folders)
-        for (const auto& stem : file.stems) by_name[{folder, stem}].push_back(&file);
-    warn_of_left_over(files, everybody);
-    refuse_shared(album, everybody, by_name);
-    std::vector<Photo> found(album.begin(), album.end());
-    std::vector<std::string> missing, others;
-    std::vector<FileOfPhoto> pairs;
-    for (auto& photo : found) {
-      if (const File* file = only_file(photo, by_name)) {
-        pairs.push_back({&photo, file});
-        continue;
-      }
-      missing.push_back(std::exchange(photo.id, ""));
-    }
-    if (!missing.empty()) report_missing(missing, album.size());
-    const auto decibels = align(pairs, store);
-    for (std::size_t i = 0; i < pairs.size(); ++i) {
-      if (decibels[i] >= p_.least_psnr) continue;
-      char number[32];
-      std::snprintf(number, sizeof number, " (%.1f dB)", decibels[i]);
-      others.push_back(concat(pairs[i].file->path.string(), " for ", pairs[i].photo->id, number));
-    }
-    if (!others.empty())
-      throw Error(Exit::input, concat(settings().name, ": ", others.size(), " of ", album.size(),
-                                      " files show another picture than the photo: ", listed(others, most),
-                                      "; a perturbed one has at least ", p_.least_psnr,
-                                      " dB after both are shrunk to 24 × 24 pixels (\"",
-                                      p_.redetect ? "least_psnr_redetected" : "least_psnr", "\"; 0 takes any)"));
-    return found;
+        for (const auto& stem : file.stems) by_name_[{folder, stem}].push_back(&file);
   }
+  Pairing(const Pairing&) = delete;
 
- private:
-  using ByName = std::map<std::pair<std::string, std::string>, std::vector<const File*>>;
-
-  std::string stem_of(const Photo& photo) const {
-    return decomposed((p_.of_canvas ? photo.path : fs::path(photo.source)).stem().string());
-  }
-
-  // In the person's folder, or in a folder without people.
-  std::vector<const File*> files_of(const Photo& photo, const ByName& by_name) const {
-    for (const auto& folder : {folder_of(photo), decomposed(photo.person), std::string()})
-      if (const auto found = by_name.find({folder, stem_of(photo)}); found != by_name.end()) return found->second;
-    return {};
-  }
-
-  const File* only_file(const Photo& photo, const ByName& by_name) const {
-    const auto found = files_of(photo, by_name);
+  const File* only_file(const Photo& photo) const {
+    const auto found = files_of(photo);
     if (found.size() < 2) return found.empty() ? nullptr : found.front();
     std::vector<std::string> names;
     for (const auto* file : found) names.push_back(file->path.filename().string());
-    throw Error(Exit::input, concat(settings().name, ": ", names.size(), " files for photo ", photo.id, ": ",
+    throw Error(Exit::input, concat(attack_, ": ", names.size(), " files for photo ", photo.id, ": ",
                                     listed(names, most), "; \"suffix\" says which"));
   }
 
   // One file cannot stand for two photos: x.jpg and x.JPG, or x_low.jpg and x.jpg. A folder without people is the
   // album's.
-  void refuse_shared(std::span<const Photo> album, std::span<const Photo> everybody, const ByName& by_name) const {
+  void refuse_shared(std::span<const Photo> album, std::span<const Photo> everybody) const {
     std::set<std::string> ids, people;
     for (const auto& photo : album) ids.insert(photo.id), people.insert(photo.person);
     std::map<const File*, std::string> taken;
     for (const auto& photo : everybody) {
       if (!people.count(photo.person)) continue;
-      for (const auto* file : files_of(photo, by_name)) {
+      for (const auto* file : files_of(photo)) {
         if (file->folders.front().empty() && !ids.count(photo.id)) continue;
         const auto [other, is_first] = taken.emplace(file, photo.id);
         if (!is_first)
           throw Error(Exit::input,
-                      concat(settings().name, ": ", file->path.string(), " fits two photos, ", other->second, " and ",
-                             photo.id, "; \"suffix\" may say which, or give them different names"));
+                      concat(attack_, ": ", file->path.string(), " fits two photos, ", other->second, " and ", photo.id,
+                             "; \"suffix\" may say which, or give them different names"));
       }
     }
   }
 
-  void report_missing(const std::vector<std::string>& missing, std::size_t photos) const {
-    const auto what = concat(settings().name, ": ", missing.size(), " of ", photos, " photos have no file in ",
-                             p_.folder.string(), ": ", listed(missing, most));
-    if (!p_.keep_missing) throw Error(Exit::input, what + "; \"missing\": \"keep\" leaves them clean");
-    log_warning(what + "; they stay clean");
-  }
-
-  void warn_of_left_over(const std::vector<File>& files, std::span<const Photo> everybody) const {
+  void warn_of_left_over(std::span<const Photo> everybody) const {
     std::set<std::string> stems;
     for (const auto& photo : everybody) stems.insert(stem_of(photo));
     std::vector<std::string> left_over;
-    for (const auto& file : files)
+    for (const auto& file : files_)
       if (std::none_of(file.stems.begin(), file.stems.end(), [&](const auto& stem) { return stems.count(stem); }))
         left_over.push_back(file.path.lexically_relative(p_.folder).string());
     if (!left_over.empty())
-      log_warning(concat(settings().name, ": ", left_over.size(), " files of no photo: ", listed(left_over, most)));
+      log_warning(concat(attack_, ": ", left_over.size(), " files of no photo: ", listed(left_over, most)));
   }
 
-  Json key_of(const FileOfPhoto& pair, int side) const {
-    const Photo& photo = *pair.photo;
-    Json key = {{"format", 4},
-                {"file", sha256_of_file(pair.file->path)},
-                {"clean", photo.sha256},
-                {"side", side},
+ private:
+  std::string stem_of(const Photo& photo) const {
+    return decomposed((p_.of_canvas ? photo.path : fs::path(photo.source)).stem().string());
+  }
+
+  // In the person's folder, or in a folder without people.
+  std::vector<const File*> files_of(const Photo& photo) const {
+    for (const auto& folder : {folder_of(photo), decomposed(photo.person), std::string()})
+      if (const auto found = by_name_.find({folder, stem_of(photo)}); found != by_name_.end()) return found->second;
+    return {};
+  }
+
+  const Parameters& p_;
+  const std::string& attack_;
+  std::vector<File> files_;
+  std::map<std::pair<std::string, std::string>, std::vector<const File*>> by_name_;  // of folder and stem
+};
+
+struct FileOfPhoto {
+  Photo photo;
+  fs::path file;
+  std::string sha256;  // of the file
+};
+
+// A file as a canvas, aligned as its photo is.
+struct Aligned {
+  std::string png;
+  double psnr;  // shrunk_psnr
+};
+
+// Aligns each file with its photo. What it gets by reference must outlive it.
+class AlignStage final : public StageOf<Aligned, Aligned> {
+ public:
+  AlignStage(const Parameters& parameters, const std::string& attack, const FaceDetector* detector,
+             std::vector<FileOfPhoto> pairs, StagedPhotos::Stages made_by)
+      : StageOf("paired", concat("align, ", attack), 1),
+        p_(parameters),
+        attack_(attack),
+        detector_(detector),
+        pairs_(std::move(pairs)),
+        made_by_(std::move(made_by)) {
+    for (std::size_t row = 0; row < pairs_.size(); ++row) add_unit(row, 1);
+  }
+
+  Json key(const Unit& unit) const override {
+    const auto& [photo, file, sha256] = pairs_[unit.first];
+    Json key = {{"format", 5},
+                {"file", sha256},
+                {"clean", content_key(photo)},
                 {"of_canvas", p_.of_canvas},
                 {"detector", detector_ ? detector_->sha256() : ""},
                 {"opencv", opencv_version()},  // which decodes and resizes
-                {"landmarks", nullptr}};
+                {"source_landmarks", nullptr}};
     if (photo.landmarks && photo.source_landmarks && !p_.of_canvas) {
-      key["landmarks"] = {photo.source_width, photo.source_height};
-      for (const auto* points : {&*photo.source_landmarks, &*photo.landmarks})
-        for (const auto& p : *points) key["landmarks"].push_back({p.x, p.y});
+      key["source_landmarks"] = {photo.source_width, photo.source_height};
+      for (const auto& p : *photo.source_landmarks) key["source_landmarks"].push_back({p.x, p.y});
     }
     return key;
   }
 
-  Aligned align(const FileOfPhoto& pair, const std::string& sha256_of_bytes, int side) const try {
-    const std::string bytes = read_file(pair.file->path);
-    if (sha256(bytes) != sha256_of_bytes)
-      throw Error(Exit::input, "was changed while it was read; run the command again");
-    const Image canvas = canvas_of(*pair.photo, decode_image(bytes, Exif::rotate), side);
-    const Image clean = decode_image(read_file(pair.photo->path), Exif::ignore);
-    return {encode_png(canvas), shrunk_psnr(clean, canvas, p_.redetect)};
-  } catch (const Error& error) {
-    throw Error(error.code(), concat(settings().name, ": ", pair.file->path.string(), ": ", error.what()));
+  std::vector<std::shared_ptr<Stage>> inputs() const override { return made_by_; }
+  Needs needs(const Unit& unit) const override { return {made_in({&pairs_[unit.first].photo, 1}), {}}; }
+
+  void load(ArtifactStore& store) override {
+    std::vector<Photo> photos;
+    for (const auto& pair : pairs_) photos.push_back(pair.photo);
+    photos = resolved(std::move(photos), store);
+    for (std::size_t row = 0; row < pairs_.size(); ++row) pairs_[row].photo = photos[row];
   }
 
-  // Makes the photos their companions; returns how alike the two are, dB, of those that are only planned infinite.
-  std::vector<double> align(const std::vector<FileOfPhoto>& pairs, ArtifactStore& store) const {
-    if (pairs.empty()) return {};
-    std::error_code unmade;  // where a plan would resample photos first, their size is not known either
-    const fs::path& one = pairs.front().photo->path;
-    const int side = fs::exists(one, unmade) ? decode_image(read_file(one), Exif::ignore).width : 0;
-    std::vector<Unit> units;
-    for (const auto& pair : pairs) {
-      stop_if_interrupted();
-      units.push_back({units.size(), 1, key_of(pair, side)});
-      if (store.planning()) units.back().needs = made_in({pair.photo, 1}, store);
-    }
-    Arrow<Aligned, Aligned> arrow{"paired", concat("align, ", settings().name), 1};
-    arrow.decode = [&](const auto& rows) {
-      const auto row = rows.front();
-      return align(pairs[row], units[row].key["file"].template get<std::string>(), side);
-    };
-    arrow.make = [](const auto&, Aligned made) { return std::vector{std::move(made)}; };
-    arrow.write = [](const Unit&, std::span<const Aligned> made, const fs::path& at) {
-      write_unflushed(at / "canvas.png", made.front().png);
-      write_unflushed(at / "pair.json", Json({{"psnr", made.front().psnr}}).dump());
-    };
-    const auto folders = arrow.follow(units, store);
-    std::vector<double> decibels;
-    for (std::size_t i = 0; i < pairs.size(); ++i) {
-      Photo& companion = *pairs[i].photo;
-      companion.path = folders[i] / "canvas.png";
-      const bool made = !store.planning() || fs::exists(companion.path);
-      companion.sha256 = made ? sha256_of_file(companion.path) : stand_in_digest(folders[i], 0);
-      decibels.push_back(made ? read_json(folders[i] / "pair.json").at("psnr").get<double>() : INFINITY);
-    }
-    return decibels;
+  double psnr(const ArtifactStore& store, std::size_t row) const {
+    return read_json(store.path(units()[row].id) / "pair.json").at("psnr").get<double>();
+  }
+  const fs::path& file(std::size_t row) const { return pairs_[row].file; }
+
+ private:
+  Aligned decode_rows(const Rows& rows) const override try {
+    const auto& [photo, file, digest] = pairs_[rows.front()];
+    const std::string bytes = read_file(file);
+    if (sha256(bytes) != digest) throw Error(Exit::input, "was changed while it was read; run the command again");
+    const Image clean = decode_image(read_file(photo.path), Exif::ignore);
+    const Image canvas = canvas_of(photo, decode_image(bytes, Exif::rotate), clean.width);
+    return {encode_png(canvas), shrunk_psnr(clean, canvas, p_.redetect)};
+  } catch (const Error& error) {
+    throw Error(error.code(), concat(attack_, ": ", pairs_[rows.front()].file.string(), ": ", error.what()));
+  }
+
+  std::vector<Aligned> compute_rows(const Rows&, Aligned made) override { return {std::move(made)}; }
+
+  void write_unit(const Unit& unit, std::span<const Aligned> made, const fs::path& folder) const override {
+    write_pictures(std::vector{MadePicture{made.front().png, pairs_[unit.first].photo.landmarks}}, folder);
+    write_unflushed(folder / "pair.json", Json({{"psnr", made.front().psnr}}).dump());
   }
 
   Image canvas_of(const Photo& photo, const Image& image, int side) const {
@@ -297,6 +260,98 @@ class Files final : public Attack {
     return warp_image(framed, fit_similarity(*photo.source_landmarks, *photo.landmarks), side);
   }
 
+  const Parameters& p_;
+  const std::string& attack_;
+  const FaceDetector* detector_;  // or none
+  std::vector<FileOfPhoto> pairs_;
+  StagedPhotos::Stages made_by_;
+};
+
+// Beside each photo what another tool made of it, aligned.
+class AlignedFiles final : public Companions {
+ public:
+  AlignedFiles(const Parameters& parameters, const std::string& attack, const FaceDetector* detector,
+               const StagedPhotos& album, std::span<const Photo> everybody)
+      : p_(parameters), attack_(attack), photos_(album.list()) {
+    const Pairing pairing(p_, attack_);
+    pairing.warn_of_left_over(everybody);
+    pairing.refuse_shared(photos_, everybody);
+    std::vector<std::string> missing;
+    std::vector<FileOfPhoto> pairs;
+    for (std::size_t i = 0; i < photos_.size(); ++i) {
+      stop_if_interrupted();
+      if (const File* file = pairing.only_file(photos_[i])) {
+        pairs.push_back({photos_[i], file->path, sha256_of_file(file->path)});
+        paired_.push_back(i);
+      } else {
+        missing.push_back(std::exchange(photos_[i].id, ""));
+      }
+    }
+    if (!missing.empty()) report_missing(missing);
+    stage_ = std::make_shared<AlignStage>(p_, attack_, detector, std::move(pairs), album.made_by());
+    for (std::size_t row = 0; row < paired_.size(); ++row) photos_[paired_[row]].output = stage_->output(row);
+  }
+
+  std::vector<std::shared_ptr<Stage>> inputs() const override { return {stage_}; }
+
+  Json key(std::size_t first, std::size_t count) const override {
+    Json all = Json::array();
+    for (auto i = first; i < first + count; ++i) all.push_back({photos_[i].id, content_key(photos_[i])});
+    return all;
+  }
+
+  Needs needs(std::size_t first, std::size_t count) const override {
+    return {made_in(std::span<const Photo>(photos_).subspan(first, count)), {}};
+  }
+
+  std::vector<Photo> read(const ArtifactStore& store) const override {
+    std::vector<std::string> others;
+    for (std::size_t row = 0; row < paired_.size(); ++row) {
+      const auto psnr = stage_->psnr(store, row);
+      if (psnr >= p_.least_psnr) continue;
+      char number[32];
+      std::snprintf(number, sizeof number, " (%.1f dB)", psnr);
+      others.push_back(concat(stage_->file(row).string(), " for ", photos_[paired_[row]].id, number));
+    }
+    if (!others.empty())
+      throw Error(Exit::input, concat(attack_, ": ", others.size(), " of ", photos_.size(),
+                                      " files show another picture than the photo: ", listed(others, most),
+                                      "; a perturbed one has at least ", p_.least_psnr,
+                                      " dB after both are shrunk to 24 × 24 pixels (\"",
+                                      p_.redetect ? "least_psnr_redetected" : "least_psnr", "\"; 0 takes any)"));
+    return resolved(photos_, store);
+  }
+
+ private:
+  void report_missing(const std::vector<std::string>& missing) const {
+    const auto what = concat(attack_, ": ", missing.size(), " of ", photos_.size(), " photos have no file in ",
+                             p_.folder.string(), ": ", listed(missing, most));
+    if (!p_.keep_missing) throw Error(Exit::input, what + "; \"missing\": \"keep\" leaves them clean");
+    log_warning(what + "; they stay clean");
+  }
+
+  const Parameters& p_;
+  const std::string& attack_;
+  std::vector<Photo> photos_;        // become the companions; an empty id: there is no file
+  std::vector<std::size_t> paired_;  // those that have a file
+  std::shared_ptr<AlignStage> stage_;
+};
+
+class Files final : public Attack {
+ public:
+  Files(AttackSettings settings, Parameters parameters) : Attack(std::move(settings)), p_(std::move(parameters)) {
+    p_.folder = fs::canonical(p_.folder);
+    if (p_.redetect) detector_ = std::make_unique<FaceDetector>();
+  }
+
+  bool wants_companions() const override { return true; }
+
+  std::shared_ptr<const Companions> companions(const StagedPhotos& album, std::span<const Photo> everybody, Seed,
+                                               const EmbedPhotos&) const override {
+    return std::make_shared<AlignedFiles>(p_, settings().name, detector_.get(), album, everybody);
+  }
+
+ private:
   Found run(const Faces&, const Faces& companions, Seed) const override {
     Found found{companions.pixels};
     for (const auto& id : companions.ids) found.status.push_back(id.empty() ? "missing" : "ok");
@@ -310,7 +365,7 @@ class Files final : public Attack {
 }  // namespace
 
 std::shared_ptr<Attack> make_files(Spec& spec, AttackSettings settings) {
-  Files::Parameters p;
+  Parameters p;
   p.folder = spec.text("folder", "");
   p.suffix = spec.text("suffix", "");
   p.keep_missing = spec.choice("missing", {"refuse", "keep"}, "refuse") == "keep";

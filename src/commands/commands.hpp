@@ -36,7 +36,7 @@ Action train_command(CLI::App& app);
 struct StoreOption {
   explicit StoreOption(CLI::App& app);
   fs::path path() const;
-  ArtifactStore open() const;
+  ArtifactStore open(Access access = Access::write) const;
   std::string folder;  // "" means <home>/store
 };
 

@@ -1,5 +1,5 @@
 #include "commands/commands.hpp"
-#include "facepoison/stages.hpp"
+#include "facepoison/embeddings.hpp"
 
 namespace facepoison {
 

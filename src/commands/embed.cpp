@@ -4,7 +4,7 @@
 #include "facepoison/log.hpp"
 #include "facepoison/npy.hpp"
 #include "facepoison/photos.hpp"
-#include "facepoison/stages.hpp"
+#include "facepoison/embeddings.hpp"
 
 namespace facepoison {
 namespace {

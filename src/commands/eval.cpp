@@ -20,8 +20,8 @@ void link_latest(const fs::path& folder) {
 Json json_of(const std::vector<PlannedUnit>& units) {
   Json list = Json::array();
   for (const auto& unit : units)
-    list.push_back({{"arrow", unit.arrow},
-                    {"id", unit.id},
+    list.push_back({{"arrow", unit.id.kind},
+                    {"id", unit.id.name},
                     {"stored", unit.stored},
                     {"seconds", unit.stored ? 0 : unit.seconds},  // NaN is written as null
                     {"needs", unit.needs}});
@@ -64,16 +64,15 @@ Action eval_command(CLI::App& app) {
     if (!o->dry_run) check_output((o->run_folder.empty() ? above : fs::path(o->run_folder)) / "run.json");
     auto expectations = o->expect_file.empty() ? std::vector<Expectation>{} : read_expectations(o->expect_file);
     for (const auto& text : o->expected) expectations.push_back(parse_expectation(text));
-    std::vector<PlannedUnit> units;
-    auto artifacts = store->open();
-    if (o->dry_run) artifacts.only_plan(units);
+    auto artifacts = store->open(o->dry_run ? Access::read : Access::write);
     if (o->allow_perturbed) o->overrides.push_back("allow_perturbed=true");
     if (o->strict) o->overrides.push_back("absent=refuse");
     const Experiment experiment = read_experiment(o->config, o->overrides, o->trust_model, artifacts, expectations);
     if (o->dry_run) {
-      plan_units(experiment, artifacts);
-      const Table planned = plan(experiment, units);
-      output->write(output->is_for_reading() ? for_reading(planned) : planned, {{"units", json_of(units)}});
+      Plan work(artifacts);
+      add_to_plan(experiment, work);
+      const Table planned = plan(experiment, work.units());
+      output->write(output->is_for_reading() ? for_reading(planned) : planned, {{"units", json_of(work.units())}});
       return Exit::ok;
     }
     const fs::path folder = o->run_folder.empty() ? default_run_folder(experiment) : fs::absolute(o->run_folder);

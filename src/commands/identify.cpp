@@ -6,7 +6,7 @@
 #include "facepoison/classifier.hpp"
 #include "facepoison/log.hpp"
 #include "facepoison/npy.hpp"
-#include "facepoison/stages.hpp"
+#include "facepoison/embeddings.hpp"
 
 namespace facepoison {
 namespace {

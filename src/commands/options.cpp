@@ -68,7 +68,7 @@ StoreOption::StoreOption(CLI::App& app) {
 
 fs::path StoreOption::path() const { return folder.empty() ? project_home() / "store" : fs::absolute(folder); }
 
-ArtifactStore StoreOption::open() const { return ArtifactStore(path()); }
+ArtifactStore StoreOption::open(Access access) const { return ArtifactStore(path(), access); }
 
 DeviceOptions::DeviceOptions(CLI::App& app) {
   app.add_option("--device", device, "auto, cpu, cuda, cuda:N or another of LibTorch's")->capture_default_str();

@@ -5,7 +5,7 @@
 #include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
 #include "facepoison/photos.hpp"
-#include "facepoison/stages.hpp"
+#include "facepoison/posted.hpp"
 
 namespace facepoison {
 namespace {
@@ -129,7 +129,7 @@ Action perturb_command(CLI::App& app) {
     const auto everybody = attack->wants_companions() ? before_attacks(dataset.photos) : dataset.photos;
     const Posted posted = perturb(photos, everybody, *attack, o->seed, options, artifacts);
     write_perturbed(dataset, posted, *attack, o->seed, output);
-    if (!o->trace.empty()) write_file(o->trace, print(read_traces(posted), Format::csv));
+    if (!o->trace.empty()) write_file(o->trace, print(read_traces(posted.traces), Format::csv));
     log_info(concat(posted.photos.size(), " photos of ", people.size(), " people went through ", o->attack, " (",
                     what_became(posted), "), ", dataset.photos.size() - posted.photos.size(),
                     " others are as they were; in ", output.string()));

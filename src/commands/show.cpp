@@ -7,7 +7,7 @@
 #include "facepoison/log.hpp"
 #include "facepoison/prepare.hpp"
 #include "facepoison/sheet.hpp"
-#include "facepoison/stages.hpp"
+#include "facepoison/posted.hpp"
 
 namespace facepoison {
 namespace {
@@ -117,30 +117,35 @@ Shown of_experiment(const Experiment& e, const Choice& choice, ArtifactStore& st
   std::vector<std::vector<std::string>> people(e.axes.seeds.size());  // of the first draw
   for (const auto& person : e.protected_people.front())
     if (wanted.count(person)) people.front().push_back(person);
-  World world = world_of(e, people, store);
-  std::vector<std::int16_t> attacked;
-  for (std::int16_t t = 1; t < world.treatments(); ++t)
-    if (world.treatment(t).attack) attacked.push_back(t);
+  Study study = study_of(e, people, store);
+  const auto& photos = study.photos();
+  std::vector<TreatmentId> attacked;
+  for (std::size_t t = 1; t < photos.size(); ++t)
+    if (photos.treatment(TreatmentId(t)).attack) attacked.emplace_back(t);
   std::map<std::string, std::size_t> taken;
-  std::vector<std::int32_t> rows;
+  std::vector<PhotoRow> rows;
   for (const auto& person : people.front())
     for (const auto train : e.train) {
-      const auto row = static_cast<std::int32_t>(train);
+      const PhotoRow row(train);
       const auto& photo = e.dataset.photos[train];
       const bool everywhere =
-          std::all_of(attacked.begin(), attacked.end(), [&](auto t) { return world.place(t, row).has_value(); });
+          std::all_of(attacked.begin(), attacked.end(), [&](auto t) { return photos.place(t, row).has_value(); });
       if (photo.person != person || !everywhere || taken[person]++ >= choice.photos_each(true)) continue;
       rows.push_back(row);
       shown.photos.push_back(photo);
     }
+  Executor executor(store);
   for (const auto t : attacked) {
-    const auto& [attack, transform, seed] = world.treatment(t);
+    for (const auto& stage : photos.stages(t)) executor.run(stage);
+    const auto& [attack, transform, seed] = photos.treatment(t);
     const auto name = attack->settings().name + (transform ? ", " + transform->name() : "");
+    const auto all = photos.photos(t).resolved(store);
+    const auto budget = photos.budget(t, store);
     auto& few = shown.albums.emplace_back(Album{name, attack, seed, {}}).posted;
     for (const auto row : rows) {
-      const auto place = *world.place(t, row);
-      few.photos.push_back(world.posted(t).photos[place]);
-      few.budget.push_back(world.posted(t).budget[place]);
+      const auto place = *photos.place(t, row);
+      few.photos.push_back(all.list()[place]);
+      few.budget.push_back(budget[place]);
     }
   }
   return shown;

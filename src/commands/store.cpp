@@ -61,28 +61,29 @@ std::vector<Artefact> beyond(std::vector<Artefact> all, double bytes) {
   return {first, all.end()};
 }
 
-// Plans what a config's experiment or training wants of the store; a training's alone names what it starts from.
-void plan_config(const std::string& config, ArtifactStore& store) {
+// Plans what a config's experiment or training takes from the store; only a training's names what it starts from.
+void plan_config(const std::string& config, ArtifactStore& store, Plan& plan) {
   const Json keys = read_config(config, {}, [](Json&, const fs::path&) {});
   const std::vector<std::string> any_photos = {"allow_perturbed=true"};  // it may have been an option
   if (!keys.is_object() || !keys.contains("start"))
-    return plan_units(read_experiment(config, any_photos, true, store), store);
+    return add_to_plan(read_experiment(config, any_photos, true, store), plan);
   const auto protected_by = [&](const fs::path& experiment) { return protected_photos(experiment, store); };
-  plan_units(read_training(config, any_photos, true, protected_by, store), store);
+  const auto training = read_training(config, any_photos, true, protected_by, store);
+  if (training.dataset.prepare) return plan.add(training.dataset.prepare);
+  for (const auto& stage : stages_of(training)) plan.add(stage);
 }
 
 // Names of what the configs would take from the store. Nothing of them is run or prepared.
 std::set<std::string> needed_by(const std::vector<std::string>& configs, const StoreOption& option) {
   std::set<std::string> names;
   for (const auto& config : configs) {
-    std::vector<PlannedUnit> units;
-    auto store = option.open();
-    store.only_plan(units);
-    plan_config(config, store);
+    auto store = option.open(Access::read);
+    Plan plan(store);
+    plan_config(config, store, plan);
+    const auto& units = plan.units();
     const auto unmade = std::count_if(units.begin(), units.end(), [](const auto& unit) { return !unit.stored; });
     if (unmade > 0)
-      log_warning(concat(config, ": ", unmade, " of ", units.size(), " units that it needs are not in the store; ",
-                         "what was made from them before is not known, and goes"));
+      log_warning(concat(config, ": ", unmade, " of ", units.size(), " units that it needs are not in the store"));
     names.merge(store.used());
   }
   return names;

@@ -1,17 +1,11 @@
 #include "facepoison/store.hpp"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cmath>
-#include <condition_variable>
-#include <ctime>
-#include <fstream>
 #include <thread>
 
 #include "facepoison/error.hpp"
@@ -21,9 +15,10 @@
 namespace facepoison {
 namespace {
 
-constexpr std::chrono::milliseconds heartbeat{10000}, shortest_pause{100}, longest_pause{10000};
-constexpr std::time_t gone_after = 60;                                 // seconds without a heartbeat
-constexpr auto digests_file = "digests.txt", looks_file = "seal.txt";  // see parse_digests() and DigestRecord
+constexpr std::chrono::milliseconds shortest_pause{100}, longest_pause{10000};
+constexpr auto digests_file = "digests.txt",  // see parse_digests()
+    stats_file = "stats.txt",                 // a DigestRecord of the same files
+    inputs_file = "inputs.txt";               // the digest that put() was given
 constexpr std::size_t name_length = 64;
 constexpr std::size_t many = 1000;  // files: a data set may have so many, no block of work has
 const std::string temporary_prefix = ".tmp-";
@@ -35,21 +30,6 @@ constexpr std::string_view tag_text =
     "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# The store of facepoison, which it fills and empties by itself (facepoison store gc).\n";
 
-// This machine since it started, the same in all of its containers.
-const std::string& this_boot() {
-  static const std::string id = [] {
-    std::string line = "unknown";
-    std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), line);
-    return line;
-  }();
-  return id;
-}
-
-// The order in which a key was written is not part of it. The number is the form of an artefact's own files.
-std::string name_of(const std::string& kind, const Json& key) {
-  return sha256(concat(kind, "\n2\n", nlohmann::json(key).dump()));  // its keys are sorted
-}
-
 bool is_name(std::string_view text) {
   return text.size() == name_length && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
@@ -60,95 +40,34 @@ bool is_temporary_of_artefact(std::string_view text) {
          text.starts_with(temporary_prefix) && is_name(text.substr(temporary_prefix.size(), name_length));
 }
 
-std::string content_of(int file) {
-  char text[128] = {};
-  const auto count = pread(file, text, sizeof text, 0);
-  return {text, count > 0 ? static_cast<std::size_t>(count) : 0};
-}
-
-// The time of a file system, which other machines share; none where nothing can be written there.
-std::optional<std::time_t> time_in(const fs::path& folder) {
-  const fs::path fresh = temporary_name(folder);
-  const int clock = open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (clock < 0) return {};
-  struct stat now{};
-  const bool known = fstat(clock, &now) == 0;
-  close(clock);
-  unlink(fresh.c_str());
-  return known ? std::optional(now.st_mtime) : std::nullopt;
-}
-
-bool is_old(int file, const fs::path& folder) {
-  const auto now = time_in(folder);
-  struct stat then{};
-  return now && fstat(file, &then) == 0 && *now - then.st_mtime > gone_after;
-}
-
-// Does the name still mean the file that was opened?
-bool is_at(const fs::path& path, int file) {
-  struct stat named{}, opened{};
-  return stat(path.c_str(), &named) == 0 && fstat(file, &opened) == 0 && named.st_ino == opened.st_ino &&
-         named.st_dev == opened.st_dev;
-}
-
-// A claim made, or one that was left taken over; none where its holder lives.
-std::shared_ptr<Claim> take(const fs::path& path) {
-  for (;;) {
-    int file = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (file >= 0) {
-      flock(file, LOCK_EX);
-    } else {
-      if (errno != EEXIST) throw fs::filesystem_error("cannot make", path, {errno, std::system_category()});
-      file = open(path.c_str(), O_RDWR | O_CLOEXEC);
-      if (file < 0 && errno == ENOENT) continue;  // it ended just now
-      if (file < 0) throw fs::filesystem_error("cannot open", path, {errno, std::system_category()});
-      const bool locked = flock(file, LOCK_EX | LOCK_NB) == 0, locks_work = locked || errno == EWOULDBLOCK;
-      if (!is_at(path, file)) {
-        close(file);
-        continue;
-      }
-      const bool of_this_machine = locks_work && content_of(file).starts_with(this_boot());
-      if ((locks_work && !locked) || (!of_this_machine && !is_old(file, path.parent_path()))) {
-        close(file);
-        return nullptr;
-      }
-    }
-    const auto token = this_boot() + temporary_name("").string();
-    const auto claim = std::make_shared<Claim>(path, file, token);
-    if (ftruncate(file, 0) != 0 || pwrite(file, token.data(), token.size(), 0) < 0)
-      throw fs::filesystem_error("cannot write", path, {errno, std::system_category()});
-    return claim;
-  }
-}
-
 std::vector<Sealed> seal_of(const fs::path& folder) { return parse_digests(read_file(folder / digests_file), folder); }
 
-// Notes the digest of every file, last. Nothing is flushed: what a crash of the machine loses does not agree with it,
-// and is made again. A signal does not cost the block of work that is sealed.
+// Writes the digest of every file, last. Nothing is flushed: what a crash of the machine loses does not agree with the
+// digests, and is made again. A signal does not cost the work that is sealed here.
 void seal(const fs::path& folder) {
   std::vector<fs::path> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder))
     if (!entry.is_directory()) files.push_back(entry.path());
   std::sort(files.begin(), files.end());
-  DigestRecord looks(folder / looks_file, folder);
+  DigestRecord stats(folder / stats_file, folder);
   std::string lines;
   for (const auto& file : files) {
     if (files.size() >= many) stop_if_interrupted();
-    const auto digest = looks.digest(file);
+    const auto digest = stats.digest(file);
     if (digest.empty()) throw Error(Exit::failure, concat("cannot read ", file.string(), ", which was just written"));
     lines += digest_line(file.lexically_relative(folder).generic_string(), digest) + "\n";
   }
   write_unflushed(folder / digests_file, lines);
-  looks.save();
+  stats.save();
 }
 
-enum class Looks { keep, leave };  // save the DigestRecord of the files, or write nothing
+enum class Stats { save, leave };
 
-bool is_whole(const fs::path& folder, Looks how, bool may_stop = false) {
+bool is_whole(const fs::path& folder, Stats how, bool may_stop = false) {
   try {
-    DigestRecord looks(folder / looks_file, folder);
-    if (first_altered(seal_of(folder), looks, may_stop)) return false;
-    if (how == Looks::keep) looks.save();
+    DigestRecord stats(folder / stats_file, folder);
+    if (first_altered(seal_of(folder), stats, may_stop)) return false;
+    if (how == Stats::save) stats.save();
     return true;
   } catch (const std::exception& error) {
     if (may_stop) stop_if_interrupted();  // which is no damage
@@ -159,9 +78,12 @@ bool is_whole(const fs::path& folder, Looks how, bool may_stop = false) {
 
 fs::file_time_type used_at(const fs::path& folder) {
   std::error_code unknown;
-  const auto noted = fs::last_write_time(folder / looks_file, unknown);
+  const auto noted = fs::last_write_time(folder / stats_file, unknown);
   return unknown ? fs::last_write_time(folder, unknown) : noted;
 }
+
+// What two artefacts share that have the same bytes in the same files.
+std::string content_in(const fs::path& artefact) { return sha256(read_file(artefact / digests_file)); }
 
 std::uintmax_t bytes_in(const fs::path& folder) {
   std::uintmax_t bytes = 0;
@@ -239,45 +161,8 @@ std::pair<double, double> read_seconds(const fs::path& file) {
 
 }  // namespace
 
-// Renews the claims of a store while they live.
-class ArtifactStore::Heart {
- public:
-  void keep(const std::shared_ptr<Claim>& claim) {
-    const std::lock_guard lock(mutex_);
-    std::erase_if(claims_, [](const auto& one) { return one.expired(); });
-    claims_.push_back(claim);
-    if (!thread_.joinable()) thread_ = std::jthread([this](const std::stop_token& stop) { beat(stop); });
-  }
-
- private:
-  void beat(const std::stop_token& stop) {
-    std::unique_lock lock(mutex_);
-    while (!wake_.wait_for(lock, stop, heartbeat, [&] { return stop.stop_requested(); }))
-      for (const auto& claim : claims_)
-        if (const auto living = claim.lock()) living->renew();
-  }
-
-  std::mutex mutex_;
-  std::condition_variable_any wake_;
-  std::vector<std::weak_ptr<Claim>> claims_;
-  std::jthread thread_;  // last: it ends before what it uses
-};
-
-Claim::Claim(fs::path path, int file, std::string token)
-    : path_(std::move(path)), file_(file), token_(std::move(token)) {}
-
-Claim::~Claim() {
-  if (is_held()) unlink(path_.c_str());  // while it is locked, so that nobody's new one is meant
-  close(file_);
-}
-
-bool Claim::is_held() const { return is_at(path_, file_) && content_of(file_) == token_; }
-
-void Claim::renew() const {
-  if (is_held()) futimens(file_, nullptr);
-}
-
-ArtifactStore::ArtifactStore(fs::path root) : root_(fs::absolute(std::move(root))), heart_(std::make_unique<Heart>()) {
+ArtifactStore::ArtifactStore(fs::path root, Access access)
+    : root_(fs::absolute(std::move(root))), access_(access), heartbeat_(std::make_unique<ClaimHeartbeat>()) {
   std::error_code error;
   const auto status = fs::status(root_, error);
   if (!fs::exists(status)) return;
@@ -294,6 +179,7 @@ ArtifactStore::~ArtifactStore() = default;
 
 // The tag is the first file in the folder, so that no other process takes it for a user's.
 void ArtifactStore::open_for_writing() {
+  if (access_ == Access::read) throw Error(Exit::failure, concat("the store ", root_.string(), " was opened to read"));
   std::call_once(counts_->opened, [&] {
     fs::create_directories(root_);
     if (!has_tag(root_)) write_unflushed(root_ / tag_file, tag_text);
@@ -309,7 +195,7 @@ void ArtifactStore::remove_left_over() {
   const fs::path claims = root_ / "claims";
   const auto take_left = [](const fs::path& claim) {
     try {
-      return take(claim);
+      return Claim::take(claim);
     } catch (const fs::filesystem_error&) {  // another user's
       return std::shared_ptr<Claim>();
     }
@@ -326,19 +212,16 @@ void ArtifactStore::remove_left_over() {
   struct stat found{};
   for (const auto& entry : fs::directory_iterator(claims, error))
     if (now && is_name(entry.path().filename().string()) && lstat(entry.path().c_str(), &found) == 0 &&
-        S_ISREG(found.st_mode) && *now - found.st_mtime > gone_after)
+        S_ISREG(found.st_mode) && *now - found.st_mtime > claim_lifetime)
       take_left(entry.path());
 }
 
-fs::path ArtifactStore::path(const std::string& kind, const Json& key) const {
-  const auto name = name_of(kind, key);
-  return root_ / kind / name.substr(0, 2) / name;
-}
+fs::path ArtifactStore::path(const ArtefactId& id) const { return root_ / id.kind / id.name.substr(0, 2) / id.name; }
 
-std::optional<fs::path> ArtifactStore::find(const std::string& kind, const Json& key) {
-  const fs::path found = path(kind, key);
+std::optional<fs::path> ArtifactStore::find(const ArtefactId& id) {
+  const fs::path found = path(id);
   if (!fs::is_directory(found)) return {};
-  if (is_whole(found, planning() ? Looks::leave : Looks::keep, true)) {
+  if (is_whole(found, access_ == Access::read ? Stats::leave : Stats::save, true)) {
     ++counts_->hits;
     note_use(found);
     return found;
@@ -347,23 +230,26 @@ std::optional<fs::path> ArtifactStore::find(const std::string& kind, const Json&
   return {};
 }
 
-std::optional<fs::path> ArtifactStore::find_claimed(const std::string& kind, const Json& key) {
-  const fs::path wanted = path(kind, key);
+std::optional<fs::path> ArtifactStore::find_claimed(const ArtefactId& id) {
+  const fs::path wanted = path(id);
   fs::path there = wanted.parent_path();  // the nearest folder above it that is known
   while (there != root_ && !fs::is_directory(there)) there = there.parent_path();
   if (!fs::is_directory(wanted)) refresh(there);
-  return find(kind, key);
+  return find(id);
 }
 
-std::shared_ptr<Claim> ArtifactStore::claim(const std::string& kind, const Json& key) {
-  return claim_named(name_of(kind, key));
+std::string ArtifactStore::content_of(const ArtefactId& id) const { return content_in(path(id)); }
+
+std::string ArtifactStore::inputs_of(const ArtefactId& id) const {
+  const auto file = path(id) / inputs_file;
+  return fs::exists(file) ? read_file(file) : "";
 }
 
-std::shared_ptr<Claim> ArtifactStore::claim_named(const std::string& name) {
+std::shared_ptr<Claim> ArtifactStore::claim(const ArtefactId& id) {
   try {
     open_for_writing();
-    auto claim = take(root_ / "claims" / name);
-    if (claim) heart_->keep(claim);
+    auto claim = Claim::take(root_ / "claims" / id.name);
+    if (claim) heartbeat_->keep(claim);
     return claim;
   } catch (const fs::filesystem_error& error) {
     fail(error);
@@ -379,7 +265,8 @@ void ArtifactStore::fail(const fs::filesystem_error& error) const {
 // costs a network file system a request; of a store that may only be read it stays.
 void ArtifactStore::note_use(const fs::path& artefact) {
   const auto day_ago = fs::file_time_type::clock::now() - std::chrono::hours(24);
-  if (!planning() && used_at(artefact) < day_ago) utimensat(AT_FDCWD, (artefact / looks_file).c_str(), nullptr, 0);
+  if (access_ == Access::write && used_at(artefact) < day_ago)
+    utimensat(AT_FDCWD, (artefact / stats_file).c_str(), nullptr, 0);
   const std::lock_guard lock(counts_->mutex);
   counts_->used.insert(artefact.filename());
 }
@@ -388,14 +275,15 @@ fs::path ArtifactStore::temporary_of(const std::string& name) const {
   return root_ / concat(temporary_prefix, name, temporary_name("").string());
 }
 
-fs::path ArtifactStore::put(const std::string& kind, const Json& key, const Fill& fill) {
+fs::path ArtifactStore::put(const ArtefactId& id, const Json& key, const std::string& inputs, const Fill& fill) {
   ++counts_->misses;
-  const fs::path final = path(kind, key), temporary = temporary_of(final.filename());
+  const fs::path final = path(id), temporary = temporary_of(id.name);
   std::error_code ignored;
   try {
     open_for_writing();
     fs::create_directories(temporary);
     write_unflushed(temporary / "key.json", key.dump(1) + "\n");
+    if (!inputs.empty()) write_unflushed(temporary / inputs_file, inputs);
     fill(temporary);
     seal(temporary);
     fs::create_directories(final.parent_path());
@@ -411,22 +299,24 @@ fs::path ArtifactStore::put(const std::string& kind, const Json& key, const Fill
   return final;
 }
 
-// Gives what was made its name. What has the name already is damaged and goes, or another machine published it, which
-// took this process for dead: then it has the same bytes and stays.
+// Gives what was made its name. What has the name already is damaged or was made from other inputs, and goes; or
+// another machine, which took this process for dead, published the same bytes, and it stays.
 void ArtifactStore::publish(const fs::path& made, const fs::path& artefact) {
   std::error_code error, ignored;
+  const auto is_same = [&](const fs::path& folder) {
+    return is_whole(folder, Stats::leave) && content_in(folder) == content_in(made);
+  };
   for (int tries = 0; tries < 3; ++tries) {
     fs::rename(made, artefact, error);
     if (!error) return;
     if (!fs::exists(artefact, ignored)) break;
-    if (is_whole(artefact, Looks::keep)) {
+    if (is_same(artefact)) {
       fs::remove_all(made, ignored);
       return;
     }
     const auto away = temporary_of(artefact.filename());
     fs::rename(artefact, away, ignored);
-    const bool was_published_now = is_whole(away, Looks::leave);  // since we looked
-    if (was_published_now) fs::rename(away, artefact, ignored);
+    if (is_same(away)) fs::rename(away, artefact, ignored);  // it was published since we looked
     fs::remove_all(away, ignored);
   }
   throw fs::filesystem_error("cannot rename", made, artefact, error);
@@ -460,13 +350,13 @@ std::string ArtifactStore::damage_of(const Artefact& artefact) const {
     problem = error.what();
   }
   std::error_code ignored;
-  if (!problem.empty()) fs::remove(artefact.folder / looks_file, ignored);
+  if (!problem.empty()) fs::remove(artefact.folder / stats_file, ignored);
   return problem;
 }
 
 bool ArtifactStore::remove(const Artefact& artefact) {
   const auto name = artefact.folder.filename().string();
-  const auto mine = claim_named(name);
+  const auto mine = claim({artefact.kind, name});
   if (!mine || used_at(artefact.folder) > artefact.used_at) return false;
   const fs::path away = temporary_of(name);
   try {
@@ -483,28 +373,14 @@ std::set<std::string> ArtifactStore::used() const {
   return counts_->used;
 }
 
-void ArtifactStore::plan(PlannedUnit unit) {
-  if (planned_.insert(unit.id).second) plan_->push_back(std::move(unit));
-}
-
-std::string ArtifactStore::plan_all(const std::vector<std::string>& ids) {
-  const std::string id = sha256(Json(ids).dump());
-  if (planned_.count(id)) return id;
-  const std::set<std::string> needed(ids.begin(), ids.end());
-  const bool stored = std::none_of(plan_->begin(), plan_->end(),
-                                   [&](const auto& unit) { return !unit.stored && needed.count(unit.id); });
-  plan({"all", id, stored, 0, ids});
-  return id;
-}
-
 std::vector<std::string> ArtifactStore::digests_of(const std::vector<fs::path>& files, const fs::path& folder) {
-  DigestRecord record(root_ / "looks" / sha256(fs::weakly_canonical(folder).string()), folder);
+  DigestRecord record(root_ / "digests" / sha256(fs::weakly_canonical(folder).string()), folder);
   std::vector<std::string> digests;
   for (const auto& file : files) {
     stop_if_interrupted();
     digests.push_back(record.digest(file));
   }
-  if (planning()) return digests;
+  if (access_ == Access::read) return digests;
   try {
     open_for_writing();
     record.save();
@@ -515,27 +391,32 @@ std::vector<std::string> ArtifactStore::digests_of(const std::vector<fs::path>& 
 }
 
 void ArtifactStore::note_seconds(const std::string& kind, const Json& work, std::size_t rows, double seconds) {
-  const fs::path file = root_ / "seconds" / name_of(kind, work);
+  const fs::path file = root_ / "seconds" / id_of(kind, work).name;
   const auto [before, took] = read_seconds(file);
   write_file(file,
              Json{{"kind", kind}, {"rows", before + static_cast<double>(rows)}, {"seconds", took + seconds}}.dump());
 }
 
 double ArtifactStore::seconds_a_row(const std::string& kind, const Json& work) const {
-  const auto [rows, seconds] = read_seconds(root_ / "seconds" / name_of(kind, work));
+  const auto [rows, seconds] = read_seconds(root_ / "seconds" / id_of(kind, work).name);
   return seconds / rows;  // 0 / 0 is NaN
 }
 
-fs::path ArtifactStore::get_or_make(const std::string& kind, const Json& key, const Fill& fill) {
+std::shared_ptr<Claim> ArtifactStore::wait_for(const ArtefactId& id, const std::function<bool()>& is_there) {
   for (auto pause = shortest_pause;; pause = std::min(2 * pause, longest_pause)) {
-    if (const auto found = find(kind, key)) return *found;
-    if (const auto mine = claim(kind, key)) {
-      if (const auto found = find_claimed(kind, key)) return *found;  // made just before
-      return put(kind, key, fill);
-    }
-    if (pause == shortest_pause) log_info(concat("another process makes what is wanted (", kind, "); waiting for it"));
+    if (auto mine = claim(id)) return is_there() ? nullptr : mine;  // it may have been made just before
+    if (is_there()) return nullptr;
+    if (pause == shortest_pause)
+      log_info(concat("another process makes what is wanted (", id.kind, "); waiting for it"));
     pause_for(pause);
   }
+}
+
+fs::path ArtifactStore::get_or_make(const std::string& kind, const Json& key, const Fill& fill) {
+  const auto id = id_of(kind, key);
+  if (const auto found = find(id)) return *found;
+  const auto mine = wait_for(id, [&] { return find_claimed(id).has_value(); });
+  return mine ? put(id, key, "", fill) : path(id);
 }
 
 }  // namespace facepoison

@@ -4,7 +4,8 @@
 #include <optional>
 
 #include "data/duplicates.hpp"
-#include "facepoison/arrow.hpp"
+#include "facepoison/executor.hpp"
+#include "facepoison/interrupt.hpp"
 #include "facepoison/dataset_folder.hpp"
 #include "facepoison/device.hpp"
 #include "facepoison/error.hpp"
@@ -27,7 +28,7 @@ Source source_of(const PhotoFolder& folder, const PrepareOptions& options) {
 struct Context {
   const PhotoFolder& folder;
   const PrepareOptions& options;
-  Source source;
+  Source source = Source::none;
   std::unique_ptr<FaceDetector> detector;  // where the source is the detector
 };
 
@@ -97,54 +98,6 @@ std::vector<std::string> hashes_of(const PhotoFolder& folder, ArtifactStore& sto
   return store.digests_of(files, folder.root);
 }
 
-// One person's photos, a block at a time, each with its key.
-std::vector<Unit> units_of(const Context& context, const std::vector<std::string>& hashes) {
-  const auto& files = context.folder.photos;
-  Json detector;
-  if (context.detector) detector = {{"weights", context.detector->sha256()}, {"arithmetic", arithmetic(torch::kCPU)}};
-  auto units = cut_by_person(files, prepare_block);
-  for (auto& unit : units) {
-    stop_if_interrupted();
-    Json photos = Json::array();
-    for (auto i = unit.first; i < unit.first + unit.count; ++i) {
-      Json photo = {hashes[i]};
-      if (const auto box = context.folder.box_of(files[i], hashes[i]))
-        photo.push_back({box->x1, box->y1, box->x2, box->y2});
-      if (context.source == Source::landmarks_file)
-        if (const auto found = context.folder.landmarks_of(files[i]))
-          for (const auto& p : *found) photo.push_back({p.x, p.y});
-      photos.push_back(photo);
-    }
-    unit.key = {{"format", 8},
-                {"source", static_cast<int>(context.source)},
-                {"side", context.options.canvas},
-                {"detector", detector},
-                {"opencv", opencv_version()},
-                {"photos", photos}};
-  }
-  return units;
-}
-
-std::vector<fs::path> prepared(const Context& context, const std::vector<Unit>& units,
-                               const std::vector<std::string>& hashes, ArtifactStore& store) {
-  Arrow<std::vector<Made>, Made> arrow{"prepared", "prepare", prepare_block};
-  arrow.decode = [&](const std::vector<std::size_t>& rows) {
-    std::vector<Made> made;
-    for (const auto row : rows) made.push_back(prepare_photo(context, context.folder.photos[row], hashes[row]));
-    return made;
-  };
-  arrow.make = [](const auto&, std::vector<Made> made) { return made; };
-  arrow.write = [](const Unit&, std::span<const Made> made, const fs::path& at) {
-    Json rows = Json::array();
-    for (std::size_t i = 0; i < made.size(); ++i) {
-      rows.push_back(made[i].row);
-      if (!made[i].png.empty()) write_unflushed(at / concat(i, ".png"), made[i].png);
-    }
-    write_unflushed(at / "rows.json", rows.dump());
-  };
-  return arrow.follow(units, store);
-}
-
 std::optional<Landmarks> landmarks_of(const Json& points) {
   if (points.is_null()) return {};
   Landmarks landmarks;
@@ -199,6 +152,69 @@ Context make_context(const PhotoFolder& folder, const PrepareOptions& options) {
   return context;
 }
 
+// Makes the canvas of each photo of a folder.
+class PrepareStage final : public StageOf<std::vector<Made>, Made> {
+ public:
+  PrepareStage(PhotoFolder folder, const PrepareOptions& options, ArtifactStore& store)
+      : StageOf("prepared", "prepare", prepare_block),
+        folder_(std::move(folder)),
+        options_(options),
+        context_(make_context(folder_, options_)),
+        hashes_(hashes_of(folder_, store)) {
+    if (context_.detector)
+      detector_ = {{"weights", context_.detector->sha256()}, {"arithmetic", arithmetic(torch::kCPU)}};
+    add_units_by_person(folder_.photos, prepare_block);
+  }
+
+  const std::string& hash(std::size_t row) const { return hashes_[row]; }  // of the photo's file
+  std::string detector_sha256() const { return context_.detector ? context_.detector->sha256() : ""; }
+
+  Json key(const Unit& unit) const override {
+    stop_if_interrupted();
+    const auto& files = context_.folder.photos;
+    Json photos = Json::array();
+    for (auto i = unit.first; i < unit.first + unit.count; ++i) {
+      Json photo = {hashes_[i]};
+      if (const auto box = context_.folder.box_of(files[i], hashes_[i]))
+        photo.push_back({box->x1, box->y1, box->x2, box->y2});
+      if (context_.source == Source::landmarks_file)
+        if (const auto found = context_.folder.landmarks_of(files[i]))
+          for (const auto& p : *found) photo.push_back({p.x, p.y});
+      photos.push_back(photo);
+    }
+    return {{"format", 8},
+            {"source", static_cast<int>(context_.source)},
+            {"side", context_.options.canvas},
+            {"detector", detector_},
+            {"opencv", opencv_version()},
+            {"photos", photos}};
+  }
+
+ private:
+  std::vector<Made> decode_rows(const Rows& rows) const override {
+    std::vector<Made> made;
+    for (const auto row : rows) made.push_back(prepare_photo(context_, context_.folder.photos[row], hashes_[row]));
+    return made;
+  }
+
+  std::vector<Made> compute_rows(const Rows&, std::vector<Made> made) override { return made; }
+
+  void write_unit(const Unit&, std::span<const Made> made, const fs::path& folder) const override {
+    Json rows = Json::array();
+    for (std::size_t i = 0; i < made.size(); ++i) {
+      rows.push_back(made[i].row);
+      if (!made[i].png.empty()) write_unflushed(folder / concat(i, ".png"), made[i].png);
+    }
+    write_unflushed(folder / "rows.json", rows.dump());
+  }
+
+  PhotoFolder folder_;
+  PrepareOptions options_;
+  Context context_;
+  std::vector<std::string> hashes_;
+  Json detector_;
+};
+
 // The folder without the photos of people who were not chosen.
 PhotoFolder only_chosen(PhotoFolder folder, const PrepareOptions& options) {
   if (options.people == std::vector<std::string>{"all"}) return folder;
@@ -233,7 +249,7 @@ std::set<std::string> files_of(const Photos& photos) {
 Dataset prepare_into(const fs::path& output, const PhotoFolder& folder, const PrepareOptions& options, bool in_store,
                      ArtifactStore& store) {
   if (folder.photos.empty()) refuse_empty(folder);
-  const Context context = make_context(folder, options);
+  const auto stage = std::make_shared<PrepareStage>(folder, options, store);
   Table rejected{{"id", "person", "reason"}, {}, {}};
   std::vector<Photo> photos;
   std::vector<Thumbnail> thumbnails;
@@ -244,21 +260,20 @@ Dataset prepare_into(const fs::path& output, const PhotoFolder& folder, const Pr
   }
   for (const auto& file : folder.rejected) rejected.add({file.id, file.person, file.reason});
   for (const auto& photo : folder.of_tools) rejected.add({photo.id, photo.person, of_a_tool});
-  const auto hashes = hashes_of(folder, store);
-  const auto units = units_of(context, hashes);
-  const auto folders = prepared(context, units, hashes, store);
-  for (std::size_t u = 0; u < units.size(); ++u) {
+  Executor(store).run(stage);
+  for (const auto& unit : stage->units()) {
     stop_if_interrupted();
-    const Json rows = read_json(folders[u] / "rows.json");
-    for (std::size_t i = 0; i < units[u].count; ++i) {
-      const auto& file = folder.photos[units[u].first + i];
+    const auto made_in = store.path(unit.id);
+    const Json rows = read_json(made_in / "rows.json");
+    for (std::size_t i = 0; i < unit.count; ++i) {
+      const auto& file = folder.photos[unit.first + i];
       if (!rows[i]["refused"].is_null()) {
         rejected.add({file.id, file.person, rows[i]["refused"].get<std::string>()});
         continue;
       }
-      photos.push_back(photo_of(file, hashes[units[u].first + i], rows[i], output));
+      photos.push_back(photo_of(file, stage->hash(unit.first + i), rows[i], output));
       thumbnails.push_back(rows[i]["thumbnail"].get<Thumbnail>());
-      made_canvas[file.id] = folders[u] / concat(i, ".png");
+      made_canvas[file.id] = made_in / concat(i, ".png");
     }
   }
   mark_duplicates(photos, thumbnails, options.drop_duplicates, rejected);
@@ -273,9 +288,8 @@ Dataset prepare_into(const fs::path& output, const PhotoFolder& folder, const Pr
     copy_to(made_canvas[photo.id], photo.path);
   }
   std::sort(rejected.rows.begin(), rejected.rows.end());
-  Json record = {{"photos", folder.root.string()},
-                 {"options", options.record()},
-                 {"detector", context.detector ? context.detector->sha256() : ""}};
+  Json record = {
+      {"photos", folder.root.string()}, {"options", options.record()}, {"detector", stage->detector_sha256()}};
   write_file(output / "prepare.json", record.dump(1) + "\n");
   if (written) written->settle();
   write_dataset(output, photos, options.canvas, rejected);
@@ -350,17 +364,14 @@ Dataset prepare(const PhotoFolder& everybody, const fs::path& output, const Prep
 Dataset dataset_of(const fs::path& path, const PrepareOptions& options, ArtifactStore& store) {
   if (is_dataset(path)) return read_dataset(path);
   const PhotoFolder folder = only_chosen(scan_photos(path), options);
-  const Context context = make_context(folder, options);
-  Json blocks = Json::array(), ids = Json::array();
-  const auto hashes = hashes_of(folder, store);
-  const auto units = units_of(context, hashes);
-  for (const auto& unit : units) blocks.push_back(sha256(unit.key.dump()));
+  Json blocks = Json::array(), ids = Json::array(), of_tools = Json::array();
+  const auto stage = std::make_shared<PrepareStage>(folder, options, store);
+  for (const auto& unit : stage->units()) blocks.push_back(unit.id.name);
   for (const auto& photo : folder.photos) ids.push_back(photo.id);
-  Json of_tools = Json::array();
   std::string rejected;
   for (const auto& file : folder.rejected) rejected += concat(file.id, "\n", file.reason, "\n");
   for (const auto& photo : folder.of_tools) of_tools.push_back(photo.id);
-  Json key = {{"format", 5},
+  Json key = {{"format", 6},
               {"ids", ids},
               {"options", options.record()},
               {"empty", folder.empty_people},
@@ -369,10 +380,9 @@ Dataset dataset_of(const fs::path& path, const PrepareOptions& options, Artifact
               {"blocks", blocks}};
   if (!perturbed_note(folder.photos).empty())
     for (const auto& photo : folder.photos) key["perturbed_by"].push_back(photo.perturbed_by);
-  if (store.planning()) {
-    if (const auto found = store.find("dataset", key)) return read_dataset(*found, false);
-    prepared(context, units, hashes, store);
-    return {.folder = path};
+  if (!store.may_write()) {
+    const auto found = store.find(id_of("dataset", key));
+    return found ? read_dataset(*found, false) : Dataset{.folder = path, .prepare = stage};
   }
   const auto made =
       store.get_or_make("dataset", key, [&](const fs::path& at) { prepare_into(at, folder, options, true, store); });

@@ -365,9 +365,9 @@ Table plan(const Experiment& e, const std::vector<PlannedUnit>& units) {
       continue;
     }
     std::int64_t n = 0;
-    const auto& games = list[i / e.classifiers.size() % list.size()].games;
-    for (const auto& game : games) n += probes[game.person];
-    table.rows[i].insert(table.rows[i].end(), {Cell(static_cast<std::int64_t>(games.size())), Cell(n)});
+    const auto& trials = list[i / e.classifiers.size() % list.size()].trials;
+    for (const auto& trial : trials) n += probes[trial.person];
+    table.rows[i].insert(table.rows[i].end(), {Cell(static_cast<std::int64_t>(trials.size())), Cell(n)});
   }
   table.notes.push_back(e.is_prepared() ? concat("run folder: ", default_run_folder(e).string())
                                         : concat("the photos in ", e.dataset.folder.string(),
@@ -375,7 +375,7 @@ Table plan(const Experiment& e, const std::vector<PlannedUnit>& units) {
   std::size_t missing = 0, unknown = 0;
   double seconds = 0;
   for (const auto& unit : units) {
-    if (unit.stored || unit.arrow == "all") continue;
+    if (unit.stored || unit.id.kind == "all") continue;
     ++missing;
     if (std::isnan(unit.seconds))
       ++unknown;

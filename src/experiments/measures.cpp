@@ -31,51 +31,55 @@ torch::Tensor rows_where(const std::vector<std::int64_t>& labels, std::int64_t l
 
 }  // namespace
 
-void Least::add(const std::vector<double>& numbers) {
+void BottomK::add(const std::vector<double>& numbers) {
   kept_.insert(kept_.end(), numbers.begin(), numbers.end());
   if (kept_.size() <= 2 * count_) return;
   std::nth_element(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(count_), kept_.end());
   kept_.resize(count_);
 }
 
-double Least::at(std::size_t place) {
+double BottomK::at(std::size_t place) {
   std::sort(kept_.begin(), kept_.end());
   return place < kept_.size() ? kept_[place] : std::numeric_limits<double>::infinity();
 }
 
-Measures::Measures(const fs::path& folder, const Experiment& experiment, World& world)
-    : experiment_(experiment), world_(world) {
+Measures::Measures(const fs::path& folder, const Experiment& experiment, Study& study, Executor& executor)
+    : experiment_(experiment), study_(study), executor_(executor) {
   if (experiment.wants("verification"))
-    pairs_.emplace(folder / "pairs.csv", columns_of(world, {"protected", "genuine", "impostors", "auc",
+    pairs_.emplace(folder / "pairs.csv", columns_of(study, {"protected", "genuine", "impostors", "auc",
                                                             "accepted_at_0.01", "accepted_at_0.001"}));
   if (experiment.wants("displacement"))
     displacement_.emplace(folder / "displacements.csv",
-                          columns_of(world, {"protected", "id", "moved", "nearest_other"}));
+                          columns_of(study, {"protected", "id", "moved", "nearest_other"}));
 }
 
 void Measures::of(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario) {
   if ((!pairs_ && !displacement_) || !done_.insert({extractor->card().name, &scenario}).second) return;
-  const auto place = cell_of(extractor->card().name, scenario, "");
-  const auto swaps = world_.swaps(extractor, scenario);
+  const auto coordinates = coordinates_of(extractor->card().name, scenario, "");
+  for (const auto& stage : study_.stages_of(extractor, scenario)) executor_.run(stage);
+  for (const auto& stage : study_.filter_stages(scenario)) executor_.run(stage);
+  const auto question = study_.filtered_question(extractor, scenario);
   if (pairs_) {
     try {
-      for (const auto& person : compare_pairs(world_.sides(extractor, scenario), swaps))
-        pairs_->add(joined(place, {person.person, static_cast<std::int64_t>(person.genuine.size()), person.impostors,
-                                   person.area, person.accepted_at_hundredth, person.accepted_at_thousandth}));
+      for (const auto& person : compare_pairs(*question.sides, question.trials))
+        pairs_->add(
+            joined(coordinates, {person.person, static_cast<std::int64_t>(person.genuine.size()), person.impostors,
+                                 person.area, person.accepted_at_hundredth, person.accepted_at_thousandth}));
     } catch (const NoDirection&) {
-      world_.refuse_zeros();
+      study_.refuse_zeros(extractor, scenario);
     }
   }
-  if (displacement_ && !scenario.filter) measure_displacement(place, extractor, scenario, swaps);  // moves nothing
+  if (displacement_ && !scenario.filter)  // which moves nothing
+    measure_displacement(coordinates, extractor, scenario, question);
 }
 
-std::vector<PairsOf> compare_pairs(const Sides& sides, const std::vector<Swapped>& swaps) {
+std::vector<PairsOf> compare_pairs(const GalleryAndProbes& sides, const std::vector<TrialSwap>& trials) {
   constexpr double hundredth = 0.01, thousandth = 0.001;
   const auto gallery = directions(sides.gallery.read()), probes = directions(sides.probes.read());
   std::vector<PairsOf> people;
   std::int64_t total = 0;
-  Least nearest(static_cast<std::size_t>(hundredth * static_cast<double>(gallery.size(0) * probes.size(0))) + 1);
-  for (const auto& swap : swaps) {
+  BottomK nearest(static_cast<std::size_t>(hundredth * static_cast<double>(gallery.size(0) * probes.size(0))) + 1);
+  for (const auto& swap : trials) {
     if (swap.rows.size() + swap.added == 0) continue;  // nothing was posted
     const auto own = probes.index_select(0, torch::tensor(sides.probes_of(swap.label)));
     auto& person = people.emplace_back(PairsOf{swap.person, numbers(1 - own.mm(directions(swap.features.read()).t()))});
@@ -121,22 +125,25 @@ std::vector<CleanGallery::Moved> CleanGallery::displacements(const torch::Tensor
   return moved;
 }
 
-void Measures::measure_displacement(const Row& place, const std::shared_ptr<const FeatureExtractor>& extractor,
-                                    const Scenario& scenario, const std::vector<Swapped>& swaps) {
-  const CleanGallery gallery(world_.gallery_under(extractor, scenario.gallery),
-                             world_.sides(extractor, scenario).gallery_labels);
-  for (std::size_t g = 0; g < swaps.size(); ++g) {
-    auto picks = scenario.games[g].replaced;
-    picks.insert(picks.end(), scenario.games[g].added.begin(), scenario.games[g].added.end());
+void Measures::measure_displacement(const Row& coordinates, const std::shared_ptr<const FeatureExtractor>& extractor,
+                                    const Scenario& scenario, const Question& question) {
+  const CleanGallery gallery(study_.gallery_under(extractor, scenario.gallery).read(), question.sides->gallery_labels);
+  const Assembly assembly = assemble(study_.split(), scenario);
+  std::map<PhotoRow, std::int64_t> rows_of;  // in everybody's gallery
+  for (std::size_t row = 0; row < assembly.gallery.size(); ++row)
+    rows_of[assembly.gallery[row].photo] = static_cast<std::int64_t>(row);
+  for (std::size_t t = 0; t < scenario.trials.size(); ++t) {
+    auto picks = assembly.trials[t].pictures;
+    picks.insert(picks.end(), assembly.trials[t].added.begin(), assembly.trials[t].added.end());
     if (picks.empty()) continue;
     std::vector<std::int64_t> rows;
-    for (const auto& pick : picks) rows.push_back(world_.gallery_row(pick.row));
-    const auto moved = gallery.displacements(swaps[g].features.read(), rows, swaps[g].label);
+    for (const auto& pick : picks) rows.push_back(rows_of.at(pick.photo));
+    const auto& trial = question.trials[t];
+    const auto moved = gallery.displacements(trial.features.read(), rows, trial.label);
     for (std::size_t i = 0; i < picks.size(); ++i) {
       if (picks[i].treatment == scenario.gallery) continue;  // posted as it was
-      displacement_->add(joined(
-          place, {scenario.games[g].person, experiment_.dataset.photos[static_cast<std::size_t>(picks[i].row)].id,
-                  moved[i].by, moved[i].nearest_other}));
+      displacement_->add(joined(coordinates, {trial.person, experiment_.dataset.photos[picks[i].photo].id, moved[i].by,
+                                              moved[i].nearest_other}));
     }
   }
 }

@@ -19,18 +19,19 @@ namespace facepoison {
 //   nearest clean gallery photo of anybody else, empty where nobody else has one.
 class Measures {
  public:
-  Measures(const fs::path& folder, const Experiment& experiment, World& world);
+  Measures(const fs::path& folder, const Experiment& experiment, Study& study, Executor& executor);
   void of(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario);
   void finish();
 
  private:
   void measure_displacement(const Row& place, const std::shared_ptr<const FeatureExtractor>& extractor,
-                            const Scenario& scenario, const std::vector<Swapped>& swaps);
+                            const Scenario& scenario, const Question& question);
 
   const Experiment& experiment_;
-  World& world_;
+  Study& study_;
+  Executor& executor_;
   std::optional<TableFile> pairs_, displacement_;
-  std::set<std::pair<std::string, const Scenario*>> done_;
+  std::set<std::pair<std::string, const Scenario*>> done_;  // of the study's scenarios, which stay where they are
 };
 
 // What pairs.csv has of a person. NaN: not known.
@@ -40,8 +41,8 @@ struct PairsOf {
   std::int64_t impostors = 0;   // how many
   double area = 0, accepted_at_hundredth = 0, accepted_at_thousandth = 0;
 };
-// Of each swap that has photos. Throws NoDirection.
-std::vector<PairsOf> compare_pairs(const Sides& sides, const std::vector<Swapped>& swaps);
+// Of each trial in which something was posted. Throws NoDirection.
+std::vector<PairsOf> compare_pairs(const GalleryAndProbes& sides, const std::vector<TrialSwap>& trials);
 
 // Everybody's clean gallery, for distances to it.
 class CleanGallery {
@@ -60,10 +61,10 @@ class CleanGallery {
   std::vector<std::int64_t> labels_;
 };
 
-// The least numbers of so many that only these fit into memory.
-class Least {
+// The smallest `count` of more numbers than fit into memory.
+class BottomK {
  public:
-  explicit Least(std::size_t count) : count_(count) {}
+  explicit BottomK(std::size_t count) : count_(count) {}
   void add(const std::vector<double>& numbers);
   double at(std::size_t place);  // from 0 on; infinite beyond the last
 

@@ -9,34 +9,41 @@
 namespace facepoison {
 
 using Row = std::vector<std::string>;  // coordinates
-Row cell_of(const std::string& recogniser, const Scenario& scenario, const std::string& classifier);
+Row coordinates_of(const std::string& recogniser, const Scenario& scenario, const std::string& classifier);
 // A file's columns and a row of it: the coordinates, then what the file has of them.
-std::vector<std::string> columns_of(const World& world, const std::vector<std::string>& more);
-std::vector<Cell> joined(const Row& cell, std::vector<Cell> rest);
+std::vector<std::string> columns_of(const Study& study, const std::vector<std::string>& more);
+std::vector<Cell> joined(const Row& coordinates, std::vector<Cell> rest);
 
 // rows.csv, trials.csv, others.csv, and thresholds.csv where a combination has a curve.
 class Results {
  public:
-  Results(const fs::path& folder, const Experiment& experiment, World& world);
-  void record(const Row& cell, const Scenario& scenario, const std::vector<Answer>& answers);
-  // Two recognisers as one, from the answers of both, by their cells.
+  Results(const fs::path& folder, const Experiment& experiment, const Study& study);
+  void record(const Row& coordinates, const Scenario& scenario, const std::vector<Answer>& answers);
+  // Two recognisers as one, from the answers of both, by their coordinates.
   void record_combined(const Pairing& pairing, const std::map<Row, Answers>& answers);
   void finish();
 
  private:
-  void record_curve(const Row& cell, const Combined& combined, std::size_t game, const std::string& person,
-                    std::int64_t label);
+  void record_curve(const Row& coordinates, const Combined& combined, std::size_t trial, const std::string& person,
+                    Label label);
 
   const Experiment& experiment_;
-  World& world_;
+  const Study& study_;
   TableFile rows_, trials_, others_;
   std::optional<TableFile> thresholds_;
 };
 
+// A cloak detector's scores of posted photos, and of the same photos clean.
+struct DetectionStages {
+  std::shared_ptr<EmbeddingStage> clean, posted;
+};
+DetectionStages detection_stages(const Experiment& experiment, const Study& study,
+                                 const std::shared_ptr<const FeatureExtractor>& detector, TreatmentId treatment);
+
 // detections.csv: what cloak detectors say of posted photos, and of the same photos clean, through the same transform.
-void record_detections(const fs::path& folder, const Experiment& experiment, World& world);
+void record_detections(const fs::path& folder, const Experiment& experiment, Study& study, Executor& executor);
 
 // strangers.csv: what strangers look like to each extractor, for the table open-set.
-void record_strangers(const fs::path& folder, const Experiment& experiment, World& world);
+void record_strangers(const fs::path& folder, const Experiment& experiment, Study& study, Executor& executor);
 
 }  // namespace facepoison

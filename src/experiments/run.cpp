@@ -18,26 +18,42 @@
 namespace facepoison {
 namespace {
 
-bool varies(const World& world, std::size_t axis) {
-  const auto& all = world.scenarios();
-  return std::any_of(all.begin(), all.end(), [&](const auto& one) { return one.at[axis] != all.front().at[axis]; });
+// A recogniser's answers to a scenario, planned: a row of the table, but for combined recognisers.
+struct PlannedRow {
+  Row coordinates;
+  std::shared_ptr<const FeatureExtractor> extractor;
+  const Scenario& scenario;
+  std::shared_ptr<AnswerStage> answers;
+};
+
+// What the progress says of it: the attack, and the axes on which scenarios differ.
+std::string label_of(const std::vector<Scenario>& all, const Scenario& scenario) {
+  std::string label;
+  for (std::size_t axis = 0; axis < scenario.coordinates.size(); ++axis) {
+    const auto& [name, value] = scenario.coordinates[axis];
+    const auto differs = [&](const Scenario& one) { return one.coordinates[axis].second != value; };
+    if (name == "attack" || std::any_of(all.begin(), all.end(), differs)) label += ", " + value;
+  }
+  return label;
 }
 
-// Every extractor's answers, row of the table after row. `cell`: the row's coordinates.
-using Sink =
-    std::function<void(const Row& cell, const std::shared_ptr<const FeatureExtractor>&, const Scenario&, Answers)>;
-void answer_all(const Experiment& e, World& world, const Sink& sink) {
+// Plans every extractor's rows, in the table's order, one when the one before is done with.
+void for_each_row(const Experiment& e, Study& study, const std::function<void(const PlannedRow&)>& act) {
   for (const auto& extractor : e.extractors)
-    for (const auto& scenario : world.scenarios())
+    for (const auto& scenario : study.scenarios())
       for (const auto& classifier : e.classifiers) {
-        const auto cell = cell_of(extractor->card().name, scenario, classifier.name);
-        std::string label = concat("identify, ", extractor->card().name);
-        for (std::size_t axis = 0; axis < scenario.at.size(); ++axis)
-          if (scenario.at[axis].first == "attack" || varies(world, axis)) label += ", " + scenario.at[axis].second;
-        label += ", " + cell.back();
-        sink(cell, extractor, scenario,
-             make_recogniser(extractor, classifier, e.options)->answer(world, scenario, label));
+        const auto label =
+            concat("identify, ", extractor->card().name, label_of(study.scenarios(), scenario), ", ", classifier.name);
+        const auto recogniser = make_recogniser(extractor, classifier, e.options);
+        act({coordinates_of(extractor->card().name, scenario, classifier.name), extractor, scenario,
+             recogniser->stage(study, scenario, label)});
       }
+}
+
+std::vector<TreatmentId> treatments_of(const Study& study) {
+  std::vector<TreatmentId> all;
+  for (std::size_t t = 1; t < study.photos().size(); ++t) all.emplace_back(t);
+  return all;
 }
 
 Json run_facts(const Experiment& e) {
@@ -121,25 +137,29 @@ fs::path default_run_folder(const Experiment& e) {
 
 void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& store) {
   claim(e, folder);
-  World world = world_of(e, e.protected_people, store);
+  Study study = study_of(e, e.protected_people, store);
+  Executor executor(store);
   std::vector<Audit> budget;
-  for (std::int16_t t = 1; t < world.treatments(); ++t) {
-    const auto& rows = world.posted(t).budget;
+  for (const auto t : treatments_of(study)) {
+    for (const auto& stage : study.photos().stages(t)) executor.run(stage);
+    const auto rows = study.photos().budget(t, store);
     budget.insert(budget.end(), rows.begin(), rows.end());
   }
-  Results results(folder, e, world);
-  Measures measures(folder, e, world);
+  Results results(folder, e, study);
+  Measures measures(folder, e, study, executor);
   std::set<std::string> partners;
   for (const auto& pairing : e.combine) partners.insert({pairing.accurate, pairing.robust});
   std::map<Row, Answers> kept;
-  answer_all(e, world, [&](const auto& cell, const auto& extractor, const Scenario& scenario, Answers answers) {
-    results.record(cell, scenario, answers.games);
-    measures.of(extractor, scenario);
-    if (partners.count(cell.front())) kept.emplace(cell, std::move(answers));
+  for_each_row(e, study, [&](const PlannedRow& row) {
+    executor.run(row.answers);
+    auto answers = row.answers->read(store);
+    results.record(row.coordinates, row.scenario, answers.trials);
+    measures.of(row.extractor, row.scenario);
+    if (partners.count(row.coordinates.front())) kept.emplace(row.coordinates, std::move(answers));
   });
   for (const auto& pairing : e.combine) results.record_combined(pairing, kept);
-  if (e.wants("open-set")) record_strangers(folder, e, world);
-  if (e.wants("detection")) record_detections(folder, e, world);
+  if (e.wants("open-set")) record_strangers(folder, e, study, executor);
+  if (e.wants("detection")) record_detections(folder, e, study, executor);
 
   write_file(folder / "run.json", run_facts(e).dump(1) + "\n");
   write_file(folder / "rejected.csv", fs::exists(e.dataset.folder / "rejected.csv")
@@ -154,22 +174,24 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
   log_debug(concat("store: ", store.hits(), " blocks found, ", store.misses(), " made"));
 }
 
-void plan_units(const Experiment& e, ArtifactStore& store) {
-  if (!e.is_prepared()) return;
-  World world = world_of(e, e.protected_people, store);
-  for (std::int16_t t = 1; t < world.treatments(); ++t) world.posted(t);
-  answer_all(e, world, [](const auto&, const auto&, const auto&, const auto&) {});
+void add_to_plan(const Experiment& e, Plan& plan) {
+  if (!e.is_prepared()) return plan.add(e.dataset.prepare);
+  Study study = study_of(e, e.protected_people, plan.store());
+  for (const auto t : treatments_of(study))
+    for (const auto& stage : study.photos().stages(t)) plan.add(stage);
+  for_each_row(e, study, [&](const PlannedRow& row) { plan.add(row.answers); });
   for (const auto& detector : e.detectors)
-    for (std::int16_t t = 1; t < world.treatments(); ++t) {
-      if (!world.treatment(t).attack) continue;
-      embedded(world.clean(t), *detector, e.options, store);
-      embedded(world.posted(t).photos, *detector, e.options, store);
+    for (const auto t : treatments_of(study)) {
+      if (!study.photos().treatment(t).attack) continue;
+      const auto stages = detection_stages(e, study, detector, t);
+      for (const auto& stage : {stages.clean, stages.posted}) plan.add(stage);
     }
-  if (e.wants("open-set"))
-    for (const auto& extractor : e.extractors)
-      for (const auto& scenario : strangers(e, world.scenarios()))
-        for (const auto& classifier : e.classifiers)
-          make_recogniser(extractor, classifier, e.options)->answer(world, scenario, "strangers");
+  if (!e.wants("open-set")) return;
+  const auto all = strangers(e, study.scenarios());
+  for (const auto& extractor : e.extractors)
+    for (const auto& scenario : all)
+      for (const auto& classifier : e.classifiers)
+        plan.add(make_recogniser(extractor, classifier, e.options)->stage(study, scenario, "strangers"));
 }
 
 }  // namespace facepoison

@@ -1,4 +1,4 @@
-// The axes' combinations, as everybody's pictures and each protected person's game.
+// Turns the axes' combinations into scenarios: everybody's pictures and each protected person's trial.
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -8,13 +8,13 @@
 namespace facepoison {
 namespace {
 
-using Rows = std::vector<std::int32_t>;
+using Rows = std::vector<PhotoRow>;
 
 class Builder {
  public:
   Builder(const Experiment& e, const std::vector<std::vector<std::string>>& people) : e_(e), people_(people) {
-    for (const auto row : e.train) albums_[e.dataset.photos[row].person].push_back(static_cast<std::int32_t>(row));
-    for (const auto row : e.test) probes_[e.dataset.photos[row].person].push_back(static_cast<std::int32_t>(row));
+    for (const auto row : e.train) albums_[e.dataset.photos[row].person].push_back(PhotoRow(row));
+    for (const auto row : e.test) probes_[e.dataset.photos[row].person].push_back(PhotoRow(row));
   }
 
   Scenarios all() {
@@ -24,22 +24,23 @@ class Builder {
 
  private:
   Scenario scenario(const Combination& c) {
-    Scenario out{c.coordinates(e_.axes), 0, 0, {}, {}, {}, 0, c.filter, seed_of(c)};
+    Scenario out{c.coordinates(e_.axes), {}, {}, {}, {}, {}, 0, c.filter, seed_of(c)};
     if (c.transforms("gallery")) out.gallery = number(nullptr, c.transform, seed_of(c));
     if (c.transforms("probes")) out.probes = number(nullptr, c.transform, seed_of(c));
     const auto& drawn = people_[c.seed];
     const auto curve = clean_photos_of_curve(drawn);
     const auto half = c.together == "half" ? half_of(drawn, seed_of(c)) : std::vector<std::string>();
     for (const auto& person : half)
-      for (const auto& pick : game(c, out, person).replaced) out.crowd.push_back(pick);
-    std::sort(out.crowd.begin(), out.crowd.end(), [](const Pick& a, const Pick& b) { return a.row < b.row; });
+      for (const auto& pick : trial(c, out, person).replaced) out.co_protected.push_back(pick);
+    std::sort(out.co_protected.begin(), out.co_protected.end(),
+              [](const Pick& a, const Pick& b) { return a.photo < b.photo; });
     if (c.probes->name != "clean")
       for (const auto& person : drawn) pose(c, out, person);
     for (const auto& person : drawn)
       if (c.clean_photos <= curve && photos_of(person) > curve &&
           (half.empty() || std::find(half.begin(), half.end(), person) != half.end()))
-        out.games.push_back(game(c, out, person));
-    out.left_out = drawn.size() - out.games.size();
+        out.trials.push_back(trial(c, out, person));
+    out.left_out = drawn.size() - out.trials.size();
     return out;
   }
 
@@ -53,17 +54,17 @@ class Builder {
     return people;
   }
 
-  Game game(const Combination& c, const Scenario& scenario, const std::string& person) {
+  Trial trial(const Combination& c, const Scenario& scenario, const std::string& person) {
     if (c.enrolled == "absent") return {person, {}, {}, albums_.at(person)};
     const auto treated = treatment_of_each(c, person);
-    Game out{person, {}, {}, {}};
+    Trial out{person, {}, {}, {}};
     for (const auto row : albums_.at(person)) {
       const auto found = treated.find(row);
       const auto treatment = found == treated.end() ? scenario.gallery : found->second;
       if (treatment == scenario.gallery) continue;  // as everybody sees it
       (c.enrolled == "added" ? out.added : out.replaced).push_back({row, treatment});
     }
-    // A game without a change is still a game: the photo that everybody sees, in its own place.
+    // A trial without a change is still a trial: the photo that everybody sees, in its own place.
     if (out.added.empty() && out.replaced.empty())
       for (const auto row : albums_.at(person)) out.replaced.push_back({row, scenario.gallery});
     return out;
@@ -80,17 +81,17 @@ class Builder {
     const auto counts = shares_of(rows.size(), attacks);
     for (std::size_t part = 0; part < counts.size(); ++part)
       for (std::size_t n = 0; n < counts[part]; ++n)
-        scenario.posed.push_back({rows[next++], number(attacks[part].first, transform, seed_of(c))});
+        scenario.probe_overrides.push_back({rows[next++], number(attacks[part].first, transform, seed_of(c))});
   }
 
   // The treatments of a person's photos that do not stay clean. Which do is one draw, nested: more keep those of fewer.
-  std::map<std::int32_t, std::int16_t> treatment_of_each(const Combination& c, const std::string& person) {
+  std::map<PhotoRow, TreatmentId> treatment_of_each(const Combination& c, const std::string& person) {
     Rows rows = albums_.at(person);
     Stream(seed_of(c), "clean photos", person).shuffle(rows);
     rows.erase(rows.begin(), rows.begin() + std::min(c.clean_photos, static_cast<std::int64_t>(rows.size())));
     Stream(seed_of(c), "mix", person).shuffle(rows);
     const bool through = c.transforms("perturbed") || c.transforms("gallery");
-    std::map<std::int32_t, std::int16_t> treated;
+    std::map<PhotoRow, TreatmentId> treated;
     std::size_t next = 0;
     const auto counts = shares_of(rows.size(), c.attack->parts);
     for (std::size_t part = 0; part < counts.size(); ++part)
@@ -135,14 +136,14 @@ class Builder {
   Seed seed_of(const Combination& c) const { return e_.axes.seeds[c.seed]; }
 
   // A treatment's number; a new one where nothing was treated so before.
-  std::int16_t number(const std::shared_ptr<const Attack>& attack, const std::shared_ptr<const Transform>& transform,
-                      Seed seed) {
+  TreatmentId number(const std::shared_ptr<const Attack>& attack, const std::shared_ptr<const Transform>& transform,
+                     Seed seed) {
     const auto by = attack && attack->changes_photos() ? attack : nullptr;
     const bool random = by || (transform && transform->is_random());
-    if (!by && !transform) return 0;
+    if (!by && !transform) return {};
     const auto [found, is_new] = numbers_.try_emplace({by.get(), transform.get(), random ? seed : 0});
     if (is_new) {
-      found->second = static_cast<std::int16_t>(out_.treatments.size());
+      found->second = TreatmentId(out_.treatments.size());
       out_.treatments.push_back({by, transform, random ? seed : 0});
     }
     return found->second;
@@ -151,7 +152,7 @@ class Builder {
   const Experiment& e_;
   const std::vector<std::vector<std::string>>& people_;
   std::map<std::string, Rows> albums_, probes_;
-  std::map<std::tuple<const Attack*, const Transform*, Seed>, std::int16_t> numbers_;
+  std::map<std::tuple<const Attack*, const Transform*, Seed>, TreatmentId> numbers_;
   Scenarios out_{{Treatment{}}, {}};
 };
 
@@ -164,25 +165,28 @@ Scenarios scenarios(const Experiment& e, const std::vector<std::vector<std::stri
 std::vector<Scenario> strangers(const Experiment& e, const std::vector<Scenario>& scenarios) {
   std::set<std::string> protected_people;
   for (const auto& drawn : e.protected_people) protected_people.insert(drawn.begin(), drawn.end());
-  std::map<std::string, std::vector<std::int32_t>> albums;
-  for (const auto row : e.train) albums[e.dataset.photos[row].person].push_back(static_cast<std::int32_t>(row));
-  std::vector<Game> games;
+  std::map<std::string, std::vector<PhotoRow>> albums;
+  for (const auto row : e.train) albums[e.dataset.photos[row].person].push_back(PhotoRow(row));
+  std::vector<Trial> trials;
   for (const auto& person : e.eligible)
-    if (!protected_people.count(person)) games.push_back({person, {}, {}, albums.at(person)});
+    if (!protected_people.count(person)) trials.push_back({person, {}, {}, albums.at(person)});
   std::vector<Scenario> out;
   std::set<std::vector<std::pair<std::string, std::string>>> seen;
   for (const auto& scenario : scenarios) {
-    Scenario one{{}, scenario.gallery, scenario.probes, {}, {}, games, 0, scenario.filter, scenario.seed};
-    for (const auto& [axis, value] : scenario.at)
+    Scenario one{{}, scenario.gallery, scenario.probes, {}, {}, trials, 0, scenario.filter, scenario.seed};
+    for (const auto& [axis, value] : scenario.coordinates)
       if (axis == "transform" || axis == "transform_on" || axis == "filter" || axis == "seed")
-        one.at.emplace_back(axis, value);
-    if (seen.insert(one.at).second) out.push_back(std::move(one));
+        one.coordinates.emplace_back(axis, value);
+    if (seen.insert(one.coordinates).second) out.push_back(std::move(one));
   }
   return out;
 }
 
-World world_of(const Experiment& e, const std::vector<std::vector<std::string>>& people, ArtifactStore& store) {
-  return {e.dataset, e.train, e.test, scenarios(e, people), e.options, store};
+Study study_of(const Experiment& e, const std::vector<std::vector<std::string>>& people, const ArtifactStore& store) {
+  const auto rows = [](const std::vector<std::size_t>& photos) {
+    return std::vector<PhotoRow>(photos.begin(), photos.end());
+  };
+  return {e.dataset, SplitRows(e.dataset.photos, rows(e.train), rows(e.test)), scenarios(e, people), e.options, store};
 }
 
 }  // namespace facepoison

@@ -9,10 +9,10 @@
 namespace facepoison {
 namespace {
 
-// A game's namings of every probe: everybody's, but for what is changed.
-std::vector<Naming> all_namings(const Answers& answers, std::size_t game) {
+// The results of every probe in a trial: everybody's, but for what is changed.
+std::vector<ProbeResult> all_results(const Answers& answers, std::size_t trial) {
   auto all = answers.everybody;
-  for (const auto& naming : answers.games[game].changed) all[naming.probe] = naming;
+  for (const auto& result : answers.trials[trial].changed) all[result.probe] = result;
   return all;
 }
 
@@ -45,22 +45,22 @@ Combined::Combined(const Pairing& rule, const Answers& accurate, const Answers& 
   for (const auto& name : names) setters_.insert(std::lower_bound(people.begin(), people.end(), name) - people.begin());
 }
 
-double Combined::threshold(std::int64_t person, double share) const {
+double Combined::threshold(Label person, double share) const {
   if (!rule_.thresholds()) return std::nan("");
   if (rule_.above) return *rule_.above;
   std::vector<double> distances;
-  for (const auto& naming : accurate_.everybody)
-    if (!std::isnan(naming.distance) && probes_.is_of_others(naming.probe, person) &&
-        setters_.count(probes_.probe_labels[naming.probe]))
-      distances.push_back(naming.distance);
+  for (const auto& result : accurate_.everybody)
+    if (!std::isnan(result.distance) && probes_.is_of_others(result.probe, person) &&
+        setters_.count(probes_.probe_labels[result.probe]))
+      distances.push_back(result.distance);
   if (distances.empty()) return std::nan("");  // a filter left nobody in the gallery
   std::sort(distances.begin(), distances.end());
   const auto above = static_cast<std::size_t>(std::floor(share * static_cast<double>(distances.size()) + 1e-9));
   return above == distances.size() ? -std::numeric_limits<double>::infinity() : distances[distances.size() - 1 - above];
 }
 
-Answer Combined::answer(std::size_t game, std::int64_t person, double threshold) const {
-  const auto &a = accurate_.games[game], &r = robust_.games[game];
+Answer Combined::answer(std::size_t trial, Label person, double threshold) const {
+  const auto &a = accurate_.trials[trial], &r = robust_.trials[trial];
   Answer out;
   for (std::size_t i = 0; i < a.labels.size(); ++i) {
     const auto guess = guess_of(rule_, {a.labels[i], a.ranks[i], a.distances[i]},
@@ -69,7 +69,7 @@ Answer Combined::answer(std::size_t game, std::int64_t person, double threshold)
     out.ranks.push_back(guess.rank);
     out.distances.push_back(guess.distance);
   }
-  const auto by_accurate = all_namings(accurate_, game), by_robust = all_namings(robust_, game);
+  const auto by_accurate = all_results(accurate_, trial), by_robust = all_results(robust_, trial);
   for (std::size_t p = 0; p < by_accurate.size(); ++p) {
     const auto label = probes_.probe_labels[p];
     if (!probes_.is_of_others(p, person) || setters_.count(label)) continue;

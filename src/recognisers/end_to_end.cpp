@@ -1,14 +1,13 @@
-// An extractor and a dense layer after it, trained together on the gallery of each game, as FaceCure's eval_e2e.py
+// An extractor and a dense layer after it, trained together on the gallery of each trial, as FaceCure's eval_e2e.py
 // does. Deviations: LibTorch's networks, where they had Keras's; a photo is aligned as the card says; everybody's test
 // photos are judged, where they had 50 random batches of the others'.
 #include <optional>
 
-#include "facepoison/arrow.hpp"
 #include "facepoison/error.hpp"
+#include "facepoison/interrupt.hpp"
 #include "facepoison/npy.hpp"
 #include "facepoison/training.hpp"
 #include "recognisers/end_to_end.hpp"
-#include "stages/blocks.hpp"
 #include "training/photos.hpp"
 
 namespace facepoison {
@@ -17,7 +16,237 @@ namespace {
 // Of what a training computes, a part of its key: to be raised when its scores change, which a test sees.
 constexpr int end_to_end_version = 2;
 
-using Picks = std::vector<Pick>;
+// What a photo decides of a training, in few characters: most of a gallery is in every trial's.
+class PhotoDigests {
+ public:
+  PhotoDigests(const Study& study, bool has_twins) : study_(study), has_twins_(has_twins) {}
+
+  std::string of(const std::vector<Pick>& gallery) {
+    std::string all;
+    for (const auto& pick : gallery) {
+      auto& one = known_[{pick.photo, pick.treatment}];
+      if (one.empty()) {
+        const auto& photo = study_.photos().photo_of(pick);
+        const auto label = study_.split().labels[pick.photo];
+        one = sha256(Json{content_key(photo), label, has_twins_ ? photo.id : ""}.dump());
+      }
+      all += one;
+    }
+    return sha256(all);
+  }
+
+ private:
+  const Study& study_;
+  bool has_twins_;
+  std::map<std::pair<PhotoRow, TreatmentId>, std::string> known_;
+};
+
+// Trains once for each gallery that differs, and keeps what the network says of each probe.
+class FitStage final : public StageOf<std::size_t, ClassScores, AnswerStage> {
+ public:
+  // All but `how` must outlive it.
+  FitStage(const TrainingConfig& how, Study& study, const Scenario& scenario, const std::string& label)
+      : StageOf("fitted", label, 1), how_(how), study_(study), scenario_(scenario), probes_(study.probes(scenario)) {
+    const auto assembly = assemble(study.split(), scenario);
+    for (const auto& pick : assembly.probes) probe_photos_.push_back(study.photos().photo_of(pick));
+    Json seen = Json::array();
+    for (const auto& probe : probe_photos_) seen.push_back(content_key(probe));
+    asked_ = sha256(seen.dump());
+    for (const auto& stage : study.filter_stages(scenario)) scores_.push_back(stage->group());
+    PhotoDigests digests(study, !how_.twins.empty());
+    std::map<std::string, std::size_t> known;
+    for (std::size_t t = 0; t < scenario.trials.size(); ++t) {
+      Training training{scenario.trials[t].person, t, gallery_of(assembly, t), {}};
+      training.digest = digests.of(training.gallery);
+      const auto [place, is_new] =
+          known.try_emplace(concat(person_in_key(training), " ", training.digest), trainings_.size());
+      training_of_.push_back(place->second);
+      if (!is_new) continue;
+      trainings_.push_back(std::move(training));
+      add_unit(trainings_.size() - 1, 1);
+    }
+  }
+
+  std::string rows_are() const override { return "trainings"; }
+  Json work() const override { return {how_.resolved, probe_photos_.size()}; }
+
+  Json key(const Unit& unit) const override {
+    const auto& training = trainings_[unit.first];
+    Json key = how_.resolved;
+    key["seed"] = scenario_.seed;
+    key["person"] = person_in_key(training);
+    key["gallery"] = training.digest;
+    key["probes"] = asked_;
+    if (scenario_.filter) {
+      key["filter"] = {{"threshold", scenario_.filter->card().threshold}};
+      for (const auto& group : scores_) key["filter"]["scores"].push_back(group->id.name);
+    }
+    return key;
+  }
+
+  std::vector<std::shared_ptr<Stage>> inputs() const override {
+    if (!inputs_.empty()) return inputs_;
+    std::set<TreatmentId> treatments = {scenario_.probes};
+    for (const auto& pick : scenario_.probe_overrides) treatments.insert(pick.treatment);
+    for (const auto& training : trainings_)
+      for (const auto& pick : training.gallery) treatments.insert(pick.treatment);
+    for (const auto treatment : treatments)
+      for (const auto& stage : study_.photos().photos(treatment).made_by()) inputs_.push_back(stage);
+    for (const auto& stage : study_.filter_stages(scenario_)) inputs_.push_back(stage);
+    for (std::size_t row = 0; row < trainings_.size(); ++row) {
+      const auto& stages = twins_of(row).stages;
+      inputs_.insert(inputs_.end(), stages.begin(), stages.end());
+    }
+    return inputs_;
+  }
+
+  Needs needs(const Unit& unit) const override {
+    auto photos = photos_of(trainings_[unit.first].gallery);
+    photos.insert(photos.end(), probe_photos_.begin(), probe_photos_.end());
+    Needs needs{made_in(photos), scores_};
+    const auto& twins = twins_of(unit.first).artefacts;
+    needs.artefacts.insert(needs.artefacts.end(), twins.begin(), twins.end());
+    return needs;
+  }
+
+  void load(ArtifactStore& store) override {
+    store_ = &store;
+    probe_photos_ = resolved(std::move(probe_photos_), store);
+    if (!scenario_.filter) return;
+    const auto assembly = study_.assemble_filtered(scenario_);
+    for (auto& training : trainings_) training.gallery = gallery_of(assembly, training.trial);
+  }
+
+  Answers read(const ArtifactStore& store) const override {
+    std::error_code none;
+    Answers answers;
+    for (std::size_t t = 0; t < scenario_.trials.size(); ++t) {
+      stop_if_interrupted();
+      const auto& unit = units()[training_of_[t]];
+      fs::remove(checkpoint_of(store, unit), none);
+      const auto person = study_.split().label_of(scenario_.trials[t].person);
+      const auto prediction = read_prediction(store.path(unit.id), probes_, person);
+      if (answers.everybody.empty()) answers.everybody = results_of(prediction);  // see make_recogniser()
+      answers.trials.push_back(answer_of(prediction, probes_, person, answers.everybody));
+    }
+    return answers;
+  }
+
+ private:
+  struct Training {
+    std::string person;  // of the first trial that it is for: that person's photos have no twins
+    std::size_t trial;
+    std::vector<Pick> gallery;  // without the filter, until load()
+    std::string digest;         // of the gallery without the filter
+  };
+
+  // What makes the twins of a training's photos; nothing where a filter's scores decide which photos have some.
+  struct Twins {
+    TrainingConfig config;  // which the stages refer to
+    std::vector<std::shared_ptr<Stage>> stages;
+    std::vector<ArtefactId> artefacts;
+  };
+  const Twins& twins_of(std::size_t row) const {
+    auto& twins = twins_[row];
+    if (twins) return *twins;
+    twins = std::make_unique<Twins>();
+    if (scenario_.filter || how_.twins.empty()) return *twins;
+    twins->config = config_of(trainings_[row]);
+    const auto planned = plan_lesson(twins->config, twins->config.twins, lesson_of(twins->config, trainings_[row]));
+    twins->stages = planned.stages();
+    std::set<ArtefactId> artefacts;
+    for (const auto& version : planned.twins)
+      for (auto& id : made_in(version.list())) artefacts.insert(std::move(id));
+    twins->artefacts.assign(artefacts.begin(), artefacts.end());
+    return *twins;
+  }
+
+  Label person_in_key(const Training& training) const {
+    return how_.twins.empty() ? -1 : study_.split().label_of(training.person);
+  }
+
+  static fs::path checkpoint_of(const ArtifactStore& store, const Unit& unit) {
+    return store.root() / "unfinished" / (unit.id.name + ".checkpoint");
+  }
+
+  std::vector<Photo> photos_of(const std::vector<Pick>& picks) const {
+    std::vector<Photo> photos;
+    for (const auto& pick : picks) photos.push_back(study_.photos().photo_of(pick));
+    return photos;
+  }
+
+  TrainingConfig config_of(const Training& training) const {
+    TrainingConfig c = how_;
+    c.name = concat(c.start.name, " end to end, ", training.person);
+    c.seed = scenario_.seed;
+    c.dataset.photos = photos_of(training.gallery);  // among whom an attack may aim at somebody
+    return c;
+  }
+
+  Lesson lesson_of(const TrainingConfig& c, const Training& training) const {
+    Lesson lesson{c.dataset.photos, {}, {study_.split().label_of(training.person)}};
+    for (const auto& pick : training.gallery) lesson.labels.push_back(study_.split().labels[pick.photo]);
+    return lesson;
+  }
+
+  std::size_t decode_rows(const Rows& rows) const override { return rows.front(); }
+
+  std::vector<ClassScores> compute_rows(const Rows&, std::size_t row) override {
+    const auto& training = trainings_[row];
+    if (training.gallery.empty()) return {ClassScores{}};  // the filter left nobody there
+    TrainingConfig c = config_of(training);
+    c.dataset.photos = resolved(std::move(c.dataset.photos), *store_);
+    if (!pictures_) pictures_ = std::make_shared<DecodedFile>(store_->root());
+    const auto& unit = units()[row];
+    return {train_classifier(c, lesson_of(c, training), probe_photos_, sha256(key(unit).dump()),
+                             checkpoint_of(*store_, unit), pictures_, *store_)};
+  }
+
+  void write_unit(const Unit&, std::span<const ClassScores> made, const fs::path& folder) const override {
+    const auto& [labels, scores] = made.front();
+    if (!labels.empty()) write_unflushed(folder / "scores.npy", npy_bytes(scores));
+    write_unflushed(folder / "labels.json", Json(labels).dump());
+  }
+
+  // Labels, 1 − their probability, and the person's rank for the person's own probes.
+  static Prediction read_prediction(const fs::path& folder, const Probes& probes, Label person) {
+    const auto labels = read_json(folder / "labels.json").get<std::vector<Label>>();
+    if (labels.empty()) return of_nobody(probes);
+    const auto scores = read_npy(folder / "scores.npy").to(torch::kFloat64);
+    const auto [most, best] = scores.max(1);
+    Prediction prediction;
+    for (std::int64_t p = 0; p < scores.size(0); ++p) {
+      prediction.labels.push_back(labels[static_cast<std::size_t>(best[p].item<std::int64_t>())]);
+      prediction.distances.push_back(1 - std::exp(most[p].item<double>()));
+    }
+    const auto place = std::lower_bound(labels.begin(), labels.end(), person) - labels.begin();
+    if (place == static_cast<std::ptrdiff_t>(labels.size()) || labels[static_cast<std::size_t>(place)] != person)
+      return prediction;  // not in the gallery
+    for (const auto probe : probes.probes_of(person))
+      prediction.ranks.push_back(1 + (scores[probe] > scores[probe][place]).sum().item<std::int64_t>());
+    return prediction;
+  }
+
+  // Everybody is taken for nobody.
+  static Prediction of_nobody(const Probes& probes) {
+    const auto count = probes.probe_labels.size();
+    return {std::vector<std::int64_t>(count, -1), std::vector(count, std::nan(""))};
+  }
+
+  TrainingConfig how_;
+  Study& study_;
+  const Scenario& scenario_;
+  Probes probes_;
+  std::vector<Photo> probe_photos_;
+  std::string asked_;  // digest of the probes' pictures
+  std::vector<std::shared_ptr<const Group>> scores_;
+  std::vector<Training> trainings_;
+  std::vector<std::size_t> training_of_;                         // of each trial
+  mutable std::map<std::size_t, std::unique_ptr<Twins>> twins_;  // by training
+  mutable std::vector<std::shared_ptr<Stage>> inputs_;
+  std::shared_ptr<DecodedFile> pictures_;  // of all trainings
+  ArtifactStore* store_ = nullptr;
+};
 
 class EndToEnd final : public Recogniser {
  public:
@@ -51,152 +280,13 @@ class EndToEnd final : public Recogniser {
                      {"arithmetic", arithmetic(options.device)}};
   }
 
-  Answers answer(World& world, const Scenario& scenario, const std::string& label) const override {
-    const auto probes = world.probes(scenario);
-    const auto probe_photos = world.probe_photos(scenario);
-    const auto galleries = world.galleries(scenario);
-    const auto asked = digest_of(probe_photos);
-    std::vector<Training> trainings;  // games whose galleries are alike are one training
-    std::vector<Unit> units;
-    std::vector<std::optional<std::size_t>> of_game;  // none where a filter left nobody in the gallery
-    std::map<std::string, std::size_t> known;
-    std::map<std::pair<std::int32_t, std::int16_t>, std::string> digests;
-    for (std::size_t g = 0; g < galleries.size(); ++g) {
-      const auto& person = scenario.games[g].person;
-      if (galleries[g].empty()) {
-        of_game.emplace_back();
-        continue;
-      }
-      Json key = how_.resolved;
-      key["seed"] = scenario.seed;
-      key["person"] = how_.twins.empty() ? -1 : world.label_of(person);
-      key["gallery"] = digest_of(galleries[g], world, digests);
-      key["probes"] = asked;
-      const auto [place, is_new] = known.try_emplace(key.dump(), trainings.size());
-      of_game.emplace_back(place->second);
-      if (!is_new) continue;
-      trainings.push_back({person, &galleries[g]});
-      units.push_back({units.size(), 1, key});
-      if (world.store().planning()) plan(units.back(), trainings.back(), scenario.seed, world);
-    }
-    const auto folders = train(world, label, trainings, units, probe_photos, scenario.seed);
-    Answers answers;
-    if (world.store().planning()) return answers;
-    for (std::size_t g = 0; g < scenario.games.size(); ++g) {
-      const auto person = world.label_of(scenario.games[g].person);
-      const auto prediction = of_game[g] ? read_prediction(folders[*of_game[g]], probes, person) : of_nobody(probes);
-      if (answers.everybody.empty()) answers.everybody = namings(prediction);  // see make_recogniser()
-      answers.games.push_back(answer_of(prediction, probes, person, answers.everybody));
-    }
-    return answers;
+  std::shared_ptr<AnswerStage> stage(Study& study, const Scenario& scenario, const std::string& label) const override {
+    return std::make_shared<FitStage>(how_, study, scenario, label);
   }
 
   Json settings() const override { return settings_; }
 
  private:
-  struct Training {
-    std::string person;  // whose game it is: nobody's twins are made of them
-    const Picks* gallery;
-  };
-
-  static std::vector<Photo> photos_of(const Picks& picks, World& world) {
-    std::vector<Photo> photos;
-    for (const auto& pick : picks) photos.push_back(world.photo_of(pick));
-    return photos;
-  }
-
-  // Twins are made by trainings, of which a plan makes none.
-  void plan(Unit& unit, const Training& training, Seed seed, World& world) const {
-    auto pictures = photos_of(*training.gallery, world);
-    const auto gallery = pictures;
-    std::vector<Photo> others;
-    for (const auto& photo : gallery)
-      if (photo.person != training.person) others.push_back(photo);
-    for (const auto& twin : how_.twins) {
-      const auto made = perturb(others, gallery, *twin.attack, seed, how_.options, world.store()).photos;
-      pictures.insert(pictures.end(), made.begin(), made.end());
-    }
-    unit.needs = made_in(pictures, world.store());
-  }
-
-  static std::string digest_of(const std::vector<Photo>& probes) {
-    Json all = Json::array();
-    for (const auto& probe : probes) all.push_back(content_key(probe));
-    return sha256(all.dump());
-  }
-
-  // Most of a gallery is in every game's: what decides a training of a photo is written down once, in `known`.
-  std::string digest_of(const Picks& gallery, World& world,
-                        std::map<std::pair<std::int32_t, std::int16_t>, std::string>& known) const {
-    std::string all;
-    for (const auto& pick : gallery) {
-      auto& one = known[{pick.row, pick.treatment}];
-      if (one.empty()) {
-        const auto& photo = world.photo_of(pick);
-        one = sha256(Json{content_key(photo), world.label_of(pick), how_.twins.empty() ? "" : photo.id}.dump());
-      }
-      all += one;
-    }
-    return sha256(all);
-  }
-
-  std::vector<fs::path> train(World& world, const std::string& label, const std::vector<Training>& trainings,
-                              const std::vector<Unit>& units, const std::vector<Photo>& probes, Seed seed) const {
-    auto& store = world.store();
-    const auto checkpoint = [&](const Unit& unit) {
-      return store.root() / "unfinished" / (store.path("fitted", unit.key).filename().string() + ".checkpoint");
-    };
-    std::shared_ptr<DecodedFile> pictures;  // of all trainings
-    Arrow<std::size_t, ClassScores> arrow{"fitted", label, 1, "trainings"};
-    arrow.work = {how_.resolved, probes.size()};
-    arrow.decode = [](const auto& rows) { return rows.front(); };
-    arrow.make = [&](const auto&, std::size_t row) {
-      TrainingConfig c = how_;
-      const auto& [person, gallery] = trainings[row];
-      c.name = concat(extractor_->card().name, " end to end, ", person);
-      c.seed = seed;
-      c.dataset.photos = photos_of(*gallery, world);  // among whom an attack may aim at somebody
-      Lesson lesson{c.dataset.photos, {}, {world.label_of(person)}};
-      for (const auto& pick : *gallery) lesson.labels.push_back(world.label_of(pick));
-      if (!pictures) pictures = std::make_shared<DecodedFile>(store.root());
-      return std::vector{
-          train_classifier(c, lesson, probes, sha256(units[row].key.dump()), checkpoint(units[row]), pictures, store)};
-    };
-    arrow.write = [](const Unit&, std::span<const ClassScores> made, const fs::path& at) {
-      write_unflushed(at / "scores.npy", npy_bytes(made.front().scores));
-      write_unflushed(at / "labels.json", Json(made.front().labels).dump());
-    };
-    const auto folders = arrow.follow(units, store);
-    std::error_code none;
-    if (!store.planning())
-      for (const auto& unit : units) fs::remove(checkpoint(unit), none);
-    return folders;
-  }
-
-  // Labels, 1 − their probability, and the person's place for the person's own probes.
-  static Prediction read_prediction(const fs::path& folder, const Probes& probes, std::int64_t person) {
-    const auto labels = read_json(folder / "labels.json").get<std::vector<std::int64_t>>();
-    const auto scores = read_npy(folder / "scores.npy").to(torch::kFloat64);
-    const auto [most, best] = scores.max(1);
-    Prediction prediction;
-    for (std::int64_t p = 0; p < scores.size(0); ++p) {
-      prediction.labels.push_back(labels[static_cast<std::size_t>(best[p].item<std::int64_t>())]);
-      prediction.distances.push_back(1 - std::exp(most[p].item<double>()));
-    }
-    const auto place = std::lower_bound(labels.begin(), labels.end(), person) - labels.begin();
-    if (place == static_cast<std::ptrdiff_t>(labels.size()) || labels[static_cast<std::size_t>(place)] != person)
-      return prediction;  // not in the gallery
-    for (const auto probe : probes.probes_of(person))
-      prediction.ranks.push_back(1 + (scores[probe] > scores[probe][place]).sum().item<std::int64_t>());
-    return prediction;
-  }
-
-  // Everybody is taken for nobody.
-  static Prediction of_nobody(const Probes& probes) {
-    const auto count = probes.probe_labels.size();
-    return {std::vector<std::int64_t>(count, -1), std::vector(count, std::nan(""))};
-  }
-
   std::shared_ptr<const FeatureExtractor> extractor_;
   TrainingConfig how_;
   Json settings_;

@@ -10,13 +10,20 @@ class Featured final : public Recogniser {
   Featured(std::shared_ptr<const FeatureExtractor> extractor, std::shared_ptr<const Classifier> classifier)
       : extractor_(std::move(extractor)), classifier_(std::move(classifier)) {}
 
-  Answers answer(World& world, const Scenario& scenario, const std::string& label) const override {
-    const auto swaps = world.swaps(extractor_, scenario);
-    try {
-      return facepoison::answer(world.sides(extractor_, scenario), swaps, *classifier_, label, world.store());
-    } catch (const NoDirection&) {
-      world.refuse_zeros();
+  std::shared_ptr<AnswerStage> stage(Study& study, const Scenario& scenario, const std::string& label) const override {
+    ClassifyOptions options{.label = label, .inputs = study.stages_of(extractor_, scenario)};
+    if (scenario.filter) {
+      Json scores = Json::array();
+      for (const auto& stage : study.filter_stages(scenario)) {
+        options.inputs.push_back(stage);
+        options.scores.push_back(stage->group());
+        scores.push_back(stage->group()->id.name);
+      }
+      options.filter = {{"threshold", scenario.filter->card().threshold}, {"scores", scores}};
+      options.filtered = [&study, &scenario, by = extractor_] { return study.filtered_question(by, scenario); };
     }
+    options.refuse_zeros = [&study, &scenario, by = extractor_] { study.refuse_zeros(by, scenario); };
+    return classify_stage(study.question(extractor_, scenario), *classifier_, std::move(options));
   }
   Json settings() const override { return classifier_->identity(); }
 

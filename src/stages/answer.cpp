@@ -1,30 +1,25 @@
-// What a classifier says of each protected person's game: an arrow, so that a second run classifies nothing.
-#include "facepoison/arrow.hpp"
+// The stage that asks a classifier who is on the probes of each protected person's trial.
+#include <cmath>
+
+#include "facepoison/answers.hpp"
 #include "facepoison/device.hpp"
 #include "facepoison/error.hpp"
-#include "facepoison/stages.hpp"
+#include "facepoison/interrupt.hpp"
 
 namespace facepoison {
 namespace {
 
-// Games at once: many enough for large products, few enough to lose little.
-constexpr std::size_t batch_size = 64;
+// Trials at once: many enough for large products, few enough to lose little.
+constexpr std::size_t trials_at_once = 64;
 
 std::string digest_of(const Features& features, const std::vector<std::int64_t>& numbers) {
   return sha256(concat(features.name, " ", Json(numbers).dump()));
 }
 
-// Everybody's embeddings are thousands of artefacts, the same for each swap: in a plan they are one unit of their own.
-std::vector<std::string> needs_of(const Sides& sides, const Swapped& swap, ArtifactStore& store) {
-  auto needs = swap.features.needs;
-  for (const auto* side : {&sides.gallery, &sides.probes}) needs.push_back(store.plan_all(side->needs));
-  return needs;
-}
-
 // A classifier that knows the clean gallery. A filter may leave nobody in it, or in a game's.
 class GalleryKnown {
  public:
-  GalleryKnown(const Classifier& classifier, const Sides& sides)
+  GalleryKnown(const Classifier& classifier, const GalleryAndProbes& sides)
       : classifier_(classifier), gallery_(sides.gallery_labels.size()), probes_(sides.probes.read()) {
     if (gallery_ > 0) trained_ = classifier.train(sides.gallery.read(), sides.gallery_labels, probes_);
   }
@@ -82,97 +77,143 @@ std::vector<double> numbers_of(const Json& list) {
 }  // namespace
 
 // Found by the JSON library, which does not look into a nameless namespace.
-static void to_json(Json& json, const Naming& naming) { json = {naming.probe, naming.label, naming.distance}; }
-static void from_json(const Json& json, Naming& naming) {
-  naming = {json.at(0), json.at(1), json.at(2).is_null() ? std::nan("") : json.at(2).get<double>()};
+static void to_json(Json& json, const ProbeResult& result) { json = {result.probe, result.label, result.distance}; }
+static void from_json(const Json& json, ProbeResult& result) {
+  result = {json.at(0), json.at(1), json.at(2).is_null() ? std::nan("") : json.at(2).get<double>()};
 }
 
-std::vector<Naming> namings(const Prediction& prediction) {
-  std::vector<Naming> all;
+std::vector<ProbeResult> results_of(const Prediction& prediction) {
+  std::vector<ProbeResult> all;
   for (std::size_t p = 0; p < prediction.labels.size(); ++p)
     all.push_back({p, prediction.labels[p], prediction.distances[p]});
   return all;
 }
 
-Answer answer_of(const Prediction& prediction, const Probes& probes, std::int64_t person,
-                 const std::vector<Naming>& everybody) {
+Answer answer_of(const Prediction& prediction, const Probes& probes, Label person,
+                 const std::vector<ProbeResult>& everybody) {
   Answer answer;
-  const auto all = namings(prediction);
+  const auto all = results_of(prediction);
   for (const auto probe : probes.probes_of(person)) {
     answer.labels.push_back(all[static_cast<std::size_t>(probe)].label);
     answer.distances.push_back(all[static_cast<std::size_t>(probe)].distance);
   }
   answer.ranks = prediction.ranks;
   answer.ranks.resize(answer.labels.size());
-  for (const auto& naming : all) {
-    const auto label = probes.probe_labels[naming.probe];
-    if (!probes.is_of_others(naming.probe, person)) continue;
+  for (const auto& result : all) {
+    const auto label = probes.probe_labels[result.probe];
+    if (!probes.is_of_others(result.probe, person)) continue;
     ++answer.others;
-    answer.others_errors += naming.label != label;
-    answer.others_as_person += naming.label == person;
-    if (naming != everybody[naming.probe]) answer.changed.push_back(naming);
+    answer.others_errors += result.label != label;
+    answer.others_as_person += result.label == person;
+    if (result != everybody[result.probe]) answer.changed.push_back(result);
   }
   return answer;
 }
 
-std::vector<std::int64_t> Probes::probes_of(std::int64_t label) const {
+std::vector<std::int64_t> Probes::probes_of(Label label) const {
   std::vector<std::int64_t> rows;
   for (std::size_t p = 0; p < probe_labels.size(); ++p) {
     if (probe_labels[p] != label) continue;
-    if (p >= posed_from && !rows.empty() && rows.back() < static_cast<std::int64_t>(posed_from)) rows.clear();
+    if (p >= overrides_from && !rows.empty() && rows.back() < static_cast<std::int64_t>(overrides_from)) rows.clear();
     rows.push_back(static_cast<std::int64_t>(p));
   }
   return rows;
 }
 
-Answers answer(const Sides& sides, std::span<const Swapped> swaps, const Classifier& classifier,
-               const std::string& label, ArtifactStore& store) {
-  const Json shared = {{"format", 4},
-                       {"classifier", classifier.identity()},
-                       {"arithmetic", arithmetic(torch::kCPU)},
-                       {"gallery", digest_of(sides.gallery, sides.gallery_labels)},
-                       {"probes", digest_of(sides.probes, sides.probe_labels)},
-                       {"posed_from", sides.posed_from}};
-  // The first is nobody's: the gallery as everybody sees it, whose every naming is kept as a changed one.
-  std::vector<Swapped> games = {{"", -1, {}, 0, {}, {}}};
-  games.insert(games.end(), swaps.begin(), swaps.end());
-  auto units = cut_by_person(std::span<const Swapped>(games), 1);
-  for (auto& unit : units) {
-    const auto& game = games[unit.first];
-    unit.key = shared;
-    unit.key["person"] = game.label;
-    unit.key["swap"] = digest_of(game.features, game.rows);
-    if (game.added) unit.key["added"] = game.added;
-    if (!game.removed.empty()) unit.key["removed"] = game.removed;
-    if (store.planning()) unit.needs = needs_of(sides, game, store);
+namespace {
+
+class ClassifyStage final : public StageOf<std::vector<Swap>, Answer, AnswerStage> {
+ public:
+  ClassifyStage(Question question, const Classifier& classifier, ClassifyOptions options)
+      : StageOf("answered", options.label, trials_at_once),
+        question_(std::move(question)),
+        classifier_(classifier),
+        options_(std::move(options)) {
+    const auto& sides = *question_.sides;
+    shared_key_ = {{"format", 5},
+                   {"classifier", classifier.identity()},
+                   {"arithmetic", arithmetic(torch::kCPU)},
+                   {"gallery", digest_of(sides.gallery, sides.gallery_labels)},
+                   {"probes", digest_of(sides.probes, sides.probe_labels)},
+                   {"overrides_from", sides.overrides_from}};
+    if (!options_.filter.is_null()) shared_key_["filter"] = options_.filter;
+    groups_ = options_.scores;
+    for (const auto* side : {&sides.gallery, &sides.probes})
+      if (!side->artefacts.empty()) groups_.push_back(make_group(side->artefacts));
+    // The first is nobody's: the gallery as everybody sees it, every result of which is kept as a changed one.
+    question_.trials.insert(question_.trials.begin(), TrialSwap{"", -1, {}, 0, {}, {}});
+    for (std::size_t row = 0; row < question_.trials.size(); ++row) add_unit(row, 1);
   }
-  std::unique_ptr<const GalleryKnown> known;
-  std::vector<Naming> everybody;
-  Arrow<std::vector<Swap>, Answer> arrow{"answered", label, batch_size, "people"};
-  arrow.work = {classifier.identity(), sides.gallery_labels.size(), sides.probe_labels.size(), arithmetic(torch::kCPU)};
-  arrow.decode = [&](const auto& rows) {
+
+  std::string rows_are() const override { return "people"; }
+  Json work() const override {
+    const auto& sides = *question_.sides;
+    return {classifier_.identity(), sides.gallery_labels.size(), sides.probe_labels.size(), arithmetic(torch::kCPU)};
+  }
+
+  Json key(const Unit& unit) const override {
+    const auto& trial = question_.trials[unit.first];
+    Json key = shared_key_;
+    key["person"] = trial.label;
+    key["swap"] = digest_of(trial.features, trial.rows);
+    if (trial.added) key["added"] = trial.added;
+    if (!trial.removed.empty()) key["removed"] = trial.removed;
+    return key;
+  }
+
+  std::vector<std::shared_ptr<Stage>> inputs() const override { return options_.inputs; }
+  Needs needs(const Unit& unit) const override { return {question_.trials[unit.first].features.artefacts, groups_}; }
+
+  void load(ArtifactStore&) override {
+    if (!options_.filtered) return;
+    filtered_ = options_.filtered();
+    filtered_.trials.insert(filtered_.trials.begin(), question_.trials.front());
+    asked_ = &filtered_;
+  }
+
+  Answers read(const ArtifactStore& store) const override {
+    Answers answers;
+    for (const auto& unit : units()) {
+      stop_if_interrupted();
+      const Json json = read_json(store.path(unit.id) / "answer.json");
+      answers.trials.push_back({json.at("labels"), numbers_of(json.at("distances")), json.at("ranks"),
+                                json.at("others"), json.at("others_errors"), json.at("others_as_person"),
+                                json.at("changed").get<std::vector<ProbeResult>>()});
+    }
+    answers.everybody = std::move(answers.trials.front().changed);
+    answers.trials.erase(answers.trials.begin());
+    return answers;
+  }
+
+ private:
+  std::vector<Swap> decode_rows(const Rows& rows) const override {
     std::vector<Swap> some;
     for (const auto row : rows) {
-      const auto& game = games[row];
-      const bool any = game.rows.size() + game.added > 0, there = any || !game.removed.empty();
-      some.push_back({game.rows, any ? game.features.read() : torch::Tensor(),
-                      std::vector<std::int64_t>(game.added, game.label), game.removed,
-                      there ? sides.probes_of(game.label) : std::vector<std::int64_t>()});
+      const auto& trial = asked_->trials[row];
+      const bool any = trial.rows.size() + trial.added > 0, there = any || !trial.removed.empty();
+      some.push_back({trial.rows, any ? trial.features.read() : torch::Tensor(),
+                      std::vector<Label>(trial.added, trial.label), trial.removed,
+                      there ? asked_->sides->probes_of(trial.label) : std::vector<std::int64_t>()});
     }
     return some;
-  };
-  arrow.make = [&](const auto& rows, std::vector<Swap> some) {
-    if (!known) {
-      known = std::make_unique<GalleryKnown>(classifier, sides);
-      everybody = namings((*known)({Swap{}}).front());
+  }
+
+  std::vector<Answer> compute_rows(const Rows& rows, std::vector<Swap> some) override try {
+    if (!known_) {
+      known_ = std::make_unique<GalleryKnown>(classifier_, *asked_->sides);
+      everybody_ = results_of((*known_)({Swap{}}).front());
     }
-    const auto predictions = (*known)(std::move(some));
+    const auto predictions = (*known_)(std::move(some));
     std::vector<Answer> made;
     for (std::size_t n = 0; n < rows.size(); ++n)
-      made.push_back(answer_of(predictions[n], sides, games[rows[n]].label, everybody));
+      made.push_back(answer_of(predictions[n], *asked_->sides, asked_->trials[rows[n]].label, everybody_));
     return made;
-  };
-  arrow.write = [&](const Unit& unit, std::span<const Answer> made, const fs::path& at) {
+  } catch (const NoDirection&) {
+    if (options_.refuse_zeros) options_.refuse_zeros();
+    throw;
+  }
+
+  void write_unit(const Unit& unit, std::span<const Answer> made, const fs::path& folder) const override {
     const auto& one = made.front();
     const Json json = {{"labels", one.labels},
                        {"distances", one.distances},
@@ -180,21 +221,33 @@ Answers answer(const Sides& sides, std::span<const Swapped> swaps, const Classif
                        {"others", one.others},
                        {"others_errors", one.others_errors},
                        {"others_as_person", one.others_as_person},
-                       {"changed", unit.first == 0 ? everybody : one.changed}};
-    write_unflushed(at / "answer.json", json.dump());
-  };
-  Answers answers;
-  const auto folders = arrow.follow(units, store);
-  if (store.planning()) return answers;
-  for (const auto& folder : folders) {
-    const Json json = read_json(folder / "answer.json");
-    answers.games.push_back({json.at("labels"), numbers_of(json.at("distances")), json.at("ranks"), json.at("others"),
-                             json.at("others_errors"), json.at("others_as_person"),
-                             json.at("changed").get<std::vector<Naming>>()});
+                       {"changed", unit.first == 0 ? everybody_ : one.changed}};
+    write_unflushed(folder / "answer.json", json.dump());
   }
-  answers.everybody = std::move(answers.games.front().changed);
-  answers.games.erase(answers.games.begin());
-  return answers;
+
+  Question question_;  // without the filter
+  const Classifier& classifier_;
+  ClassifyOptions options_;
+  Json shared_key_;
+  std::vector<std::shared_ptr<const Group>> groups_;
+  Question filtered_;  // where there is a filter, once its scores are there
+  const Question* asked_ = &question_;
+  std::unique_ptr<const GalleryKnown> known_;
+  std::vector<ProbeResult> everybody_;
+};
+
+}  // namespace
+
+std::shared_ptr<AnswerStage> classify_stage(Question question, const Classifier& classifier, ClassifyOptions options) {
+  return std::make_shared<ClassifyStage>(std::move(question), classifier, std::move(options));
+}
+
+Answers answer(const GalleryAndProbes& sides, std::span<const TrialSwap> trials, const Classifier& classifier,
+               const std::string& label, ArtifactStore& store) {
+  const auto stage = classify_stage({std::make_shared<GalleryAndProbes>(sides), {trials.begin(), trials.end()}},
+                                    classifier, {.label = label});
+  Executor(store).run(stage);
+  return stage->read(store);
 }
 
 }  // namespace facepoison

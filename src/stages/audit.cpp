@@ -1,12 +1,12 @@
-// What the written files differ by from the clean canvases: measured on what is read back, an arrow of its own, so that
-// no measure decides a picture.
+// The stage that measures what written pictures differ by from the clean canvases. It reads both back, and is a stage
+// of its own, so that no measure decides a picture.
 #include <algorithm>
 #include <cmath>
 
-#include "facepoison/arrow.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/dssim.hpp"
-#include "facepoison/stages.hpp"
+#include "facepoison/interrupt.hpp"
+#include "facepoison/posted.hpp"
 #include "stages/blocks.hpp"
 
 namespace facepoison {
@@ -50,56 +50,96 @@ Table table_of(std::span<const Audit> rows) {
   return table;
 }
 
-}  // namespace
+struct Pair {
+  Faces clean, written;
+};
 
-void audit(std::span<const Photo> clean, const Attack& attack, const RunOptions& options, ArtifactStore& store,
-           Posted& posted) {
-  const auto lpips = find_perceptual("lpips", options);
-  const auto& surrogates = attack.settings().surrogates;
-  Json seen_by = Json::array();
-  for (const auto& surrogate : surrogates) seen_by.push_back(surrogate->identity());
-  const std::span<const Photo> written = posted.photos;
-  auto units = cut_by_person(clean, audit_block);
-  for (auto& unit : units) {
+class PairAudit final : public StageOf<Pair, Audit, AuditStage> {
+ public:
+  PairAudit(StagedPhotos clean, StagedPhotos written, const Attack& attack, const RunOptions& options)
+      : StageOf("audited", concat("audit, ", attack.settings().name), audit_block),
+        clean_(std::move(clean)),
+        written_(std::move(written)),
+        attack_(attack),
+        options_(options),
+        lpips_(find_perceptual("lpips", options)),
+        seen_by_(Json::array()) {
+    for (const auto& surrogate : attack.settings().surrogates) seen_by_.push_back(surrogate->identity());
+    add_units_by_person(clean_.list(), audit_block);
+  }
+
+  Json work() const override { return {seen_by_, arithmetic(options_.device)}; }
+
+  Json key(const Unit& unit) const override {
     Json pairs = Json::array();
     for (auto i = unit.first; i < unit.first + unit.count; ++i)
-      pairs.push_back({content_key(clean[i]), written[i].sha256});
-    if (store.planning()) unit.needs = made_in(written.subspan(unit.first, unit.count), store);
-    unit.key = {{"format", 2},
-                {"pairs", pairs},
-                {"seen_by", seen_by},
-                {"arithmetic", arithmetic(options.device)},
-                {"lpips", lpips ? Json{lpips->sha256(), precision_name(options)} : Json()}};
+      pairs.push_back({content_key(clean_.list()[i]), content_key(written_.list()[i])});
+    return {{"format", 3},
+            {"pairs", pairs},
+            {"seen_by", seen_by_},
+            {"arithmetic", arithmetic(options_.device)},
+            {"lpips", lpips_ ? Json{lpips_->sha256(), precision_name(options_)} : Json()}};
   }
-  struct Pair {
-    Faces clean, written;
-  };
-  Arrow<Pair, Audit> arrow{"audited", concat("audit, ", attack.settings().name), audit_block};
-  arrow.work = {seen_by, arithmetic(options.device)};
-  arrow.decode = [&](const auto& rows) {
-    return Pair{load_faces(chosen(clean, rows)), load_faces(chosen(written, rows))};
-  };
-  arrow.make = [&](const auto& rows, Pair pair) {
+
+  std::vector<std::shared_ptr<Stage>> inputs() const override {
+    auto stages = clean_.made_by();
+    stages.insert(stages.end(), written_.made_by().begin(), written_.made_by().end());
+    return stages;
+  }
+
+  Needs needs(const Unit& unit) const override {
+    auto all = made_in(clean_.of(unit));
+    const auto written = made_in(written_.of(unit));
+    all.insert(all.end(), written.begin(), written.end());
+    return {std::move(all), {}};
+  }
+
+  void load(ArtifactStore& store) override {
+    for (auto* pictures : {&clean_, &written_}) *pictures = pictures->resolved(store);
+  }
+
+  void read(const ArtifactStore& store, std::vector<Audit>& budget) const override {
+    for (const auto& unit : units()) {
+      stop_if_interrupted();
+      const fs::path file = store.path(unit.id) / "audit.csv";
+      const Table table = read_csv(file);
+      for (std::size_t n = 0; n < unit.count; ++n)
+        for (std::size_t k = 0; k < measures.size(); ++k)
+          budget[unit.first + n].*measures[k].second = number_of(table.rows.at(n).at(k), file.string());
+    }
+  }
+
+ private:
+  Pair decode_rows(const Rows& rows) const override {
+    return {load_faces(chosen(clean_.list(), rows)), load_faces(chosen(written_.list(), rows))};
+  }
+
+  std::vector<Audit> compute_rows(const Rows& rows, Pair pair) override {
     std::vector<Audit> made(rows.size());
-    in_pieces(options.device, rows.size(), 1, [&](std::size_t first, std::size_t count) {
+    in_pieces(options_.device, rows.size(), 1, [&](std::size_t first, std::size_t count) {
       for (auto n = first; n < first + count; ++n)
-        made[n] = measure(part(pair.clean, n, 1), part(pair.written, n, 1), surrogates, lpips.get(), options.device);
+        made[n] = measure(part(pair.clean, n, 1), part(pair.written, n, 1), attack_.settings().surrogates, lpips_.get(),
+                          options_.device);
     });
     return made;
-  };
-  arrow.write = [](const Unit&, std::span<const Audit> rows, const fs::path& at) {
-    write_unflushed(at / "audit.csv", print(table_of(rows), Format::csv));
-  };
-  const auto folders = arrow.follow(units, store);
-  if (store.planning()) return;
-  for (std::size_t u = 0; u < units.size(); ++u) {
-    stop_if_interrupted();
-    const fs::path file = folders[u] / "audit.csv";
-    const Table table = read_csv(file);
-    for (std::size_t n = 0; n < units[u].count; ++n)
-      for (std::size_t k = 0; k < measures.size(); ++k)
-        posted.budget[units[u].first + n].*measures[k].second = number_of(table.rows.at(n).at(k), file.string());
   }
+
+  void write_unit(const Unit&, std::span<const Audit> rows, const fs::path& folder) const override {
+    write_unflushed(folder / "audit.csv", print(table_of(rows), Format::csv));
+  }
+
+  StagedPhotos clean_, written_;
+  const Attack& attack_;
+  RunOptions options_;
+  std::shared_ptr<const Perceptual> lpips_;
+  Json seen_by_;
+};
+
+}  // namespace
+
+std::shared_ptr<AuditStage> audit(StagedPhotos clean, StagedPhotos written, const Attack& attack,
+                                  const RunOptions& options) {
+  return std::make_shared<PairAudit>(std::move(clean), std::move(written), attack, options);
 }
 
 Table budget_table(const std::vector<Audit>& budget) {

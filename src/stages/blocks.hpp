@@ -1,7 +1,7 @@
-// What the arrows over photos share: batches of one size, and what of a photo is part of a key.
+// What the stages over photos share: some of them, and batches of one size.
 #pragma once
-#include "data/planned.hpp"
 #include "facepoison/device.hpp"
+#include "facepoison/pictures.hpp"
 
 namespace facepoison {
 
@@ -42,14 +42,6 @@ inline Faces part(const Faces& faces, std::size_t first, std::size_t count) {
              {faces.people.begin() + at, faces.people.begin() + end}};
   if (faces.landmarks.defined()) some.landmarks = faces.landmarks.slice(0, at, end);
   return some;
-}
-
-// What of a photo decides its embedding.
-inline Json content_key(const Photo& photo) {
-  Json key = {photo.sha256};
-  if (photo.landmarks)
-    for (const auto& p : *photo.landmarks) key.push_back({p.x, p.y});
-  return key;
 }
 
 }  // namespace facepoison

@@ -1,6 +1,6 @@
-// What becomes of pictures on their way: an arrow from canvases to canvases.
-#include "facepoison/arrow.hpp"
-#include "facepoison/stages.hpp"
+// The stage that transforms canvases.
+#include "facepoison/error.hpp"
+#include "facepoison/posted.hpp"
 #include "stages/blocks.hpp"
 
 namespace facepoison {
@@ -8,70 +8,58 @@ namespace {
 
 constexpr std::size_t transform_block = 32;
 
-struct Transformed {
-  std::string png;
-  std::optional<Landmarks> landmarks;
-};
-
-Json key_of(std::span<const Photo> photos, const Transform& transform, Seed seed) {
-  Json seen = Json::array();
-  for (const auto& photo : photos)
-    seen.push_back(transform.is_random() ? Json{photo.id, content_key(photo)} : Json{content_key(photo)});
-  Json key = {{"format", 1}, {"transform", transform.identity()}, {"photos", seen}};
-  if (transform.is_random()) key["seed"] = seed;
-  return key;
-}
-
-void write_unit(std::span<const Transformed> made, const fs::path& folder) {
-  Json rows = Json::array();
-  for (std::size_t n = 0; n < made.size(); ++n) {
-    write_unflushed(folder / concat(n, ".png"), made[n].png);
-    rows.push_back({{"sha256", sha256(made[n].png)}, {"landmarks", points(made[n].landmarks)}});
+class TransformStage final : public StageOf<std::vector<MadePicture>, MadePicture> {
+ public:
+  TransformStage(StagedPhotos photos, std::shared_ptr<const Transform> transform, Seed seed)
+      : StageOf("transformed", concat("transform, ", transform->name()), transform_block),
+        photos_(std::move(photos)),
+        transform_(std::move(transform)),
+        seed_(seed) {
+    add_units_by_person(photos_.list(), transform_block);
   }
-  write_unflushed(folder / "rows.json", rows.dump());
-}
 
-}  // namespace
+  Json work() const override { return transform_->identity(); }
 
-std::vector<Photo> transformed(std::span<const Photo> photos, const Transform& transform, Seed seed,
-                               ArtifactStore& store) {
-  auto units = cut_by_person(photos, transform_block);
-  const auto own = [&](const Unit& unit) { return photos.subspan(unit.first, unit.count); };
-  for (auto& unit : units) {
-    unit.key = key_of(own(unit), transform, seed);
-    if (store.planning()) unit.needs = made_in(own(unit), store);
+  Json key(const Unit& unit) const override {
+    Json seen = Json::array();
+    for (const auto& photo : photos_.of(unit))
+      seen.push_back(transform_->is_random() ? Json{photo.id, content_key(photo)} : Json{content_key(photo)});
+    Json key = {{"format", 2}, {"transform", transform_->identity()}, {"photos", seen}};
+    if (transform_->is_random()) key["seed"] = seed_;
+    return key;
   }
-  Arrow<std::vector<Transformed>, Transformed> arrow{"transformed", concat("transform, ", transform.name()),
-                                                     transform_block};
-  arrow.work = transform.identity();
-  arrow.decode = [&](const auto& rows) {
-    std::vector<Transformed> made;
+
+  std::vector<std::shared_ptr<Stage>> inputs() const override { return photos_.made_by(); }
+  Needs needs(const Unit& unit) const override { return {made_in(photos_.of(unit)), {}}; }
+  void load(ArtifactStore& store) override { photos_ = photos_.resolved(store); }
+
+ private:
+  std::vector<MadePicture> decode_rows(const Rows& rows) const override {
+    std::vector<MadePicture> made;
     for (const auto row : rows) {
-      const auto& photo = photos[row];
-      const Canvas out = transform({read_canvas(photo), photo.landmarks}, seed, photo.id);
+      const auto& photo = photos_.list()[row];
+      const Canvas out = (*transform_)({read_canvas(photo), photo.landmarks}, seed_, photo.id);
       made.push_back({encode_png(out.image), out.landmarks});
     }
     return made;
-  };
-  arrow.make = [](const auto&, std::vector<Transformed> made) { return made; };
-  arrow.write = [](const Unit&, std::span<const Transformed> made, const fs::path& at) { write_unit(made, at); };
-  const auto folders = arrow.follow(units, store);
-  std::vector<Photo> out(photos.begin(), photos.end());
-  for (std::size_t u = 0; u < units.size(); ++u) {
-    stop_if_interrupted();
-    const bool made = !store.planning() || fs::exists(folders[u]);
-    const Json rows = made ? read_json(folders[u] / "rows.json") : Json();
-    for (std::size_t n = 0; n < units[u].count; ++n) {
-      auto& photo = out[units[u].first + n];
-      photo.path = folders[u] / concat(n, ".png");
-      photo.sha256 = stand_in_digest(folders[u], n);
-      if (!made) continue;
-      Spec row(rows.at(n), folders[u].string());
-      photo.sha256 = row.text("sha256");
-      photo.landmarks = read_points(row, "landmarks");
-    }
   }
-  return out;
+
+  std::vector<MadePicture> compute_rows(const Rows&, std::vector<MadePicture> made) override { return made; }
+
+  void write_unit(const Unit&, std::span<const MadePicture> made, const fs::path& folder) const override {
+    write_pictures(made, folder);
+  }
+
+  StagedPhotos photos_;
+  std::shared_ptr<const Transform> transform_;
+  Seed seed_;
+};
+
+}  // namespace
+
+StagedPhotos transformed(StagedPhotos photos, std::shared_ptr<const Transform> transform, Seed seed) {
+  auto named = photos.list();
+  return pictures_of(std::move(named), std::make_shared<TransformStage>(std::move(photos), std::move(transform), seed));
 }
 
 }  // namespace facepoison

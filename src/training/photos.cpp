@@ -8,7 +8,7 @@
 
 #include "facepoison/error.hpp"
 #include "facepoison/interrupt.hpp"
-#include "facepoison/stages.hpp"
+#include "facepoison/posted.hpp"
 
 namespace facepoison {
 namespace {
@@ -110,59 +110,104 @@ Faces Decoded::rows(const std::vector<std::int64_t>& rows) const {
   return some;
 }
 
+std::vector<std::shared_ptr<Stage>> LessonVersions::stages() const {
+  std::vector<std::shared_ptr<Stage>> all;
+  for (const auto& one : posted)
+    for (auto& stage : one.stages()) all.push_back(std::move(stage));
+  for (const auto* versions : {&clean, &twins})
+    for (const auto& version : *versions) all.insert(all.end(), version.made_by().begin(), version.made_by().end());
+  return all;
+}
+
+LessonVersions plan_lesson(const TrainingConfig& c, std::span<const Twin> twins, const Lesson& lesson) {
+  LessonVersions out;
+  const auto through = [&](const StagedPhotos& photos, const std::shared_ptr<const Transform>& transform) {
+    return transform ? transformed(photos, transform, c.seed) : photos;
+  };
+  const StagedPhotos photos(lesson.photos);
+  for (const auto& transform : c.clean) out.clean.push_back(through(photos, transform));
+  std::vector<std::size_t> with_twins;
+  for (std::size_t i = 0; i < lesson.photos.size(); ++i)
+    if (!lesson.without_twins.count(lesson.labels[i])) with_twins.push_back(i);
+  std::vector<Photo> originals;
+  for (const auto i : with_twins) originals.push_back(lesson.photos[i]);
+  for (const auto& twin : twins) {
+    out.posted.emplace_back(StagedPhotos(originals), c.dataset.photos, *twin.attack, c.seed, c.options);
+    const auto& posted = out.posted.back().pictures();
+    auto version = lesson.photos;
+    for (std::size_t n = 0; n < with_twins.size(); ++n) version[with_twins[n]] = posted.list()[n];
+    out.twins.push_back(through(StagedPhotos(std::move(version), posted.made_by()), twin.transform));
+  }
+  return out;
+}
+
 TrainingPhotos load_lesson(const TrainingConfig& c, std::span<const Twin> twins, const Lesson& lesson,
                            std::size_t people, const std::shared_ptr<DecodedFile>& pictures, ArtifactStore& store) {
+  const auto planned = plan_lesson(c, twins, lesson);
+  Executor executor(store);
+  for (const auto& stage : planned.stages()) executor.run(stage);
   TrainingPhotos known;
   known.labels = lesson.labels;
   known.without_twins = lesson.without_twins;
   known.rows.resize(people);
   for (std::size_t i = 0; i < lesson.labels.size(); ++i)
     known.rows[static_cast<std::size_t>(lesson.labels[i])].push_back(static_cast<std::int64_t>(i));
-  std::vector<Photo> all, with_twins;
-  for (std::size_t i = 0; i < lesson.photos.size(); ++i)
-    if (!lesson.without_twins.count(lesson.labels[i])) with_twins.push_back(lesson.photos[i]);
-  const auto add = [&](const std::vector<Photo>& some, const std::shared_ptr<const Transform>& transform) {
-    const auto seen = transform ? transformed(some, *transform, c.seed, store) : some;
-    all.insert(all.end(), seen.begin(), seen.end());
-    ++known.versions;
-  };
-  for (const auto& transform : c.clean) add(lesson.photos, transform);
-  known.clean_versions = known.versions;
-  for (const auto& twin : twins) {
-    const auto posted = perturb(with_twins, c.dataset.photos, *twin.attack, c.seed, c.options, store);
+  for (const auto& posted : planned.posted) {
+    const auto budget = posted.budget(store);
     known.unchanged.push_back(static_cast<std::size_t>(
-        std::count_if(posted.budget.begin(), posted.budget.end(), [](const auto& row) { return row.linf == 0; })));
-    auto version = lesson.photos;  // whoever has no twin has the photo there, which nobody draws
-    std::size_t next = 0;
-    for (std::size_t i = 0; i < version.size(); ++i)
-      if (!lesson.without_twins.count(lesson.labels[i])) version[i] = posted.photos[next++];
-    add(version, twin.transform);
+        std::count_if(budget.begin(), budget.end(), [](const auto& row) { return row.linf == 0; })));
   }
-  if (!store.planning()) known.decoded = std::make_unique<Decoded>(all, pictures);
+  std::vector<Photo> all;
+  for (const auto* versions : {&planned.clean, &planned.twins})
+    for (const auto& version : *versions) {
+      const auto made = version.resolved(store);
+      all.insert(all.end(), made.list().begin(), made.list().end());
+    }
+  known.clean_versions = static_cast<std::int64_t>(planned.clean.size());
+  known.versions = known.clean_versions + static_cast<std::int64_t>(planned.twins.size());
+  known.decoded = std::make_unique<Decoded>(all, pictures);
   return known;
 }
 
+namespace {
+
+struct PeoplesPhotos {
+  Lesson lesson;
+  std::vector<bool> train;  // the data set's split
+};
+
+PeoplesPhotos photos_of(const TrainingConfig& c, const std::vector<std::string>& people) {
+  PeoplesPhotos out;
+  for (const auto& photo : c.dataset.photos) {
+    const auto label = std::find(people.begin(), people.end(), photo.person);
+    if (label == people.end()) continue;
+    out.lesson.labels.push_back(label - people.begin());
+    out.train.push_back(photo.train());
+    out.lesson.photos.push_back(photo);
+  }
+  return out;
+}
+
+std::span<const Twin> twins_of(const TrainingConfig& c, bool with_twins) {
+  return with_twins ? std::span<const Twin>(c.twins) : std::span<const Twin>();
+}
+
+}  // namespace
+
 TrainingPhotos load_photos(const TrainingConfig& c, const std::vector<std::string>& people, bool with_twins,
                            ArtifactStore& store) {
-  Lesson lesson;
-  std::vector<bool> train;
-  for (const auto& photo : c.dataset.photos) {
-    const auto place = std::find(people.begin(), people.end(), photo.person);
-    if (place == people.end()) continue;
-    lesson.labels.push_back(place - people.begin());
-    train.push_back(photo.train());
-    lesson.photos.push_back(photo);
-  }
-  auto known =
-      load_lesson(c, with_twins ? std::span<const Twin>(c.twins) : std::span<const Twin>(), lesson, people.size(),
-                  store.planning() ? nullptr : std::make_shared<DecodedFile>(store.root()), store);
+  auto [lesson, train] = photos_of(c, people);
+  auto known = load_lesson(c, twins_of(c, with_twins), lesson, people.size(),
+                           std::make_shared<DecodedFile>(store.root()), store);
   known.train = std::move(train);
   return known;
 }
 
-void plan_units(const TrainingConfig& c, ArtifactStore& store) {
-  load_photos(c, c.people, true, store);
-  load_photos(c, c.held_out_people, c.detects(), store);
+std::vector<std::shared_ptr<Stage>> stages_of(const TrainingConfig& c) {
+  auto all = plan_lesson(c, twins_of(c, true), photos_of(c, c.people).lesson).stages();
+  const auto held_out = plan_lesson(c, twins_of(c, c.detects()), photos_of(c, c.held_out_people).lesson).stages();
+  all.insert(all.end(), held_out.begin(), held_out.end());
+  return all;
 }
 
 Draw draw_rows(const TrainingConfig& c, const TrainingPhotos& known, std::int64_t step) {

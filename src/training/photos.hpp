@@ -2,6 +2,7 @@
 #pragma once
 #include <map>
 
+#include "facepoison/posted.hpp"
 #include "facepoison/training.hpp"
 
 namespace facepoison {
@@ -46,16 +47,25 @@ struct TrainingPhotos {
   std::vector<std::vector<std::int64_t>> rows;  // of each person: clean photos
   std::vector<bool> train;                      // the data set's split
   std::int64_t versions = 0, clean_versions = 0;
-  std::set<std::int64_t> without_twins;    // people of whom the first versions alone are drawn
-  std::vector<std::size_t> unchanged;      // of each twin: photos that the attack left as they were
-  std::unique_ptr<const Decoded> decoded;  // none where the store only plans
+  std::set<std::int64_t> without_twins;  // people of whom the first versions alone are drawn
+  std::vector<std::size_t> unchanged;    // of each twin: photos that the attack left as they were
+  std::unique_ptr<const Decoded> decoded;
 
   std::int64_t photos() const { return static_cast<std::int64_t>(labels.size()); }
   std::int64_t row(std::int64_t version, std::int64_t photo) const { return version * photos() + photo; }
 };
 
-// Of a lesson whose labels are 0 … people−1; `twins`: the config's, or none. `pictures`: none where the store only
-// plans.
+// A lesson's photos as a training sees them, planned: version after version, a photo for each of the lesson's.
+struct LessonVersions {
+  std::vector<StagedPhotos> clean;                     // one for each of the config's `clean`
+  std::vector<StagedPhotos> twins;                     // of people without twins the photo itself, which nobody draws
+  std::vector<PerturbedPhotos> posted;                 // before the twins' transforms, of people with twins
+  std::vector<std::shared_ptr<Stage>> stages() const;  // to run first
+};
+// `twins`: the config's, or none. The config must outlive it.
+LessonVersions plan_lesson(const TrainingConfig& config, std::span<const Twin> twins, const Lesson& lesson);
+
+// Plans, runs and decodes it. Labels are 0 … people−1.
 TrainingPhotos load_lesson(const TrainingConfig& config, std::span<const Twin> twins, const Lesson& lesson,
                            std::size_t people, const std::shared_ptr<DecodedFile>& pictures, ArtifactStore& store);
 

@@ -1,5 +1,5 @@
 // A preset's promise, on the files of a real album: one person's photos, perturbed, written, read back.
-#include "facepoison/stages.hpp"
+#include "facepoison/posted.hpp"
 #include "facepoison/prepare.hpp"
 #include "support/support.hpp"
 

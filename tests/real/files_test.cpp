@@ -1,6 +1,6 @@
 // Perturbed files whose faces are found anew, on rendered people: needs the detector that was fetched.
 #include "facepoison/prepare.hpp"
-#include "facepoison/stages.hpp"
+#include "facepoison/posted.hpp"
 #include "support/support.hpp"
 
 namespace facepoison::testing {

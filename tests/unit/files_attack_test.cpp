@@ -1,6 +1,6 @@
 // Perturbed photos of another tool: who is paired with whom, and that they are aligned as the clean photos were.
 #include "facepoison/prepare.hpp"
-#include "facepoison/stages.hpp"
+#include "facepoison/posted.hpp"
 #include "support/support.hpp"
 
 namespace facepoison::testing {

@@ -1,7 +1,7 @@
 // Which perceptual distance LowKey looks at, and what the audit shows where models/lpips.pt is there.
 #include "facepoison/perceptual.hpp"
 
-#include "facepoison/stages.hpp"
+#include "facepoison/posted.hpp"
 #include "support/support.hpp"
 
 namespace facepoison::testing {

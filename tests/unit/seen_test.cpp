@@ -1,7 +1,7 @@
 // What surrogates see of the canvas, where an attack spends its budget of DSSIM, and what the audit says of both.
 #include "facepoison/attack.hpp"
 #include "facepoison/dssim.hpp"
-#include "facepoison/stages.hpp"
+#include "facepoison/posted.hpp"
 #include "support/support.hpp"
 
 namespace facepoison::testing {

@@ -1,5 +1,5 @@
 // The cached arrows: a block's embeddings belong to its own photos, whatever the store already holds.
-#include "facepoison/stages.hpp"
+#include "facepoison/embeddings.hpp"
 
 #include <atomic>
 

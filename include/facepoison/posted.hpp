@@ -1,0 +1,86 @@
+// What becomes of photos before a trainer has them: stages that perturb and transform pictures, and measure by how much.
+#pragma once
+#include <cmath>
+
+#include "facepoison/attack.hpp"
+#include "facepoison/executor.hpp"
+#include "facepoison/pictures.hpp"
+#include "facepoison/table.hpp"
+#include "facepoison/transform.hpp"
+
+namespace facepoison {
+
+// What a perturbed photo's file holds, compared with the clean canvas's, both after the transform where there is one.
+// NaN: not known.
+struct Audit {
+  std::string id, attack, status;  // status: see Perturbed
+  std::string transform = "none";
+  Seed seed = 0;
+  std::int64_t iterations = 0;        // steps taken
+  double linf = 0;                    // grey levels, 0 … 255
+  double l2 = 0;                      // Euclidean length of the difference, pixels in [0,1]
+  double psnr = 0;                    // dB; infinite for equal pictures
+  double dssim = 0;                   // over the whole canvas, 0 … 1
+  double dssim_seen = std::nan("");   // over what the attack's surrogates see of it, where it has some
+  double own_measure = std::nan("");  // the attack's own measure, where it has one
+  double lpips = std::nan("");        // where models/lpips.pt is there
+  double energy_left = std::nan("");  // share of the squared difference that the transform left
+};
+// Cells of what is not known are empty; the column lpips is there where one number is.
+Table budget_table(const std::vector<Audit>& budget);
+
+// The same photos, through the transform: a stage makes their pictures. Random numbers come from the stream of the seed
+// and the photo.
+StagedPhotos transformed(StagedPhotos photos, std::shared_ptr<const Transform> transform, Seed seed);
+
+// Measures written pictures against clean ones.
+class AuditStage : public Stage {
+ public:
+  using Stage::Stage;
+  // Sets the measures of each row of a budget, in the photos' order.
+  virtual void read(const ArtifactStore& store, std::vector<Audit>& budget) const = 0;
+};
+// Clean and written pictures are in the same order. The attack must outlive the stage.
+std::shared_ptr<AuditStage> audit(StagedPhotos clean, StagedPhotos written, const Attack& attack, const RunOptions& options);
+
+// Photos through an attack: planned, and read once the stages ran.
+class PerturbedPhotos {
+ public:
+  // First come the transforms that the attack's photos go through (AttackSettings::before). StagedPhotos are rounded to 8
+  // bits, written as PNG, read back and audited. `everybody`: the data set's photos, among whom an attack may aim at
+  // somebody. A photo's picture does not depend on which other people's photos are perturbed. Of a photo that was
+  // perturbed before, the audit is against the picture from before that: throws as before_attacks(). The attack must
+  // outlive it.
+  PerturbedPhotos(StagedPhotos photos, std::span<const Photo> everybody, const Attack& attack, Seed seed,
+                  const RunOptions& options);
+
+  const StagedPhotos& pictures() const { return pictures_; }
+  const StagedPhotos& clean() const { return clean_; }  // what the audit compares them with
+  // Run each for budget(); the pictures alone need pictures().made_by().
+  std::vector<std::shared_ptr<Stage>> stages() const;
+
+  std::vector<Audit> budget(const ArtifactStore& store) const;     // a row for each photo
+  std::vector<fs::path> traces(const ArtifactStore& store) const;  // files; see read_traces()
+
+ private:
+  const Attack& attack_;
+  StagedPhotos pictures_, clean_;
+  std::shared_ptr<Stage> perturb_;  // none: the attack leaves photos as they are
+  std::shared_ptr<AuditStage> audit_;
+};
+
+// id, iteration, loss, dssim, similarity (the own measure): of the pictures after so many steps.
+Table read_traces(const std::vector<fs::path>& traces);
+
+// Photos that went through an attack.
+struct Posted {
+  std::vector<Photo> photos;     // as given, with the perturbed pictures' path and sha256
+  std::vector<Audit> budget;     // a row for each
+  std::vector<fs::path> traces;  // files; see read_traces()
+};
+
+// Plans, runs and reads PerturbedPhotos.
+Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, const Attack& attack, Seed seed,
+               const RunOptions& options, ArtifactStore& store);
+
+}  // namespace facepoison

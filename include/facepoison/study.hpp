@@ -1,0 +1,75 @@
+// What the recognisers of an experiment draw on: its photos under every treatment, their embeddings by any extractor,
+// and the galleries of its scenarios.
+#pragma once
+#include "facepoison/answers.hpp"
+#include "facepoison/embeddings.hpp"
+#include "facepoison/treated_photos.hpp"
+
+namespace facepoison {
+
+// Plans stages; nothing is read from the store until what they made is asked for. For one thread.
+class Study {
+ public:
+  // The data set and the store must outlive it.
+  Study(const Dataset& dataset, SplitRows split, Scenarios scenarios, const RunOptions& options,
+        const ArtifactStore& store);
+
+  const std::vector<Scenario>& scenarios() const { return scenarios_.list; }
+  const SplitRows& split() const { return split_; }
+  const TreatedPhotos& photos() const { return photos_; }
+  const ArtifactStore& store() const { return store_; }
+
+  // Who is on a scenario's probes.
+  Probes probes(const Scenario& scenario) const;
+
+  // A treatment's photos, embedded. Those of an extractor are forgotten when another one's are asked for.
+  const std::shared_ptr<EmbeddingStage>& embeddings(const std::shared_ptr<const FeatureExtractor>& extractor,
+                                                    TreatmentId treatment);
+  // The gallery and probes of a scenario and what its trials change, by the pictures that are in them without a filter.
+  Question question(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario);
+  // The same with the filter, whose scores must be in the store.
+  Question filtered_question(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario);
+  // Stages that make the embeddings of all pictures that a scenario shows, for question().
+  std::vector<std::shared_ptr<Stage>> stages_of(const std::shared_ptr<const FeatureExtractor>& extractor,
+                                                const Scenario& scenario);
+  // Stages that make the filter's scores of them; none where there is no filter.
+  std::vector<std::shared_ptr<EmbeddingStage>> filter_stages(const Scenario& scenario);
+
+  // The scenario's galleries and probes as they are with the filter, whose scores must be in the store.
+  Assembly assemble_filtered(const Scenario& scenario);
+
+  // Embeddings of everybody's gallery photos under a treatment, whatever co-protected people or a filter do there:
+  // G×D, to be read once stages_of() ran.
+  Features gallery_under(const std::shared_ptr<const FeatureExtractor>& extractor, TreatmentId treatment);
+
+  // Throws Error(input) that names a photo of which the extractor's embedding is all zeros.
+  [[noreturn]] void refuse_zeros(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario);
+
+ private:
+  std::set<TreatmentId> treatments_of(const Scenario& scenario) const;
+  void turn_to(const std::shared_ptr<const FeatureExtractor>& extractor);
+  Features features(const std::shared_ptr<const FeatureExtractor>& extractor, const std::vector<Pick>& picks);
+  std::shared_ptr<const GalleryAndProbes> sides_of(const std::shared_ptr<const FeatureExtractor>& extractor,
+                                                   const Scenario& scenario, const Assembly& assembly, bool filtered);
+  Question question_of(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario,
+                       const Assembly& assembly, bool filtered);
+  std::vector<Label> labels_of(const std::vector<Pick>& picks) const;
+  bool is_dropped(const Scenario& scenario, const Pick& pick);
+
+  SplitRows split_;
+  Scenarios scenarios_;
+  RunOptions options_;
+  const ArtifactStore& store_;
+  TreatedPhotos photos_;
+  std::shared_ptr<EmbeddingCache> cache_;
+
+  std::shared_ptr<const FeatureExtractor> extractor_;  // whose embeddings the next two are
+  std::map<TreatmentId, std::shared_ptr<EmbeddingStage>> embedded_;
+  // By the gallery's and the probes' treatment and the filter's name, of scenarios that show nothing else there.
+  std::map<std::tuple<TreatmentId, TreatmentId, std::string>, std::shared_ptr<const GalleryAndProbes>> sides_;
+  // By the filter's name and the treatment.
+  std::map<std::pair<std::string, TreatmentId>, std::shared_ptr<EmbeddingStage>> scores_;
+  std::map<std::pair<std::string, TreatmentId>, std::vector<bool>> flagged_;
+};
+
+}  // namespace facepoison
