@@ -55,12 +55,12 @@ Scenarios scenarios(const Experiment& experiment, const std::vector<std::vector<
 // a stranger looks like to the trainer. A subset of the coordinates.
 std::vector<Scenario> strangers(const Experiment& experiment, const std::vector<Scenario>& scenarios);
 
-// A row of the tables is a recogniser's: an extractor, or two of them.
-struct Judge {
+// A recogniser as the tables' column "extractor" names it: an extractor, or a combination of two.
+struct TableRecogniser {
   std::string name, released;
-  std::vector<const FeatureExtractor*> extractors;  // the last is who is asked last
+  std::vector<const FeatureExtractor*> extractors;  // the last is who is asked last; the experiment owns them
 };
-std::vector<Judge> judges(const Experiment& experiment);
+std::vector<TableRecogniser> table_recognisers(const Experiment& experiment);
 
 // The experiment and the store must outlive it.
 World world_of(const Experiment& experiment, const std::vector<std::vector<std::string>>& people, ArtifactStore& store);

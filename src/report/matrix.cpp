@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "facepoison/coordinates.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/report.hpp"
 #include "facepoison/spec.hpp"
@@ -17,11 +18,15 @@ bool has(const Words& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// The axes of any table: what one of its rows is of. The first four say which recogniser it is.
-const Words axes = {"extractor",    "combine",  "detector", "released", "transform", "transform_on",
-                    "clean_photos", "enrolled", "together", "probes",   "filter",    "attack",
-                    "classifier",   "seed",     "measure",  "first",    "share",     "protected"};
-// Columns of words that are not axes.
+// The columns of any table that say what a row is of. The first four say which recogniser it is.
+const Words key_columns = [] {
+  Words all = {"extractor", "combine", "detector", "released"};
+  for (const auto& axis : axis_columns)
+    if (axis.name != "attack" && axis.name != "seed") all.emplace_back(axis.name);
+  all.insert(all.end(), {"attack", "classifier", "seed", "measure", "first", "share", "protected"});
+  return all;
+}();
+// Other columns of words.
 const Words words = {"strategy", "surrogate", "most", "trained_on", "reading",
                      "verdict",  "setting",   "tag",  "source",     "says"};
 // What is said under a matrix, of all its rows; the last ones where they are not 0.
@@ -78,9 +83,9 @@ Cell alone(const Columns& columns, const std::vector<Cell>& row, const std::stri
 Words rows_of(const Columns& columns, const Table& table, const std::string& measured, const std::string& across) {
   Words rows;
   for (const auto& name : table.columns) {
-    const auto place = std::find(axes.begin(), axes.end(), name) - axes.begin();
-    const bool is_axis = name != measured && name != across && place < static_cast<std::ptrdiff_t>(axes.size());
-    if (is_axis && (place < 4 || columns.values(name).size() > 1)) rows.push_back(name);
+    const auto place = std::find(key_columns.begin(), key_columns.end(), name) - key_columns.begin();
+    const bool is_key = name != measured && name != across && place < static_cast<std::ptrdiff_t>(key_columns.size());
+    if (is_key && (place < 4 || columns.values(name).size() > 1)) rows.push_back(name);
   }
   return rows;
 }
@@ -113,7 +118,7 @@ std::string summary(const Columns& columns, const Table& table, const Layout& la
   for (const auto& name : said)
     if (auto part = range(columns, table, name); name != value && columns.has(name) && !part.empty())
       parts.push_back(std::move(part));
-  for (const auto& name : axes) {
+  for (const auto& name : key_columns) {
     if (!columns.has(name) || name == "released" || name == value || name == layout.across || has(layout.rows, name))
       continue;
     const auto values = columns.values(name);
@@ -178,7 +183,7 @@ Table matrix(const Table& table, const std::string& measured, Layout layout) {
 Table read_table(const fs::path& csv) {
   Table table = read_csv(csv);
   for (std::size_t c = 0; c < table.columns.size(); ++c) {
-    if (has(axes, table.columns[c]) || has(words, table.columns[c])) continue;
+    if (has(key_columns, table.columns[c]) || has(words, table.columns[c])) continue;
     for (auto& row : table.rows) {
       const double number = number_of(row[c], csv.string());
       const bool is_whole = text(row[c]).find_first_not_of("-0123456789") == std::string::npos && !std::isnan(number);

@@ -3,11 +3,31 @@
 #include <algorithm>
 #include <cmath>
 
+#include "facepoison/coordinates.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/stats.hpp"
 
 namespace facepoison {
 namespace {
+
+std::vector<Coordinate> all_coordinates() {
+  std::vector<Coordinate> all = {{"extractor", ""}};
+  for (const auto& axis : axis_columns) {
+    if (axis.name == "seed") all.push_back({"classifier", ""});
+    all.push_back({std::string(axis.name), std::string(axis.neutral)});
+  }
+  return all;
+}
+
+// The coordinates, with what is known of the extractor after it.
+std::vector<std::string> all_place_columns() {
+  std::vector<std::string> columns;
+  for (const auto& [name, neutral] : coordinates) {
+    columns.push_back(name);
+    if (name == "extractor") columns.insert(columns.end(), {"released", "strategy"});
+  }
+  return columns;
+}
 
 // Rows of a file in the order of their places.
 template <class Row>
@@ -111,6 +131,9 @@ void count_left_out_of_all_seeds(std::vector<Group>& groups, const Json& drawn) 
 
 }  // namespace
 
+const std::vector<Coordinate> coordinates = all_coordinates();
+const std::vector<std::string> place_columns = all_place_columns();
+
 std::size_t coordinate(const std::string& name) {
   const auto found =
       std::find_if(coordinates.begin(), coordinates.end(), [&](const auto& c) { return c.name == name; });
@@ -210,10 +233,6 @@ std::vector<double> Measured::means() const {
   }
   return all;
 }
-
-const std::vector<std::string> place_columns = {"extractor",    "released",     "strategy", "attack",   "transform",
-                                                "transform_on", "clean_photos", "enrolled", "together", "probes",
-                                                "filter",       "classifier",   "seed"};
 
 std::vector<Cell> place_of(const Place& place, const RunFolder& run) {
   const auto &extractor = place.value("extractor"), &attack = place.value("attack");

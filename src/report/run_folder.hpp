@@ -19,11 +19,8 @@ struct Count {
 struct Coordinate {
   std::string name, neutral;
 };
-inline const std::vector<Coordinate> coordinates = {
-    {"extractor", ""},     {"attack", ""},           {"transform", "none"}, {"transform_on", ""},
-    {"clean_photos", "0"}, {"enrolled", "replaced"}, {"together", "one"},   {"probes", "clean"},
-    {"filter", "none"},    {"classifier", ""},       {"seed", "0"}};
-std::size_t coordinate(const std::string& name);  // its place
+extern const std::vector<Coordinate> coordinates;  // the extractor, the axes, and the classifier before the seed
+std::size_t coordinate(const std::string& name);   // its place
 
 // A row of the tables.
 struct Place {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "facepoison/coordinates.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/report.hpp"
 #include "facepoison/stats.hpp"
@@ -119,9 +120,9 @@ Table table_of_run(const fs::path& folder, bool by_person) {
 }
 
 Table for_reading(Table table) {
-  const std::set<std::string> quiet = {"strategy", "transform", "transform_on", "clean_photos",
-                                       "enrolled", "together",  "probes",       "filter",
-                                       "seed",     "left_out",  "not_enrolled"};
+  std::set<std::string, std::less<>> quiet = {"strategy", "left_out", "not_enrolled"};
+  for (const auto& axis : axis_columns)
+    if (axis.name != "attack") quiet.emplace(axis.name);
   for (std::size_t c = table.columns.size(); c-- > 0;) {
     const bool varies = std::any_of(table.rows.begin(), table.rows.end(),
                                     [&](const auto& row) { return row[c] != table.rows.front()[c]; });

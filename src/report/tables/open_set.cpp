@@ -4,13 +4,34 @@
 #include <algorithm>
 #include <cmath>
 
+#include "facepoison/coordinates.hpp"
 #include "facepoison/error.hpp"
 #include "report/tables/registry.hpp"
 
 namespace facepoison {
 namespace {
 
-using Setting = std::vector<std::string>;  // extractor, transform, transform_on, filter, seed, classifier
+// What decides a threshold: the coordinates that strangers have.
+using Setting = std::vector<std::string>;
+
+// `value_of`: of a coordinate's name and neutral value.
+template <class Value>
+Setting setting_by(const Value& value_of) {
+  Setting setting = {value_of("extractor", "")};
+  for (const auto& axis : axis_columns)
+    if (!axis.is_of_the_protected) setting.push_back(value_of(std::string(axis.name), std::string(axis.neutral)));
+  setting.push_back(value_of("classifier", ""));
+  return setting;
+}
+
+Setting setting_of(const Place& place) {
+  return setting_by([&](const std::string& name, const std::string&) { return place.value(name); });
+}
+
+Setting setting_of(const NamedRow& row) {
+  return setting_by(
+      [&](const std::string& name, const std::string& neutral) { return row.has(name) ? row.word(name) : neutral; });
+}
 
 std::map<Setting, std::vector<double>> read_strangers(const fs::path& file) {
   if (!fs::exists(file))
@@ -21,9 +42,7 @@ std::map<Setting, std::vector<double>> read_strangers(const fs::path& file) {
   read_named(file, [&](const NamedRow& row) {
     const double distance = row.number_or_unknown("distance");
     if (std::isnan(distance)) return;
-    strangers[{row.word("extractor"), row.word("transform"), row.word("transform_on"),
-               row.has("filter") ? row.word("filter") : "none", row.word("seed"), row.word("classifier")}]
-        .push_back(distance);
+    strangers[setting_of(row)].push_back(distance);
   });
   return strangers;
 }
@@ -43,10 +62,6 @@ Table open_set(const fs::path& folder) {
   const auto strangers = read_strangers(folder / "strangers.csv");
   std::map<Setting, double> thresholds;
   for (const auto& [setting, distances] : strangers) thresholds[setting] = threshold_at(distances, rate);
-  const auto setting_of = [](const Place& place) {
-    return Setting{place.value("extractor"), place.value("transform"), place.value("transform_on"),
-                   place.value("filter"),    place.value("seed"),      place.value("classifier")};
-  };
   const auto groups = read_groups(folder, [&](const Place& place, const NamedRow& row) -> std::optional<bool> {
     const auto found = thresholds.find(setting_of(place));
     if (found == thresholds.end()) return std::nullopt;  // two recognisers have no distance of their own
