@@ -12,8 +12,8 @@ enum class Axis { attack, transform, transform_on, clean_photos, enrolled, toget
 
 struct AxisColumn {
   std::string_view name;
-  std::string_view neutral;   // the value of a run that was made before the axis was there
-  bool is_of_the_protected;   // it says what protected people do, and nothing of anybody else's photos
+  std::string_view neutral;  // the value of a run that was made before the axis was there
+  bool is_of_the_protected;  // it says what protected people do, and nothing of anybody else's photos
 };
 
 // By axis.

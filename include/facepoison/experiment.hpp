@@ -32,14 +32,14 @@ struct Experiment {
 };
 
 // Config keys: dataset (a data set, or a folder of photos, which is prepared into the store first), protected ("all" |
-// K | [names]), extractors, the keys of Axes, classifiers, device, precision, absent ("refuse", or "skip" extractors
-// whose weights are not here), combine (a list of Pairing's keys), detectors (cloak detectors by name or card), tables,
-// false_positive_rate, prepare (an object of PrepareOptions' keys, for a folder of photos), allow_perturbed (else a
-// data set with perturbed photos is refused: Error(input)). `overrides` are KEY=VALUE; KEY may be dotted; VALUE is JSON
-// where it parses, else a text. Paths in the config are from its folder, in overrides from the working folder.
-// `expectations` must mean rows of what will be run: that is checked before any photo is prepared. Throws Error(usage |
-// input | model). Where the store only plans and a folder of photos is not prepared yet, that is planned, and the
-// experiment has no photos: who is in it is not known, nor what it resolves to.
+// K | [names]), extractors, the keys of axis_registry(), classifiers, device, precision, absent ("refuse", or "skip"
+// extractors whose weights are not here), combine (a list of Pairing's keys), detectors (cloak detectors by name or
+// card), tables, false_positive_rate, prepare (an object of PrepareOptions' keys, for a folder of photos),
+// allow_perturbed (else a data set with perturbed photos is refused: Error(input)). `overrides` are KEY=VALUE; KEY may
+// be dotted; VALUE is JSON where it parses, else a text. Paths in the config are from its folder, in overrides from the
+// working folder. `expectations` must mean rows of what will be run: that is checked before any photo is prepared.
+// Throws Error(usage | input | model). Where the store only plans and a folder of photos is not prepared yet, that is
+// planned, and the experiment has no photos: who is in it is not known, nor what it resolves to.
 Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model,
                            ArtifactStore& store, const std::vector<Expectation>& expectations = {});
 

@@ -70,7 +70,7 @@ Json resolved_posting(const Posting& posting) {
   return {{"name", posting.name}, {"parts", parts}};
 }
 
-// {"name": …, "mix": {NAME: share, …}}; a NAME is another attack of the config, or a preset.
+// Reads {"name": …, "mix": {NAME: share, …}}; a NAME is another attack of the config, or a preset.
 Posting read_mix(Spec& spec, const Json& wanted, const std::vector<Posting>& others, const RunOptions& options) {
   Posting mix;
   for (const auto& [key, value] : wanted.items())

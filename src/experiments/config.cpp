@@ -21,7 +21,8 @@ std::vector<std::string> read_tables(Spec& spec) {
   return wanted;
 }
 
-// One that is trained in each game has no embeddings in common with others, nor an answer without any game.
+// Checks that every extractor can be asked with the classifier, and notes the classifier's identity. One that is
+// trained in each game has no embeddings in common with others, nor an answer without any game.
 void check_recogniser(const Experiment& e, const Spec& spec, ClassifierChoice& choice) {
   for (const auto& extractor : e.extractors) {
     const auto settings = make_recogniser(extractor, choice, e.options)->settings();
@@ -32,7 +33,7 @@ void check_recogniser(const Experiment& e, const Spec& spec, ClassifierChoice& c
   if (e.wants("open-set")) spec.fail("tables", "\"open-set\" would train end to end without each of the strangers");
 }
 
-// Where nobody is left to set a threshold, or to be judged by it, it says nothing.
+// Refuses tables of a threshold where nobody is left to set it, or to be judged by it.
 void check_thresholds(const Experiment& e, const Spec& spec) {
   std::set<std::string> protected_people;
   for (const auto& drawn : e.protected_people) protected_people.insert(drawn.begin(), drawn.end());

@@ -26,7 +26,7 @@ void find_eligible(Experiment& e) {
     throw Error(Exit::input, concat(e.dataset.folder.string(), ": nobody has both train and test photos"));
 }
 
-// The draw is nested: the first K of one shuffled list, so that a larger K keeps everybody of a smaller one.
+// The draw is nested, the first K of one shuffled list, so that a larger K keeps everybody of a smaller one.
 std::vector<std::string> choose_protected(const Spec& spec, const Json& wanted, const Experiment& e, Seed seed) {
   std::vector<std::string> drawn = e.eligible;
   Stream(seed, "protected").shuffle(drawn);
