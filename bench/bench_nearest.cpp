@@ -69,7 +69,7 @@ std::vector<std::int64_t> first(std::int64_t count, std::int64_t from = 0) {
 }
 
 // A cell of the table through the store: probes, and protected people, whose photos are replaced or are not there.
-void answers(benchmark::State& state, const char* classifier, bool absent) {
+void answers(benchmark::State& state, const char* name, bool absent) {
   const std::int64_t each = 70;
   const auto p = make_problem(530, each, state.range(0), 0);
   Sides sides;
@@ -88,9 +88,10 @@ void answers(benchmark::State& state, const char* classifier, bool absent) {
   }
   const auto before = peak_memory();
   const auto folder = temporary_name(fs::temp_directory_path());
+  const auto classifier = make_classifier(name);
   for (auto _ : state) {
     ArtifactStore store(folder);
-    benchmark::DoNotOptimize(answer(sides, swaps, classifier, "bench", store).games.data());
+    benchmark::DoNotOptimize(answer(sides, swaps, *classifier, "bench", store).games.data());
     state.PauseTiming();
     fs::remove_all(folder);
     state.ResumeTiming();

@@ -1,4 +1,5 @@
-// How the trainer names a new photo. A new classifier is one .cpp and one row in registry.cpp.
+// Classifiers: a gallery's embeddings and labels in, the people on probes out. A label is a person's number. A new
+// classifier is one .cpp and one row in registry.cpp. A made classifier does not change: threads may share it.
 #pragma once
 #include <torch/script.h>
 
@@ -12,31 +13,33 @@
 
 namespace facepoison {
 
-// Rows are probes.
+// What a classifier says of N probes.
 struct Prediction {
-  std::vector<std::int64_t> labels;
-  std::vector<double> distances;         // to what decided the label; smaller is surer
-  std::vector<std::int64_t> ranks = {};  // for each of Swap::asked: the person's place, 1 the first guess; 0: not there
+  std::vector<std::int64_t> labels;      // N, of the gallery's
+  std::vector<double> distances;         // N, to what decided the label; the smaller, the more certain it is
+  std::vector<std::int64_t> ranks = {};  // for each of Swap::asked the person's rank, 1 the first guess; 0: not there
 };
 
-// Gallery rows, and what stands there instead; then rows that the gallery has besides, which come last; then those that
-// are not there. All of one person, where places are asked for.
+// A change of a gallery: rows that are replaced, rows that are added after the others, and rows that are removed. All
+// are of one person, where ranks are asked for.
 struct Swap {
-  std::vector<std::int64_t> rows;          // rising; the new ones keep their labels
-  torch::Tensor features;                  // (|rows| + |added|)×D
+  std::vector<std::int64_t> rows;          // of the gallery, rising: replaced; they keep their labels
+  torch::Tensor features;                  // (|rows| + |added|)×D: the new embeddings, then the added ones
   std::vector<std::int64_t> added = {};    // labels, of people whom the gallery has or has not
-  std::vector<std::int64_t> removed = {};  // rising, none of `rows`; somebody is left
-  std::vector<std::int64_t> asked = {};    // probes of which the person's place among all people is wanted; rising
+  std::vector<std::int64_t> removed = {};  // of the gallery, rising, none of `rows`; somebody is left
+  std::vector<std::int64_t> asked = {};    // probes, rising, of which the person's rank among all people is wanted
 };
 
 // A classifier that knows a clean gallery and the probes: what every swap needs is done once.
 class Trained {
  public:
   virtual ~Trained() = default;
-  // For each swap of the clean gallery what Classifier::predict() would say, in the swaps' order, with the places.
+  // For each swap of the clean gallery what Classifier::predict() would say, in the swaps' order, with the ranks.
+  // Throws as Classifier::predict(), and Error(input) for features that do not fit.
   virtual std::vector<Prediction> predict_swapped(std::span<const Swap> swaps) const = 0;
 };
 
+// A way to name probes by a gallery.
 class Classifier {
  public:
   virtual ~Classifier() = default;
@@ -45,12 +48,14 @@ class Classifier {
   const Json& identity() const { return identity_; }
   void set_identity(Json identity) { identity_ = std::move(identity); }  // for make_classifier()
 
-  // gallery G×D (CPU), labels G (0 … P−1, whatever order), probes N×D; both float32, or both float64. Ties go to the
-  // lowest gallery row. Throws Error(input) for an empty gallery or dimensions that differ, and NoDirection.
+  // Names the probes N×D by the gallery G×D, whose rows have these G labels (0 … P−1, in any order). Both are on the
+  // CPU, and both float32 or both float64. Ties go to the lowest gallery row. Throws Error(input) for an empty gallery,
+  // dimensions that differ or a number that is not finite, and NoDirection.
   virtual Prediction predict(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
                              const torch::Tensor& probes) const = 0;
 
-  // The classifier must outlive what it trained. Throws as predict().
+  // Prepares for many swaps of a gallery; see predict() for shapes. The classifier must outlive what it trained. Throws
+  // as predict().
   virtual std::unique_ptr<Trained> train(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
                                          const torch::Tensor& probes) const = 0;
 
@@ -63,13 +68,14 @@ class Classifier {
   Json identity_;
 };
 
-// An embedding is all zeros, so that it has no direction to compare. Whoever knows the photos says which one it is.
+// The error of an embedding that is all zeros, so that it has no direction to compare. Whoever knows the photos says
+// which one it is.
 struct NoDirection : Error {
   NoDirection() : Error(Exit::input, "an embedding of zeros has no direction to compare") {}
 };
 
-// A classifier's name, or a JSON object {"classifier": …, "name": …, its own keys}, as an object or as a text of it.
-// Throws Error(usage).
+// Makes a classifier of its name, or of a JSON object {"classifier": …, "name": …, its own keys}, given as an object or
+// as a text of it. Throws Error(usage).
 std::unique_ptr<Classifier> make_classifier(const Json& wanted);
 
 // A classifier of a config, made once, when the config is read.
@@ -83,6 +89,7 @@ struct ClassifierChoice {
 // checked here, and the identity is null.
 ClassifierChoice choose_classifier(const Json& wanted);
 
+// A kind of classifier.
 struct ClassifierRow {
   std::string name;
   int version;  // of what it computes, a part of cache keys: to be raised when an answer changes, which a test sees

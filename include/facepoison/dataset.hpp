@@ -8,6 +8,7 @@
 #include "facepoison/artefact.hpp"
 #include "facepoison/image.hpp"
 #include "facepoison/spec.hpp"
+#include "facepoison/splits.hpp"
 #include "facepoison/table.hpp"
 
 namespace facepoison {
@@ -28,15 +29,15 @@ struct Photo {
   // Pixels of the source, after EXIF rotation; absent in data sets of before they were kept.
   std::optional<Landmarks> source_landmarks;
   int source_width = 0, source_height = 0;  // likewise; 0: not known
-  std::string split;                        // "train", "test" or ""
+  Split split = Split::none;
   std::string duplicate_of;  // the first photo of the same picture and the same face in it, exactly or nearly, or ""
   // The attack that made this picture, or several joined by " + "; "": it is as it was prepared.
   std::string perturbed_by;
   // Of a perturbed picture: the canvas from before the first attack, and where it was then; "": not known.
   std::string original_sha256;
   fs::path original;
-  bool train() const { return split == "train"; }
-  bool test() const { return split == "test"; }
+  bool train() const { return split == Split::train; }
+  bool test() const { return split == Split::test; }
 };
 
 struct Dataset {

@@ -8,23 +8,26 @@
 
 namespace facepoison {
 
-// COLUMN[key=value,…] OP NUMBER: COLUMN is a numeric column of table.csv; keys are the columns that are known before a
-// run (extractor, released, attack, classifier, surrogate); without keys every row is meant. OP is one of <= >= < > ==
+// A promise about the rows of table.csv, COLUMN[key=value,…] OP NUMBER: COLUMN is a numeric column of table.csv; keys
+// are the columns that are known before a run (extractor, released, strategy, the axes, classifier, surrogate); without
+// keys every row is meant. OP is one of <= >= < > ==
 // !=.
 struct Expectation {
-  std::string text, column;
+  std::string text, column;  // text: as it was given
   std::vector<std::pair<std::string, std::string>> where;
   std::string op;
   double number = 0;
 };
-// Throws Error(usage) that says what is wrong with it.
+// Reads one. Throws Error(usage) that says what is wrong with it.
 Expectation parse_expectation(const std::string& text);
-// One a line; empty lines and lines that start with # are passed over. Throws Error(usage) with the line.
+// Reads a file of them, one a line; empty lines and lines that start with # are passed over. Throws Error(usage) with
+// the line.
 std::vector<Expectation> read_expectations(const fs::path& file);
 
 // Throws Error(usage) for an expectation that means no row of `plan`, a table with those columns.
 void require_planned(const std::vector<Expectation>& expectations, const Table& plan);
-// The rows that do not hold, a line each: what was expected, where, what was found. Empty: all hold.
+// Describes the rows of which an expectation does not hold, a line each: what was expected, where, what was found.
+// Empty: all hold.
 std::vector<std::string> unmet(const std::vector<Expectation>& expectations, const Table& table);
 
 }  // namespace facepoison

@@ -31,14 +31,14 @@ struct Experiment {
 };
 
 // Config keys: dataset (a data set, or a folder of photos, which is prepared into the store first), protected ("all" |
-// K | [names]), extractors, the keys of Axes, classifiers, device, precision, absent ("refuse", or "skip" extractors
-// whose weights are not here), combine (a list of Pairing's keys), detectors (cloak detectors by name or card), tables,
-// false_positive_rate, prepare (an object of PrepareOptions' keys, for a folder of photos), allow_perturbed (else a
-// data set with perturbed photos is refused: Error(input)). `overrides` are KEY=VALUE; KEY may be dotted; VALUE is JSON
-// where it parses, else a text. Paths in the config are from its folder, in overrides from the working folder.
-// `expectations` must mean rows of what will be run: that is checked before any photo is prepared. Throws Error(usage |
-// input | model). Where the store may only be read and a folder of photos is not prepared yet, the experiment has no
-// photos: who is in it is not known, nor what it resolves to.
+// K | [names]), extractors, the keys of axis_registry(), classifiers, device, precision, absent ("refuse", or "skip"
+// extractors whose weights are not here), combine (a list of Pairing's keys), detectors (cloak detectors by name or
+// card), tables, false_positive_rate, prepare (an object of PrepareOptions' keys, for a folder of photos),
+// allow_perturbed (else a data set with perturbed photos is refused: Error(input)). `overrides` are KEY=VALUE; KEY may
+// be dotted; VALUE is JSON where it parses, else a text. Paths in the config are from its folder, in overrides from the
+// working folder. `expectations` must mean rows of what will be run: that is checked before any photo is prepared.
+// Throws Error(usage | input | model). Where the store may only be read and a folder of photos is not
+// prepared yet, the experiment has no photos: who is in it is not known, nor what it resolves to.
 Experiment read_experiment(const fs::path& config, const std::vector<std::string>& overrides, bool trust_model,
                            ArtifactStore& store, const std::vector<Expectation>& expectations = {});
 
@@ -54,12 +54,12 @@ Scenarios scenarios(const Experiment& experiment, const std::vector<std::vector<
 // a stranger looks like to the trainer. A subset of the coordinates.
 std::vector<Scenario> strangers(const Experiment& experiment, const std::vector<Scenario>& scenarios);
 
-// A row of the tables is a recogniser's: an extractor, or two of them.
-struct Judge {
+// A recogniser as the tables' column "extractor" names it: an extractor, or a combination of two.
+struct TableRecogniser {
   std::string name, released;
-  std::vector<const FeatureExtractor*> extractors;  // the last is who is asked last
+  std::vector<const FeatureExtractor*> extractors;  // the last is who is asked last; the experiment owns them
 };
-std::vector<Judge> judges(const Experiment& experiment);
+std::vector<TableRecogniser> table_recognisers(const Experiment& experiment);
 
 // The experiment and the store must outlive it.
 Study study_of(const Experiment& experiment, const std::vector<std::vector<std::string>>& people,

@@ -8,6 +8,7 @@
 #include "facepoison/error.hpp"
 #include "facepoison/files.hpp"
 #include "facepoison/spec.hpp"
+#include "facepoison/splits.hpp"
 
 namespace facepoison {
 
@@ -15,7 +16,7 @@ struct PhotoFile {
   std::string id;      // path below the root, '/'-separated, extension kept
   std::string person;  // the folder's name
   fs::path path;
-  std::string split = "";         // "train" or "test", where the folder is split already
+  Split split = Split::none;      // as the folder has it, where it is split already
   std::string perturbed_by = "";  // as a Photo's, where it is a canvas of a data set; else ""
 };
 

@@ -1,16 +1,17 @@
-// Tables of a run folder, from its files alone.
+// Tables of a run folder, from its files alone. All functions may be called from several threads. Rates and shares are
+// in [0, 1]; a number that is unknown is NaN, an empty cell.
 #pragma once
 #include "facepoison/table.hpp"
 
 namespace facepoison {
 
 // A row for each extractor, combination of the axes and classifier, and seeds together where there are several: its
-// coordinates (extractor, released, strategy, attack, transform, transform_on, clean_photos, enrolled, classifier,
-// seed), people, n (their probes), protection (mean over protected people of their error, a fraction), low, high
-// (95 %), others_error (of everybody else's probes, all swaps together), others_n, surrogate (does the attack optimise
-// against this extractor?), left_out (protected people who have too few photos for it), not_enrolled.
-// by_person: a row for each protected person, with `protected` in the place of `people` and the interval of Clopper and
-// Pearson. Throws Error(input) when the folder holds no whole run.
+// keys (extractor, released, strategy, the axes, classifier, seed; see coordinates.hpp), people, n (their probes),
+// protection (mean over protected people of their error, a fraction), low, high (95 %), others_error (of everybody
+// else's probes, all swaps together), others_n, surrogate (does the attack optimise against this extractor?), left_out
+// (protected people who have too few photos for it), not_enrolled. by_person: a row for each protected person, with
+// `protected` in the place of `people` and the interval of Clopper and Pearson. Throws Error(input) when the folder
+// holds no whole run.
 std::vector<std::string> table_columns(bool by_person);
 Table table_of_run(const fs::path& folder, bool by_person);
 
@@ -24,10 +25,10 @@ struct TableRow {
 const std::vector<TableRow>& table_registry();
 const TableRow& table_row(const std::string& name);  // throws Error(usage)
 
-// Without the columns of axes that have one value only.
+// The table without the columns of axes, and of counts beside them, that have one value only.
 Table for_reading(Table table);
 
-// Which columns of a table stand where in a matrix.
+// Says which columns of a table stand where in a matrix.
 struct Layout {
   std::vector<std::string> rows;  // none: what names the recogniser, and each axis on which the rows differ
   std::string across = "attack";
@@ -40,11 +41,12 @@ struct Layout {
 // for a column that the table has not, and for two rows for one cell.
 Table matrix(const Table& table, const std::string& measured, Layout layout = {});
 
-// A table that was written as CSV. Throws Error(input) for a cell that should be a number and is not.
+// Reads a table that was written as CSV; numbers are numbers again. Throws Error(input) for a cell that should be a
+// number and is not.
 Table read_table(const fs::path& csv);
 
-// The rows that have one of the values named for each column that is named. Throws Error(usage) for a value or a column
-// that there is not.
+// Keeps the rows that have one of the values named for each column that is named. Throws Error(usage) for a value or a
+// column that there is not.
 Table rows_where(Table table, const std::vector<std::pair<std::string, std::string>>& wanted);
 
 // How much protection each row has more than the row that differs only in the coordinate `key`, which is `value` there
@@ -54,15 +56,14 @@ Table rows_where(Table table, const std::vector<std::pair<std::string, std::stri
 // else as table_of_run.
 Table differences_of_run(const fs::path& folder, const std::string& key, const std::string& value);
 
-// What the runs A and B differ by, cell by cell: the coordinates, a, b (protection in either), difference (a − b), low,
-// high (95 %), p, people, verdict ("A higher", "B higher", "includes 0" or "too few people"). Cells are joined on all
-// their coordinates,
-// and each is over the people whom both runs protect there and of whom both have the same probes, by name. The notes
-// say what was left out and what else differs. Throws Error(input) where nothing is left, else as table_of_run.
-// `with_release`: with A's "released" after the extractor, for reading.
+// What the runs A and B differ by, row by row: the coordinates, a, b (protection in either), difference (a − b), low,
+// high (95 %), p, people, verdict ("A higher", "B higher", "includes 0" or "too few people"). Rows are joined on all
+// their coordinates, and each is over the people whom both runs protect there and of whom both have the same probes, by
+// name. The notes say what was left out and what else differs. Throws Error(input) where nothing is left, else as
+// table_of_run. `with_release`: with A's "released" after the extractor, for reading.
 Table compare_runs(const fs::path& a, const fs::path& b, bool with_release = false);
 
-// What of ours stands in for something published: name of a recogniser or an attack there → ours.
+// Says what of ours stands in for something published: name of a recogniser or an attack there → ours.
 using StandIns = std::vector<std::pair<std::string, std::string>>;
 
 // The published figures in the JSON file `figures` (data/paper.json) beside a run's rows of the same recogniser, attack

@@ -4,19 +4,26 @@
 
 namespace facepoison {
 
-// Gives "train" or "test" for each of the photos, whose people are listed in order of photo id.
+enum class Split { none, train, test };  // none: not decided yet
+
+// As manifests and tables write it: "", "train" or "test".
+constexpr const char* split_name(Split split) {
+  return split == Split::train ? "train" : split == Split::test ? "test" : "";
+}
+
+// Splits the photos, whose people are listed in order of photo id, into train and test photos.
 // A person keeps at least one train photo, and has a test photo from two photos on; but a share of 0 or 1 makes all of
 // them test or train photos.
 // Draws per person from the stream (seed, "split", person); train = share·n, rounded to nearest.
-std::vector<std::string> seeded_split(const std::vector<std::string>& people, double train_share, Seed seed);
+std::vector<Split> seeded_split(const std::vector<std::string>& people, double train_share, Seed seed);
 
 // A person's first photos, by id, are for training: share·n of them, rounded down. So FaceCure's eval_e2e.py takes the
 // attacker's first 70 %; others it draws, which here they are not: everybody is an attacker in turn.
-std::vector<std::string> sorted_split(const std::vector<std::string>& people, double train_share);
+std::vector<Split> sorted_split(const std::vector<std::string>& people, double train_share);
 
 // The split of the paper's code (FaceCure eval.py): random.seed(10) once, then over sorted people
 // test = random.sample(range(n), int(0.3·n)) of the person's sorted photos, one continuing stream.
 // Deviation, listed: that code reseeds for the attacker, so each of its attackers has another draw than in this list.
-std::vector<std::string> facecure_split(const std::vector<std::string>& people);
+std::vector<Split> facecure_split(const std::vector<std::string>& people);
 
 }  // namespace facepoison

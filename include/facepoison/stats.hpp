@@ -1,4 +1,5 @@
-// Intervals and tests for misclassification rates. All fractions are in [0, 1], all intervals are of 95 %.
+// Intervals and tests for misclassification rates. All fractions are in [0, 1], all intervals are of 95 %. The
+// functions have no state: several threads may call them at once.
 #pragma once
 #include <span>
 #include <vector>

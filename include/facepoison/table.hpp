@@ -11,10 +11,12 @@
 
 namespace facepoison {
 
-// A number that is not finite is unknown: an empty cell in csv, null in json, a dash for reading.
+// A value of a table: a text or a number. A number that is not finite is unknown: an empty cell in csv, null in json, a
+// dash for reading.
 using Cell = std::variant<std::string, double, std::int64_t>;
 constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 
+// A table: every row has a cell for each column.
 class Table {
  public:
   std::vector<std::string> columns;
@@ -24,28 +26,28 @@ class Table {
   void add(std::vector<Cell> row);  // asserts the number of cells
 };
 
-// The column's place. Throws Error(input) naming `where` when it is absent.
+// The column's index. Throws Error(input) naming `where` when it is absent.
 std::size_t column(const Table& table, const std::string& name, const std::string& where);
 
-// Numbers in the shortest form that reads back to the same value; "" for an unknown one.
+// A cell as text: numbers in the shortest form that reads back to the same value; "" for an unknown one.
 std::string text(const Cell& cell);
-// Throws Error(input) for what is not a number, "" too.
+// A cell as a number. Throws Error(input) naming `where` for what is not one, "" too.
 double as_number(const Cell& cell, const std::string& where);
-// A whole number. Throws Error(input) for another one, and for one that does not fit.
+// A cell as a whole number. Throws Error(input) for another one, and for one that does not fit.
 std::int64_t as_integer(const Cell& cell, const std::string& where);
 
-// NaN for an empty cell, else as as_number().
+// A cell as a number that may be unknown: NaN for an empty cell, else as as_number().
 double number_of(const Cell& cell, const std::string& where);
 
 enum class Format { markdown, csv, json, latex };
 Format parse_format(const std::string& name);  // throws Error(usage)
 
-// csv and json give every digit; markdown (GitHub's) and latex (with booktabs) round to three decimals and escape what
-// their format reserves.
+// The table as text. csv and json give every digit; markdown (GitHub's) and latex (with booktabs) round to three
+// decimals and escape what their format reserves.
 std::string print(const Table& table, Format format);
 
-// A CSV file whose rows go to the disk as they come, into a file without a name, so that a kill leaves nothing; with
-// finish() it is there, whole. Throws as write_file().
+// Writes a CSV file row by row, into a file without a name, so that a kill leaves nothing; with finish() it is there,
+// whole. For one thread at a time. Throws as write_file().
 class TableFile {
  public:
   TableFile(fs::path path, std::vector<std::string> columns);
@@ -61,8 +63,8 @@ class TableFile {
   Table waiting_;
 };
 
-// RFC 4180 in parts of any length, header line first, perhaps after a byte-order mark; every cell is text. Throws
-// Error(input) with the line of an uneven row.
+// Parses CSV (RFC 4180) in parts of any length, header line first, perhaps after a byte-order mark; every cell is text.
+// Throws Error(input) with the line of an uneven row.
 class CsvReader {
  public:
   using OnRow = std::function<void(const std::vector<std::string>& columns, std::vector<Cell> row)>;
@@ -83,9 +85,10 @@ class CsvReader {
   Quote quote_ = Quote::none;
   bool any_ = false;  // has this line anything?
 };
-void read_rows(const fs::path& path, const CsvReader::OnRow& on_row);  // of a file, one at a time
+// Reads a file's rows one at a time.
+void read_rows(const fs::path& path, const CsvReader::OnRow& on_row);
 
-// All of it.
+// Reads all of a CSV text or file.
 Table parse_csv(const std::string& csv, const std::string& where);
 Table read_csv(const fs::path& path);
 

@@ -47,7 +47,7 @@ Voters nearest_of(const torch::Tensor& rough, const torch::Tensor& known, const 
   return found;
 }
 
-// Of each probe.
+// The same for each probe.
 std::vector<Voters> nearest_of_each(const torch::Tensor& known, const torch::Tensor& sought, std::size_t count) {
   const auto squares = known.square().sum(1);
   std::vector<Voters> found;
@@ -61,7 +61,7 @@ std::vector<Voters> nearest_of_each(const torch::Tensor& known, const torch::Ten
   return found;
 }
 
-// The p-th probe's label.
+// Sets the p-th probe's label and distance.
 void vote(const Voters& voters, const std::vector<std::int64_t>& labels, std::size_t p, Prediction& out) {
   std::map<std::int64_t, std::size_t> votes;
   for (const auto& voter : voters) ++votes[labels[static_cast<std::size_t>(voter.row)]];
@@ -75,9 +75,11 @@ void vote(const Voters& voters, const std::vector<std::int64_t>& labels, std::si
   out.distances[p] = winner->distance;
 }
 
-std::int64_t place_of(std::int64_t person, Voters all, const std::vector<std::int64_t>& labels, std::size_t k) {
+// The person's rank among all people, by votes and then by their nearest photo; 0 where the gallery lacks them.
+std::int64_t rank_of(std::int64_t person, Voters all, const std::vector<std::int64_t>& labels, std::size_t k) {
   std::sort(all.begin(), all.end());
-  std::map<std::int64_t, std::pair<std::int64_t, std::size_t>> people;  // −votes, place of the nearest photo
+  std::map<std::int64_t, std::pair<std::int64_t, std::size_t>>
+      people;  // −votes, and how many photos are nearer than the nearest
   for (std::size_t n = 0; n < all.size(); ++n) {
     auto& standing = people.try_emplace(labels[static_cast<std::size_t>(all[n].row)], 0, n).first->second;
     standing.first -= n < k;
@@ -170,7 +172,7 @@ class KNearest final : public Classifier {
       return out;
     }
 
-    // The person's place: people in the order of their votes, then of their nearest photo. `features`: the swap's, in
+    // The person's rank on the probes that are asked for. `features`: the swap's, in
     // double; `names`: the labels, then the added ones.
     std::vector<std::int64_t> ranks(const Swap& swap, const torch::Tensor& features,
                                     const std::vector<std::int64_t>& names) const {
@@ -190,7 +192,7 @@ class KNearest final : public Classifier {
           const double* probe = sought.data_ptr<double>() + swap.asked[i] * dimension;
           for (std::size_t g = 0; g < rows.size(); ++g)
             if (rows[g]) all.push_back({distance_of(rows[g], probe, dimension), static_cast<std::int64_t>(g)});
-          found[i] = place_of(person, std::move(all), names, classifier.k_);
+          found[i] = rank_of(person, std::move(all), names, classifier.k_);
         }
       });
       return found;

@@ -63,16 +63,16 @@ class Linear final : public Classifier {
  private:
   struct Classes {
     std::vector<std::int64_t> names;  // rising
-    torch::Tensor places;             // of each gallery row
+    torch::Tensor indices;            // of each gallery row
     explicit Classes(const std::vector<std::int64_t>& labels) : names(labels) {
       std::sort(names.begin(), names.end());
       names.erase(std::unique(names.begin(), names.end()), names.end());
       std::vector<std::int64_t> found;
-      for (const auto label : labels) found.push_back(place(label));
-      places = torch::tensor(found);
+      for (const auto label : labels) found.push_back(index(label));
+      indices = torch::tensor(found);
     }
     std::int64_t rows() const { return names.size() == 2 ? 1 : static_cast<std::int64_t>(names.size()); }
-    std::int64_t place(std::int64_t name) const {  // or −1
+    std::int64_t index(std::int64_t name) const {  // or −1
       const auto found = std::lower_bound(names.begin(), names.end(), name);
       return found != names.end() && *found == name ? found - names.begin() : -1;
     }
@@ -106,24 +106,24 @@ class Linear final : public Classifier {
     const auto [rows, labels] = swapped(clean.rows, clean.labels, swap);
     const Classes classes(labels);
     const auto person = person_of(swap, clean.labels);
-    const Asked asked{swap.asked, person ? classes.place(*person) : -1};
+    const Asked asked{swap.asked, person ? classes.index(*person) : -1};
     if (classes.names.size() == 1) return only_one(classes, clean.probes, asked);
-    return answer(fit(rows, classes, start_from(clean, rows, classes, asked.place)), classes, clean.probes, asked);
+    return answer(fit(rows, classes, start_from(clean, rows, classes, asked.index)), classes, clean.probes, asked);
   }
 
-  // From the clean model, without the weights of who is not there any more, and with weights of 0 for who is new. One
-  // row of weights, of two people, says nothing of each of more.
+  // A start from the clean model, without the weights of who is not there any more, and with weights of 0 for who is
+  // new. One row of weights, of two people, says nothing of each of more.
   Model start_from(const Clean& clean, const torch::Tensor& rows, const Classes& classes, std::int64_t person) const {
     if (!clean.model || (classes.rows() == 1) != (clean.classes.rows() == 1)) return start(rows, classes);
     auto model = clean.model->under(Scaler(rows));
     if (classes.rows() == 1) return model;
-    std::vector<std::int64_t> places;
+    std::vector<std::int64_t> indices;
     for (const auto name : classes.names) {
-      const auto place = clean.classes.place(name);
-      places.push_back(place < 0 ? clean.classes.rows() : place);
+      const auto index = clean.classes.index(name);
+      indices.push_back(index < 0 ? clean.classes.rows() : index);
     }
     model.weights = torch::cat({model.weights, torch::zeros_like(model.weights.slice(0, 0, 1))})
-                        .index_select(0, torch::tensor(places));
+                        .index_select(0, torch::tensor(indices));
     if (person >= 0) refit_one(rows, classes, model, person);
     return model;
   }
@@ -142,49 +142,50 @@ class Linear final : public Classifier {
   Model fit(const torch::Tensor& rows, const Classes& classes, Model model) const {
     const auto fixed = torch::zeros({rows.size(0), classes.rows() == 1 ? 1 : 0}, torch::kFloat64);
     model.weights =
-        minimise({with_ones(model.scaler(rows)), classes.places, fixed, decay(rows)}, model.weights, kTolerance);
+        minimise({with_ones(model.scaler(rows)), classes.indices, fixed, decay(rows)}, model.weights, kTolerance);
     return model;
   }
 
-  // The weights of one class anew while the others stay: the start of a swapped person, which saves most of the way.
-  void refit_one(const torch::Tensor& rows, const Classes& classes, Model& model, std::int64_t place) const {
+  // Fits the weights of one class anew while the others stay: the start of a swapped person, which saves most of the
+  // way.
+  void refit_one(const torch::Tensor& rows, const Classes& classes, Model& model, std::int64_t index) const {
     const auto others = model.scores(rows)
-                            .index_fill(1, torch::tensor({place}), -std::numeric_limits<double>::infinity())
+                            .index_fill(1, torch::tensor({index}), -std::numeric_limits<double>::infinity())
                             .logsumexp(1, true);
-    const LogisticProblem problem{with_ones(model.scaler(rows)), classes.places.eq(place).to(torch::kInt64), others,
+    const LogisticProblem problem{with_ones(model.scaler(rows)), classes.indices.eq(index).to(torch::kInt64), others,
                                   decay(rows)};
-    model.weights[place] = minimise(problem, torch::zeros_like(model.weights.slice(0, 0, 1)), kRoughly)[0];
+    model.weights[index] = minimise(problem, torch::zeros_like(model.weights.slice(0, 0, 1)), kRoughly)[0];
   }
 
-  // Probes of which a person's rank is wanted, and that person's place among the classes, or −1.
+  // Probes of which a person's rank is wanted, and that person's index among the classes, or −1.
   struct Asked {
     std::vector<std::int64_t> probes;
-    std::int64_t place = -1;
+    std::int64_t index = -1;
   };
 
-  // There is nothing to tell apart.
+  // The answer where there is nothing to tell apart.
   static Prediction only_one(const Classes& classes, const torch::Tensor& probes, const Asked& asked) {
     const auto n = static_cast<std::size_t>(probes.size(0));
     return {std::vector<std::int64_t>(n, classes.names.front()), std::vector<double>(n, 0),
-            std::vector<std::int64_t>(asked.probes.size(), asked.place + 1)};
+            std::vector<std::int64_t>(asked.probes.size(), asked.index + 1)};
   }
 
   static Prediction answer(const Model& model, const Classes& classes, const torch::Tensor& probes,
                            const Asked& asked) {
     const auto scores = model.scores(probes.to(torch::kFloat64));
-    const auto [likely, places] = scores.softmax(1).max(1);
+    const auto [probabilities, indices] = scores.softmax(1).max(1);
     Prediction out;
     for (const auto probe : asked.probes) {
       const auto of_probe = scores[probe];  // among equals the lowest class, as max() has it
       out.ranks.push_back(
-          asked.place < 0
+          asked.index < 0
               ? 0
-              : 1 + (of_probe > of_probe[asked.place]).sum().item<std::int64_t>() +
-                    (of_probe.narrow(0, 0, asked.place) == of_probe[asked.place]).sum().item<std::int64_t>());
+              : 1 + (of_probe > of_probe[asked.index]).sum().item<std::int64_t>() +
+                    (of_probe.narrow(0, 0, asked.index) == of_probe[asked.index]).sum().item<std::int64_t>());
     }
     for (std::int64_t i = 0; i < probes.size(0); ++i) {
-      out.labels.push_back(classes.names[static_cast<std::size_t>(places[i].item<std::int64_t>())]);
-      out.distances.push_back(1 - likely[i].item<double>());
+      out.labels.push_back(classes.names[static_cast<std::size_t>(indices[i].item<std::int64_t>())]);
+      out.distances.push_back(1 - probabilities[i].item<double>());
     }
     return out;
   }

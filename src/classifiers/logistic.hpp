@@ -6,16 +6,16 @@
 
 namespace facepoison {
 
-// n rows against the classes whose weights are sought, and against columns of scores that stay as they are.
+// A problem: n rows against the classes whose weights are sought, and against columns of scores that stay as they are.
 struct LogisticProblem {
-  torch::Tensor rows;    // n×(D+1) float64, the last column ones
-  torch::Tensor places;  // n int64: the right column among F fixed and K sought ones
-  torch::Tensor fixed;   // n×F float64; F may be 0
-  double decay;          // of ½‖weights‖², beside the mean cross-entropy; the intercepts (last column) are free
+  torch::Tensor rows;     // n×(D+1) float64, the last column ones
+  torch::Tensor targets;  // n int64: the right column among F fixed and K sought ones
+  torch::Tensor fixed;    // n×F float64; F may be 0
+  double decay;           // of ½‖weights‖², beside the mean cross-entropy; the intercepts (last column) are free
 };
 
-// The weights K×(D+1) float64 where no derivative exceeds `tolerance`, from a start of that shape. Ends earlier where
-// float64 shows no better point.
+// Finds the weights K×(D+1) float64 where no derivative exceeds `tolerance`, from a start of that shape. Ends earlier
+// where float64 shows no better point.
 torch::Tensor minimise(const LogisticProblem& problem, torch::Tensor start, double tolerance);
 
 }  // namespace facepoison

@@ -43,7 +43,7 @@ struct TwoNearest {
   const Neighbour& without(std::int64_t label) const { return first.label == label ? second : first; }
 };
 
-// Rows of one person after the other.
+// Gallery rows, one person's after another's.
 struct People {
   struct Range {
     std::int64_t label = 0, first = 0, count = 0;
@@ -51,7 +51,7 @@ struct People {
   std::vector<Range> ranges;
   torch::Tensor features;
   std::vector<std::int64_t> rows;  // of the gallery
-  // Of float32, by a power of two and, for the cosine, by their lengths: what the product has.
+  // float32: the features scaled by a power of two and, for the cosine, divided by their lengths; and their squares.
   torch::Tensor rough, squares;
 };
 
@@ -175,7 +175,7 @@ class Nearest final : public Classifier {
                      for (std::size_t k = 0; k < which.size(); ++k) {
                        const auto& range = moved.ranges[k];
                        const auto& others = base.nearest[p].without(range.label);
-                       const auto asked = place_among(swaps[which[k]].asked, p);
+                       const auto asked = index_among(swaps[which[k]].asked, p);
                        const auto far = asked ? std::numeric_limits<float>::infinity() : others.rough;
                        const Neighbour own = nearest_of(moved, range, base.sought, p, rough, far, bound);
                        const auto& found = closer(own, others) ? own : others;
@@ -188,13 +188,13 @@ class Nearest final : public Classifier {
     return out;
   }
 
-  static std::optional<std::size_t> place_among(const std::vector<std::int64_t>& probes, std::size_t p) {
+  static std::optional<std::size_t> index_among(const std::vector<std::int64_t>& probes, std::size_t p) {
     const auto found = std::lower_bound(probes.begin(), probes.end(), static_cast<std::int64_t>(p));
     if (found == probes.end() || *found != static_cast<std::int64_t>(p)) return std::nullopt;
     return static_cast<std::size_t>(found - probes.begin());
   }
 
-  // How many people are closer to the probe than `own`, and one.
+  // The rank of the person of `own`: how many people are closer to the probe, and one; 0 where the gallery lacks them.
   std::int64_t rank_of(const Neighbour& own, const Base& base, std::size_t p, double bound) const {
     if (own.row < 0) return 0;
     const float* least = base.least.data_ptr<float>() + static_cast<std::int64_t>(p) * base.least.size(1);
@@ -215,11 +215,11 @@ class Nearest final : public Classifier {
 
   // A person's rows that are left, the swapped ones in their new form, then the added ones.
   static torch::Tensor new_form(const torch::Tensor& gallery, const std::vector<std::int64_t>& own, const Swap& swap) {
-    std::vector<std::int64_t> places;
-    for (const auto row : swap.rows) places.push_back(std::lower_bound(own.begin(), own.end(), row) - own.begin());
-    const auto replaced = static_cast<std::int64_t>(places.size());
+    std::vector<std::int64_t> indices;
+    for (const auto row : swap.rows) indices.push_back(std::lower_bound(own.begin(), own.end(), row) - own.begin());
+    const auto replaced = static_cast<std::int64_t>(indices.size());
     return torch::cat({gallery.index_select(0, torch::tensor(own, torch::kInt64))
-                           .index_copy(0, torch::tensor(places, torch::kInt64), swap.features.narrow(0, 0, replaced)),
+                           .index_copy(0, torch::tensor(indices, torch::kInt64), swap.features.narrow(0, 0, replaced)),
                        swap.features.narrow(0, replaced, swap.features.size(0) - replaced)});
   }
 
@@ -291,7 +291,7 @@ class Nearest final : public Classifier {
         if (const auto row = measured(people, range, sought, p, g, rough[g]); closer(row, found)) found = row;
     return found;
   }
-  // The same of all its rows, whatever they are roughly.
+  // A person's nearest row, all of them measured.
   Neighbour nearest_in(const People& people, const People::Range& range, const Sought& sought, std::size_t p) const {
     Neighbour found;
     for (auto g = range.first; g < range.first + range.count; ++g)
@@ -307,7 +307,7 @@ class Nearest final : public Classifier {
     return {distance, people.rows[static_cast<std::size_t>(g)], range.label, rough};
   }
 
-  // Between the g-th row of the one and the p-th of the other.
+  // The distance between the g-th row of `rows` and the p-th probe.
   template <class Number>
   double measure(const torch::Tensor& rows, std::int64_t g, const torch::Tensor& probes, std::int64_t p) const {
     const auto dimension = rows.size(1);

@@ -22,7 +22,7 @@ const std::vector<ClassifierRow>& classifier_registry() {
 
 namespace {
 
-// {"classifier": …, …} of whatever was given.
+// What was given as an object {"classifier": …, …}.
 Json as_object(const Json& wanted) {
   if (wanted.is_object()) return wanted;
   if (!wanted.is_string())

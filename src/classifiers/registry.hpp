@@ -1,4 +1,4 @@
-// The classifiers' constructors, and what they all check.
+// The classifiers' constructors, and what they share: checks, and galleries after a swap.
 #pragma once
 #include <map>
 #include <optional>
@@ -19,13 +19,13 @@ void check(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels
 // Throws Error(input) unless the swap's features are as many as it says, fit the probes, and every number is finite.
 void check_swap(const Swap& swap, const torch::Tensor& probes);
 
-// Each person's gallery rows, rising; labels rising.
+// Each person's gallery rows, rising, by label.
 using RowsOf = std::map<std::int64_t, std::vector<std::int64_t>>;
-// The gallery and its labels after a swap.
+// The gallery and its labels as a swap leaves them.
 std::pair<torch::Tensor, std::vector<std::int64_t>> swapped(const torch::Tensor& gallery,
                                                             const std::vector<std::int64_t>& labels, const Swap& swap);
 
-// Whose rows the swap is about, where they are one person's.
+// The label of the person whose rows the swap is about; none where they are several people's.
 std::optional<std::int64_t> person_of(const Swap& swap, const std::vector<std::int64_t>& labels);
 
 RowsOf rows_by_label(const std::vector<std::int64_t>& labels);

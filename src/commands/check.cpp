@@ -1,5 +1,5 @@
-// Does a recogniser, card and weights together, still give the embedding that its original runtime gave? And the one
-// that a user's own pipeline gives of a picture?
+// `check`: does a recogniser, card and weights together, still give the embedding that its original runtime gave? And
+// the one that a user's own pipeline gives of a picture?
 #include <algorithm>
 #include <cmath>
 

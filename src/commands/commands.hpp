@@ -47,11 +47,12 @@ struct DeviceOptions {
   bool trust_model = false;
 };
 
-// Checks of an option's number, in a config's words: what does not fit the type is refused, and so is no number.
+// Validators of an option's number, in a config's words: what does not fit the type is refused, and so is what is not
+// a number. Both bounds are allowed.
 CLI::Validator whole_number(std::int64_t low, std::int64_t high = std::numeric_limits<std::int64_t>::max());
 CLI::Validator number(double low, double high);
 
-// Prints to stdout, or to a file atomically.
+// The options -o and --format, by which a table is printed to stdout, or to a file atomically.
 struct OutputOptions {
   OutputOptions(CLI::App& app, const std::string& default_format);
   void check(const std::vector<fs::path>& inputs = {}) const;  // the format, and check_output(); before any work
@@ -60,8 +61,8 @@ struct OutputOptions {
   std::string format, file;
 };
 
-// Output of a table of a run: for reading (markdown, latex) a matrix, or with --long every row and the columns that say
-// something. csv and json have everything.
+// The same for a table of a run: for reading (markdown, latex) a matrix, or with --long every row and the columns that
+// say something. csv and json have everything.
 struct TableOutput : OutputOptions {
   explicit TableOutput(CLI::App& app);
   bool is_for_reading() const;
@@ -70,16 +71,16 @@ struct TableOutput : OutputOptions {
   bool is_long = false;
 };
 
-// KEY=VALUE in two; throws Error(usage) that names `option` where there is no KEY.
+// Splits KEY=VALUE; throws Error(usage) that names `option` where there is no KEY.
 std::pair<std::string, std::string> key_and_value(const std::string& option, const std::string& text);
 
-// Called before any work. Throws Error(usage) where the output is one of the command's own inputs: the same file, or
-// one that is read of a folder (its pictures, its manifest, a run's files), also a picture that would be one the next
-// time; throws as check_writable() too. None ("") is right.
+// Checks an output before any work. Throws Error(usage) where the output is one of the command's own inputs: the same
+// file, or one that is read of a folder (its pictures, its manifest, a run's files), also a picture that would be one
+// the next time; throws as check_writable() too. None ("") is right.
 void check_output(const fs::path& output, const std::vector<fs::path>& inputs = {});
 
-// Is a recogniser's embedding of the golden picture that of its original runtime? Throws Error(model) where it gives
-// none, or one of another length.
+// Compares a recogniser's embedding of the golden picture with that of its original runtime. Throws Error(model) where
+// it gives none, or one of another length.
 struct GoldenCheck {
   std::string golden = "none";  // "ok", "differs", or "none": its card names no golden embedding
   double cosine = std::numeric_limits<double>::quiet_NaN(), difference = std::numeric_limits<double>::quiet_NaN();
@@ -87,8 +88,8 @@ struct GoldenCheck {
 GoldenCheck check_golden(const FeatureExtractor& extractor, const RunOptions& options);
 std::string off_by(double cosine, double difference);  // in words; one number has no cosine
 
-// What an extractor says of a data set, or of a plain folder of crops: a row of `names` (id, person, split) for each of
-// the matrix. Warns of what is left out. Throws Error(input) where nothing is left.
+// An extractor's embeddings of a data set, or of a plain folder of crops: a row of `names` (id, person, split) for each
+// of the matrix. Warns of what is left out. Throws Error(input) where nothing is left.
 struct EmbeddedPath {
   Table names;
   torch::Tensor matrix;

@@ -1,4 +1,4 @@
-// What a report of a problem needs to say of a machine, and whether what is on it is sound.
+// `doctor`: what a report of a problem needs to say of a machine, and whether what is on it is sound.
 #include <ATen/Parallel.h>
 
 #include "commands/commands.hpp"
@@ -25,7 +25,7 @@ void add_machine(Table& table) {
   for (const auto& device : devices()) table.add({concat("device ", device.str()), "", machine(device)});
 }
 
-// Of the nearest folder that is there: the store may be still to be made.
+// The free space of the nearest folder that is there: the store may be still to be made.
 std::string free_space(fs::path folder) {
   std::error_code none;
   while (!fs::exists(folder, none) && folder.has_relative_path()) folder = folder.parent_path();
@@ -47,7 +47,7 @@ void add_folders(Table& table, const fs::path& store) {
   table.add({"store", state, found});
 }
 
-// A model's row; `check` says what was found. Is it sound, or not there?
+// Adds a model's row; `check` says what was found. Returns whether it is sound, or not there.
 template <class Check>
 bool add_model(Table& table, const std::string& what, const fs::path& file, const std::string& how_to_get,
                const Check& check) {

@@ -44,7 +44,7 @@ EmbeddedPath embed_path(const fs::path& path, bool ignore_exif, const FeatureExt
       throw Error(Exit::usage,
                   concat("--ignore-exif: ", path.string(), " is a data set, whose photos were turned then"));
     const Dataset dataset = read_dataset(path);
-    for (const auto& photo : dataset.photos) names.add({photo.id, photo.person, photo.split});
+    for (const auto& photo : dataset.photos) names.add({photo.id, photo.person, split_name(photo.split)});
     return {names, embed(dataset.photos, extractor, options, store)};
   }
   std::vector<PhotoFile> kept;
@@ -59,7 +59,7 @@ EmbeddedPath embed_path(const fs::path& path, bool ignore_exif, const FeatureExt
                                     rejected.rows.empty() ? "; expected <person>/<photo>.jpg, or photos and no folders"
                                                           : "; the first: " + text(rejected.rows[0][0]) + ": " +
                                                                 text(rejected.rows[0][2])));
-  for (const auto& photo : kept) names.add({photo.id, photo.person, photo.split});
+  for (const auto& photo : kept) names.add({photo.id, photo.person, split_name(photo.split)});
   for (const auto& row : rejected.rows) log_warning(concat(text(row[0]), " is left out: ", text(row[2])));
   return {names, matrix};
 }

@@ -17,8 +17,8 @@ struct Side {
 };
 
 // The rows of a data set or an .npy + .csv pair whose split is `split`, or all of them where there are no splits.
-Side read_side(const std::string& path, const std::string& split, const FeatureExtractor* extractor,
-               const RunOptions& options, const StoreOption& store) {
+Side read_side(const std::string& path, Split split, const FeatureExtractor* extractor, const RunOptions& options,
+               const StoreOption& store) {
   Table names{{"id", "person", "split"}, {}, {}};
   std::string where = path;  // of the columns
   torch::Tensor matrix;
@@ -36,7 +36,7 @@ Side read_side(const std::string& path, const std::string& split, const FeatureE
     const Dataset dataset = read_dataset(path);
     auto artifacts = store.open();
     matrix = embed(dataset.photos, *extractor, options, artifacts);
-    for (const auto& photo : dataset.photos) names.add({photo.id, photo.person, photo.split});
+    for (const auto& photo : dataset.photos) names.add({photo.id, photo.person, split_name(photo.split)});
   }
   const auto id = column(names, "id", where), person = column(names, "person", where),
              side = column(names, "split", where);
@@ -45,12 +45,12 @@ Side read_side(const std::string& path, const std::string& split, const FeatureE
   Side out;
   std::vector<std::int64_t> rows;
   for (std::size_t i = 0; i < names.rows.size(); ++i) {
-    if (has_splits && text(names.rows[i][side]) != split) continue;
+    if (has_splits && text(names.rows[i][side]) != split_name(split)) continue;
     rows.push_back(static_cast<std::int64_t>(i));
     out.ids.push_back(text(names.rows[i][id]));
     out.people.push_back(text(names.rows[i][person]));
   }
-  if (rows.empty()) throw Error(Exit::input, concat(path, " has no ", split, " rows"));
+  if (rows.empty()) throw Error(Exit::input, concat(path, " has no ", split_name(split), " rows"));
   out.matrix = matrix.index_select(0, torch::tensor(rows));
   const auto finite = out.matrix.isfinite().all(1);
   for (std::size_t i = 0; i < rows.size(); ++i)
@@ -159,8 +159,8 @@ Action identify_command(CLI::App& app) {
     const auto classifier = make_classifier(o->classifier);
     const auto options = device->resolve();
     const auto extractor = o->extractor.empty() ? nullptr : make_extractor(o->extractor, options);
-    const Side gallery = read_side(o->gallery, "train", extractor.get(), options, *store),
-               probes = read_side(o->probes, "test", extractor.get(), options, *store);
+    const Side gallery = read_side(o->gallery, Split::train, extractor.get(), options, *store),
+               probes = read_side(o->probes, Split::test, extractor.get(), options, *store);
     output->write(identify(gallery, probes, *classifier));
     return Exit::ok;
   };

@@ -12,7 +12,7 @@
 namespace facepoison {
 namespace {
 
-// "yes", or the first reason why not.
+// Says whether a card's weights are here and sound: "yes", or the first reason why not.
 std::string presence(const Card& card) {
   try {
     verify_model(card.file, card.path.parent_path(), card.sha256, false, card.how_to_get());

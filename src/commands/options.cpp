@@ -24,8 +24,8 @@ CLI::Validator number_from(Number low, Number high, const char* kind) {
   return CLI::Validator(check, concat("from ", low, " to ", high));
 }
 
-// Is a picture one of the folder that it lies below, or would it be the next time? Where people have folders, one that
-// lies beside these is nobody's, unless a link in one of them leads to it.
+// Is a picture one of the folder that it lies below, or would it be one at the next run? Where people have folders, one
+// that lies beside these is nobody's, unless a link in one of them leads to it.
 bool is_picture_of(const fs::path& folder, const fs::path& picture) {
   std::error_code none;
   const fs::path root = fs::canonical(folder, none), target = fs::weakly_canonical(picture, none);
@@ -36,7 +36,7 @@ bool is_picture_of(const fs::path& folder, const fs::path& picture) {
   return std::all_of(there.begin(), there.end(), is_beside) || std::any_of(there.begin(), there.end(), is_link);
 }
 
-// Likewise any file.
+// The same for any file that is read of a folder.
 bool is_read_of(const fs::path& folder, const fs::path& file) {
   static const std::set<std::string> pictures = {".jpg", ".jpeg", ".png", ".bmp"},
                                      others = {"manifest.jsonl",   "landmarks.csv", "rejected.csv",
@@ -50,7 +50,7 @@ bool is_read_of(const fs::path& folder, const fs::path& file) {
   return others.count(file.filename().string()) && fs::is_regular_file(file, none);
 }
 
-// As the signal's default would have it, so that a shell or a pipeline sees what it knows.
+// Ends the process as the signal's default would have it, so that a shell or a pipeline sees what it knows.
 void end_by(int signal) {
   std::signal(signal, SIG_DFL);
   std::raise(signal);

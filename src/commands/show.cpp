@@ -114,7 +114,7 @@ Shown of_data_set(const Dataset& dataset, const std::vector<std::shared_ptr<cons
 Shown of_experiment(const Experiment& e, const Choice& choice, ArtifactStore& store) {
   Shown shown{{}, {}, e.dataset.side};
   const auto wanted = choice.among(e.protected_people.front(), true);
-  std::vector<std::vector<std::string>> people(e.axes.seeds.size());  // of the first draw
+  std::vector<std::vector<std::string>> people(e.protected_people.size());  // of the first draw
   for (const auto& person : e.protected_people.front())
     if (wanted.count(person)) people.front().push_back(person);
   Study study = study_of(e, people, store);

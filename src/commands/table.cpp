@@ -9,7 +9,7 @@ struct TableOptions {
   std::string across = "attack", value;
 };
 
-// The table that is asked for, and which of its columns has an interval.
+// The table that is asked for, and the name of its column that has an interval.
 std::pair<Table, std::string> table_of(const TableOptions& o) {
   if (!o.against.empty()) {
     const auto [key, value] = key_and_value("--against", o.against);

@@ -25,7 +25,7 @@ Json to_json(const Photo& photo, int side, const fs::path& folder) {
                {"source_size", {photo.source_width, photo.source_height}},
                {"source_landmarks", points(photo.source_landmarks)},
                {"landmarks", points(photo.landmarks)},
-               {"split", photo.split},
+               {"split", split_name(photo.split)},
                {"duplicate_of", nullptr}};
   if (!photo.duplicate_of.empty()) line["duplicate_of"] = photo.duplicate_of;
   // A clean photo has neither key, so that a manifest of clean photos is what it always was.
@@ -62,7 +62,8 @@ Photo from_json(const Json& json, const fs::path& folder, const std::string& whe
   photo.sha256 = line.text("sha256");
   if (const auto found = line.integer("side", 1, 100000); found != side)
     line.fail("side", concat("found ", found, ", the first line has ", side));
-  photo.split = line.choice("split", {"train", "test", ""});
+  const auto split = line.choice("split", {"train", "test", ""});
+  photo.split = split == "train" ? Split::train : split == "test" ? Split::test : Split::none;
   photo.duplicate_of = text_or_null(line, "duplicate_of", "an id");
   photo.perturbed_by = text_or_null(line, "perturbed_by", "an attack", Json());
   photo.original_sha256 = text_or_null(line, "original_sha256", "a digest", Json());

@@ -147,11 +147,11 @@ std::vector<fs::path> root_entries(const fs::path& root) {
   }
 }
 
-// What photos below a folder of this name are for, where a tree is split already; "" for another name.
-std::string side_of(const std::string& name) {
+// What photos below a folder of this name are for, where a tree is split already; none for another name.
+Split side_of(const std::string& name) {
   static const std::set<std::string> tests = {"val", "valid", "validation", "test"};
   const auto lower = lower_case(name);
-  return lower == "train" ? "train" : tests.count(lower) ? "test" : "";
+  return lower == "train" ? Split::train : tests.count(lower) ? Split::test : Split::none;
 }
 
 // Has the folder people's folders, and no photos of its own? face/ is a person's.
@@ -167,14 +167,15 @@ bool holds_people(const fs::path& folder) try {
 }
 
 bool is_split(const fs::path& root) {
-  std::set<std::string> sides;
+  std::set<Split> sides;
   for (const auto& path : root_entries(root))
-    if (const auto side = side_of(path.filename().string()); !side.empty() && is_folder(path) && holds_people(path))
+    if (const auto side = side_of(path.filename().string());
+        side != Split::none && is_folder(path) && holds_people(path))
       sides.insert(side);
   return sides.size() == 2;
 }
 
-void add_person(PhotoFolder& folder, const fs::path& person, const std::string& split) {
+void add_person(PhotoFolder& folder, const fs::path& person, Split split) {
   const auto name = person.filename().string();
   const auto found = photos_of_person(person, folder.root, folder.originals);
   const auto id_of = [&](const fs::path& path) { return path.lexically_relative(folder.root).generic_string(); };
@@ -194,7 +195,7 @@ void add_person(PhotoFolder& folder, const fs::path& person, const std::string& 
   for (const auto& [path, reason] : found.rejected) reject(path, reason);
   const bool nothing = found.photos.empty() && found.of_tools.empty() && found.rejected.empty();
   if (!nothing || !is_utf8(name)) return;
-  if (split.empty())
+  if (split == Split::none)
     folder.empty_people.push_back(name);
   else
     reject(person / "", "no photos in this folder");
@@ -223,7 +224,7 @@ void look_through(PhotoFolder& folder, const fs::path& place, const Add& add) {
 void add_sides(PhotoFolder& folder) {
   look_through(folder, folder.root, [&](const fs::path& side) {
     const auto split = side_of(side.filename().string());
-    if (split.empty() || !is_folder(side))
+    if (split == Split::none || !is_folder(side))
       return log_warning(concat(side.string(), " is neither train nor val or test: passed over"));
     add_landmarks(folder, side);
     look_through(folder, side, [&](const fs::path& person) { add_person(folder, person, split); });
@@ -335,7 +336,7 @@ PhotoFolder scan_photos(const fs::path& root) try {
   if (is_split(folder.root))
     add_sides(folder);
   else
-    look_through(folder, folder.root, [&](const fs::path& person) { add_person(folder, person, ""); });
+    look_through(folder, folder.root, [&](const fs::path& person) { add_person(folder, person, Split::none); });
   for (auto* list : {&folder.photos, &folder.of_tools}) std::sort(list->begin(), list->end(), by_id);
   std::sort(folder.rejected.begin(), folder.rejected.end(), by_id);
   note_perturbed(folder);

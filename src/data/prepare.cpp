@@ -133,7 +133,7 @@ void mark_duplicates(std::vector<Photo>& photos, const std::vector<Thumbnail>& t
 
 // As the folder has it, or by the rule.
 void split(std::vector<Photo>& photos, const PrepareOptions& options) {
-  if (std::any_of(photos.begin(), photos.end(), [](const Photo& photo) { return !photo.split.empty(); })) return;
+  if (std::any_of(photos.begin(), photos.end(), [](const Photo& photo) { return photo.split != Split::none; })) return;
   std::vector<std::string> people;
   for (const auto& photo : photos) people.push_back(photo.person);
   const auto& rule = options.split_rule;

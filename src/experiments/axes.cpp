@@ -1,3 +1,4 @@
+// The axes: how a config's keys become values, and how values become combinations.
 #include "facepoison/axes.hpp"
 
 #include <algorithm>
@@ -11,28 +12,65 @@
 namespace facepoison {
 namespace {
 
+using Values = std::vector<AxisValue>;
+
 constexpr auto largest_seed = std::numeric_limits<std::int64_t>::max();
 
-const Json& list_of(const Spec& spec, const std::string& key, const Json& value, const std::string& what) {
-  if (!value.is_array()) spec.fail(key, concat("found ", value.dump(), ", expected a list of ", what));
-  return value;
+template <class Member>
+AxisValue value_of(std::string name, Json resolved, Member Combination::* member, std::type_identity_t<Member> value) {
+  return {std::move(name), std::move(resolved), [member, value](Combination& c) { c.*member = value; }};
 }
 
-std::vector<std::int64_t> integers(Spec& spec, const std::string& key, const Json& fallback) {
+Json list_of(Spec& spec, const AxisRow& row, const std::string& what) {
+  const auto& key = row.keys.front();
+  Json list = spec.raw(key, row.neutral);
+  if (!list.is_array()) spec.fail(key, concat("found ", list.dump(), ", expected a list of ", what));
+  return list;
+}
+
+std::vector<std::string> texts_of(Spec& spec, const AxisRow& row) {
+  return spec.texts(row.keys.front(), row.neutral->get<std::vector<std::string>>());
+}
+
+std::vector<std::int64_t> whole_numbers(const Spec& spec, const std::string& key, const Json& list) {
   std::vector<std::int64_t> numbers;
-  const Json list = spec.raw(key, fallback);
-  for (const auto& value : list_of(spec, key, list, "whole numbers from 0 on")) {
+  if (!list.is_array()) spec.fail(key, concat("found ", list.dump(), ", expected a list of whole numbers from 0 on"));
+  for (const auto& value : list) {
     const bool fits =
         value.is_number_integer() && (!value.is_number_unsigned() || value.get<std::uint64_t>() <= largest_seed);
     if (!fits || value.get<std::int64_t>() < 0)
       spec.fail(key, concat("found ", value.dump(), " in the list, expected a whole number from 0 to ", largest_seed));
     numbers.push_back(value.get<std::int64_t>());
   }
-  refuse_repeats(spec, key, numbers, [](auto number) { return std::to_string(number); });
   return numbers;
 }
 
-// {"name": …, "mix": {NAME: share, …}}; a NAME is another attack of the config, or a preset.
+// An attack's identity has what files hold, by which pictures are known; where files come from is an attack's own too.
+Json resolved_attack(const Attack& attack) {
+  Json resolved = {{"name", attack.settings().name}, {"identity", attack.identity()}};
+  for (const auto* key : {"folder", "targets"})
+    if (const auto& all = attack.settings().parameters; all.contains(key) && all[key] != "") resolved[key] = all[key];
+  return resolved;
+}
+
+Json resolved_transform(const Transform& transform) {
+  return {{"name", transform.name()}, {"identity", transform.identity()}};
+}
+
+// Without the recognisers that it attacks, which the experiment knows.
+Json resolved_posting(const Posting& posting) {
+  Json parts = Json::array();
+  for (const auto& [attack, share] : posting.parts) {
+    Json surrogates = Json::array();
+    for (const auto& surrogate : attack->settings().surrogates) surrogates.push_back(surrogate->card().name);
+    Json part = {{"name", attack->settings().name}, {"share", share}, {"surrogates", surrogates}};
+    part.update(resolved_attack(*attack));
+    parts.push_back(std::move(part));
+  }
+  return {{"name", posting.name}, {"parts", parts}};
+}
+
+// Reads {"name": …, "mix": {NAME: share, …}}; a NAME is another attack of the config, or a preset.
 Posting read_mix(Spec& spec, const Json& wanted, const std::vector<Posting>& others, const RunOptions& options) {
   Posting mix;
   for (const auto& [key, value] : wanted.items())
@@ -61,142 +99,245 @@ Posting read_mix(Spec& spec, const Json& wanted, const std::vector<Posting>& oth
   return mix;
 }
 
-std::vector<Posting> read_attacks(Spec& spec, const RunOptions& options) {
-  const Json wanted = spec.raw("attacks");
-  std::vector<Posting> attacks;
+Values read_attacks(Spec& spec, const AxisRow& row, const RunOptions& options) {
+  const Json wanted = list_of(spec, row, "presets");
+  std::vector<Posting> postings;
   const auto is_mix = [](const Json& one) { return one.is_object() && one.contains("mix"); };
-  for (const auto& one : list_of(spec, "attacks", wanted, "presets")) {
-    auto& posting = attacks.emplace_back();
+  for (const auto& one : wanted) {
+    auto& posting = postings.emplace_back();
     if (is_mix(one)) continue;
     const auto attack = make_attack(one, options);
     posting = {attack->settings().name, {{attack, 1.0}}};
   }
-  for (std::size_t i = 0; i < attacks.size(); ++i)
-    if (is_mix(wanted[i])) attacks[i] = read_mix(spec, wanted[i], attacks, options);
-  refuse_repeats(spec, "attacks", attacks, [](const auto& posting) { return posting.name; });
-  return attacks;
+  for (std::size_t i = 0; i < postings.size(); ++i)
+    if (is_mix(wanted[i])) postings[i] = read_mix(spec, wanted[i], postings, options);
+  Values values;
+  for (const auto& posting : postings)
+    values.push_back(value_of(posting.name, resolved_posting(posting), &Combination::attack,
+                              std::make_shared<const Posting>(posting)));
+  return values;
 }
 
-Posing read_posing(const Spec& spec, const Json& wanted, const RunOptions& options) {
-  if (wanted == "clean" || wanted == "as-posted") return {wanted.get<std::string>()};
-  const bool one = wanted.is_object() && wanted.size() == 1;
-  if (one && wanted.contains("attack")) {
-    const auto attack = make_attack(wanted["attack"], options);
-    return {attack->settings().name, attack};
+Values read_transforms(Spec& spec, const AxisRow& row, const RunOptions&) {
+  Values values;
+  for (const auto& one : list_of(spec, row, "transforms")) {
+    const auto transform = make_transform(one);
+    values.push_back(value_of(transform ? transform->name() : "none",
+                              transform ? resolved_transform(*transform) : Json("none"), &Combination::transform,
+                              transform));
   }
-  const auto transform = one && wanted.contains("transform") ? make_transform(wanted["transform"]) : nullptr;
+  return values;
+}
+
+// Words joined by +.
+TransformOn parse_transform_on(const Spec& spec, const std::string& joined) {
+  TransformOn on;
+  const std::map<std::string, bool TransformOn::*> members = {
+      {"perturbed", &TransformOn::perturbed}, {"gallery", &TransformOn::gallery}, {"probes", &TransformOn::probes}};
+  bool is_repeated = false;
+  for (std::size_t start = 0; start <= joined.size();) {
+    const auto end = std::min(joined.find('+', start), joined.size());
+    const auto member = members.find(joined.substr(start, end - start));
+    if (member == members.end())
+      spec.fail("transform_on",
+                concat("found \"", joined, "\", expected perturbed, gallery or probes, or several joined by +"));
+    is_repeated |= on.*member->second;
+    on.*member->second = true;
+    start = end + 1;
+  }
+  if (is_repeated) spec.fail("transform_on", concat("\"", joined, "\" names one twice"));
+  return on;
+}
+
+Values read_transform_on(Spec& spec, const AxisRow& row, const RunOptions&) {
+  Values values;
+  for (const auto& on : texts_of(spec, row))
+    values.push_back(value_of(on, on, &Combination::transform_on, parse_transform_on(spec, on)));
+  return values;
+}
+
+Values read_clean_photos(Spec& spec, const AxisRow& row, const RunOptions&) {
+  Values values;
+  for (const auto number : whole_numbers(spec, row.keys.front(), spec.raw(row.keys.front(), row.neutral)))
+    values.push_back(value_of(std::to_string(number), number, &Combination::clean_photos, number));
+  return values;
+}
+
+// Of a list of words, each of which is a value of an enum.
+template <class Enum>
+Values read_words(Spec& spec, const AxisRow& row, Enum Combination::* member,
+                  const std::vector<std::pair<std::string, Enum>>& words) {
+  Values values;
+  for (const auto& word : texts_of(spec, row)) {
+    const auto found = std::find_if(words.begin(), words.end(), [&](const auto& one) { return one.first == word; });
+    if (found == words.end()) {
+      std::vector<std::string> expected;
+      for (const auto& [name, value] : words) expected.push_back(name);
+      const auto last = expected.back();
+      expected.pop_back();
+      spec.fail(row.keys.front(), concat("found \"", word, "\", expected ", listed(expected), " or ", last));
+    }
+    values.push_back(value_of(word, word, member, found->second));
+  }
+  return values;
+}
+
+Values read_enrolled(Spec& spec, const AxisRow& row, const RunOptions&) {
+  return read_words<Enrolled>(
+      spec, row, &Combination::enrolled,
+      {{"replaced", Enrolled::replaced}, {"added", Enrolled::added}, {"absent", Enrolled::absent}});
+}
+
+Values read_together(Spec& spec, const AxisRow& row, const RunOptions&) {
+  return read_words<Together>(spec, row, &Combination::together, {{"one", Together::one}, {"half", Together::half}});
+}
+
+AxisValue read_probe_override(const Spec& spec, const Json& wanted, const RunOptions& options) {
+  using Kind = ProbeOverride::Kind;
+  const auto named = [&](std::string name, Json resolved, ProbeOverride probes) {
+    return value_of(std::move(name), std::move(resolved), &Combination::probes, std::move(probes));
+  };
+  if (wanted == "clean") return named("clean", wanted, {Kind::clean});
+  if (wanted == "as-posted") return named("as-posted", wanted, {Kind::as_posted});
+  const bool has_one_key = wanted.is_object() && wanted.size() == 1;
+  if (has_one_key && wanted.contains("attack")) {
+    const auto attack = make_attack(wanted["attack"], options);
+    return named(attack->settings().name, resolved_attack(*attack), {Kind::attack, attack});
+  }
+  const auto transform = has_one_key && wanted.contains("transform") ? make_transform(wanted["transform"]) : nullptr;
   if (!transform)
     spec.fail("probes", concat("found ", wanted.dump(),
                                ", expected \"clean\", \"as-posted\", {\"attack\": a preset} or {\"transform\": one}"));
-  return {transform->name(), nullptr, transform};
+  return named(transform->name(), resolved_transform(*transform), {Kind::transform, nullptr, transform});
+}
+
+Values read_probes(Spec& spec, const AxisRow& row, const RunOptions& options) {
+  Values values;
+  for (const auto& one : list_of(spec, row, "ways to see a probe"))
+    values.push_back(read_probe_override(spec, one, options));
+  return values;
+}
+
+void anchor_probes(Json& value, const fs::path& base) {
+  if (value.is_object() && value.contains("attack")) anchor_attack(value["attack"], base);
 }
 
 // Cloak detectors by name or card; "none" is none of them.
-std::vector<std::shared_ptr<const FeatureExtractor>> read_filters(Spec& spec, const RunOptions& options) {
-  std::vector<std::shared_ptr<const FeatureExtractor>> filters;
-  for (const auto& name : spec.texts("filter", std::vector<std::string>{"none"}))
-    filters.push_back(name == "none" ? nullptr : make_cloak_detector(name, options));
-  refuse_repeats(spec, "filter", filters, [](const auto& filter) { return filter ? filter->card().name : "none"; });
-  return filters;
-}
-
-std::vector<std::string> parts_of(const std::string& joined) {
-  std::vector<std::string> parts = {""};
-  for (const char c : joined) {
-    if (c == '+')
-      parts.emplace_back();
-    else
-      parts.back().push_back(c);
+Values read_filters(Spec& spec, const AxisRow& row, const RunOptions& options) {
+  Values values;
+  for (const auto& name : texts_of(spec, row)) {
+    const auto detector = name == "none" ? nullptr : make_cloak_detector(name, options);
+    values.push_back(value_of(detector ? detector->card().name : "none",
+                              detector ? resolved_detector(*detector) : Json("none"), &Combination::filter, detector));
   }
-  return parts;
+  return values;
 }
 
-void check_on(const Spec& spec, const std::string& on) {
-  const auto parts = parts_of(on);
-  for (const auto& part : parts)
-    if (part != "perturbed" && part != "gallery" && part != "probes")
-      spec.fail("transform_on",
-                concat("found \"", on, "\", expected perturbed, gallery or probes, or several joined by +"));
-  if (std::set(parts.begin(), parts.end()).size() < parts.size())
-    spec.fail("transform_on", concat("\"", on, "\" names one twice"));
+Values read_seed_values(Spec& spec, const AxisRow&, const RunOptions&) {
+  Values values;
+  for (const auto seed : read_seeds(spec))
+    values.push_back({std::to_string(seed), seed, [seed, draw = values.size()](Combination& c) {
+                        c.seed = seed;
+                        c.draw = draw;
+                      }});
+  return values;
+}
+
+Combination with(Combination combination, Axis axis, const AxisValue& value) {
+  combination.names[index_of(axis)] = value.name;
+  value.apply(combination);
+  return combination;
 }
 
 }  // namespace
 
+const std::array<AxisRow, axis_columns.size()>& axis_registry() {
+  using enum AxisRow::Resolved;
+  const auto one = [](const Json& value) { return Json::array({value}); };
+  static const std::array<AxisRow, axis_columns.size()> rows = {{
+      {{"attacks"}, {}, always, read_attacks, anchor_attack},
+      {{"transforms"}, one("none"), always, read_transforms, nullptr},
+      {{"transform_on"}, one("perturbed"), always, read_transform_on, nullptr},
+      {{"clean_photos"}, one(0), always, read_clean_photos, nullptr},
+      {{"enrolled"}, one("replaced"), always, read_enrolled, nullptr},
+      {{"together"}, one("one"), always, read_together, nullptr},
+      {{"probes"}, one("clean"), unless_neutral, read_probes, anchor_probes},
+      {{"filter"}, one("none"), unless_neutral, read_filters, anchor_path},
+      {{"seeds", "seed"}, one(0), never, read_seed_values, nullptr},
+  }};
+  return rows;
+}
+
 std::vector<Seed> read_seeds(Spec& spec) {
   const auto seed = spec.integer("seed", 0, largest_seed, 0);
   if (spec.has("seed") && spec.has("seeds")) spec.fail("seeds", "there is a \"seed\" too; one of them says it all");
-  const auto seeds = integers(spec, "seeds", Json::array({seed}));
+  const auto seeds = whole_numbers(spec, "seeds", spec.raw("seeds", Json::array({seed})));
+  refuse_repeats(spec, "seeds", seeds, [](auto number) { return std::to_string(number); });
   return {seeds.begin(), seeds.end()};
 }
 
+Json resolved_detector(const FeatureExtractor& detector) {
+  return {{"name", detector.card().name}, {"threshold", detector.card().threshold}, {"identity", detector.identity()}};
+}
+
+// The last axis first, so that what is cheap to check is checked before a network's file is looked at.
 Axes Axes::from(Spec& spec, const RunOptions& options) {
   Axes axes;
-  const auto name = [](const std::string& word) { return word; };
-  axes.seeds = read_seeds(spec);
-  axes.clean_photos = integers(spec, "clean_photos", axes.clean_photos);
-  axes.enrolled = spec.texts("enrolled", axes.enrolled);
-  for (const auto& way : axes.enrolled)
-    if (way != "replaced" && way != "added" && way != "absent")
-      spec.fail("enrolled", concat("found \"", way, "\", expected replaced, added or absent"));
-  refuse_repeats(spec, "enrolled", axes.enrolled, name);
-  axes.together = spec.texts("together", axes.together);
-  for (const auto& who : axes.together)
-    if (who != "one" && who != "half") spec.fail("together", concat("found \"", who, "\", expected one or half"));
-  refuse_repeats(spec, "together", axes.together, name);
-  if (axes.together != Axes().together && axes.enrolled != Axes().enrolled)
+  for (std::size_t axis = axis_columns.size(); axis-- > 0;) {
+    const auto& row = axis_registry()[axis];
+    axes.values_[axis] = row.read(spec, row, options);
+    refuse_repeats(spec, row.keys.front(), axes.values_[axis], [](const AxisValue& value) { return value.name; });
+  }
+  if (!axes.is_neutral(Axis::together) && !axes.is_neutral(Axis::enrolled))
     spec.fail("together", "\"half\" goes with photos that are replaced (\"enrolled\") alone");
-  const Json probes = spec.raw("probes", Json::array({"clean"}));
-  axes.probes.clear();
-  for (const auto& one : list_of(spec, "probes", probes, "ways to see a probe"))
-    axes.probes.push_back(read_posing(spec, one, options));
-  refuse_repeats(spec, "probes", axes.probes, [](const auto& posing) { return posing.name; });
-  axes.transform_on = spec.texts("transform_on", axes.transform_on);
-  for (const auto& on : axes.transform_on) check_on(spec, on);
-  refuse_repeats(spec, "transform_on", axes.transform_on, name);
-  axes.transforms.clear();
-  const Json transforms = spec.raw("transforms", Json::array({"none"}));
-  for (const auto& one : list_of(spec, "transforms", transforms, "transforms"))
-    axes.transforms.push_back(make_transform(one));
-  refuse_repeats(spec, "transforms", axes.transforms,
-                 [](const auto& transform) { return transform ? transform->name() : "none"; });
-  axes.filters = read_filters(spec, options);
-  axes.attacks = read_attacks(spec, options);
   return axes;
 }
 
-bool Combination::transforms(const std::string& what) const {
-  const auto parts = parts_of(transform_on);
-  return transform && std::find(parts.begin(), parts.end(), what) != parts.end();
+bool Axes::is_neutral(Axis axis) const {
+  const auto& row = axis_registry()[index_of(axis)];
+  Json values = Json::array();
+  for (const auto& value : (*this)[axis]) values.push_back(value.resolved);
+  return row.neutral && values == *row.neutral;
 }
 
-std::vector<std::pair<std::string, std::string>> Combination::coordinates(const Axes& axes) const {
-  return {{"attack", attack->name},
-          {"transform", transform ? transform->name() : "none"},
-          {"transform_on", transform_on},
-          {"clean_photos", std::to_string(clean_photos)},
-          {"enrolled", enrolled},
-          {"together", together},
-          {"probes", probes->name},
-          {"filter", filter ? filter->card().name : "none"},
-          {"seed", std::to_string(axes.seeds[seed])}};
+std::vector<Combination> Axes::each(Axis axis) const {
+  std::vector<Combination> all;
+  for (const auto& value : (*this)[axis]) all.push_back(with({}, axis, value));
+  return all;
+}
+
+std::vector<Seed> Axes::seeds() const {
+  std::vector<Seed> all;
+  for (const auto& one : each(Axis::seed)) all.push_back(one.seed);
+  return all;
+}
+
+std::vector<std::pair<std::string, std::string>> Combination::coordinates() const {
+  std::vector<std::pair<std::string, std::string>> all;
+  for (std::size_t axis = 0; axis < names.size(); ++axis) all.emplace_back(axis_columns[axis].name, names[axis]);
+  return all;
 }
 
 std::vector<Combination> combinations(const Axes& axes) {
-  std::vector<Combination> all;
-  const std::vector<std::string> nowhere = {""};
-  for (const auto& attack : axes.attacks)
-    for (const auto& transform : axes.transforms)
-      for (const auto& on : transform ? axes.transform_on : nowhere)
-        for (const auto clean : axes.clean_photos)
-          for (const auto& enrolled : axes.enrolled)
-            for (const auto& together : axes.together)
-              for (const auto& probes : axes.probes)
-                for (const auto& filter : axes.filters)
-                  for (std::size_t seed = 0; seed < axes.seeds.size(); ++seed)
-                    if (enrolled != "absent" ||
-                        (&attack == &axes.attacks.front() && clean == axes.clean_photos.front()))
-                      all.push_back({&attack, transform, on, clean, enrolled, together, &probes, filter, seed});
+  std::vector<Combination> all = {{}};
+  for (std::size_t axis = 0; axis < axis_columns.size(); ++axis) {
+    std::vector<Combination> longer;
+    for (const auto& combination : all)
+      for (const auto& value : axes[Axis(axis)]) longer.push_back(with(combination, Axis(axis), value));
+    all = std::move(longer);
+  }
+  const auto is_first = [&](const Combination& c, Axis axis) {
+    return c.names[index_of(axis)] == axes[axis].front().name;
+  };
+  std::erase_if(all, [&](const Combination& c) {
+    if (c.enrolled == Enrolled::absent && !(is_first(c, Axis::attack) && is_first(c, Axis::clean_photos))) return true;
+    return !c.transform && !is_first(c, Axis::transform_on);
+  });
+  for (auto& combination : all) {
+    if (combination.transform) continue;
+    combination.transform_on = {};
+    combination.names[index_of(Axis::transform_on)] = "";
+  }
   return all;
 }
 

@@ -8,7 +8,8 @@
 namespace facepoison {
 namespace {
 
-// {"name": …, "rule": "top-2", "accurate": EXTRACTOR, "robust": EXTRACTOR, "when_above": a distance or "auto", "share"}
+// Reads {"name": …, "rule": "top-2", "accurate": EXTRACTOR, "robust": EXTRACTOR, "when_above": a distance or "auto",
+// "share"}
 Pairing read_pairing(const Json& wanted, const Spec& config, const std::vector<Card>& cards) {
   if (!wanted.is_object()) config.fail("combine", concat("found ", wanted.dump(), ", expected an object in the list"));
   Spec spec(wanted, concat(config.where(), ", combine"));

@@ -139,8 +139,11 @@ void record_detections(const fs::path& folder, const Experiment& e, Study& study
 }
 
 void record_strangers(const fs::path& folder, const Experiment& e, Study& study, Executor& executor) {
-  TableFile file(folder / "strangers.csv", {"extractor", "transform", "transform_on", "filter", "seed", "classifier",
-                                            "person", "id", "predicted", "distance"});
+  std::vector<std::string> columns = {"extractor"};
+  for (const auto& axis : axis_columns)
+    if (!axis.is_of_the_protected) columns.emplace_back(axis.name);
+  columns.insert(columns.end(), {"classifier", "person", "id", "predicted", "distance"});
+  TableFile file(folder / "strangers.csv", columns);
   const auto all = strangers(e, study.scenarios());
   for (const auto& extractor : e.extractors)
     for (const auto& scenario : all)

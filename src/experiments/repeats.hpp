@@ -1,4 +1,4 @@
-// Lists of a config, whose items are told apart by their names.
+// Refuses lists of a config in which two items have one name.
 #pragma once
 #include <set>
 
@@ -7,6 +7,7 @@
 
 namespace facepoison {
 
+// Throws Error(usage) for an empty list, and for two items of which `name` says the same.
 template <class Items, class Name>
 void refuse_repeats(const Spec& spec, const std::string& key, const Items& items, Name name) {
   std::set<std::string> seen;

@@ -66,13 +66,12 @@ Json run_facts(const Experiment& e) {
     notes.push_back(note + " before; here they are taken for clean ones");
   for (const auto& note : duplicate_notes(e.dataset)) notes.push_back(note);
   std::vector<std::string> seeds;
-  for (const auto seed : e.axes.seeds) seeds.push_back(std::to_string(seed));
-  const bool all =
-      e.axes.clean_photos == std::vector<std::int64_t>{0} && e.axes.enrolled == std::vector<std::string>{"replaced"};
+  for (const auto seed : e.axes.seeds()) seeds.push_back(std::to_string(seed));
+  const bool all = e.axes.is_neutral(Axis::clean_photos) && e.axes.is_neutral(Axis::enrolled);
   notes.push_back(concat("protected: ", e.protected_people.front().size(), " of ", e.eligible.size(),
                          " people with train and test photos (", everybody - e.eligible.size(),
                          " others stay in the gallery), ",
-                         e.axes.together == Axes().together ? "one at a time, " : "one at a time or half together, ",
+                         e.axes.is_neutral(Axis::together) ? "one at a time, " : "one at a time or half together, ",
                          all ? "all their training photos replaced" : "their training photos as each row says",
                          seeds.size() > 1 ? "; seeds " : "; seed ", listed(seeds)));
   notes.push_back(concat("precision ", precision_name(e.options), ", device ", device_name(e.options.device),
@@ -92,10 +91,11 @@ Json run_facts(const Experiment& e) {
   for (const auto& card : e.absent)
     notes.push_back(concat(card.name, " (", card.release(), ") was skipped: its weights are not here",
                            card.how_to_get().empty() ? "" : "; to get them: " + card.how_to_get()));
-  if (e.axes.transforms.size() > 1 || e.axes.transforms.front())
+  if (!e.axes.is_neutral(Axis::transform))
     notes.push_back("transforms act on the canvas, after a photo was aligned, not on the file that was posted");
   std::set<std::string> noted;
-  for (const auto& posting : e.axes.attacks) {
+  for (const auto& one : e.axes.each(Axis::attack)) {
+    const auto& posting = *one.attack;
     for (const auto& [attack, share] : posting.parts) {
       if (posting.parts.size() > 1)
         notes.push_back(concat("attack ", posting.name, ": ", share, " of an album by ", attack->settings().name));

@@ -24,17 +24,16 @@ class Builder {
 
  private:
   Scenario scenario(const Combination& c) {
-    Scenario out{c.coordinates(e_.axes), {}, {}, {}, {}, {}, 0, c.filter, seed_of(c)};
-    if (c.transforms("gallery")) out.gallery = number(nullptr, c.transform, seed_of(c));
-    if (c.transforms("probes")) out.probes = number(nullptr, c.transform, seed_of(c));
-    const auto& drawn = people_[c.seed];
+    Scenario out{c.coordinates(), {}, {}, {}, {}, {}, 0, c.filter, c.seed};
+    if (c.transform_on.gallery) out.gallery = number(nullptr, c.transform, c.seed);
+    if (c.transform_on.probes) out.probes = number(nullptr, c.transform, c.seed);
+    const auto& drawn = people_[c.draw];
     const auto curve = clean_photos_of_curve(drawn);
-    const auto half = c.together == "half" ? half_of(drawn, seed_of(c)) : std::vector<std::string>();
+    const auto half = c.together == Together::half ? half_of(drawn, c.seed) : std::vector<std::string>();
     for (const auto& person : half)
       for (const auto& pick : trial(c, out, person).replaced) out.co_protected.push_back(pick);
-    std::sort(out.co_protected.begin(), out.co_protected.end(),
-              [](const Pick& a, const Pick& b) { return a.photo < b.photo; });
-    if (c.probes->name != "clean")
+    std::sort(out.co_protected.begin(), out.co_protected.end(), [](const Pick& a, const Pick& b) { return a.photo < b.photo; });
+    if (c.probes.kind != ProbeOverride::Kind::clean)
       for (const auto& person : drawn) pose(c, out, person);
     for (const auto& person : drawn)
       if (c.clean_photos <= curve && photos_of(person) > curve &&
@@ -55,14 +54,14 @@ class Builder {
   }
 
   Trial trial(const Combination& c, const Scenario& scenario, const std::string& person) {
-    if (c.enrolled == "absent") return {person, {}, {}, albums_.at(person)};
+    if (c.enrolled == Enrolled::absent) return {person, {}, {}, albums_.at(person)};
     const auto treated = treatment_of_each(c, person);
     Trial out{person, {}, {}, {}};
     for (const auto row : albums_.at(person)) {
       const auto found = treated.find(row);
       const auto treatment = found == treated.end() ? scenario.gallery : found->second;
       if (treatment == scenario.gallery) continue;  // as everybody sees it
-      (c.enrolled == "added" ? out.added : out.replaced).push_back({row, treatment});
+      (c.enrolled == Enrolled::added ? out.added : out.replaced).push_back({row, treatment});
     }
     // A trial without a change is still a trial: the photo that everybody sees, in its own place.
     if (out.added.empty() && out.replaced.empty())
@@ -72,31 +71,31 @@ class Builder {
 
   // A person's probes as the trainer sees them.
   void pose(const Combination& c, Scenario& scenario, const std::string& person) {
-    const bool as_posted = c.probes->name == "as-posted";
-    const auto attacks = as_posted ? c.attack->parts : std::vector{std::pair{c.probes->attack, 1.0}};
-    const bool through = c.transforms("probes") || (as_posted && c.transforms("perturbed"));
-    const auto transform = c.probes->transform ? c.probes->transform : through ? c.transform : nullptr;
+    const bool as_posted = c.probes.kind == ProbeOverride::Kind::as_posted;
+    const auto attacks = as_posted ? c.attack->parts : std::vector{std::pair{c.probes.attack, 1.0}};
+    const bool through = c.transform_on.probes || (as_posted && c.transform_on.perturbed);
+    const auto transform = c.probes.transform ? c.probes.transform : through ? c.transform : nullptr;
     std::size_t next = 0;
     const auto& rows = probes_.at(person);
     const auto counts = shares_of(rows.size(), attacks);
     for (std::size_t part = 0; part < counts.size(); ++part)
       for (std::size_t n = 0; n < counts[part]; ++n)
-        scenario.probe_overrides.push_back({rows[next++], number(attacks[part].first, transform, seed_of(c))});
+        scenario.probe_overrides.push_back({rows[next++], number(attacks[part].first, transform, c.seed)});
   }
 
   // The treatments of a person's photos that do not stay clean. Which do is one draw, nested: more keep those of fewer.
   std::map<PhotoRow, TreatmentId> treatment_of_each(const Combination& c, const std::string& person) {
     Rows rows = albums_.at(person);
-    Stream(seed_of(c), "clean photos", person).shuffle(rows);
+    Stream(c.seed, "clean photos", person).shuffle(rows);
     rows.erase(rows.begin(), rows.begin() + std::min(c.clean_photos, static_cast<std::int64_t>(rows.size())));
-    Stream(seed_of(c), "mix", person).shuffle(rows);
-    const bool through = c.transforms("perturbed") || c.transforms("gallery");
+    Stream(c.seed, "mix", person).shuffle(rows);
+    const bool through = c.transform_on.perturbed || c.transform_on.gallery;
     std::map<PhotoRow, TreatmentId> treated;
     std::size_t next = 0;
     const auto counts = shares_of(rows.size(), c.attack->parts);
     for (std::size_t part = 0; part < counts.size(); ++part)
       for (std::size_t n = 0; n < counts[part]; ++n)
-        treated[rows[next++]] = number(c.attack->parts[part].first, through ? c.transform : nullptr, seed_of(c));
+        treated[rows[next++]] = number(c.attack->parts[part].first, through ? c.transform : nullptr, c.seed);
     return treated;
   }
 
@@ -122,7 +121,8 @@ class Builder {
   // that at least half of the people exceed.
   std::int64_t clean_photos_of_curve(const std::vector<std::string>& drawn) const {
     std::int64_t largest = -1;
-    for (const auto number : e_.axes.clean_photos) {
+    for (const auto& one : e_.axes.each(Axis::clean_photos)) {
+      const auto number = one.clean_photos;
       const auto exceed =
           std::count_if(drawn.begin(), drawn.end(), [&](const auto& person) { return photos_of(person) > number; });
       if (2 * static_cast<std::size_t>(exceed) >= drawn.size()) largest = std::max(largest, number);
@@ -133,7 +133,6 @@ class Builder {
   std::int64_t photos_of(const std::string& person) const {
     return static_cast<std::int64_t>(albums_.at(person).size());
   }
-  Seed seed_of(const Combination& c) const { return e_.axes.seeds[c.seed]; }
 
   // A treatment's number; a new one where nothing was treated so before.
   TreatmentId number(const std::shared_ptr<const Attack>& attack, const std::shared_ptr<const Transform>& transform,
@@ -174,9 +173,8 @@ std::vector<Scenario> strangers(const Experiment& e, const std::vector<Scenario>
   std::set<std::vector<std::pair<std::string, std::string>>> seen;
   for (const auto& scenario : scenarios) {
     Scenario one{{}, scenario.gallery, scenario.probes, {}, {}, trials, 0, scenario.filter, scenario.seed};
-    for (const auto& [axis, value] : scenario.coordinates)
-      if (axis == "transform" || axis == "transform_on" || axis == "filter" || axis == "seed")
-        one.coordinates.emplace_back(axis, value);
+    for (std::size_t axis = 0; axis < axis_columns.size(); ++axis)
+      if (!axis_columns[axis].is_of_the_protected) one.coordinates.push_back(scenario.coordinates[axis]);
     if (seen.insert(one.coordinates).second) out.push_back(std::move(one));
   }
   return out;

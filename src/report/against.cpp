@@ -1,3 +1,4 @@
+// Differences of a run's rows to those that differ from them in one coordinate.
 #include <algorithm>
 
 #include "facepoison/error.hpp"
@@ -8,7 +9,7 @@
 namespace facepoison {
 namespace {
 
-// The numbers of a row, over the people whom both groups have.
+// The cells of a row after its coordinates, over the people whom both groups have.
 std::vector<Cell> numbers_of(const Group& group, const Group& other) {
   const auto people = people_of_both(group, other);
   const auto [protection, against, difference] = paired_rates(group, other, people);
@@ -23,9 +24,10 @@ std::vector<Cell> numbers_of(const Group& group, const Group& other) {
           people.empty() ? "nobody in common" : reading(difference, "above 0", "below 0", "the interval includes 0")};
 }
 
-// Is the other one `value` at `key`, and else the same? Without a transform, what it is on makes no difference.
+// Has the other group `value` for `key`, and else the same coordinates? Without a transform, what it is on makes no
+// difference.
 bool is_counterpart(const Group& group, const Group& other, const std::string& key, const std::string& value) {
-  for (const auto& [name, neutral] : coordinates) {
+  for (const auto& [name, neutral] : coordinate_columns) {
     if (name == key && decomposed(other.value(name)) != decomposed(value)) return false;
     if (name == key || (key == "transform" && name == "transform_on")) continue;
     if (other.value(name) != group.value(name)) return false;
@@ -37,14 +39,14 @@ bool is_counterpart(const Group& group, const Group& other, const std::string& k
 
 Table differences_of_run(const fs::path& folder, const std::string& key, const std::string& value) {
   const RunFolder run = read_run(folder);
-  if (coordinate(key) == coordinates.size()) {
+  if (coordinate_index(key) == coordinate_columns.size()) {
     std::vector<std::string> names;
-    for (const auto& [name, neutral] : coordinates) names.push_back(name);
+    for (const auto& [name, neutral] : coordinate_columns) names.push_back(name);
     throw Error(Exit::usage,
                 concat("--against ", key, "=", value, ": expected one of ", listed(names), ", = and a value"));
   }
   Table table;
-  for (const auto& [name, neutral] : coordinates) {
+  for (const auto& [name, neutral] : coordinate_columns) {
     table.columns.push_back(name);
     if (name == "extractor") table.columns.emplace_back("released");
   }
@@ -59,7 +61,7 @@ Table differences_of_run(const fs::path& folder, const std::string& key, const s
       throw Error(Exit::usage,
                   concat("--against ", key, "=", value, ": ", folder.string(), " has no row with this ", key));
     in_common += people_of_both(group, *found).size();
-    std::vector<Cell> row(group.at.begin(), group.at.end());
+    std::vector<Cell> row(group.values.begin(), group.values.end());
     row.insert(row.begin() + 1, run.released.at(group.value("extractor")));
     append(row, numbers_of(group, *found));
     table.add(std::move(row));

@@ -1,3 +1,4 @@
+// The differences of two runs, row by row.
 #include <algorithm>
 
 #include "facepoison/error.hpp"
@@ -9,7 +10,7 @@ namespace {
 
 using ProbesOf = std::map<std::string, std::set<std::string>>;  // by protected person
 
-// One of the two runs. A person's probes are the same in all its cells.
+// One of the two runs. A person's probes are the same in all its rows.
 struct ComparedRun {
   fs::path folder;
   RunFolder files;
@@ -29,7 +30,7 @@ std::string manifest_of(const ComparedRun& run) { return run.config.value("manif
 // ": seed is 0 in the first, 1, 2 in the second", for each coordinate of which they have no value in common.
 std::string disjoint_coordinates(const ComparedRun& a, const ComparedRun& b) {
   std::string text;
-  for (const auto& [name, neutral] : coordinates) {
+  for (const auto& [name, neutral] : coordinate_columns) {
     std::set<std::string> of_a, of_b;
     for (const auto& group : a.files.groups) of_a.insert(group.value(name));
     for (const auto& group : b.files.groups) of_b.insert(group.value(name));
@@ -40,9 +41,9 @@ std::string disjoint_coordinates(const ComparedRun& a, const ComparedRun& b) {
   return text;
 }
 
-[[noreturn]] void refuse_comparison(const ComparedRun& a, const ComparedRun& b, bool has_joined_cells) {
+[[noreturn]] void refuse_comparison(const ComparedRun& a, const ComparedRun& b, bool has_joined_rows) {
   const std::string both = concat(a.folder.string(), " and ", b.folder.string(), " have ");
-  if (!has_joined_cells) throw Error(Exit::input, concat(both, "no row in common", disjoint_coordinates(a, b)));
+  if (!has_joined_rows) throw Error(Exit::input, concat(both, "no row in common", disjoint_coordinates(a, b)));
   throw Error(Exit::input,
               concat(both, "no protected person with the same probes in common",
                      manifest_of(a) == manifest_of(b) ? ": they protect other people"
@@ -69,7 +70,7 @@ std::vector<std::string> names_with_two_meanings(const ComparedRun& a, const Com
   return names;
 }
 
-// The facts that both runs have, and then those of one.
+// Adds the facts that both runs have, and then those of one.
 void add_facts(std::vector<std::string>& notes, const ComparedRun& a, const ComparedRun& b) {
   const auto has = [](const ComparedRun& run, const std::string& note) {
     return std::find(run.files.notes.begin(), run.files.notes.end(), note) != run.files.notes.end();
@@ -82,7 +83,7 @@ void add_facts(std::vector<std::string>& notes, const ComparedRun& a, const Comp
     if (!has(a, note)) notes.push_back("B: " + note);
 }
 
-// The cells of two runs, joined.
+// Joins the rows of two runs.
 class Comparison {
  public:
   Comparison(ComparedRun a, ComparedRun b) : a_(std::move(a)), b_(std::move(b)) {}
@@ -91,7 +92,7 @@ class Comparison {
   Table table(bool with_release) {
     with_release_ = with_release;
     Table table;
-    for (const auto& [name, neutral] : coordinates) table.columns.push_back(name);
+    for (const auto& [name, neutral] : coordinate_columns) table.columns.push_back(name);
     if (with_release) table.columns.insert(table.columns.begin() + 1, "released");
     for (const auto* name : {"a", "b", "difference", "low", "high", "p", "people", "verdict"})
       table.columns.emplace_back(name);
@@ -105,7 +106,7 @@ class Comparison {
  private:
   const Group* counterpart(const Group& group) const {
     const auto found = std::find_if(b_.files.groups.begin(), b_.files.groups.end(),
-                                    [&](const Group& other) { return other.at == group.at; });
+                                    [&](const Group& other) { return other.values == group.values; });
     return found == b_.files.groups.end() ? nullptr : &*found;
   }
 
@@ -122,7 +123,7 @@ class Comparison {
       return;
     }
     const auto [a, b, difference] = paired_rates(group, other, people);
-    std::vector<Cell> row(group.at.begin(), group.at.end());
+    std::vector<Cell> row(group.values.begin(), group.values.end());
     if (with_release_) row.insert(row.begin() + 1, a_.files.released.at(group.value("extractor")));
     append(row, {a, b, difference.mean, difference.interval.low, difference.interval.high, difference.p,
                  static_cast<std::int64_t>(people.size()), reading(difference, "A higher", "B higher", "includes 0")});

@@ -17,7 +17,7 @@ namespace {
 
 // The table's columns that say what a row is of.
 std::vector<std::string> all_keys() {
-  auto keys = place_columns;
+  auto keys = key_columns;
   keys.emplace_back("surrogate");
   return keys;
 }
@@ -40,8 +40,8 @@ void require_known(const std::string& name, const std::vector<std::string>& know
     refuse(text, concat("found \"", name, "\", expected ", what, ": ", listed(known)));
 }
 
-// key=value,key=value; a value may hold commas ("k-nearest, k 3"): what follows one and has no key of its own belongs
-// to it.
+// Reads key=value,key=value; a value may hold commas ("k-nearest, k 3"): what follows one and has no key of its own
+// belongs to it.
 std::vector<std::pair<std::string, std::string>> parse_where(const std::string& inside, const std::string& text) {
   std::vector<std::pair<std::string, std::string>> where;
   std::istringstream pieces(inside);
@@ -67,7 +67,7 @@ bool holds(double found, const std::string& op, double number) {
   return op == "==" ? found == number : found != number;
 }
 
-// Where a # at the line's start or after a blank begins a comment, outside the brackets; npos where none does.
+// The index where a comment begins, a # at the line's start or after a blank and outside the brackets; else npos.
 std::size_t start_of_comment(const std::string& line) {
   bool is_inside = false;
   for (std::size_t i = 0; i < line.size(); ++i) {

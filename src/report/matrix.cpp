@@ -1,7 +1,8 @@
-// Tables for reading: a row a recogniser, a column an attack.
+// A table as a matrix for reading: a row a recogniser, a column an attack.
 #include <algorithm>
 #include <cmath>
 
+#include "facepoison/coordinates.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/report.hpp"
 #include "facepoison/spec.hpp"
@@ -17,11 +18,15 @@ bool has(const Words& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// The axes of any table: what one of its rows is of. The first four say which recogniser it is.
-const Words axes = {"extractor",    "combine",  "detector", "released", "transform", "transform_on",
-                    "clean_photos", "enrolled", "together", "probes",   "filter",    "attack",
-                    "classifier",   "seed",     "measure",  "first",    "share",     "protected"};
-// Columns of words that are not axes.
+// The columns of any table that say what a row is of. The first four say which recogniser it is.
+const Words known_keys = [] {
+  Words all = {"extractor", "combine", "detector", "released"};
+  for (const auto& axis : axis_columns)
+    if (axis.name != "attack" && axis.name != "seed") all.emplace_back(axis.name);
+  all.insert(all.end(), {"attack", "classifier", "seed", "measure", "first", "share", "protected"});
+  return all;
+}();
+// Other columns of words.
 const Words words = {"strategy", "surrogate", "most", "trained_on", "reading",
                      "verdict",  "setting",   "tag",  "source",     "says"};
 // What is said under a matrix, of all its rows; the last ones where they are not 0.
@@ -55,7 +60,7 @@ std::string with_decimals(double number, int decimals) {
   return digits == zero ? zero.substr(1) : digits;
 }
 
-// "0.90 [0.74, 0.97]*"
+// A cell of `value` with its interval: "0.90 [0.74, 0.97]*".
 Cell with_interval(const Columns& columns, const std::vector<Cell>& row, const std::string& value) {
   const double number = columns.number(row, value), low = columns.number(row, "low"),
                high = columns.number(row, "high");
@@ -65,7 +70,7 @@ Cell with_interval(const Columns& columns, const std::vector<Cell>& row, const s
   return concat(with_decimals(number, 2), interval, few ? "?" : "", columns.word(row, "surrogate") == "yes" ? "*" : "");
 }
 
-// Another column's number, which has no interval. Of a column of whole numbers it is one.
+// A cell of another column, which has no interval: of a column of whole numbers a whole one.
 Cell alone(const Columns& columns, const std::vector<Cell>& row, const std::string& value) {
   const auto values = columns.values(value);
   const bool is_whole = std::all_of(values.begin(), values.end(),
@@ -74,18 +79,18 @@ Cell alone(const Columns& columns, const std::vector<Cell>& row, const std::stri
   return std::isnan(number) ? Cell(unknown) : is_whole ? Cell(columns.word(row, value)) : with_decimals(number, 3);
 }
 
-// Those that name the recogniser, and those in which rows differ.
+// The columns that name the recogniser, and the keys in which rows differ: what the matrix's rows are named by.
 Words rows_of(const Columns& columns, const Table& table, const std::string& measured, const std::string& across) {
   Words rows;
   for (const auto& name : table.columns) {
-    const auto place = std::find(axes.begin(), axes.end(), name) - axes.begin();
-    const bool is_axis = name != measured && name != across && place < static_cast<std::ptrdiff_t>(axes.size());
-    if (is_axis && (place < 4 || columns.values(name).size() > 1)) rows.push_back(name);
+    const auto index = std::find(known_keys.begin(), known_keys.end(), name) - known_keys.begin();
+    const bool is_key = name != measured && name != across && index < static_cast<std::ptrdiff_t>(known_keys.size());
+    if (is_key && (index < 4 || columns.values(name).size() > 1)) rows.push_back(name);
   }
   return rows;
 }
 
-// "n 40 to 48", or "" where no row says anything. A row of nobody is seen in its cell.
+// The range of a column's numbers, "n 40 to 48", or "" where no row has one. A row of nobody is seen in its cell.
 std::string range(const Columns& columns, const Table& table, const std::string& name) {
   std::vector<double> numbers;
   for (const auto& row : table.rows) {
@@ -103,17 +108,17 @@ std::string range(const Columns& columns, const Table& table, const std::string&
 }
 
 std::string neutral_of(const std::string& name) {
-  const auto place = coordinate(name);
-  return place < coordinates.size() ? coordinates[place].neutral : "";
+  const auto index = coordinate_index(name);
+  return index < coordinate_columns.size() ? coordinate_columns[index].neutral : "";
 }
 
-// What the rows have in common, and what their other numbers are.
+// A sentence on what the rows have in common, and on what their other numbers are.
 std::string summary(const Columns& columns, const Table& table, const Layout& layout, const std::string& value) {
   Words parts;
   for (const auto& name : said)
     if (auto part = range(columns, table, name); name != value && columns.has(name) && !part.empty())
       parts.push_back(std::move(part));
-  for (const auto& name : axes) {
+  for (const auto& name : known_keys) {
     if (!columns.has(name) || name == "released" || name == value || name == layout.across || has(layout.rows, name))
       continue;
     const auto values = columns.values(name);
@@ -151,20 +156,20 @@ Table matrix(const Table& table, const std::string& measured, Layout layout) {
   Table out{layout.rows, {}, {}};
   const auto across = columns.values(layout.across);
   out.columns.insert(out.columns.end(), across.begin(), across.end());
-  std::map<Words, std::size_t> places;
+  std::map<Words, std::size_t> lines;
   std::set<std::pair<std::size_t, std::size_t>> filled;
   for (const auto& row : table.rows) {
-    Words at;
-    for (const auto& name : layout.rows) at.push_back(columns.word(row, name));
-    const auto line = places.emplace(at, out.rows.size()).first->second;
+    Words keys;
+    for (const auto& name : layout.rows) keys.push_back(columns.word(row, name));
+    const auto line = lines.emplace(keys, out.rows.size()).first->second;
     if (line == out.rows.size()) {
-      out.rows.emplace_back(at.begin(), at.end());
+      out.rows.emplace_back(keys.begin(), keys.end());
       out.rows.back().resize(out.columns.size());
     }
     const auto beyond = static_cast<std::size_t>(
         std::find(across.begin(), across.end(), columns.word(row, layout.across)) - across.begin());
     if (!filled.insert({line, beyond}).second)
-      throw Error(Exit::usage, concat("two rows for one cell, ", listed(at), ", ", across[beyond],
+      throw Error(Exit::usage, concat("two rows for one cell, ", listed(keys), ", ", across[beyond],
                                       ": choose among them with --where, or name what they differ in in --rows"));
     out.rows[line][layout.rows.size() + beyond] =
         value == measured ? with_interval(columns, row, value) : alone(columns, row, value);
@@ -178,7 +183,7 @@ Table matrix(const Table& table, const std::string& measured, Layout layout) {
 Table read_table(const fs::path& csv) {
   Table table = read_csv(csv);
   for (std::size_t c = 0; c < table.columns.size(); ++c) {
-    if (has(axes, table.columns[c]) || has(words, table.columns[c])) continue;
+    if (has(known_keys, table.columns[c]) || has(words, table.columns[c])) continue;
     for (auto& row : table.rows) {
       const double number = number_of(row[c], csv.string());
       const bool is_whole = text(row[c]).find_first_not_of("-0123456789") == std::string::npos && !std::isnan(number);

@@ -5,9 +5,10 @@
 
 namespace facepoison {
 
-// In the order that `one` has them in.
+// The people of both groups, in the order that `one` has them in.
 std::vector<std::string> people_of_both(const Group& one, const Group& other);
 
+// People's mean rates of error in two groups, and their difference.
 struct PairedRates {
   double one = 0, other = 0;  // means of the people's rates
   Difference difference;      // one − other

@@ -12,7 +12,7 @@ namespace {
 struct Figure {
   std::string source, tag, setting, measure, says;
   double value;
-  std::map<std::string, std::vector<std::string>> at;  // by coordinate: any of these is a counterpart
+  std::map<std::string, std::vector<std::string>> stated;  // by coordinate: any of these is a counterpart
 };
 
 struct Published {
@@ -20,7 +20,7 @@ struct Published {
   std::vector<std::string> notes;  // how its protocol and its sources are
 };
 
-// A text or a list of texts.
+// Reads a text or a list of texts.
 std::vector<std::string> texts_of(Spec& spec, const std::string& key) {
   return spec.raw(key).is_string() ? std::vector{spec.text(key)} : spec.texts(key);
 }
@@ -34,8 +34,8 @@ Figure read_figure(const Json& json, const std::string& where) {
                 spec.text("says", ""),
                 spec.number("value", 0, 1),
                 {}};
-  for (const auto& [name, neutral] : coordinates)
-    if (spec.has(name)) figure.at[name] = texts_of(spec, name);
+  for (const auto& [name, neutral] : coordinate_columns)
+    if (spec.has(name)) figure.stated[name] = texts_of(spec, name);
   spec.finish();
   return figure;
 }
@@ -58,11 +58,11 @@ Published read_published(const fs::path& file) {
   return published;
 }
 
-// Each stand-in needs something published on the one side and something of the run on the other.
+// Refuses a stand-in without something published on the one side and something of the run on the other.
 void refuse_unknown(const StandIns& stand_ins, const std::vector<Figure>& figures, const RunFolder& run) {
   std::set<std::string> stated, there;
   for (const auto& figure : figures)
-    for (const auto& [name, values] : figure.at) stated.insert(values.begin(), values.end());
+    for (const auto& [name, values] : figure.stated) stated.insert(values.begin(), values.end());
   for (const auto& group : run.groups) there.insert({group.value("extractor"), group.value("attack")});
   const auto require = [](const std::set<std::string>& known, const std::string& name, const auto&... what) {
     if (known.count(name)) return;
@@ -75,26 +75,26 @@ void refuse_unknown(const StandIns& stand_ins, const std::vector<Figure>& figure
   }
 }
 
-// Which of the stated ours stands in for, or "".
+// Which of the stated names ours stands in for, or "".
 std::string stands_in_for(const std::string& ours, const std::vector<std::string>& stated, const StandIns& stand_ins) {
   for (const auto& [theirs, own] : stand_ins)
     if (own == ours && std::find(stated.begin(), stated.end(), theirs) != stated.end()) return theirs;
   return "";
 }
 
-// A figure says nothing of seeds, and where it states no classifier any is meant.
+// Is the group what the figure is of? A figure says nothing of seeds, and where it states no classifier any is meant.
 bool is_counterpart_of(const Group& group, const Figure& figure, const StandIns& stand_ins) {
-  return std::all_of(coordinates.begin(), coordinates.end(), [&](const Coordinate& coordinate) {
-    const auto& [name, neutral] = coordinate;
-    const auto stated = figure.at.find(name);
-    if (stated == figure.at.end()) return name == "classifier" || name == "seed" || group.value(name) == neutral;
+  return std::all_of(coordinate_columns.begin(), coordinate_columns.end(), [&](const CoordinateColumn& column) {
+    const auto& [name, neutral] = column;
+    const auto stated = figure.stated.find(name);
+    if (stated == figure.stated.end()) return name == "classifier" || name == "seed" || group.value(name) == neutral;
     const auto ours = group.value(name);
     return std::find(stated->second.begin(), stated->second.end(), ours) != stated->second.end() ||
            !stands_in_for(ours, stated->second, stand_ins).empty();
   });
 }
 
-// Rows of somebody; with several seeds, those of all together.
+// Drops groups of nobody and, where there are several seeds, those of a single one.
 std::vector<Group> rows_to_compare(std::vector<Group> groups) {
   const bool has_seeds =
       std::any_of(groups.begin(), groups.end(), [](const Group& group) { return group.value("seed") == "all"; });
@@ -110,17 +110,19 @@ std::string joined_by_or(const std::vector<std::string>& words) {
 }
 
 // The coordinates of our row, or else what the figure states.
-std::vector<Cell> place_of_figure(const Figure& figure, const Group* ours) {
+std::vector<Cell> coordinates_of_figure(const Figure& figure, const Group* ours) {
   std::vector<Cell> cells;
-  for (const auto& [name, neutral] : coordinates) {
+  for (const auto& [name, neutral] : coordinate_columns) {
     if (name == "seed") continue;
-    const auto stated = figure.at.find(name);
-    cells.emplace_back(ours ? ours->value(name) : stated == figure.at.end() ? neutral : joined_by_or(stated->second));
+    const auto stated = figure.stated.find(name);
+    cells.emplace_back(ours                            ? ours->value(name)
+                       : stated == figure.stated.end() ? neutral
+                                                       : joined_by_or(stated->second));
   }
   return cells;
 }
 
-// published, ours, low, high, people, difference, verdict
+// The cells published, ours, low, high, people, difference, verdict
 std::vector<Cell> numbers_beside(double published, const Group* ours) {
   if (!ours) return {published, unknown, unknown, unknown, unknown, unknown, "no counterpart in this run"};
   std::vector<double> rates;
@@ -143,11 +145,11 @@ std::vector<Cell> numbers_beside(double published, const Group* ours) {
 }
 
 std::vector<Cell> row_of_figure(const Figure& figure, const Group* ours, const StandIns& stand_ins) {
-  auto row = place_of_figure(figure, ours);
+  auto row = coordinates_of_figure(figure, ours);
   row.emplace_back(figure.setting);
   for (auto& cell : numbers_beside(figure.value, ours)) row.push_back(std::move(cell));
   std::string says = figure.says;
-  for (const auto& [name, stated] : figure.at)
+  for (const auto& [name, stated] : figure.stated)
     if (const auto theirs = ours ? stands_in_for(ours->value(name), stated, stand_ins) : ""; !theirs.empty())
       says += concat(says.empty() ? "" : "; ", ours->value(name), " stands in for ", theirs);
   for (const auto& text : {figure.tag, figure.source, says}) row.emplace_back(text);
@@ -156,7 +158,7 @@ std::vector<Cell> row_of_figure(const Figure& figure, const Group* ours, const S
 
 std::vector<std::string> columns_beside_figures() {
   std::vector<std::string> columns;
-  for (const auto& [name, neutral] : coordinates)
+  for (const auto& [name, neutral] : coordinate_columns)
     if (name != "seed") columns.push_back(name);
   for (const auto* name :
        {"setting", "published", "ours", "low", "high", "people", "difference", "verdict", "tag", "source", "says"})
@@ -166,7 +168,7 @@ std::vector<std::string> columns_beside_figures() {
 
 std::string note_of_other_measures(const std::vector<Figure>& figures) {
   std::vector<std::string> others;
-  for (const auto& [source, tag, setting, measure, says, value, at] : figures)
+  for (const auto& [source, tag, setting, measure, says, value, stated] : figures)
     if (measure != "protection")
       others.push_back(concat(measure, " ", value, " (", source, says.empty() ? "" : ": " + says, ") [", tag, "]"));
   return others.empty() ? "" : "no counterpart, since they are no protection: " + listed(others);

@@ -3,30 +3,49 @@
 #include <algorithm>
 #include <cmath>
 
+#include "facepoison/coordinates.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/stats.hpp"
 
 namespace facepoison {
 namespace {
 
-// Rows of a file in the order of their places.
-template <class Row>
-class ByPlace {
- public:
-  Row& of(const NamedRow& row) {
-    Row one;
-    for (const auto& [name, neutral] : coordinates) one.at.push_back(row.has(name) ? row.word(name) : neutral);
-    const auto [place, is_new] = places_.emplace(one.at, list.size());
-    if (is_new) list.push_back(std::move(one));
-    return list[place->second];
+std::vector<CoordinateColumn> make_coordinate_columns() {
+  std::vector<CoordinateColumn> all = {{"extractor", ""}};
+  for (const auto& axis : axis_columns) {
+    if (axis.name == "seed") all.push_back({"classifier", ""});
+    all.push_back({std::string(axis.name), std::string(axis.neutral)});
   }
-  std::vector<Row> list;
+  return all;
+}
+
+std::vector<std::string> make_key_columns() {
+  std::vector<std::string> columns;
+  for (const auto& [name, neutral] : coordinate_columns) {
+    columns.push_back(name);
+    if (name == "extractor") columns.insert(columns.end(), {"released", "strategy"});
+  }
+  return columns;
+}
+
+// Collects what a file's rows say of each row of the tables, in the order in which these are met.
+template <class Named>
+class ByCoordinates {
+ public:
+  Named& of(const NamedRow& row) {
+    Named one;
+    one.values = coordinates_of(row).values;
+    const auto [found, is_new] = index_.emplace(one.values, list.size());
+    if (is_new) list.push_back(std::move(one));
+    return list[found->second];
+  }
+  std::vector<Named> list;
 
  private:
-  std::map<std::vector<std::string>, std::size_t> places_;
+  std::map<std::vector<std::string>, std::size_t> index_;
 };
 
-// What several seeds say of the same thing, which stays one thing: the mean of their values, and the largest n.
+// Averages what several seeds say of one thing, which stays one thing: the mean of their values, and the largest n.
 class OverSeeds {
  public:
   void add(double value, double n) {
@@ -52,7 +71,7 @@ std::map<std::string, Count> together(const std::vector<Group>& groups, std::map
   return all;
 }
 
-// Of groups that differ in the seed.
+// Joins groups that differ in the seed.
 Group together(const std::vector<Group>& groups) {
   Group all;
   all.own = together(groups, &Group::own);
@@ -73,30 +92,31 @@ Measured together(const std::vector<Measured>& some) {
   return all;
 }
 
-// Those that differ only in the seed next to each other, with all of them together after.
-template <class Row>
-std::vector<Row> by_seed(std::vector<Row> rows) {
-  std::vector<std::vector<Row>> cells;
-  std::map<std::vector<std::string>, std::size_t> places;
-  for (auto& row : rows) {
-    auto at = row.at;
-    at[coordinate("seed")] = "";
-    const auto [place, is_new] = places.emplace(std::move(at), cells.size());
-    if (is_new) cells.emplace_back();
-    cells[place->second].push_back(std::move(row));
+// Puts those that differ only in the seed next to each other, with all of them together after.
+template <class Named>
+std::vector<Named> by_seed(std::vector<Named> groups) {
+  std::vector<std::vector<Named>> alike;  // but for the seed
+  std::map<std::vector<std::string>, std::size_t> index;
+  for (auto& group : groups) {
+    auto values = group.values;
+    values[coordinate_index("seed")] = "";
+    const auto [found, is_new] = index.emplace(std::move(values), alike.size());
+    if (is_new) alike.emplace_back();
+    alike[found->second].push_back(std::move(group));
   }
-  std::vector<Row> ordered;
-  for (const auto& cell : cells) {
-    ordered.insert(ordered.end(), cell.begin(), cell.end());
-    if (cell.size() == 1) continue;
-    ordered.push_back(together(cell));
-    ordered.back().at = cell.front().at;
-    ordered.back().at[coordinate("seed")] = "all";
+  std::vector<Named> ordered;
+  for (const auto& seeds : alike) {
+    ordered.insert(ordered.end(), seeds.begin(), seeds.end());
+    if (seeds.size() == 1) continue;
+    ordered.push_back(together(seeds));
+    ordered.back().values = seeds.front().values;
+    ordered.back().values[coordinate_index("seed")] = "all";
   }
   return ordered;
 }
 
-// rows.csv counts them, but does not name them. `drawn`: the protected people of each seed.
+// Counts who is left out in every seed: rows.csv counts them for each, but does not name them. `drawn`: the protected
+// people of each seed.
 void count_left_out_of_all_seeds(std::vector<Group>& groups, const Json& drawn) {
   std::set<std::string> everybody;
   for (const auto& [seed, people] : drawn.items())
@@ -111,10 +131,20 @@ void count_left_out_of_all_seeds(std::vector<Group>& groups, const Json& drawn) 
 
 }  // namespace
 
-std::size_t coordinate(const std::string& name) {
-  const auto found =
-      std::find_if(coordinates.begin(), coordinates.end(), [&](const auto& c) { return c.name == name; });
-  return static_cast<std::size_t>(found - coordinates.begin());
+const std::vector<CoordinateColumn> coordinate_columns = make_coordinate_columns();
+const std::vector<std::string> key_columns = make_key_columns();
+
+std::size_t coordinate_index(const std::string& name) {
+  const auto& all = coordinate_columns;
+  const auto found = std::find_if(all.begin(), all.end(), [&](const auto& column) { return column.name == name; });
+  return static_cast<std::size_t>(found - all.begin());
+}
+
+Coordinates coordinates_of(const NamedRow& row) {
+  Coordinates coordinates;
+  for (const auto& [name, neutral] : coordinate_columns)
+    coordinates.values.push_back(row.has(name) ? row.word(name) : neutral);
+  return coordinates;
 }
 
 bool NamedRow::has(const std::string& name) const {
@@ -151,13 +181,13 @@ RunFolder read_run(const fs::path& folder) {
   return run;
 }
 
-std::optional<bool> misidentified(const Place&, const NamedRow& row) {
+std::optional<bool> misidentified(const Coordinates&, const NamedRow& row) {
   if (row.has("rank") && row.word("rank") == "0") return std::nullopt;
   return row.word("correct") == "0";
 }
 
 std::vector<Group> read_groups(const fs::path& folder, const Judgement& is_error) {
-  ByPlace<Group> groups;
+  ByCoordinates<Group> groups;
   if (fs::exists(folder / "rows.csv"))
     read_named(folder / "rows.csv", [&](const NamedRow& row) { groups.of(row).left_out = row.number("left_out"); });
   read_named(folder / "trials.csv", [&](const NamedRow& row) {
@@ -182,16 +212,16 @@ std::vector<Measured> read_measured(const fs::path& file, const std::string& tab
   if (!fs::exists(file))
     throw Error(Exit::usage, concat(file.string(), " is not there: this run was not asked for the table \"", table,
                                     "\"; put it among its config's \"tables\" and run it again"));
-  ByPlace<Measured> places;
+  ByCoordinates<Measured> rows;
   std::map<std::string, std::size_t> things;
   read_named(file, [&](const NamedRow& row) {
-    Measured& measured = places.of(row);  // the row is there though nothing is known of it
+    Measured& measured = rows.of(row);  // the row is there though nothing is known of it
     const double value = number(row);
     if (std::isnan(value)) return;
     const auto thing = things.emplace(row.has("id") ? row.word("id") : "", things.size()).first->second;
     measured.of[row.word("protected")].push_back({thing, value, n(row)});
   });
-  return by_seed(std::move(places.list));
+  return by_seed(std::move(rows.list));
 }
 
 double Measured::n() const {
@@ -211,20 +241,16 @@ std::vector<double> Measured::means() const {
   return all;
 }
 
-const std::vector<std::string> place_columns = {"extractor",    "released",     "strategy", "attack",   "transform",
-                                                "transform_on", "clean_photos", "enrolled", "together", "probes",
-                                                "filter",       "classifier",   "seed"};
-
-std::vector<Cell> place_of(const Place& place, const RunFolder& run) {
-  const auto &extractor = place.value("extractor"), &attack = place.value("attack");
+std::vector<Cell> key_cells(const Coordinates& coordinates, const RunFolder& run) {
+  const auto &extractor = coordinates.value("extractor"), &attack = coordinates.value("attack");
   std::vector<Cell> cells;
-  for (const auto& name : place_columns) {
+  for (const auto& name : key_columns) {
     if (name == "released")
       cells.emplace_back(run.released.at(extractor));
     else if (name == "strategy")
       cells.emplace_back(run.strategies.count(attack) ? run.strategies.at(attack).at(extractor) : "");
     else
-      cells.emplace_back(place.value(name));
+      cells.emplace_back(coordinates.value(name));
   }
   return cells;
 }

@@ -10,38 +10,37 @@
 
 namespace facepoison {
 
+// Probes that were judged, and how many of them wrongly.
 struct Count {
   double n = 0, errors = 0;
   double rate() const { return errors / n; }  // NaN where nothing was counted
 };
 
-// The columns that name a row of the tables, and what an older run folder, which has not all of them, means.
-struct Coordinate {
+// A column that names a row of the tables. `neutral`: its value in a run folder that is older than the column.
+struct CoordinateColumn {
   std::string name, neutral;
 };
-inline const std::vector<Coordinate> coordinates = {
-    {"extractor", ""},     {"attack", ""},           {"transform", "none"}, {"transform_on", ""},
-    {"clean_photos", "0"}, {"enrolled", "replaced"}, {"together", "one"},   {"probes", "clean"},
-    {"filter", "none"},    {"classifier", ""},       {"seed", "0"}};
-std::size_t coordinate(const std::string& name);  // its place
+// The extractor, the axes, and the classifier before the seed.
+extern const std::vector<CoordinateColumn> coordinate_columns;
+std::size_t coordinate_index(const std::string& name);  // coordinate_columns.size() where none is called so
 
-// A row of the tables.
-struct Place {
-  std::vector<std::string> at;  // a value for each of the coordinates
-  const std::string& value(const std::string& name) const { return at[coordinate(name)]; }
+// The name of a row of the tables: a value for each of coordinate_columns.
+struct Coordinates {
+  std::vector<std::string> values;
+  const std::string& value(const std::string& name) const { return values[coordinate_index(name)]; }
 };
 
-// The answers to its games.
-struct Group : Place {
+// The answers to the games of a row of the tables.
+struct Group : Coordinates {
   std::vector<std::string> people;  // protected, in the order of trials.csv
   std::map<std::string, Count> own, others;
   double left_out = 0;                 // protected people who have no game here
   std::set<std::string> not_enrolled;  // protected people of whom the gallery has nothing
 };
 
-// What was measured there: numbers of each protected person, each of a thing (one of the person's photos, or the
-// person) and over `n` photos or pairs.
-struct Measured : Place {
+// What was measured for a row of the tables: numbers of each protected person, each of a thing (one of the person's
+// photos, or the person) and over `n` photos or pairs.
+struct Measured : Coordinates {
   struct Number {
     std::size_t thing = 0;
     double value = 0, n = 0;
@@ -66,8 +65,10 @@ class NamedRow {
   std::vector<Cell> cells_;
   const std::string& where_;
 };
-// Throws Error(input) where the file cannot be read, or lacks a column that is asked for.
+// Reads a CSV file row by row. Throws Error(input) where it cannot be read, or lacks a column that is asked for.
 void read_named(const fs::path& path, const std::function<void(const NamedRow&)>& on_row);
+
+Coordinates coordinates_of(const NamedRow& row);  // neutral where the file has no such column
 
 struct RunFolder {
   std::vector<Group> groups;                                             // see read_groups()
@@ -76,15 +77,16 @@ struct RunFolder {
   std::map<std::string, std::map<std::string, std::string>> strategies;  // by attack, by extractor
   std::vector<std::string> notes;                                        // facts about the data and the program
 };
-// Throws Error(input) when the folder holds no whole run.
+// Reads a run folder. Throws Error(input) when it holds no whole run.
 RunFolder read_run(const fs::path& folder);
 
-// Does a probe's row of trials.csv count as an error? Nothing: it does not count at all.
-using Judgement = std::function<std::optional<bool>(const Place&, const NamedRow&)>;
-// The protection's: an error is a wrong name; who is not enrolled does not count.
-std::optional<bool> misidentified(const Place& place, const NamedRow& row);
+// Says whether a probe's row of trials.csv counts as an error; nothing where it does not count at all.
+using Judgement = std::function<std::optional<bool>(const Coordinates&, const NamedRow&)>;
+// The judgement of the table "protection": an error is a wrong name; who is not enrolled does not count.
+std::optional<bool> misidentified(const Coordinates& coordinates, const NamedRow& row);
 
-// Those that differ in the seed one after the other, and then all of them together.
+// Reads the groups in the order of their files: those that differ in the seed one after the other, and then all of them
+// together.
 std::vector<Group> read_groups(const fs::path& folder, const Judgement& is_error = misidentified);
 // The same of another file, each of whose rows gives a number for its "protected" person, of the photo `id` where there
 // is that column, and says what the number is of, `n`. A number that is unknown (NaN) is passed over. Throws
@@ -94,12 +96,12 @@ std::vector<Measured> read_measured(
     const fs::path& file, const std::string& table, const Number& number,
     const Number& n = [](const NamedRow&) { return 1; });
 
-// The first columns of tables, and a row's cells of them.
-extern const std::vector<std::string> place_columns;
-std::vector<Cell> place_of(const Place& place, const RunFolder& run);
+// The first columns of tables: the coordinates, with what is known of the extractor after it.
+extern const std::vector<std::string> key_columns;
+std::vector<Cell> key_cells(const Coordinates& coordinates, const RunFolder& run);  // a row's cells of these
 void append(std::vector<Cell>& cells, std::vector<Cell> more);
 
-// people, n, mean, low, high, of people's rates; the numbers are unknown for nobody.
+// The cells people, n, mean, low, high, of people's rates; the numbers are unknown for nobody.
 std::vector<Cell> people_and_mean(const std::vector<double>& rates, double n);
 // The same of each person's share of counted errors; with `share_of_rest`: of the others.
 std::vector<Cell> rate_of(const Group& group, bool share_of_rest = false);

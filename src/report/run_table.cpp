@@ -1,6 +1,8 @@
+// The table "protection", and tables without the columns that say nothing.
 #include <algorithm>
 #include <cmath>
 
+#include "facepoison/coordinates.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/report.hpp"
 #include "facepoison/stats.hpp"
@@ -15,7 +17,7 @@ std::string rounded(double dssim) {
   return text;
 }
 
-// What the attacks spent, from the audited files.
+// Sentences on what the attacks spent, from the audited files.
 std::vector<std::string> budget_notes(const fs::path& folder) {
   struct Sum {
     double photos = 0, changed = 0, linf = 0, dssim = 0, seen = 0, psnr = 0, measured = 0, energy_left = 0;
@@ -85,7 +87,7 @@ std::vector<Cell> counted(const Group& group, const std::string& person) {
 }  // namespace
 
 std::vector<std::string> table_columns(bool by_person) {
-  auto columns = place_columns;
+  auto columns = key_columns;
   for (const auto* name : {by_person ? "protected" : "people", "n", "protection", "low", "high", "others_error",
                            "others_n", "surrogate", "left_out", "not_enrolled"})
     columns.emplace_back(name);
@@ -99,7 +101,7 @@ Table table_of_run(const fs::path& folder, bool by_person) {
   for (const auto& group : run.groups) {
     const bool attacked = run.attacked.at(group.value("attack")).count(group.value("extractor"));
     const auto add = [&](std::vector<Cell> numbers) {
-      auto row = place_of(group, run);
+      auto row = key_cells(group, run);
       append(row, std::move(numbers));
       append(row, {attacked ? "yes" : "no", static_cast<std::int64_t>(group.left_out),
                    static_cast<std::int64_t>(group.not_enrolled.size())});
@@ -119,16 +121,16 @@ Table table_of_run(const fs::path& folder, bool by_person) {
 }
 
 Table for_reading(Table table) {
-  const std::set<std::string> quiet = {"strategy", "transform", "transform_on", "clean_photos",
-                                       "enrolled", "together",  "probes",       "filter",
-                                       "seed",     "left_out",  "not_enrolled"};
+  std::set<std::string, std::less<>> quiet = {"strategy", "left_out", "not_enrolled"};
+  for (const auto& axis : axis_columns)
+    if (axis.name != "attack") quiet.emplace(axis.name);
   for (std::size_t c = table.columns.size(); c-- > 0;) {
     const bool varies = std::any_of(table.rows.begin(), table.rows.end(),
                                     [&](const auto& row) { return row[c] != table.rows.front()[c]; });
     if (varies || !quiet.count(table.columns[c])) continue;
-    const auto at = static_cast<std::ptrdiff_t>(c);
-    table.columns.erase(table.columns.begin() + at);
-    for (auto& row : table.rows) row.erase(row.begin() + at);
+    const auto index = static_cast<std::ptrdiff_t>(c);
+    table.columns.erase(table.columns.begin() + index);
+    for (auto& row : table.rows) row.erase(row.begin() + index);
   }
   return table;
 }

@@ -52,7 +52,7 @@ TEST(Dataset, RoundTrips) {
   const TempFolder folder;
   std::vector<Photo> photos = {photo(folder.path, "a/1.jpg", 0), photo(folder.path, "a/two \"words\".png", 1),
                                photo(folder.path, "é/3.bmp", 2)};
-  photos[0].split = "train", photos[1].split = "test", photos[1].duplicate_of = "a/1.jpg";
+  photos[0].split = Split::train, photos[1].split = Split::test, photos[1].duplicate_of = "a/1.jpg";
   photos[0].landmarks = Landmarks{{{1.0 / 3, 2}, {3, -4.5}, {5, 6}, {7, 1e-17}, {9, 10}}};
   Table rejected = no_rejects;
   rejected.add({"a/9.jpg", "a", "an empty file"});
@@ -178,13 +178,13 @@ TEST(Dataset, NeedsNoRecord) {
 
 TEST(Dataset, SaysWhichDuplicatesWereDroppedOrKept) {
   const TempFolder folder;
-  const auto make = [&](const char* id, const char* split, const char* bytes, const char* original) {
+  const auto make = [&](const char* id, Split split, const char* bytes, const char* original) {
     Photo one = photo(folder.path, id);
     one.split = split, one.source_sha256 = bytes, one.duplicate_of = original;
     return one;
   };
-  std::vector<Photo> photos = {make("a/1", "train", "x", ""), make("a/2", "test", "y", "")};
-  photos.push_back(make("b/1", "test", "z", ""));
+  std::vector<Photo> photos = {make("a/1", Split::train, "x", ""), make("a/2", Split::test, "y", "")};
+  photos.push_back(make("b/1", Split::test, "z", ""));
   write_dataset(folder.path, photos, side, no_rejects);
   EXPECT_TRUE(duplicate_notes(read_dataset(folder.path)).empty()) << "nothing to say";
 
@@ -199,9 +199,9 @@ TEST(Dataset, SaysWhichDuplicatesWereDroppedOrKept) {
   EXPECT_EQ(duplicate_notes(read_dataset(folder.path)), dropped);
 
   // a/3 and b/1, test photos, are a/1 of the gallery again; b/2 and b/3 are one picture, both in the gallery.
-  photos[2] = make("a/3", "test", "x", "a/1");
-  photos.push_back(make("b/1", "test", "x2", "a/1"));
-  photos.push_back(make("b/2", "train", "z", "")), photos.push_back(make("b/3", "train", "z", "b/2"));
+  photos[2] = make("a/3", Split::test, "x", "a/1");
+  photos.push_back(make("b/1", Split::test, "x2", "a/1"));
+  photos.push_back(make("b/2", Split::train, "z", "")), photos.push_back(make("b/3", Split::train, "z", "b/2"));
   write_dataset(folder.path, photos, side, no_rejects);
   const std::vector<std::string> kept = {
       "duplicates kept: 2 exact (2 within and 0 across people), 1 near (0 within and 1 across people); "

@@ -82,10 +82,10 @@ struct Crowd {
     everybody = album;
     for (int person = 1; person <= 30; ++person)
       for (int i = 0; i < 2; ++i) everybody.push_back(photo(concat(person < 10 ? "p0" : "p", person), i));
-    everybody.back().split = "test";  // nobody's test photos are aimed at
+    everybody.back().split = Split::test;  // nobody's test photos are aimed at
   }
   static Photo photo(const std::string& person, int i) {
-    return Photo{.id = concat(person, "/", i), .person = person, .split = "train"};
+    return Photo{.id = concat(person, "/", i), .person = person, .split = Split::train};
   }
 };
 
@@ -116,7 +116,7 @@ TEST_F(FawkesTargets, AreOneOfTheFarthestTenthForTheWholeAlbum) {
     ASSERT_EQ(chosen.size(), 3u);
     for (const auto& photo : chosen) {
       EXPECT_EQ(photo.person, chosen.front().person);
-      EXPECT_NE(photo.split, "test");
+      EXPECT_NE(photo.split, Split::test);
     }
     seen.insert(chosen.front().person);
   }

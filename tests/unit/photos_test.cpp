@@ -95,7 +95,7 @@ TEST_F(ScanPhotosTest, TakesATreeThatIsSplitAsItIs) {
   put("val/C/notes.txt"), put("val/A/more/3.jpg"), put("annotations/x.jpg"), put("train/9.txt");
   std::vector<std::string> found;
   for (const auto& photo : scan_photos(root_.path).photos)
-    found.push_back(concat(photo.id, " ", photo.person, " ", photo.split));
+    found.push_back(concat(photo.id, " ", photo.person, " ", split_name(photo.split)));
   EXPECT_EQ(found, (Names{"Test/B/face/1.jpg B test", "train/A/1.jpg A train", "train/A/2.jpg A train",
                           "train/B/1.jpg B train", "val/A/1.jpg A test"}));
   EXPECT_EQ(reasons(), (Reasons{{"val/A/more/3.jpg", below}, {"val/C/", "no photos in this folder"}}));
@@ -104,7 +104,7 @@ TEST_F(ScanPhotosTest, TakesATreeThatIsSplitAsItIs) {
 TEST_F(ScanPhotosTest, KnowsPeopleWhoAreCalledAsTheSidesOfASplit) {
   put("train/1.jpg"), put("val/face/1.jpg"), put("test/1.jpg"), put("val/1.jpg");
   EXPECT_EQ(ids(), (Names{"test/1.jpg", "train/1.jpg", "val/face/1.jpg"}));
-  for (const auto& photo : scan_photos(root_.path).photos) EXPECT_EQ(photo.split, "");
+  for (const auto& photo : scan_photos(root_.path).photos) EXPECT_EQ(photo.split, Split::none);
 }
 
 TEST_F(ScanPhotosTest, GivesAllPicturesBelowAFolderByTheSameRules) {

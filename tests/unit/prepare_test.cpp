@@ -371,7 +371,7 @@ TEST_F(PrepareTest, KeepsTheSplitThatAFolderHas) {
   const Dataset dataset = run();
   ASSERT_EQ(dataset.photos.size(), 12u);
   for (const auto& photo : dataset.photos) {
-    EXPECT_EQ(photo.split, photo.id.starts_with("train/") ? "train" : "test") << photo.id;
+    EXPECT_EQ(photo.split, photo.id.starts_with("train/") ? Split::train : Split::test) << photo.id;
     EXPECT_EQ(photo.person, photo.id.substr(photo.id.find('/') + 1, 3));
   }
   EXPECT_EQ(dataset.people(), (std::vector<std::string>{"p00", "p01"}));

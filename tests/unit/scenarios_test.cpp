@@ -2,7 +2,7 @@
 #include <cmath>
 #include <set>
 
-#include "experiments/judges.hpp"
+#include "experiments/table_recognisers.hpp"
 #include "experiments/measures.hpp"
 #include "facepoison/classifier.hpp"
 #include "facepoison/experiment.hpp"
@@ -375,7 +375,7 @@ TEST_F(ScenariosTest, AnOverrideOfTheSeedTakesThePlaceOfSeeds) {
   const auto seeds = [&](const Json& changes, const std::vector<std::string>& overrides) {
     experiment(changes);
     ArtifactStore store(folder_ / "store");
-    return read_experiment(folder_ / "x.json", overrides, false, store).axes.seeds;
+    return read_experiment(folder_ / "x.json", overrides, false, store).axes.seeds();
   };
   EXPECT_EQ(seeds({{"seed", 3}}, {"seeds=[1,2]"}), (std::vector<Seed>{1, 2}));
   EXPECT_EQ(seeds({{"seeds", {1, 2}}}, {"seed=3"}), (std::vector<Seed>{3}));
@@ -385,7 +385,7 @@ TEST_F(ScenariosTest, AnOverrideOfTheSeedTakesThePlaceOfSeeds) {
   write_file(folder_ / "base.json", read_file(folder_ / "x.json"));
   write_file(folder_ / "x.json", R"({"base": "base.json", "seeds": [7, 8]})");
   ArtifactStore store(folder_ / "store");
-  EXPECT_EQ(read_experiment(folder_ / "x.json", {}, false, store).axes.seeds, (std::vector<Seed>{7, 8}))
+  EXPECT_EQ(read_experiment(folder_ / "x.json", {}, false, store).axes.seeds(), (std::vector<Seed>{7, 8}))
       << "over the base's seed";
 }
 
@@ -443,7 +443,7 @@ TEST_F(ScenariosTest, AStrategyIsWhatTheTrainerReliesOn) {
              adaptive = extractor("adaptive", 5, "2018", true);
   const auto attack = posting_of("tool", "2021-03", {old});
   const auto of = [](const Posting& posting, const std::vector<const FeatureExtractor*>& judged) {
-    return strategy(posting, Judge{"judge", "", judged});
+    return strategy(posting, TableRecogniser{"two", "", judged});
   };
   EXPECT_EQ(of(attack, {late.get()}), "newer");
   EXPECT_EQ(of(attack, {same.get()}), "same year");
@@ -453,8 +453,8 @@ TEST_F(ScenariosTest, AStrategyIsWhatTheTrainerReliesOn) {
   EXPECT_EQ(of(posting_of("tool", "2021-03", {}), {old.get()}), "older");
   EXPECT_EQ(of(posting_of("noise", "", {}), {adaptive.get()}), "") << "which is no released tool and knows nobody";
   EXPECT_EQ(of(attack, {old.get(), late.get()}), "newer") << "who is asked last decides";
-  EXPECT_TRUE(optimises_against(attack, Judge{"both", "", {old.get(), late.get()}})) << "either of them";
-  EXPECT_FALSE(optimises_against(attack, Judge{"late", "", {late.get()}}));
+  EXPECT_TRUE(optimises_against(attack, TableRecogniser{"both", "", {old.get(), late.get()}})) << "either of them";
+  EXPECT_FALSE(optimises_against(attack, TableRecogniser{"late", "", {late.get()}}));
 }
 
 TEST_F(ScenariosTest, EachSeedDrawsItsOwn) {

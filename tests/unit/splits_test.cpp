@@ -9,6 +9,7 @@ namespace facepoison {
 namespace {
 
 using Names = std::vector<std::string>;
+using Splits = std::vector<Split>;
 
 Names repeated(const std::string& person, std::size_t count) { return Names(count, person); }
 
@@ -17,20 +18,20 @@ Names joined(Names a, const Names& b) {
   return a;
 }
 
-// The rows of one person that are "test", counted within that person.
-std::vector<std::size_t> tests_of(const std::string& person, const Names& people, const Names& split) {
+// The test rows of one person, counted within that person.
+std::vector<std::size_t> tests_of(const std::string& person, const Names& people, const Splits& split) {
   std::vector<std::size_t> rows;
   std::size_t own = 0;
   for (std::size_t i = 0; i < people.size(); ++i) {
     if (people[i] != person) continue;
-    if (split.at(i) == "test") rows.push_back(own);
+    if (split.at(i) == Split::test) rows.push_back(own);
     ++own;
   }
   return rows;
 }
 
-std::size_t trains(const Names& split) {
-  return static_cast<std::size_t>(std::count(split.begin(), split.end(), "train"));
+std::size_t trains(const Splits& split) {
+  return static_cast<std::size_t>(std::count(split.begin(), split.end(), Split::train));
 }
 
 TEST(SeededSplit, RoundsTheShareToTheNearest) {
@@ -40,12 +41,12 @@ TEST(SeededSplit, RoundsTheShareToTheNearest) {
     const auto split = seeded_split(repeated("a", n), 0.7, 0);
     ASSERT_EQ(split.size(), n);
     EXPECT_EQ(trains(split), expected[n]) << n;
-    EXPECT_EQ(trains(split) + static_cast<std::size_t>(std::count(split.begin(), split.end(), "test")), n);
+    EXPECT_EQ(trains(split) + static_cast<std::size_t>(std::count(split.begin(), split.end(), Split::test)), n);
   }
 }
 
 TEST(SeededSplit, KeepsAPhotoOnEitherSide) {
-  EXPECT_EQ(seeded_split({"a"}, 0.01, 0), Names{"train"});
+  EXPECT_EQ(seeded_split({"a"}, 0.01, 0), Splits{Split::train});
   for (const double share : {0.01, 0.99})
     for (const std::size_t n : {2, 9})
       EXPECT_EQ(trains(seeded_split(repeated("a", n), share, 0)), share < 0.5 ? 1 : n - 1) << share << " of " << n;
@@ -53,8 +54,8 @@ TEST(SeededSplit, KeepsAPhotoOnEitherSide) {
 
 TEST(SeededSplit, NoneAndAllAreMeant) {
   for (const std::size_t n : {1, 2, 9}) {
-    EXPECT_EQ(seeded_split(repeated("a", n), 0, 0), repeated("test", n));
-    EXPECT_EQ(seeded_split(repeated("a", n), 1, 0), repeated("train", n));
+    EXPECT_EQ(seeded_split(repeated("a", n), 0, 0), Splits(n, Split::test));
+    EXPECT_EQ(seeded_split(repeated("a", n), 1, 0), Splits(n, Split::train));
   }
 }
 

@@ -1,4 +1,4 @@
-// Whom are protected people taken for, and who is taken for them?
+// The table "confusion": whom are protected people taken for, and who is taken for them?
 #include <algorithm>
 
 #include "facepoison/stats.hpp"
@@ -7,7 +7,7 @@
 namespace facepoison {
 namespace {
 
-// Of one cell.
+// Names that were given in the games of one row.
 struct Names {
   std::map<std::string, std::map<std::string, double>> wrong;  // by protected person: whom their probes are taken for
   double n = 0, others = 0, as_protected = 0;
@@ -24,7 +24,7 @@ std::pair<std::string, double> largest(const std::map<std::string, double>& coun
                            [](const auto& a, const auto& b) { return a.second < b.second; });
 }
 
-// wrong, names, concentration, most, most_share
+// The cells wrong, names, concentration, most, most_share
 std::vector<Cell> counted(const Names& names) {
   std::map<std::string, double> all;
   std::vector<double> different, shares;
@@ -42,20 +42,15 @@ std::vector<Cell> counted(const Names& names) {
 
 Table confusion(const fs::path& folder) {
   const RunFolder run = read_run(folder);
-  std::map<std::vector<std::string>, Names> cells;
-  const auto at_of = [](const NamedRow& row) {
-    std::vector<std::string> at;
-    for (const auto& [name, neutral] : coordinates) at.push_back(row.has(name) ? row.word(name) : neutral);
-    return at;
-  };
+  std::map<std::vector<std::string>, Names> by_coordinates;
   read_named(folder / "trials.csv", [&](const NamedRow& row) {
-    auto& names = cells[at_of(row)];
+    auto& names = by_coordinates[coordinates_of(row).values];
     ++names.n;
     if (row.word("correct") == "0" && !row.word("predicted").empty())  // of nobody is no name
       ++names.wrong[row.word("protected")][row.word("predicted")];
   });
   read_named(folder / "others.csv", [&](const NamedRow& row) {
-    auto& names = cells[at_of(row)];
+    auto& names = by_coordinates[coordinates_of(row).values];
     names.others += row.number("n");
     names.as_protected += row.number("as_protected");
   });
@@ -68,9 +63,9 @@ Table confusion(const fs::path& folder) {
       "for "
       "the protected person, of others_n");
   for (const auto& group : run.groups) {
-    const auto found = cells.find(group.at);
-    if (found == cells.end()) continue;  // all seeds together: names of different draws are not of one game
-    auto row = place_of(group, run);
+    const auto found = by_coordinates.find(group.values);
+    if (found == by_coordinates.end()) continue;  // all seeds together: names of different draws are not of one game
+    auto row = key_cells(group, run);
     row.emplace_back(static_cast<std::int64_t>(found->second.n));
     append(row, counted(found->second));
     append(row,

@@ -1,5 +1,5 @@
-// Can perturbed photos be told from clean ones? Of each detector, attack and transform, as many clean photos as
-// perturbed ones: the same, through the same transform.
+// The table "detection": can perturbed photos be told from clean ones? Of each detector, attack and transform, as many
+// clean photos as perturbed ones: the same, through the same transform.
 #include "facepoison/error.hpp"
 #include "facepoison/stats.hpp"
 #include "report/tables/registry.hpp"
@@ -7,7 +7,7 @@
 namespace facepoison {
 namespace {
 
-// A photo, in all seeds that have it.
+// What was said of a photo, in all seeds that have it.
 struct JudgedPhoto {
   double seeds = 0, found = 0, false_alarms = 0;
 };
@@ -57,19 +57,19 @@ Table detection(const fs::path& folder) {
   const auto file = folder / "detections.csv";
   if (!fs::exists(file))
     throw Error(Exit::usage, concat(file.string(), " is not there: this run's config names no \"detectors\""));
-  using At = std::vector<std::string>;  // detector, trained_on, attack, transform
-  std::map<At, Told> cells;
-  std::vector<At> order;
+  using Key = std::vector<std::string>;  // detector, trained_on, attack, transform
+  std::map<Key, Told> rows;
+  std::vector<Key> order;
   read_named(file, [&](const NamedRow& row) {
-    At at = {row.word("detector"), row.word("trained_on"), row.word("attack"), row.word("transform")};
-    const auto [place, is_new] = cells.try_emplace(at);
-    if (is_new) order.push_back(std::move(at));
-    auto& cell = place->second;
+    Key key = {row.word("detector"), row.word("trained_on"), row.word("attack"), row.word("transform")};
+    const auto [found, is_new] = rows.try_emplace(key);
+    if (is_new) order.push_back(std::move(key));
+    auto& told = found->second;
     const double clean = row.number("clean"), perturbed = row.number("perturbed"), threshold = row.number("threshold");
-    auto& scores = cell.by_seed[row.has("seed") ? row.word("seed") : "0"];
+    auto& scores = told.by_seed[row.has("seed") ? row.word("seed") : "0"];
     scores.clean.push_back(clean);
     scores.perturbed.push_back(perturbed);
-    auto& photo = cell.of[row.word("protected")][row.word("id")];
+    auto& photo = told.of[row.word("protected")][row.word("id")];
     ++photo.seeds;
     photo.found += perturbed >= threshold;
     photo.false_alarms += clean >= threshold;
@@ -78,14 +78,14 @@ Table detection(const fs::path& folder) {
                "high", "false_alarms", "precision_at_1_percent"},
               {},
               run.notes};
-  for (const auto& at : order) {
-    const auto& cell = cells.at(at);
-    const auto found = shares_of(cell, &JudgedPhoto::found);
-    const double n = photos_of(cell), recall = mean(found),
-                 false_alarms = mean(shares_of(cell, &JudgedPhoto::false_alarms));
+  for (const auto& key : order) {
+    const auto& told = rows.at(key);
+    const auto found = shares_of(told, &JudgedPhoto::found);
+    const double n = photos_of(told), recall = mean(found),
+                 false_alarms = mean(shares_of(told, &JudgedPhoto::false_alarms));
     const auto interval = protection_interval(found, n);
-    table.add({at[0], at[1], at[2], at[3], static_cast<std::int64_t>(found.size()), static_cast<std::int64_t>(n),
-               precision(recall, false_alarms, 2), recall, area_of(cell), interval.low, interval.high, false_alarms,
+    table.add({key[0], key[1], key[2], key[3], static_cast<std::int64_t>(found.size()), static_cast<std::int64_t>(n),
+               precision(recall, false_alarms, 2), recall, area_of(told), interval.low, interval.high, false_alarms,
                precision(recall, false_alarms, 100)});
   }
   table.notes.push_back(

@@ -1,4 +1,4 @@
-// Why an attack works or not: how far did it move an embedding, and is anybody nearer?
+// The table "displacement", why an attack works or not: how far did it move an embedding, and is anybody nearer?
 #include <cmath>
 
 #include "facepoison/stats.hpp"
@@ -23,7 +23,7 @@ Table displacement(const fs::path& folder) {
     return std::isnan(moved + nearest) ? std::nan("") : moved > nearest ? 1.0 : 0.0;
   });
   for (std::size_t i = 0; i < moved.size(); ++i) {
-    auto cells = place_of(moved[i], run);
+    auto cells = key_cells(moved[i], run);
     append(cells, {mean(moved[i].means()), mean(nearest[i].means())});
     append(cells, mean_of(beyond[i]));
     table.add(std::move(cells));

@@ -1,16 +1,37 @@
-// A trainer who may answer "nobody I know": how often is a protected person missed, and how often is one found who is
-// not even enrolled? The threshold is set on strangers: unprotected people, each taken out of everybody's clean
-// gallery.
+// The table "open-set", of a trainer who may answer "nobody I know": how often is a protected person missed, and how
+// often is one found who is not even enrolled? The threshold is set on strangers: unprotected people, each taken out of
+// everybody's clean gallery.
 #include <algorithm>
 #include <cmath>
 
+#include "facepoison/coordinates.hpp"
 #include "facepoison/error.hpp"
 #include "report/tables/registry.hpp"
 
 namespace facepoison {
 namespace {
 
-using Setting = std::vector<std::string>;  // extractor, transform, transform_on, filter, seed, classifier
+// What decides a threshold: the coordinates that strangers have.
+using Setting = std::vector<std::string>;
+
+// Makes a setting of what `value_of` says of each coordinate, given its name and neutral value.
+template <class Value>
+Setting setting_by(const Value& value_of) {
+  Setting setting = {value_of("extractor", "")};
+  for (const auto& axis : axis_columns)
+    if (!axis.is_of_the_protected) setting.push_back(value_of(std::string(axis.name), std::string(axis.neutral)));
+  setting.push_back(value_of("classifier", ""));
+  return setting;
+}
+
+Setting setting_of(const Coordinates& coordinates) {
+  return setting_by([&](const std::string& name, const std::string&) { return coordinates.value(name); });
+}
+
+Setting setting_of(const NamedRow& row) {
+  return setting_by(
+      [&](const std::string& name, const std::string& neutral) { return row.has(name) ? row.word(name) : neutral; });
+}
 
 std::map<Setting, std::vector<double>> read_strangers(const fs::path& file) {
   if (!fs::exists(file))
@@ -21,14 +42,12 @@ std::map<Setting, std::vector<double>> read_strangers(const fs::path& file) {
   read_named(file, [&](const NamedRow& row) {
     const double distance = row.number_or_unknown("distance");
     if (std::isnan(distance)) return;
-    strangers[{row.word("extractor"), row.word("transform"), row.word("transform_on"),
-               row.has("filter") ? row.word("filter") : "none", row.word("seed"), row.word("classifier")}]
-        .push_back(distance);
+    strangers[setting_of(row)].push_back(distance);
   });
   return strangers;
 }
 
-// Nearer than this are at most so many of the strangers.
+// The threshold below which at most this share of the strangers' distances lie.
 double threshold_at(std::vector<double> distances, double rate) {
   std::sort(distances.begin(), distances.end());
   const auto most = static_cast<std::size_t>(std::floor(rate * static_cast<double>(distances.size()) + 1e-9));
@@ -43,16 +62,13 @@ Table open_set(const fs::path& folder) {
   const auto strangers = read_strangers(folder / "strangers.csv");
   std::map<Setting, double> thresholds;
   for (const auto& [setting, distances] : strangers) thresholds[setting] = threshold_at(distances, rate);
-  const auto setting_of = [](const Place& place) {
-    return Setting{place.value("extractor"), place.value("transform"), place.value("transform_on"),
-                   place.value("filter"),    place.value("seed"),      place.value("classifier")};
-  };
-  const auto groups = read_groups(folder, [&](const Place& place, const NamedRow& row) -> std::optional<bool> {
-    const auto found = thresholds.find(setting_of(place));
-    if (found == thresholds.end()) return std::nullopt;  // two recognisers have no distance of their own
-    const bool named = row.number_or_unknown("distance") < found->second;  // nobody, where a filter left nobody
-    return place.value("enrolled") == "absent" ? named : !named || row.word("correct") == "0";
-  });
+  const auto groups =
+      read_groups(folder, [&](const Coordinates& coordinates, const NamedRow& row) -> std::optional<bool> {
+        const auto found = thresholds.find(setting_of(coordinates));
+        if (found == thresholds.end()) return std::nullopt;  // two recognisers have no distance of their own
+        const bool named = row.number_or_unknown("distance") < found->second;  // nobody, where a filter left nobody
+        return coordinates.value("enrolled") == "absent" ? named : !named || row.word("correct") == "0";
+      });
   Table table =
       table_with(run, {"measure", "threshold", "strangers", "people", "n", "share", "low", "high"},
                  concat("threshold: the distance below which ", rate,
@@ -64,7 +80,7 @@ Table open_set(const fs::path& folder) {
     const auto found = strangers.find(setting_of(group));
     const bool all_seeds = group.value("seed") == "all" && !group.people.empty();  // each had its own threshold
     if (found == strangers.end() && !all_seeds) continue;
-    auto cells = place_of(group, run);
+    auto cells = key_cells(group, run);
     cells.emplace_back(group.value("enrolled") == "absent" ? "fpir" : "fnir");
     if (all_seeds)
       append(cells, {unknown, unknown});

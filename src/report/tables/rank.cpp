@@ -1,4 +1,4 @@
-// Is the person among the first few whom the recogniser would name?
+// The table "rank": is the person among the first few whom the recogniser would name?
 #include "report/tables/registry.hpp"
 
 namespace facepoison {
@@ -10,12 +10,12 @@ Table rank(const fs::path& folder) {
                            "the first so many; low, high: Korn and Graubard over people, 95 %; two recognisers asked "
                            "together have two guesses at most");
   for (const int first : {1, 2, 5, 10, 50}) {
-    const auto groups = read_groups(folder, [&](const Place&, const NamedRow& row) -> std::optional<bool> {
+    const auto groups = read_groups(folder, [&](const Coordinates&, const NamedRow& row) -> std::optional<bool> {
       if (row.word("rank") == "0") return std::nullopt;
       return row.word("rank").empty() || row.number("rank") > first;
     });
     for (const auto& group : groups) {
-      auto cells = place_of(group, run);
+      auto cells = key_cells(group, run);
       cells.emplace_back(static_cast<std::int64_t>(first));
       append(cells, rate_of(group, true));
       table.add(std::move(cells));

@@ -31,7 +31,7 @@ const TableRow& table_row(const std::string& name) {
 }
 
 Table table_with(const RunFolder& run, const std::vector<std::string>& more, const std::string& note) {
-  Table table{place_columns, {}, run.notes};
+  Table table{key_columns, {}, run.notes};
   table.columns.insert(table.columns.end(), more.begin(), more.end());
   table.notes.push_back(note);
   return table;

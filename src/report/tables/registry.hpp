@@ -13,7 +13,7 @@ Table rank(const fs::path& folder);
 Table threshold(const fs::path& folder);
 Table verification(const fs::path& folder);
 
-// A table whose rows begin with their place, and the run's notes.
+// A table without rows yet, of the key columns and `more`, with the run's notes and one more.
 Table table_with(const RunFolder& run, const std::vector<std::string>& more, const std::string& note);
 
 }  // namespace facepoison

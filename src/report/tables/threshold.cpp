@@ -1,4 +1,5 @@
-// What each threshold of a combination would give: the lower it is, the more often the robust recogniser answers.
+// The table "threshold": what each threshold of a combination would give. The lower it is, the more often the robust
+// recogniser answers.
 #include "facepoison/error.hpp"
 #include "facepoison/stats.hpp"
 #include "report/tables/registry.hpp"
@@ -6,7 +7,7 @@
 namespace facepoison {
 namespace {
 
-// A row of the table: one cell's games under one share.
+// A row of the table: the games of one combination of the axes under one share.
 struct CurvePoint {
   std::vector<double> thresholds, rates;  // of people
   double n = 0;
@@ -22,12 +23,11 @@ Table threshold(const fs::path& folder) {
     throw Error(Exit::usage,
                 concat(folder.string(), " has no curve: its config's \"combine\" has no threshold by share"));
   std::map<std::vector<std::string>, std::map<double, CurvePoint>> curves;
-  std::vector<std::vector<std::string>> order;
+  std::vector<Coordinates> order;
   read_named(file, [&](const NamedRow& row) {
-    std::vector<std::string> at;
-    for (const auto& [name, neutral] : coordinates) at.push_back(row.has(name) ? row.word(name) : neutral);
-    if (!curves.count(at)) order.push_back(at);
-    auto& point = curves[at][row.number("share")];
+    const auto coordinates = coordinates_of(row);
+    if (!curves.count(coordinates.values)) order.push_back(coordinates);
+    auto& point = curves[coordinates.values][row.number("share")];
     const Count own{row.number("n"), row.number("errors")};
     point.thresholds.push_back(row.number_or_unknown("threshold"));
     if (own.n > 0) point.rates.push_back(own.rate());
@@ -41,9 +41,9 @@ Table threshold(const fs::path& folder) {
                            "protection: mean over people; low, "
                            "high: Korn and Graubard over people, 95 %");
   table.columns.front() = "combine";
-  for (const auto& at : order)
-    for (const auto& [share, point] : curves.at(at)) {
-      auto cells = place_of(Place{at}, run);
+  for (const auto& coordinates : order)
+    for (const auto& [share, point] : curves.at(coordinates.values)) {
+      auto cells = key_cells(coordinates, run);
       append(cells, {share, mean(point.thresholds)});
       append(cells, people_and_mean(point.rates, point.n));
       cells.emplace_back(point.others.rate());

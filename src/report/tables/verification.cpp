@@ -1,4 +1,4 @@
-// 1:1: is a clean probe nearer to the person's posted photos than to other people's?
+// The table "verification", 1:1: is a clean probe nearer to the person's posted photos than to other people's?
 #include "report/tables/registry.hpp"
 
 namespace facepoison {
@@ -16,7 +16,7 @@ Table verification(const fs::path& folder) {
     for (const auto& measured : read_measured(
              folder / "pairs.csv", "verification", [&](const NamedRow& row) { return row.number_or_unknown(measure); },
              [](const NamedRow& row) { return row.number("genuine"); })) {
-      auto cells = place_of(measured, run);
+      auto cells = key_cells(measured, run);
       cells.emplace_back(measure);
       append(cells, mean_of(measured));
       table.add(std::move(cells));

@@ -1,4 +1,4 @@
-#include "experiments/judges.hpp"
+#include "experiments/table_recognisers.hpp"
 
 #include <algorithm>
 #include <map>
@@ -6,7 +6,7 @@
 namespace facepoison {
 namespace {
 
-// By the weights, whatever their cards are called.
+// Is the extractor one of the attack's surrogates, by the weights, whatever their cards are called?
 bool optimises_against(const Attack& attack, const FeatureExtractor& extractor) {
   const auto& surrogates = attack.settings().surrogates;
   return std::any_of(surrogates.begin(), surrogates.end(),
@@ -35,18 +35,18 @@ std::string strategy(const Posting& posting, const Card& card, bool attacked) {
 
 }  // namespace
 
-bool optimises_against(const Posting& posting, const Judge& judge) {
-  return std::any_of(judge.extractors.begin(), judge.extractors.end(),
+bool optimises_against(const Posting& posting, const TableRecogniser& recogniser) {
+  return std::any_of(recogniser.extractors.begin(), recogniser.extractors.end(),
                      [&](const auto* extractor) { return optimises_against(posting, *extractor); });
 }
 
-std::string strategy(const Posting& posting, const Judge& judge) {
-  const auto& last = *judge.extractors.back();
+std::string strategy(const Posting& posting, const TableRecogniser& recogniser) {
+  const auto& last = *recogniser.extractors.back();
   return strategy(posting, last.card(), optimises_against(posting, last));
 }
 
-std::vector<Judge> judges(const Experiment& e) {
-  std::vector<Judge> all;
+std::vector<TableRecogniser> table_recognisers(const Experiment& e) {
+  std::vector<TableRecogniser> all;
   std::map<std::string, const FeatureExtractor*> by_name;
   for (const auto& extractor : e.extractors) {
     const Card& card = extractor->card();

@@ -1,0 +1,106 @@
+// Who is protected, and which networks saw them in training.
+#include <algorithm>
+#include <set>
+
+#include "facepoison/error.hpp"
+#include "facepoison/photos.hpp"
+#include "facepoison/seen.hpp"
+#include "experiments/config.hpp"
+#include "experiments/repeats.hpp"
+
+namespace facepoison {
+
+void find_eligible(Experiment& e) {
+  std::set<std::string> with_train, with_test;
+  for (std::size_t i = 0; i < e.dataset.photos.size(); ++i) {
+    const auto& photo = e.dataset.photos[i];
+    if (photo.train()) e.train.push_back(i), with_train.insert(photo.person);
+    if (photo.test()) e.test.push_back(i), with_test.insert(photo.person);
+  }
+  if (e.train.empty() || e.test.empty())
+    throw Error(Exit::input, concat(e.dataset.folder.string(), ": ", e.train.size(), " train and ", e.test.size(),
+                                    " test photos; both are needed"));
+  std::set_intersection(with_train.begin(), with_train.end(), with_test.begin(), with_test.end(),
+                        std::back_inserter(e.eligible));
+  if (e.eligible.empty())
+    throw Error(Exit::input, concat(e.dataset.folder.string(), ": nobody has both train and test photos"));
+}
+
+// The draw is nested, the first K of one shuffled list, so that a larger K keeps everybody of a smaller one.
+std::vector<std::string> choose_protected(const Spec& spec, const Json& wanted, const Experiment& e, Seed seed) {
+  std::vector<std::string> drawn = e.eligible;
+  Stream(seed, "protected").shuffle(drawn);
+  if (wanted == "all") return drawn;
+  if (wanted.is_number_integer()) {
+    const auto count = wanted.get<std::int64_t>();
+    if (count < 1 || count > static_cast<std::int64_t>(drawn.size()))
+      spec.fail("protected",
+                concat("found ", count, ", expected 1 to ", drawn.size(), " (people with train and test photos)"));
+    drawn.resize(static_cast<std::size_t>(count));
+    return drawn;
+  }
+  if (!wanted.is_array() || wanted.empty())
+    spec.fail("protected", concat("found ", wanted.dump(), ", expected \"all\", a number or a list of names"));
+  std::vector<std::string> named;
+  for (const auto& name : wanted) {
+    if (!name.is_string()) spec.fail("protected", concat("found ", name.dump(), " in the list, expected a name"));
+    const auto wanted_name = name.get<std::string>();
+    if (const auto person = person_named(wanted_name, e.eligible)) {
+      named.push_back(*person);
+      continue;
+    }
+    const auto near = nearest_name(wanted_name, e.eligible);
+    spec.fail("protected",
+              person_named(wanted_name, e.dataset.people())
+                  ? concat("\"", wanted_name, "\" has no train or no test photo")
+                  : concat("no person \"", wanted_name, "\"", near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+  }
+  refuse_repeats(spec, "protected", named, [](const std::string& name) { return name; });
+  return named;
+}
+
+void check_seen(Experiment& e) {
+  std::set<std::string> protected_people;
+  for (const auto& drawn : e.protected_people) protected_people.insert(drawn.begin(), drawn.end());
+  auto networks = e.extractors;
+  networks.insert(networks.end(), e.detectors.begin(), e.detectors.end());
+  for (const auto& one : e.axes.each(Axis::filter))
+    if (one.filter && std::find(networks.begin(), networks.end(), one.filter) == networks.end())
+      networks.push_back(one.filter);
+  for (const auto& network : networks) {
+    const Card& card = network->card();
+    const auto trainings = trainings_of(card);
+    if (trainings.empty()) continue;
+    std::vector<std::string> met, others;
+    std::set<std::string> people, photos;
+    for (const auto& person : people_seen(trainings, e.dataset))
+      (protected_people.count(person) ? met : others).push_back(person);
+    if (!met.empty())
+      throw Error(Exit::usage, concat(card.name, " was trained on photos of ", listed(met, 5),
+                                      ", who would be protected here: protect others, or train without them (the "
+                                      "key \"exclude\" of a training's config)"));
+    for (const auto& training : trainings) {
+      people.insert(training.people.begin(), training.people.end());
+      photos.insert(training.photos.begin(), training.photos.end());
+    }
+    e.seen.push_back(concat(card.name, ": trained on ", photos.size(), " photos of ", people.size(),
+                            " people; of those here nobody who is protected, and ", others.size(), " others",
+                            others.empty() ? "" : ": " + listed(others, 5)));
+  }
+}
+
+Dataset protected_photos(const fs::path& config, ArtifactStore& store) {
+  Spec spec(read_config(config, {}, anchor_experiment), config.string());
+  Experiment e;
+  e.dataset = dataset_of(spec.text("dataset"), PrepareOptions::of_config(spec), store);
+  if (!e.is_prepared()) return std::move(e.dataset);
+  find_eligible(e);
+  std::set<std::string> people;
+  const Json wanted = spec.raw("protected", Json("all"));
+  for (const auto seed : read_seeds(spec))
+    for (const auto& person : choose_protected(spec, wanted, e, seed)) people.insert(person);
+  std::erase_if(e.dataset.photos, [&](const Photo& photo) { return !people.count(photo.person); });
+  return std::move(e.dataset);
+}
+
+}  // namespace facepoison
