@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "facepoison/digests.hpp"
 #include "facepoison/image.hpp"
 #include "facepoison/spec.hpp"
 #include "facepoison/table.hpp"

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "commands/commands.hpp"
+#include "facepoison/config_file.hpp"
 #include "facepoison/experiment.hpp"
 #include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"

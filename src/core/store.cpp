@@ -14,6 +14,7 @@
 #include <fstream>
 #include <thread>
 
+#include "facepoison/digests.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "facepoison/classifier.hpp"
+#include "facepoison/config_file.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/experiment.hpp"
 #include "facepoison/model.hpp"

@@ -3,6 +3,7 @@
 #include <limits>
 #include <set>
 
+#include "facepoison/config_file.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/photos.hpp"
 #include "facepoison/training.hpp"

@@ -57,7 +57,7 @@ std::vector<std::int64_t> rows_of_person(const TrainingConfig& c, const Training
 
 }  // namespace
 
-DecodedFile::DecodedFile(fs::path folder) : folder_(std::move(folder)), file_(nameless_file(folder_)) {}
+DecodedFile::DecodedFile(fs::path folder) : folder_(std::move(folder)), file_(unlinked_temporary(folder_)) {}
 
 DecodedFile::~DecodedFile() { close(file_); }
 
