@@ -17,10 +17,11 @@ class Recogniser {
   virtual Json settings() const = 0;
 };
 
-// `classifier`: see make_classifier(), or {"classifier": "end-to-end", …}: the keys of read_how(), and "public_twins",
-// a list of attacks under which everybody else's photos stand beside the clean ones, as FaceCure's --robust has them.
-// Then the extractor is the start of a training for each game, which is cached, and goes on where it was killed; what
-// its answers call everybody's is the first game's. Throws Error(usage), and what make_attack() throws.
+// `classifier`: see make_classifier(), or {"classifier": "end-to-end", …}: the keys of read_recipe(), and
+// "public_twins", a list of attacks under which everybody else's photos stand beside the clean ones, as FaceCure's
+// --robust has them. Then the extractor is the start of a training for each game, which is cached, and goes on where it
+// was killed; what its answers call everybody's is the first game's. Throws Error(usage), and what make_attack()
+// throws.
 std::unique_ptr<Recogniser> make_recogniser(std::shared_ptr<const FeatureExtractor> extractor, Json classifier,
                                             const RunOptions& options);
 bool is_end_to_end(const Json& classifier);

@@ -28,21 +28,22 @@ class EndToEnd final : public Recogniser {
     spec.text("name", "");
     how_.options = options;
     how_.start = extractor_->card();
-    how_.loss = {{"kind", "softmax"}};
-    read_how(how_, spec);
+    Spec loss({{"kind", "softmax"}}, "loss");
+    how_.recipe.loss = LossChoice::from(loss);
+    read_recipe(how_.recipe, spec);
     const Json twins = spec.raw("public_twins", Json::array());
     if (!twins.is_array()) spec.fail("public_twins", concat("found ", twins.dump(), ", expected a list of attacks"));
     for (const auto& twin : twins) {
-      how_.twins.push_back({make_attack(twin, options), nullptr});
-      if (!how_.twins.back().attack->changes_photos())
+      how_.data.twins.push_back({make_attack(twin, options), nullptr});
+      if (!how_.data.twins.back().attack->changes_photos())
         spec.fail("public_twins", concat(twin.dump(), " leaves photos as they are"));
     }
     spec.finish();
     Json recipe = spec.record();
     for (const auto* key : {"classifier", "name", "public_twins", "log_every", "check_every", "checkpoint_every"})
       recipe.erase(key);  // what does not decide the weights, or is said below
-    for (const auto& twin : how_.twins) recipe["twins"].push_back(twin.attack->identity());
-    recipe["augmentation"] = how_.resolved.at("augmentation");
+    for (const auto& twin : how_.data.twins) recipe["twins"].push_back(twin.attack->identity());
+    recipe["augmentation"] = how_.recipe.augmentation.record();
     settings_ = {{"classifier", "end-to-end"}, {"version", end_to_end_version}, {"recipe", recipe}};
     how_.resolved = {{"format", end_to_end_version},
                      {"recipe", recipe},
@@ -69,7 +70,7 @@ class EndToEnd final : public Recogniser {
       }
       Json key = how_.resolved;
       key["seed"] = scenario.seed;
-      key["person"] = how_.twins.empty() ? -1 : world.label_of(person);
+      key["person"] = how_.data.twins.empty() ? -1 : world.label_of(person);
       key["gallery"] = digest_of(galleries[g], world, digests);
       key["probes"] = asked;
       const auto [place, is_new] = known.try_emplace(key.dump(), trainings.size());
@@ -112,7 +113,7 @@ class EndToEnd final : public Recogniser {
     std::vector<Photo> others;
     for (const auto& photo : gallery)
       if (photo.person != training.person) others.push_back(photo);
-    for (const auto& twin : how_.twins) {
+    for (const auto& twin : how_.data.twins) {
       const auto made = perturb(others, gallery, *twin.attack, seed, how_.options, world.store()).photos;
       pictures.insert(pictures.end(), made.begin(), made.end());
     }
@@ -133,7 +134,7 @@ class EndToEnd final : public Recogniser {
       auto& one = known[{pick.row, pick.treatment}];
       if (one.empty()) {
         const auto& photo = world.photo_of(pick);
-        one = sha256(Json{content_key(photo), world.label_of(pick), how_.twins.empty() ? "" : photo.id}.dump());
+        one = sha256(Json{content_key(photo), world.label_of(pick), how_.data.twins.empty() ? "" : photo.id}.dump());
       }
       all += one;
     }
@@ -155,8 +156,8 @@ class EndToEnd final : public Recogniser {
       const auto& [person, gallery] = trainings[row];
       c.name = concat(extractor_->card().name, " end to end, ", person);
       c.seed = seed;
-      c.dataset.photos = photos_of(*gallery, world);  // among whom an attack may aim at somebody
-      Lesson lesson{c.dataset.photos, {}, {world.label_of(person)}};
+      c.data.dataset.photos = photos_of(*gallery, world);  // among whom an attack may aim at somebody
+      LabelledPhotos lesson{c.data.dataset.photos, {}, {world.label_of(person)}};
       for (const auto& pick : *gallery) lesson.labels.push_back(world.label_of(pick));
       if (!pictures) pictures = std::make_shared<DecodedFile>(store.root());
       return std::vector{

@@ -37,20 +37,21 @@ std::vector<std::int64_t> rows_of_person(const TrainingConfig& c, const Training
                                          Stream& stream) {
   auto photos = known.rows[static_cast<std::size_t>(person)];
   std::vector<std::int64_t> rows;
-  if (c.pair > 0 || c.detects()) {
+  if (c.recipe.pair > 0 || c.detects()) {
     stream.shuffle(photos);
-    for (std::size_t k = 0; k < c.photos_per_person / 2; ++k) {
+    for (std::size_t k = 0; k < c.recipe.photos_per_person / 2; ++k) {
       const auto [photo, twin] = some_twin(known, photos[k % photos.size()], stream);
       rows.push_back(photo);
       rows.push_back(twin);
     }
     return rows;
   }
-  if (!c.twin_share) photos = all_versions(known, person);
+  if (!c.recipe.twin_share) photos = all_versions(known, person);
   stream.shuffle(photos);
-  for (std::size_t k = 0; k < c.photos_per_person; ++k) {
+  for (std::size_t k = 0; k < c.recipe.photos_per_person; ++k) {
     rows.push_back(photos[k % photos.size()]);
-    if (c.twin_share && stream.uniform() < *c.twin_share) rows.back() = some_twin(known, rows.back(), stream).twin;
+    if (c.recipe.twin_share && stream.uniform() < *c.recipe.twin_share)
+      rows.back() = some_twin(known, rows.back(), stream).twin;
   }
   return rows;
 }
@@ -110,8 +111,8 @@ Faces Decoded::rows(const std::vector<std::int64_t>& rows) const {
   return some;
 }
 
-TrainingPhotos load_lesson(const TrainingConfig& c, std::span<const Twin> twins, const Lesson& lesson,
-                           std::size_t people, const std::shared_ptr<DecodedFile>& pictures, ArtifactStore& store) {
+TrainingPhotos load_labelled(const TrainingConfig& c, std::span<const Twin> twins, const LabelledPhotos& lesson,
+                             std::size_t people, const std::shared_ptr<DecodedFile>& pictures, ArtifactStore& store) {
   TrainingPhotos known;
   known.labels = lesson.labels;
   known.without_twins = lesson.without_twins;
@@ -126,10 +127,10 @@ TrainingPhotos load_lesson(const TrainingConfig& c, std::span<const Twin> twins,
     all.insert(all.end(), seen.begin(), seen.end());
     ++known.versions;
   };
-  for (const auto& transform : c.clean) add(lesson.photos, transform);
+  for (const auto& transform : c.data.clean) add(lesson.photos, transform);
   known.clean_versions = known.versions;
   for (const auto& twin : twins) {
-    const auto posted = perturb(with_twins, c.dataset.photos, *twin.attack, c.seed, c.options, store);
+    const auto posted = perturb(with_twins, c.data.dataset.photos, *twin.attack, c.seed, c.options, store);
     known.unchanged.push_back(static_cast<std::size_t>(
         std::count_if(posted.budget.begin(), posted.budget.end(), [](const auto& row) { return row.linf == 0; })));
     auto version = lesson.photos;  // whoever has no twin has the photo there, which nobody draws
@@ -144,9 +145,9 @@ TrainingPhotos load_lesson(const TrainingConfig& c, std::span<const Twin> twins,
 
 TrainingPhotos load_photos(const TrainingConfig& c, const std::vector<std::string>& people, bool with_twins,
                            ArtifactStore& store) {
-  Lesson lesson;
+  LabelledPhotos lesson;
   std::vector<bool> train;
-  for (const auto& photo : c.dataset.photos) {
+  for (const auto& photo : c.data.dataset.photos) {
     const auto place = std::find(people.begin(), people.end(), photo.person);
     if (place == people.end()) continue;
     lesson.labels.push_back(place - people.begin());
@@ -154,25 +155,25 @@ TrainingPhotos load_photos(const TrainingConfig& c, const std::vector<std::strin
     lesson.photos.push_back(photo);
   }
   auto known =
-      load_lesson(c, with_twins ? std::span<const Twin>(c.twins) : std::span<const Twin>(), lesson, people.size(),
-                  store.planning() ? nullptr : std::make_shared<DecodedFile>(store.root()), store);
+      load_labelled(c, with_twins ? std::span<const Twin>(c.data.twins) : std::span<const Twin>(), lesson,
+                    people.size(), store.planning() ? nullptr : std::make_shared<DecodedFile>(store.root()), store);
   known.train = std::move(train);
   return known;
 }
 
 void plan_units(const TrainingConfig& c, ArtifactStore& store) {
-  load_photos(c, c.people, true, store);
-  load_photos(c, c.held_out_people, c.detects(), store);
+  load_photos(c, c.data.people, true, store);
+  load_photos(c, c.data.held_out, c.detects(), store);
 }
 
 Draw draw_rows(const TrainingConfig& c, const TrainingPhotos& known, std::int64_t step) {
   Stream stream(c.seed, "batch", std::to_string(step));
   std::vector<std::int64_t> people(known.rows.size());
   for (std::size_t i = 0; i < people.size(); ++i) people[i] = static_cast<std::int64_t>(i);
-  if (!c.replacement) stream.shuffle(people);
+  if (!c.recipe.replacement) stream.shuffle(people);
   Draw draw;
-  for (std::size_t i = 0; i < c.people_per_batch; ++i) {
-    const auto person = people[c.replacement ? stream.below(people.size()) : i];
+  for (std::size_t i = 0; i < c.recipe.people_per_batch; ++i) {
+    const auto person = people[c.recipe.replacement ? stream.below(people.size()) : i];
     for (const auto row : rows_of_person(c, known, person, stream)) {
       draw.rows.push_back(row);
       draw.labels.push_back(c.detects() ? static_cast<std::int64_t>(draw.labels.size() % 2) : person);

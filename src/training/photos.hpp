@@ -56,8 +56,8 @@ struct TrainingPhotos {
 
 // Of a lesson whose labels are 0 … people−1; `twins`: the config's, or none. `pictures`: none where the store only
 // plans.
-TrainingPhotos load_lesson(const TrainingConfig& config, std::span<const Twin> twins, const Lesson& lesson,
-                           std::size_t people, const std::shared_ptr<DecodedFile>& pictures, ArtifactStore& store);
+TrainingPhotos load_labelled(const TrainingConfig& config, std::span<const Twin> twins, const LabelledPhotos& lesson,
+                             std::size_t people, const std::shared_ptr<DecodedFile>& pictures, ArtifactStore& store);
 
 TrainingPhotos load_photos(const TrainingConfig& config, const std::vector<std::string>& people, bool with_twins,
                            ArtifactStore& store);
