@@ -8,13 +8,15 @@
 
 namespace facepoison {
 
+enum class Relation { at_most, at_least, less, greater, equal, not_equal };
+
 // COLUMN[key=value,…] OP NUMBER: COLUMN is a numeric column of table.csv; keys are the columns that are known before a
 // run (extractor, released, attack, classifier, surrogate); without keys every row is meant. OP is one of <= >= < > ==
 // !=.
 struct Expectation {
   std::string text, column;
   std::vector<std::pair<std::string, std::string>> where;
-  std::string op;
+  Relation relation = Relation::equal;
   double number = 0;
 };
 // Throws Error(usage) that says what is wrong with it.

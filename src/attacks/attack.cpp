@@ -22,13 +22,26 @@ Perturbed Attack::perturb(const Faces& faces, Seed seed, const Faces& companions
   out.trace = found.trace;
   for (std::int64_t n = 0; n < faces.size(); ++n) {
     const auto at = static_cast<std::size_t>(n);
-    out.status.push_back(!finite[n].item<bool>() ? "infeasible"
-                         : found.status.empty()  ? "ok"
+    out.status.push_back(!finite[n].item<bool>() ? Status::infeasible
+                         : found.status.empty()  ? Status::ok
                                                  : found.status[at]);
     out.iterations.push_back(found.iterations.empty() ? 0 : found.iterations[at]);
     out.own_measure.push_back(score.defined() ? score[n].item<double>() : std::nan(""));
   }
   return out;
+}
+
+std::string name_of(Status status) {
+  switch (status) {
+    case Status::last_iterate:
+      return "last-iterate";
+    case Status::infeasible:
+      return "infeasible";
+    case Status::missing:
+      return "missing";
+    default:
+      return "ok";
+  }
 }
 
 Json Attack::identity() const {

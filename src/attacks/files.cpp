@@ -293,13 +293,13 @@ class Files final : public Attack {
     if (!photo.source_landmarks)
       throw Error(Exit::input,
                   "the data set does not say where the clean photo's face lay: make it again, or \"redetect\": true");
-    const Image framed = resample_image(image, photo.source_width, photo.source_height, "bicubic", true);
+    const Image framed = resample_image(image, photo.source_width, photo.source_height, Interpolation::bicubic, true);
     return warp_image(framed, fit_similarity(*photo.source_landmarks, *photo.landmarks), side);
   }
 
   Found run(const Faces&, const Faces& companions, Seed) const override {
     Found found{companions.pixels};
-    for (const auto& id : companions.ids) found.status.push_back(id.empty() ? "missing" : "ok");
+    for (const auto& id : companions.ids) found.status.push_back(id.empty() ? Status::missing : Status::ok);
     return found;
   }
 

@@ -92,9 +92,7 @@ ModelFile verify_model(const std::string& file, const fs::path& card_folder, con
     throw Error(Exit::model, concat(model.path.string(), found));
   model.sha256 = sha256_of_file(model.path);
   const std::string known = expected.empty() ? converted_hash(model.path) : expected;
-  model.pinned_by = !expected.empty() ? "card"
-                    : !known.empty()  ? fs::path(model.path.filename()).replace_extension(".json").string()
-                                      : "nobody";
+  model.pinned_by = !expected.empty() ? PinnedBy::card : !known.empty() ? PinnedBy::conversion : PinnedBy::nobody;
   if (known.empty() && !trust)
     throw Error(Exit::model, concat(model.path.string(),
                                     ": its card names no sha256 and no conversion left one beside it; a model is code: "

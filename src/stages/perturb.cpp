@@ -162,7 +162,7 @@ Posted perturb(std::span<const Photo> photos, std::span<const Photo> everybody, 
       };
       const auto result = attack.perturb(moved(pair.faces), seed, moved(pair.companions));
       for (std::size_t n = 0; n < count; ++n)
-        made[first + n] = {encode_png(to_image(result.pixels[static_cast<std::int64_t>(n)])), result.status[n],
+        made[first + n] = {encode_png(to_image(result.pixels[static_cast<std::int64_t>(n)])), name_of(result.status[n]),
                            result.iterations[n], result.own_measure[n],
                            trace_of(result.trace, n, pair.faces.ids[first + n])};
     });

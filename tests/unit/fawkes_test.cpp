@@ -166,7 +166,7 @@ TEST(FawkesV10, KeepsTheCleanPhotoWhereNothingIsFeasible) {
                                    {"rescue", false}},
                                   {});
   const auto out = attack->perturb(faces, 0);
-  EXPECT_EQ(out.status, (std::vector<std::string>{"infeasible", "infeasible"}));
+  EXPECT_EQ(out.status, (std::vector{Status::infeasible, Status::infeasible}));
   EXPECT_TRUE(torch::equal(out.pixels, faces.pixels));
   unsetenv("FACEPOISON_HOME");
 }

@@ -209,7 +209,7 @@ class Roughness final : public FeatureExtractor {
   static Card card_of() {
     Card card;
     card.name = "roughness", card.side = 48, card.dimension = 1, card.template_name = "none";
-    card.interpolation = "bilinear", card.resize = "squash", card.std = {1, 1, 1};
+    card.std = {1, 1, 1};
     card.task = Task::cloak_detector, card.threshold = 0.5;
     return card;
   }

@@ -30,7 +30,7 @@ class Counting final : public FeatureExtractor {
   static Card three() {
     Card card;
     card.name = "counting", card.side = 8, card.dimension = 3, card.template_name = "none";
-    card.interpolation = "bilinear", card.resize = "squash", card.std = {1, 1, 1};
+    card.std = {1, 1, 1};
     return card;
   }
   Counting() : FeatureExtractor(three()) {}
