@@ -72,14 +72,14 @@ std::vector<std::int64_t> first(std::int64_t count, std::int64_t from = 0) {
 void answers(benchmark::State& state, const char* name, bool absent) {
   const std::int64_t each = 70;
   const auto p = make_problem(530, each, state.range(0), 0);
-  Sides sides;
+  GalleryAndProbes sides;
   sides.gallery_labels = p.labels;
   sides.gallery = rows_of(p.gallery, first(p.gallery.size(0)), "gallery");
   sides.probes = rows_of(p.probes, first(p.probes.size(0)), "probes");
   for (std::int64_t probe = 0; probe < state.range(0); ++probe) sides.probe_labels.push_back(probe % 530);
-  sides.posed_from = sides.probe_labels.size();
+  sides.overrides_from = sides.probe_labels.size();
   const auto posted = -p.gallery;
-  std::vector<Swapped> swaps;
+  std::vector<TrialSwap> swaps;
   for (std::int64_t person = 0; person < state.range(1); ++person) {
     const auto own = first(each, person * each);
     swaps.push_back({concat(person), person, absent ? std::vector<std::int64_t>() : own, 0,
@@ -91,7 +91,7 @@ void answers(benchmark::State& state, const char* name, bool absent) {
   const auto classifier = make_classifier(name);
   for (auto _ : state) {
     ArtifactStore store(folder);
-    benchmark::DoNotOptimize(answer(sides, swaps, *classifier, "bench", store).games.data());
+    benchmark::DoNotOptimize(answer(sides, swaps, *classifier, "bench", store).trials.data());
     state.PauseTiming();
     fs::remove_all(folder);
     state.ResumeTiming();

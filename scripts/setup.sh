@@ -11,7 +11,8 @@ mkdir -p build
 : >"$log"
 
 # CMake ≥ 3.25, OpenCV ≥ 4.5, CLI11 ≥ 2.1, spdlog ≥ 1.9, nlohmann_json ≥ 3.10, GoogleTest ≥ 1.11,
-# google-benchmark ≥ 1.6, libjpeg-turbo ≥ 2.0, OpenSSL ≥ 3.0: what Debian 12 and Ubuntu 24.04 have, or newer.
+# google-benchmark ≥ 1.6, libjpeg-turbo ≥ 2.0, OpenSSL ≥ 3.0, utf8proc ≥ 2.0, zlib: what Debian 12 and Ubuntu 24.04
+# have, or newer.
 missing=()
 for tool in g++ cmake git ccache pkg-config python3 npm; do # a tool that came from elsewhere serves as well
   command -v "$tool" >/dev/null || missing+=("$tool")
@@ -19,7 +20,7 @@ done
 command -v ninja >/dev/null || missing+=(ninja-build)
 python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 for package in libopencv-dev libcli11-dev libspdlog-dev nlohmann-json3-dev libboost-dev \
-  libgtest-dev libbenchmark-dev libturbojpeg0-dev libjpeg-dev libssl-dev; do
+  libgtest-dev libbenchmark-dev libturbojpeg0-dev libjpeg-dev libssl-dev libutf8proc-dev zlib1g-dev; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
 if ((${#missing[@]})); then

@@ -24,10 +24,18 @@ struct AttackSettings {
   std::vector<std::string> notes;  // deviations and caveats, printed under every table
 };
 
+// What came of a photo.
+enum class Status {
+  ok,
+  last_iterate,  // Fawkes's rescue
+  infeasible,    // the photo has its clean pixels
+  missing        // so has this one: its file is missing
+};
+std::string name_of(Status status);  // "ok", "last-iterate", "infeasible", "missing": as tables have it
+
 struct Perturbed {
   torch::Tensor pixels;  // N×3×H×W in [0,1] on the 8-bit grid, on the CPU
-  // "ok"; "last-iterate": Fawkes's rescue; with its clean pixels: "infeasible", or "missing" a file
-  std::vector<std::string> status;
+  std::vector<Status> status;
   std::vector<std::int64_t> iterations;  // steps taken
   std::vector<double> own_measure;       // the attack's own measure of the rounded pixels; NaN where it has none
   torch::Tensor trace;  // K×N×3 float64 on the CPU: loss, DSSIM, own measure of the picture after k = 0 … K−1 steps,
@@ -87,7 +95,7 @@ class Attack {
   struct Found {
     torch::Tensor pixels;                  // on any grid; non-finite pixels mean: infeasible
     std::vector<std::int64_t> iterations;  // or empty: none
-    std::vector<std::string> status;       // or empty: ok
+    std::vector<Status> status;            // or empty: ok
     torch::Tensor trace;                   // as Perturbed's, or undefined
   };
 

@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 
+#include "facepoison/image.hpp"
 #include "facepoison/spec.hpp"
 
 namespace facepoison {
@@ -15,13 +16,21 @@ enum class Task {
 
 inline const std::vector<Task> every_task = {Task::recogniser, Task::cloak_detector, Task::image_network};
 
+std::string name_of(Interpolation interpolation);  // as cards have it
+
+// How a whole picture becomes a square, where there are no landmarks.
+enum class Resize {
+  squash,      // to the square, the aspect ratio given up
+  centre_crop  // of what is resized by its shorter side
+};
+
 struct Card {
   std::string name;  // the file's stem
   Task task = Task::recogniser;
   fs::path path;  // of the card itself
   std::string title, released, licence, notes;
   std::vector<std::string> trained_against;        // attacks whose pictures it was trained on
-  std::string trained_on_file, trained_on_sha256;  // beside the card: whom it saw (see seen.hpp); or ""
+  std::string trained_on_file, trained_on_sha256;  // beside the card: whom it was trained on (see seen.hpp); or ""
   std::string style_name, style_year;  // "in_style_of": a small stand-in for a published method; empty otherwise
   std::string file, sha256;            // sha256 is empty where the conversion on this machine writes it
   Json source;                         // where the published file is and its hash; for scripts/fetch_models.py
@@ -33,9 +42,9 @@ struct Card {
   bool bgr = false;
   double scale = 1;  // network input = (pixel·scale − mean) / std, pixel in [0,1], in the network's channel order
   std::array<double, 3> mean{}, std{};
-  std::string interpolation;  // "bilinear", "bicubic" or "nearest"
-  bool antialias = false;     // plain resizing only, as PIL does it
-  std::string resize;  // without landmarks: "squash" to the square, or "centre-crop" after resizing the shorter side
+  Interpolation interpolation = Interpolation::bilinear;
+  bool antialias = false;  // plain resizing only, as PIL does it
+  Resize resize = Resize::squash;
 
   std::string method;           // "forward", "encode_image", …
   bool flip_averaging = false;  // mean of the embeddings of the picture and its mirror image

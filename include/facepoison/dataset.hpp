@@ -6,6 +6,7 @@
 #include <span>
 
 #include "facepoison/artefact.hpp"
+#include "facepoison/digests.hpp"
 #include "facepoison/image.hpp"
 #include "facepoison/spec.hpp"
 #include "facepoison/splits.hpp"

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "facepoison/spec.hpp"
+#include "facepoison/json.hpp"
 
 namespace facepoison {
 
@@ -21,9 +21,10 @@ std::vector<torch::Device> devices();  // that LibTorch sees: the CPU, then the 
 std::string device_name(torch::Device device);
 
 // Calls work(first, count) for pieces of `rows` rows, and returns when all are done; what a piece throws comes out. On
-// a CPU a piece has at most `piece` rows and is one thread's, so that no number depends on how many threads there are;
-// elsewhere all rows are one piece. Called from within a piece, it runs all of them in that thread. Modes of LibTorch
-// (no gradients, inference) are for `work` to set.
+// a CPU a piece has at most `piece` rows and is computed by one thread of a pool, whose LibTorch shares no work out, so
+// that no number depends on how many threads there are; elsewhere all rows are one piece, in the calling thread. Called
+// from within a piece, it runs all of them in that thread. Any thread may call it. Modes of LibTorch (no gradients,
+// inference) are for `work` to set.
 void in_pieces(torch::Device device, std::size_t rows, std::size_t piece,
                const std::function<void(std::size_t first, std::size_t count)>& work);
 

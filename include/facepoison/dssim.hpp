@@ -13,7 +13,4 @@ torch::Tensor dssim(const torch::Tensor& a, const torch::Tensor& b, const torch:
 // The windows that lie wholly inside an area: N×1×H×W, 1 or 0 → N×1×(H−10)×(W−10).
 torch::Tensor windows_inside(const torch::Tensor& area);
 
-// A size×size Gaussian blur of each channel, weights normalised to 1. `reflect` pads by reflection to keep the size.
-torch::Tensor gaussian_blur(const torch::Tensor& pixels, int size, double sigma, bool reflect);
-
 }  // namespace facepoison

@@ -8,6 +8,8 @@
 
 namespace facepoison {
 
+enum class Relation { at_most, at_least, less, greater, equal, not_equal };
+
 // A promise about the rows of table.csv, COLUMN[key=value,…] OP NUMBER: COLUMN is a numeric column of table.csv; keys
 // are the columns that are known before a run (extractor, released, strategy, the axes, classifier, surrogate); without
 // keys every row is meant. OP is one of <= >= < > ==
@@ -15,7 +17,7 @@ namespace facepoison {
 struct Expectation {
   std::string text, column;  // text: as it was given
   std::vector<std::pair<std::string, std::string>> where;
-  std::string op;
+  Relation relation = Relation::equal;
   double number = 0;
 };
 // Reads one. Throws Error(usage) that says what is wrong with it.

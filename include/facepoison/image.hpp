@@ -16,6 +16,8 @@ struct Image {
 
 enum class Exif { rotate, ignore };
 
+enum class Interpolation { bilinear, bicubic, nearest };
+
 // The format of the picture that begins so ("JPEG", "HEIC", "WebP", …), or "" for no picture. 64 bytes are enough.
 std::string picture_format(std::string_view start);
 
@@ -35,9 +37,9 @@ Image warp_image(const Image& image, const Similarity& to_canvas, int side);
 
 Image resize_image(const Image& image, int width, int height);  // bilinear enlarging, by area shrinking
 
-// The bytes that PIL (antialiased) or OpenCV (not) make of a picture, but for a grey level here and there;
-// `interpolation` is "bilinear", "bicubic" or "nearest" (not antialiased), as on a card.
-Image resample_image(const Image& image, int width, int height, const std::string& interpolation, bool antialias);
+// The bytes that PIL (antialiased) or OpenCV (not) make of a picture, but for a grey level here and there. `nearest` is
+// never antialiased.
+Image resample_image(const Image& image, int width, int height, Interpolation interpolation, bool antialias);
 
 Image crop_image(const Image& image, int x, int y, int width, int height);  // black outside the picture
 

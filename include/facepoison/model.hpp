@@ -6,10 +6,17 @@
 
 namespace facepoison {
 
+// Who says what hash a model's file has.
+enum class PinnedBy {
+  card,
+  conversion,  // NAME.json beside it
+  nobody       // then the user trusts it
+};
+
 struct ModelFile {
   fs::path path;
-  std::string sha256;     // of the file as it is
-  std::string pinned_by;  // "card", NAME.json that its conversion left beside it, or "nobody": then it is trusted
+  std::string sha256;  // of the file as it is
+  PinnedBy pinned_by = PinnedBy::nobody;
 };
 
 // Checks that model_path() is there, is not an HTML page, and has the hash that its card names (`expected`) or, where

@@ -1,18 +1,14 @@
 // A strict reader of JSON settings: every key must be read, every read is recorded.
 // The record, defaults included, is the provenance of a result and part of its cache key.
 #pragma once
-#include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "facepoison/files.hpp"
+#include "facepoison/json.hpp"
 
 namespace facepoison {
-
-using Json = nlohmann::ordered_json;
 
 class Spec {
  public:
@@ -48,29 +44,5 @@ class Spec {
   const Json* find(const std::string& key, bool required) const;
   std::shared_ptr<Node> node_;
 };
-
-// Parses JSON: 64 MB and 64 levels at most, duplicate keys refused, the line and column named. Throws Error(usage).
-Json parse_json(const std::string& text, const std::string& where);
-Json read_json(const fs::path& path);
-
-// A config file, which may name another as its "base" and then has that one's keys but for its own, with KEY=VALUE
-// overrides: a dotted KEY's parts are keys of objects or places in lists; VALUE is JSON where it parses, else a text. A
-// key of null takes that key out. `anchor_paths` makes the paths in a JSON object absolute: those of the file from the
-// file's folder, those of an override of a whole key from the working folder; it may set other keys to null.
-Json read_config(const fs::path& file, const std::vector<std::string>& overrides,
-                 const std::function<void(Json&, const fs::path&)>& anchor_paths);
-
-// A text with a slash or a file's ending is a path: made absolute, from `base`.
-void anchor_path(Json& value, const fs::path& base);
-
-void set_key(Json& config, const std::string& assignment);  // one such override, without paths
-
-bool is_utf8(const std::string& text);
-
-// "a, b, c", or "a, b and 7 more" beyond `most` names.
-std::string listed(const std::vector<std::string>& names, std::size_t most = -1);
-
-// The nearest of `known` to `word` by edit distance, or "" when none is near.
-std::string nearest_name(const std::string& word, const std::vector<std::string>& known);
 
 }  // namespace facepoison

@@ -6,6 +6,7 @@
 
 #include "facepoison/error.hpp"
 #include "facepoison/dssim.hpp"
+#include "facepoison/quantise.hpp"
 
 namespace facepoison {
 
@@ -14,22 +15,33 @@ Perturbed Attack::perturb(const Faces& faces, Seed seed, const Faces& companions
     throw Error(Exit::failure, concat(settings_.name, " wants a picture beside each photo"));
   const auto found = run(faces, companions, seed);
   const auto finite = found.pixels.detach().isfinite().flatten(1).all(1);
-  const auto kept = torch::where(finite.view({-1, 1, 1, 1}), found.pixels.detach(), faces.pixels)
-                        .clamp(0, 1)
-                        .mul(255)
-                        .round()
-                        .div(255);
+  const auto kept = rounded(torch::where(finite.view({-1, 1, 1, 1}), found.pixels.detach(), faces.pixels));
   const auto score = own_measure(faces, companions, kept);
   Perturbed out;
   out.pixels = kept.to(torch::kCPU);
   out.trace = found.trace;
   for (std::int64_t n = 0; n < faces.size(); ++n) {
     const auto at = static_cast<std::size_t>(n);
-    out.status.push_back(!finite[n].item<bool>() ? "infeasible" : found.status.empty() ? "ok" : found.status[at]);
+    out.status.push_back(!finite[n].item<bool>() ? Status::infeasible
+                         : found.status.empty()  ? Status::ok
+                                                 : found.status[at]);
     out.iterations.push_back(found.iterations.empty() ? 0 : found.iterations[at]);
     out.own_measure.push_back(score.defined() ? score[n].item<double>() : std::nan(""));
   }
   return out;
+}
+
+std::string name_of(Status status) {
+  switch (status) {
+    case Status::last_iterate:
+      return "last-iterate";
+    case Status::infeasible:
+      return "infeasible";
+    case Status::missing:
+      return "missing";
+    default:
+      return "ok";
+  }
 }
 
 Json Attack::identity() const {

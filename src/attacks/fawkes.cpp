@@ -10,14 +10,6 @@ constexpr double tanh_constant = 2 - 1e-6;  // keeps atanh finite at black and w
 torch::Tensor to_tanh(const torch::Tensor& pixels) { return ((pixels - 0.5) * tanh_constant).atanh(); }
 torch::Tensor from_tanh(const torch::Tensor& w) { return w.tanh() / tanh_constant + 0.5; }
 
-torch::Tensor Adadelta::step(const torch::Tensor& gradient, double epsilon) {
-  constexpr double rho = 0.95;
-  squares = rho * squares + (1 - rho) * gradient.square();
-  const auto move = (moves + epsilon).sqrt() / (squares + epsilon).sqrt() * gradient;
-  moves = rho * moves + (1 - rho) * move.square();
-  return move;
-}
-
 torch::Tensor over_budget(const torch::Tensor& distance, double threshold, double weight) {
   return weight * (distance - threshold).clamp_min(0).square();
 }

@@ -148,7 +148,7 @@ class FawkesV10 final : public Attack {
       found.pixels = torch::where(rescued.view({-1, 1, 1, 1}), last.pictures, found.pixels);
       const auto on_cpu = rescued.to(torch::kCPU);
       for (std::int64_t n = 0; n < on_cpu.size(0); ++n)
-        found.status.push_back(on_cpu[n].item<bool>() ? "last-iterate" : "ok");
+        found.status.push_back(on_cpu[n].item<bool>() ? Status::last_iterate : Status::ok);
     }
     if (p_.truncate) found.pixels = truncated(found.pixels);
     return found;

@@ -256,7 +256,7 @@ class AlignStage final : public StageOf<Aligned, Aligned> {
     if (!photo.source_landmarks)
       throw Error(Exit::input,
                   "the data set does not say where the clean photo's face lay: make it again, or \"redetect\": true");
-    const Image framed = resample_image(image, photo.source_width, photo.source_height, "bicubic", true);
+    const Image framed = resample_image(image, photo.source_width, photo.source_height, Interpolation::bicubic, true);
     return warp_image(framed, fit_similarity(*photo.source_landmarks, *photo.landmarks), side);
   }
 
@@ -354,7 +354,7 @@ class Files final : public Attack {
  private:
   Found run(const Faces&, const Faces& companions, Seed) const override {
     Found found{companions.pixels};
-    for (const auto& id : companions.ids) found.status.push_back(id.empty() ? "missing" : "ok");
+    for (const auto& id : companions.ids) found.status.push_back(id.empty() ? Status::missing : Status::ok);
     return found;
   }
 

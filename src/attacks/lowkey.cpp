@@ -25,7 +25,9 @@
 // - Surrogates are the user's cards. Where LowKey's own were not exported, the preset's stand_ins are attacked, and a
 //   note says so.
 #include "attacks/search.hpp"
+#include "facepoison/blur.hpp"
 #include "facepoison/dssim.hpp"
+#include "facepoison/quantise.hpp"
 
 namespace facepoison {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "facepoison/config_file.hpp"
 #include "facepoison/home.hpp"
 #include "facepoison/model.hpp"
 #include "facepoison/photos.hpp"

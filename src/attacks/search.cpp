@@ -4,8 +4,6 @@
 
 namespace facepoison {
 
-torch::Tensor truncated(const torch::Tensor& pixels) { return pixels.clamp(0, 1).mul(255).floor().div(255); }
-
 Search::Search(const torch::Tensor& pixels, std::int64_t patience)
     : here(torch::arange(pixels.size(0), pixels.options().dtype(torch::kInt64))),
       best(torch::full({pixels.size(0)}, -std::numeric_limits<double>::infinity(), pixels.options())),

@@ -4,10 +4,6 @@
 
 namespace facepoison {
 
-// To the 8-bit grid as a cast to uint8 does it. A photo that comes back from tanh a hair below a grey level falls to
-// the one below.
-torch::Tensor truncated(const torch::Tensor& pixels);
-
 // The photos of a batch that are still worked on, each one's best picture, and what was measured on the way.
 class Search {
  public:

@@ -24,6 +24,12 @@ std::string asked_of(const Card& card) {
              : concat("a cosine of at least ", least_cosine, " is asked for");
 }
 
+std::string pinned_by(const ModelFile& file) {
+  if (file.pinned_by == PinnedBy::card) return "card";
+  if (file.pinned_by == PinnedBy::nobody) return "nobody; trusted this once";
+  return file.path.filename().replace_extension(".json").string();
+}
+
 // The hash that was found and who pinned it, and the golden embedding, where there is one.
 Exit print_check(const FeatureExtractor& extractor, const std::string& precision, const RunOptions& options,
                  const OutputOptions& output) {
@@ -31,11 +37,10 @@ Exit print_check(const FeatureExtractor& extractor, const std::string& precision
   const auto file = verify_model(card.file, card.path.parent_path(), card.sha256, options.trust_model);
   const auto [golden, cosine, difference] = check_golden(extractor, options);
   Table table{{"extractor", "file", "sha256", "pinned_by", "golden", "cosine", "max_difference"}, {}, {}};
-  table.add({card.name, file.path.filename().string(), file.sha256,
-             file.pinned_by == "nobody" ? "nobody; trusted this once" : file.pinned_by, golden, cosine, difference});
+  table.add({card.name, file.path.filename().string(), file.sha256, pinned_by(file), golden, cosine, difference});
   if (golden == "none")
     log_warning(concat(card.name, ": its card names no golden embedding; only the hash was ",
-                       file.pinned_by == "nobody" ? "taken, which nobody pinned" : "checked"));
+                       file.pinned_by == PinnedBy::nobody ? "taken, which nobody pinned" : "checked"));
   else
     table.notes.push_back(
         concat("of the golden picture, beside the original runtime: ", asked_of(card), "; precision ", precision));

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "commands/commands.hpp"
+#include "facepoison/config_file.hpp"
 #include "facepoison/dataset_folder.hpp"
 #include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"

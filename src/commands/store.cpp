@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "commands/commands.hpp"
+#include "facepoison/config_file.hpp"
 #include "facepoison/experiment.hpp"
 #include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
@@ -69,7 +70,7 @@ void plan_config(const std::string& config, ArtifactStore& store, Plan& plan) {
     return add_to_plan(read_experiment(config, any_photos, true, store), plan);
   const auto protected_by = [&](const fs::path& experiment) { return protected_photos(experiment, store); };
   const auto training = read_training(config, any_photos, true, protected_by, store);
-  if (training.dataset.prepare) return plan.add(training.dataset.prepare);
+  if (training.data.dataset.prepare) return plan.add(training.data.dataset.prepare);
   for (const auto& stage : stages_of(training)) plan.add(stage);
 }
 

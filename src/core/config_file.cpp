@@ -1,7 +1,8 @@
+#include "facepoison/config_file.hpp"
+
 #include <sstream>
 
 #include "facepoison/error.hpp"
-#include "facepoison/spec.hpp"
 
 namespace facepoison {
 namespace {

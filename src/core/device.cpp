@@ -10,12 +10,11 @@
 #include <atomic>
 #include <cstdlib>
 #include <fstream>
-#include <memory>
 #include <vector>
 
 #include "facepoison/error.hpp"
 #include "facepoison/version.hpp"
-#include "facepoison/worker.hpp"
+#include "facepoison/threads.hpp"
 
 namespace facepoison {
 namespace {
@@ -76,25 +75,18 @@ Json kernel_settings() {
   return set;
 }
 
+thread_local bool is_piece_thread = false;
+
 // As many threads as LibTorch would use, none of which shares its own work out further.
-std::vector<std::unique_ptr<Worker>>& hands() {
-  static std::vector<std::unique_ptr<Worker>> all = [] {
-    const int count = at::get_num_threads();
-    std::vector<std::unique_ptr<Worker>> made;
-    for (int k = 0; k < count; ++k) {
-      made.push_back(std::make_unique<Worker>());
-      made.back()
-          ->start([] {
-            at::get_num_threads();  // LibTorch sets up a thread at its first question, and would undo what comes before
-            at::set_num_threads(1);
-          })
-          .get();
-    }
-    at::set_num_threads(count);  // of whoever comes later
-    return made;
-  }();
-  return all;
-}
+struct PieceThreads {
+  int count = at::get_num_threads();
+  ThreadPool pool{static_cast<std::size_t>(count), [] {
+                    is_piece_thread = true;
+                    at::get_num_threads();  // LibTorch sets up a thread at its first question, and would undo the next
+                    at::set_num_threads(1);
+                  }};
+  PieceThreads() { at::set_num_threads(count); }  // of whoever comes later
+};
 
 }  // namespace
 
@@ -131,20 +123,15 @@ std::string device_name(torch::Device device) {
 void in_pieces(torch::Device device, std::size_t rows, std::size_t piece,
                const std::function<void(std::size_t, std::size_t)>& work) {
   if (!device.is_cpu()) return work(0, rows);
-  static thread_local bool is_in_piece = false;
   std::atomic<std::size_t> next = 0;
   const auto take_pieces = [&] {
     for (std::size_t first; (first = piece * next++) < rows;) work(first, std::min(piece, rows - first));
   };
-  if (is_in_piece) return take_pieces();  // a thread that waited here for its own queue would wait for ever
+  if (is_piece_thread) return take_pieces();  // a thread that waited here for its own pool could wait for ever
+  static PieceThreads threads;
   std::vector<std::future<void>> done;
-  for (const auto& hand : hands())
-    done.push_back(hand->start([&] {
-      is_in_piece = true;  // the threads are for nothing else
-      take_pieces();
-    }));
-  for (const auto& one : done) one.wait();
-  for (auto& one : done) one.get();
+  for (std::size_t k = 0; k < threads.pool.size(); ++k) done.push_back(threads.pool.start(take_pieces));
+  wait_for_all(done);
 }
 
 Json arithmetic(torch::Device device) {

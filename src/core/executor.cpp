@@ -5,8 +5,9 @@
 #include <future>
 #include <optional>
 
+#include "facepoison/digests.hpp"
 #include "facepoison/interrupt.hpp"
-#include "facepoison/worker.hpp"
+#include "facepoison/threads.hpp"
 
 namespace facepoison {
 namespace {

@@ -6,7 +6,8 @@
 
 #include "facepoison/error.hpp"
 #include "facepoison/home.hpp"
-#include "facepoison/spec.hpp"
+#include "facepoison/digests.hpp"
+#include "facepoison/json.hpp"
 
 namespace facepoison {
 namespace {
@@ -32,8 +33,8 @@ constexpr auto torchscript_wanted =
     ", not a TorchScript file: scripts/export/ makes one of a published checkpoint, torch.jit.script(model).save(FILE) "
     "of a network of one's own";
 
-// What came in a model's place, by its first bytes; "" where they may be a model's.
-std::string in_its_place(const std::string& start) {
+// Says what a file is in the place of a model, by its first bytes; "" where they may be a model's.
+std::string describe_wrong_file(const std::string& start) {
   if (start.empty()) return " is empty";
   if (start.starts_with("version https://git-lfs"))
     return " is a git-lfs pointer, not the model itself: git lfs pull fetches that where it was cloned";
@@ -87,13 +88,11 @@ ModelFile verify_model(const std::string& file, const fs::path& card_folder, con
   if (!fs::exists(model.path))
     throw Error(Exit::model,
                 concat("no such model: ", model.path.string(), how_to_get.empty() ? "" : "; to get it: " + how_to_get));
-  if (const auto found = in_its_place(first_bytes(model.path)); !found.empty())
+  if (const auto found = describe_wrong_file(first_bytes(model.path)); !found.empty())
     throw Error(Exit::model, concat(model.path.string(), found));
   model.sha256 = sha256_of_file(model.path);
   const std::string known = expected.empty() ? converted_hash(model.path) : expected;
-  model.pinned_by = !expected.empty() ? "card"
-                    : !known.empty()  ? fs::path(model.path.filename()).replace_extension(".json").string()
-                                      : "nobody";
+  model.pinned_by = !expected.empty() ? PinnedBy::card : !known.empty() ? PinnedBy::conversion : PinnedBy::nobody;
   if (known.empty() && !trust)
     throw Error(Exit::model, concat(model.path.string(),
                                     ": its card names no sha256 and no conversion left one beside it; a model is code: "

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <unordered_set>
 
+#include "facepoison/digests.hpp"
 #include "facepoison/error.hpp"
-#include "facepoison/files.hpp"
 
 namespace facepoison {
 

@@ -7,25 +7,6 @@
 #include "facepoison/error.hpp"
 
 namespace facepoison {
-namespace {
-
-// Levenshtein's distance.
-std::size_t edits(const std::string& word, const std::string& name) {
-  std::vector<std::size_t> row(name.size() + 1);
-  for (std::size_t j = 0; j <= name.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= word.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
-    for (std::size_t j = 1; j <= name.size(); ++j) {
-      const std::size_t change = diagonal + (word[i - 1] != name[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
-    }
-  }
-  return row.back();
-}
-
-}  // namespace
-
 struct Spec::Node {
   Json value;
   std::string where;
@@ -52,7 +33,7 @@ const Json* Spec::find(const std::string& key, bool required) const {
   if (!required) return nullptr;
   // A misspelt one is asked about, not blamed: what is near may be a right key that is read later.
   for (const auto& [other, value] : node_->value.items())
-    if (!node_->known.count(other) && edits(other, key) <= std::max<std::size_t>(1, key.size() / 5))
+    if (!node_->known.count(other) && edit_distance(other, key) <= std::max<std::size_t>(1, key.size() / 5))
       fail(key, concat("missing; is \"", other, "\" meant for it?"));
   fail(key, "missing");
 }
@@ -167,60 +148,5 @@ Json Spec::record() const {
 }
 
 const std::string& Spec::where() const { return node_->where; }
-
-Json parse_json(const std::string& text, const std::string& where) {
-  if (text.size() > (std::size_t{64} << 20)) throw Error(Exit::usage, concat(where, ": more than 64 MB of JSON"));
-  std::vector<std::set<std::string>> keys;  // of the objects that are open, to refuse a key given twice
-  std::string problem;
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    const bool opens = event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
-    if (opens && depth >= 64 && problem.empty()) problem = "more than 64 levels deep";
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second && problem.empty())
-      problem = concat("key \"", parsed.get<std::string>(), "\" is given twice");
-    return true;
-  };
-  try {
-    Json value = Json::parse(text, watch, true, true);  // comments are allowed
-    if (!problem.empty()) throw Error(Exit::usage, concat(where, ": ", problem));
-    return value;
-  } catch (const Json::exception& error) {
-    std::string what = error.what();
-    const auto start = what.find("] ");
-    throw Error(Exit::usage, concat(where, ": not JSON: ", start == std::string::npos ? what : what.substr(start + 2)));
-  }
-}
-
-Json read_json(const fs::path& path) {
-  if (!fs::exists(path)) throw Error(Exit::usage, concat("no such file: ", path.string()));
-  return parse_json(read_file(path), path.string());
-}
-
-std::string listed(const std::vector<std::string>& names, std::size_t most) {
-  std::string list;
-  for (std::size_t i = 0; i < std::min(names.size(), most); ++i) list += (i ? ", " : "") + names[i];
-  return names.size() > most ? concat(list, " and ", names.size() - most, " more") : list;
-}
-
-bool is_utf8(const std::string& text) {
-  try {
-    (void)Json(text).dump();
-    return true;
-  } catch (const Json::type_error&) {
-    return false;
-  }
-}
-
-std::string nearest_name(const std::string& word, const std::vector<std::string>& known) {
-  std::string best;
-  std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
-  for (const auto& name : known)
-    if (const auto distance = edits(word, name); distance < best_distance) {
-      best_distance = distance;
-      best = name;
-    }
-  return best;
-}
 
 }  // namespace facepoison

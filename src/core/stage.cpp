@@ -4,7 +4,7 @@
 #include <atomic>
 #include <stdexcept>
 
-#include "facepoison/files.hpp"
+#include "facepoison/digests.hpp"
 
 namespace facepoison {
 

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <thread>
 
+#include "facepoison/digests.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"

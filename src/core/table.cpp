@@ -228,7 +228,7 @@ std::string print(const Table& table, Format format) {
 
 TableFile::TableFile(fs::path path, std::vector<std::string> columns) : path_(std::move(path)) {
   waiting_.columns = std::move(columns);
-  file_ = nameless_file(path_.parent_path());
+  file_ = unlinked_temporary(path_.parent_path());
   write_to(file_, csv(waiting_), path_);
 }
 

@@ -9,7 +9,7 @@
 #include "facepoison/error.hpp"
 #include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
-#include "facepoison/worker.hpp"
+#include "facepoison/threads.hpp"
 
 namespace facepoison {
 namespace {

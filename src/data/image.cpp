@@ -10,6 +10,7 @@
 #include <new>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
+#include <zlib.h>
 
 #include <jpeglib.h>
 #include <jerror.h>
@@ -43,13 +44,8 @@ std::uint32_t big_endian(std::string_view bytes, std::size_t at) {
   return value;
 }
 
-std::uint32_t crc32_of(std::string_view bytes) {  // PNG's polynomial
-  std::uint32_t crc = ~0u;
-  for (const char c : bytes) {
-    crc ^= static_cast<unsigned char>(c);
-    for (int k = 0; k < 8; ++k) crc = (crc >> 1) ^ (0xEDB88320u & (0u - (crc & 1u)));
-  }
-  return ~crc;
+std::uint32_t checksum(std::string_view bytes) {  // PNG's
+  return static_cast<std::uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
 // What libjpeg says of a picture. It warns of much that costs no pixel (what phones write into a scan's parameters,
@@ -211,7 +207,7 @@ std::string check_png(std::string_view bytes, std::uint64_t& pixels) {
       if (ancillary && has_pixels) break;
       refuse(concat("truncated PNG: chunk ", name, " is cut short"));
     }
-    const bool right = crc32_of(bytes.substr(at + 4, length + 4)) == big_endian(bytes, at + 8 + length);
+    const bool right = checksum(bytes.substr(at + 4, length + 4)) == big_endian(bytes, at + 8 + length);
     if (!right && !ancillary) refuse(concat("damaged PNG: chunk ", name, " has a wrong checksum"));
     if (right)
       kept += bytes.substr(at, 12 + length);

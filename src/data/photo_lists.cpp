@@ -4,6 +4,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "facepoison/digests.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"

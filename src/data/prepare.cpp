@@ -301,7 +301,7 @@ Dataset prepare_into(const fs::path& output, const PhotoFolder& folder, const Pr
 
 }  // namespace
 
-Image squash(const Image& image, int side) { return resample_image(image, side, side, "bicubic", true); }
+Image squash(const Image& image, int side) { return resample_image(image, side, side, Interpolation::bicubic, true); }
 
 AlignedFace align_face(const Image& image, const Landmarks& landmarks, int side) {
   const auto to_canvas = fit_similarity(landmarks, canvas_landmarks());

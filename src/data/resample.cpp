@@ -24,14 +24,14 @@ Image antialiased(const Image& image, int width, int height, bool bicubic) {
 
 }  // namespace
 
-Image resample_image(const Image& image, int width, int height, const std::string& interpolation, bool antialias) {
+Image resample_image(const Image& image, int width, int height, Interpolation interpolation, bool antialias) {
   if (width == image.width && height == image.height) return image;
-  if (antialias) return antialiased(image, width, height, interpolation == "bicubic");
+  if (antialias) return antialiased(image, width, height, interpolation == Interpolation::bicubic);
   cv::Mat out;
   cv::resize(matrix(image), out, {width, height}, 0, 0,
-             interpolation == "bicubic"   ? cv::INTER_CUBIC
-             : interpolation == "nearest" ? cv::INTER_NEAREST
-                                          : cv::INTER_LINEAR);
+             interpolation == Interpolation::bicubic   ? cv::INTER_CUBIC
+             : interpolation == Interpolation::nearest ? cv::INTER_NEAREST
+                                                       : cv::INTER_LINEAR);
   return image_of(out);
 }
 

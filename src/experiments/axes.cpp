@@ -6,6 +6,7 @@
 #include <limits>
 #include <set>
 
+#include "facepoison/config_file.hpp"
 #include "facepoison/error.hpp"
 #include "experiments/repeats.hpp"
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "facepoison/config_file.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/model.hpp"
 #include "facepoison/photos.hpp"

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "facepoison/config_file.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/photos.hpp"
 #include "facepoison/seen.hpp"

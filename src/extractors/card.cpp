@@ -65,6 +65,27 @@ void complete(Card& card) {
     card.dimension = static_cast<int>(Spec(found, record.string()).integer("dimension", 1, 65536));
 }
 
+// Names of an enum's values; the first is the default.
+template <class Value>
+using EnumNames = std::vector<std::pair<std::string, Value>>;
+
+const EnumNames<Interpolation> interpolations = {
+    {"bilinear", Interpolation::bilinear}, {"bicubic", Interpolation::bicubic}, {"nearest", Interpolation::nearest}};
+const EnumNames<Resize> resizings = {{"squash", Resize::squash}, {"centre-crop", Resize::centre_crop}};
+
+template <class Value>
+Value choose(Spec& spec, const std::string& key, const EnumNames<Value>& names) {
+  std::vector<std::string> choices;
+  for (const auto& [name, value] : names) choices.push_back(name);
+  const auto chosen = spec.choice(key, choices, choices.front());
+  return std::find_if(names.begin(), names.end(), [&](const auto& one) { return one.first == chosen; })->second;
+}
+
+template <class Value>
+std::string name_of(Value value, const EnumNames<Value>& names) {
+  return std::find_if(names.begin(), names.end(), [&](const auto& one) { return one.second == value; })->first;
+}
+
 std::array<double, 3> three(Spec& spec, const std::string& key) {
   const auto values = spec.numbers(key, 3);
   return {values[0], values[1], values[2]};
@@ -86,6 +107,8 @@ std::vector<std::string> attacks_of(Spec& spec) {
 
 }  // namespace
 
+std::string name_of(Interpolation interpolation) { return name_of(interpolation, interpolations); }
+
 Json Card::contract() const {
   return {{"side", side},
           {"template", template_name},
@@ -93,9 +116,9 @@ Json Card::contract() const {
           {"scale", scale},
           {"mean", mean},
           {"std", std},
-          {"interpolation", interpolation},
+          {"interpolation", name_of(interpolation)},
           {"antialias", antialias},
-          {"resize", resize},
+          {"resize", name_of(resize, resizings)},
           {"method", method},
           {"flip_averaging", flip_averaging},
           {"dimension", dimension}};
@@ -150,10 +173,11 @@ Card read_card(const std::string& name_or_path, const std::vector<Task>& tasks) 
   card.scale = input.number("scale", 1e-6, 1e6);
   card.mean = three(input, "mean");
   card.std = three(input, "std");
-  card.interpolation = input.choice("interpolation", {"bilinear", "bicubic", "nearest"}, "bilinear");
+  card.interpolation = choose(input, "interpolation", interpolations);
   card.antialias = input.flag("antialias", false);
-  card.resize = input.choice("resize", {"squash", "centre-crop"}, "squash");
-  if (card.antialias && card.interpolation == "nearest") input.fail("antialias", "nearest cannot be antialiased");
+  card.resize = choose(input, "resize", resizings);
+  if (card.antialias && card.interpolation == Interpolation::nearest)
+    input.fail("antialias", "nearest cannot be antialiased");
   for (const double value : card.std)
     if (value == 0) input.fail("std", "a zero, by which nothing can be divided");
   if (spec.has("golden")) {

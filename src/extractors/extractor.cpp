@@ -41,9 +41,9 @@ torch::Tensor sampling_grid(const Faces& faces, const Landmarks& target, int sid
 torch::Tensor resize(const torch::Tensor& pixels, std::int64_t height, std::int64_t width, const Card& card) {
   if (pixels.size(2) == height && pixels.size(3) == width) return pixels;
   const std::vector<std::int64_t> size = {height, width};
-  if (card.interpolation == "nearest") return at::upsample_nearest2d(pixels, size);
+  if (card.interpolation == Interpolation::nearest) return at::upsample_nearest2d(pixels, size);
   // Bicubic overshoots, and PIL and OpenCV clip what they write.
-  if (card.interpolation == "bicubic")
+  if (card.interpolation == Interpolation::bicubic)
     return (card.antialias ? at::_upsample_bicubic2d_aa(pixels, size, false)
                            : at::upsample_bicubic2d(pixels, size, false))
         .clamp(0, 1);
@@ -57,7 +57,7 @@ struct Size {
 };
 
 Size plain_size(const Card& card, Size picture) {
-  if (card.resize == "squash") return {card.side, card.side};
+  if (card.resize == Resize::squash) return {card.side, card.side};
   const auto shorter = std::min(picture.height, picture.width);
   return {card.side * picture.height / shorter, card.side * picture.width / shorter};
 }
@@ -84,7 +84,9 @@ torch::Tensor view_under(const Card& card, const Faces& faces) {
     const auto size = plain_size(card, {faces.pixels.size(2), faces.pixels.size(3)});
     return middle(resize(faces.pixels, size.height, size.width, card), card.side);
   }
-  const auto mode = card.interpolation == "bilinear" ? 0 : card.interpolation == "nearest" ? 1 : 2;
+  const auto mode = card.interpolation == Interpolation::bilinear  ? 0
+                    : card.interpolation == Interpolation::nearest ? 1
+                                                                   : 2;
   return at::grid_sampler(faces.pixels, sampling_grid(faces, *target, card.side), mode, /*zeros outside*/ 0,
                           /*align_corners*/ true);
 }

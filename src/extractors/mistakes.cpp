@@ -56,13 +56,14 @@ std::vector<Change> changes_of(const Card& card) {
   for (const std::string other : {"arcface-112", "dlib-150"})
     if (card.template_name != "none" && card.template_name != other)
       changes.push_back({"alignment", "template " + other, [other](Card& c) { c.template_name = other; }});
-  for (const std::string other : {"bilinear", "bicubic", "nearest"})
+  for (const auto other : {Interpolation::bilinear, Interpolation::bicubic, Interpolation::nearest})
     for (const bool antialias : {false, true})
-      if ((other != card.interpolation || antialias != card.antialias) && !(antialias && other == "nearest"))
-        changes.push_back({"interpolation", concat("interpolation ", other, antialias ? ", antialiased" : ""),
+      if ((other != card.interpolation || antialias != card.antialias) &&
+          !(antialias && other == Interpolation::nearest))
+        changes.push_back({"interpolation", concat("interpolation ", name_of(other), antialias ? ", antialiased" : ""),
                            [other, antialias](Card& c) { c.interpolation = other, c.antialias = antialias; }});
-  changes.push_back({"resize", card.resize == "squash" ? "centre crop" : "squash",
-                     [](Card& c) { c.resize = c.resize == "squash" ? "centre-crop" : "squash"; }});
+  changes.push_back({"resize", card.resize == Resize::squash ? "centre crop" : "squash",
+                     [](Card& c) { c.resize = c.resize == Resize::squash ? Resize::centre_crop : Resize::squash; }});
   changes.push_back({"mirror", card.flip_averaging ? "no mirror averaging" : "mirror averaging",
                      [](Card& c) { c.flip_averaging = !c.flip_averaging; }});
   return changes;

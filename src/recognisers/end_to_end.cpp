@@ -53,7 +53,7 @@ class FitStage final : public StageOf<std::size_t, ClassScores, AnswerStage> {
     for (const auto& probe : probe_photos_) seen.push_back(content_key(probe));
     asked_ = sha256(seen.dump());
     for (const auto& stage : study.filter_stages(scenario)) scores_.push_back(stage->group());
-    PhotoDigests digests(study, !how_.twins.empty());
+    PhotoDigests digests(study, !how_.data.twins.empty());
     std::map<std::string, std::size_t> known;
     for (std::size_t t = 0; t < scenario.trials.size(); ++t) {
       Training training{scenario.trials[t].person, t, gallery_of(assembly, t), {}};
@@ -150,9 +150,9 @@ class FitStage final : public StageOf<std::size_t, ClassScores, AnswerStage> {
     auto& twins = twins_[row];
     if (twins) return *twins;
     twins = std::make_unique<Twins>();
-    if (scenario_.filter || how_.twins.empty()) return *twins;
+    if (scenario_.filter || how_.data.twins.empty()) return *twins;
     twins->config = config_of(trainings_[row]);
-    const auto planned = plan_lesson(twins->config, twins->config.twins, lesson_of(twins->config, trainings_[row]));
+    const auto planned = plan_versions(twins->config, twins->config.data.twins, lesson_of(twins->config, trainings_[row]));
     twins->stages = planned.stages();
     std::set<ArtefactId> artefacts;
     for (const auto& version : planned.twins)
@@ -162,7 +162,7 @@ class FitStage final : public StageOf<std::size_t, ClassScores, AnswerStage> {
   }
 
   Label person_in_key(const Training& training) const {
-    return how_.twins.empty() ? -1 : study_.split().label_of(training.person);
+    return how_.data.twins.empty() ? -1 : study_.split().label_of(training.person);
   }
 
   static fs::path checkpoint_of(const ArtifactStore& store, const Unit& unit) {
@@ -179,12 +179,12 @@ class FitStage final : public StageOf<std::size_t, ClassScores, AnswerStage> {
     TrainingConfig c = how_;
     c.name = concat(c.start.name, " end to end, ", training.person);
     c.seed = scenario_.seed;
-    c.dataset.photos = photos_of(training.gallery);  // among whom an attack may aim at somebody
+    c.data.dataset.photos = photos_of(training.gallery);  // among whom an attack may aim at somebody
     return c;
   }
 
-  Lesson lesson_of(const TrainingConfig& c, const Training& training) const {
-    Lesson lesson{c.dataset.photos, {}, {study_.split().label_of(training.person)}};
+  LabelledPhotos lesson_of(const TrainingConfig& c, const Training& training) const {
+    LabelledPhotos lesson{c.data.dataset.photos, {}, {study_.split().label_of(training.person)}};
     for (const auto& pick : training.gallery) lesson.labels.push_back(study_.split().labels[pick.photo]);
     return lesson;
   }
@@ -195,7 +195,7 @@ class FitStage final : public StageOf<std::size_t, ClassScores, AnswerStage> {
     const auto& training = trainings_[row];
     if (training.gallery.empty()) return {ClassScores{}};  // the filter left nobody there
     TrainingConfig c = config_of(training);
-    c.dataset.photos = resolved(std::move(c.dataset.photos), *store_);
+    c.data.dataset.photos = resolved(std::move(c.data.dataset.photos), *store_);
     if (!pictures_) pictures_ = std::make_shared<DecodedFile>(store_->root());
     const auto& unit = units()[row];
     return {train_classifier(c, lesson_of(c, training), probe_photos_, sha256(key(unit).dump()),
@@ -257,21 +257,22 @@ class EndToEnd final : public Recogniser {
     spec.text("name", "");
     how_.options = options;
     how_.start = extractor_->card();
-    how_.loss = {{"kind", "softmax"}};
-    read_how(how_, spec);
+    Spec loss({{"kind", "softmax"}}, "loss");
+    how_.recipe.loss = LossChoice::from(loss);
+    read_recipe(how_.recipe, spec);
     const Json twins = spec.raw("public_twins", Json::array());
     if (!twins.is_array()) spec.fail("public_twins", concat("found ", twins.dump(), ", expected a list of attacks"));
     for (const auto& twin : twins) {
-      how_.twins.push_back({make_attack(twin, options), nullptr});
-      if (!how_.twins.back().attack->changes_photos())
+      how_.data.twins.push_back({make_attack(twin, options), nullptr});
+      if (!how_.data.twins.back().attack->changes_photos())
         spec.fail("public_twins", concat(twin.dump(), " leaves photos as they are"));
     }
     spec.finish();
     Json recipe = spec.record();
     for (const auto* key : {"classifier", "name", "public_twins", "log_every", "check_every", "checkpoint_every"})
       recipe.erase(key);  // what does not decide the weights, or is said below
-    for (const auto& twin : how_.twins) recipe["twins"].push_back(twin.attack->identity());
-    recipe["augmentation"] = how_.resolved.at("augmentation");
+    for (const auto& twin : how_.data.twins) recipe["twins"].push_back(twin.attack->identity());
+    recipe["augmentation"] = how_.recipe.augmentation.record();
     settings_ = {{"classifier", "end-to-end"}, {"version", end_to_end_version}, {"recipe", recipe}};
     how_.resolved = {{"format", end_to_end_version},
                      {"recipe", recipe},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 #include <sstream>
 #include <string_view>
 
@@ -59,12 +60,25 @@ std::vector<std::pair<std::string, std::string>> parse_where(const std::string& 
   return where;
 }
 
-bool holds(double found, const std::string& op, double number) {
-  if (op == "<=") return found <= number;
-  if (op == ">=") return found >= number;
-  if (op == "<") return found < number;
-  if (op == ">") return found > number;
-  return op == "==" ? found == number : found != number;
+constexpr std::pair<std::string_view, Relation> relations[] = {{"<=", Relation::at_most}, {">=", Relation::at_least},
+                                                               {"==", Relation::equal},   {"!=", Relation::not_equal},
+                                                               {"<", Relation::less},     {">", Relation::greater}};
+
+bool holds(double found, Relation relation, double number) {
+  switch (relation) {
+    case Relation::at_most:
+      return found <= number;
+    case Relation::at_least:
+      return found >= number;
+    case Relation::less:
+      return found < number;
+    case Relation::greater:
+      return found > number;
+    case Relation::equal:
+      return found == number;
+    default:
+      return found != number;
+  }
 }
 
 // The index where a comment begins, a # at the line's start or after a blank and outside the brackets; else npos.
@@ -96,7 +110,7 @@ Expectation parse_expectation(const std::string& given) {
     skip_blanks();
     return taken;
   };
-  Expectation out{given, "", {}, "", 0};
+  Expectation out{.text = given};
   skip_blanks();
   out.column = take(std::min(rest.find_first_not_of("abcdefghijklmnopqrstuvwxyz_"), rest.size()));
   std::string inside;
@@ -105,13 +119,15 @@ Expectation parse_expectation(const std::string& given) {
     if (end == rest.npos) fail();
     inside = take(end + 1).substr(1, end - 1);
   }
-  for (const auto* op : {"<=", ">=", "==", "!=", "<", ">"})
-    if (out.op.empty() && rest.starts_with(op)) out.op = take(std::string_view(op).size());
+  const auto op = std::find_if(std::begin(relations), std::end(relations),
+                               [&](const auto& one) { return rest.starts_with(one.first); });
+  if (op == std::end(relations)) fail();
+  take(op->first.size());
+  out.relation = op->second;
   if (rest.starts_with("+") && !rest.starts_with("+-")) rest.remove_prefix(1);
   const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), out.number);
   take(static_cast<std::size_t>(end - rest.data()));
-  if (out.column.empty() || out.op.empty() || error != std::errc() || !std::isfinite(out.number) || !rest.empty())
-    fail();
+  if (out.column.empty() || error != std::errc() || !std::isfinite(out.number) || !rest.empty()) fail();
   require_known(out.column, results(), given, "a numeric column");
   out.where = parse_where(inside, given);
   return out;
@@ -150,7 +166,7 @@ std::vector<std::string> unmet(const std::vector<Expectation>& expectations, con
       if (!is_meant(expectation, table, row)) continue;
       const auto& found = row[column(table, expectation.column, "the table")];
       const bool known = !text(found).empty();  // what is not known promises nothing
-      if (known && holds(as_number(found, "the table"), expectation.op, expectation.number)) continue;
+      if (known && holds(as_number(found, "the table"), expectation.relation, expectation.number)) continue;
       const auto word = [&](const char* name) { return text(row[column(table, name, "the table")]); };
       lines.push_back(concat("expected ", expectation.text, "; ", known ? "found " + text(found) : "it is not known",
                              " for ", word("extractor"), ", ", word("attack"), ", ", word("classifier")));

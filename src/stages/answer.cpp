@@ -3,6 +3,7 @@
 
 #include "facepoison/answers.hpp"
 #include "facepoison/device.hpp"
+#include "facepoison/digests.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/interrupt.hpp"
 

@@ -125,7 +125,7 @@ class PerturbStage final : public StageOf<FacesAndCompanions, PerturbedPhoto> {
       };
       const auto result = attack_.perturb(moved(batch.faces), seed_, moved(batch.companions));
       for (std::size_t n = 0; n < count; ++n)
-        made[first + n] = {encode_png(to_image(result.pixels[static_cast<std::int64_t>(n)])), result.status[n],
+        made[first + n] = {encode_png(to_image(result.pixels[static_cast<std::int64_t>(n)])), name_of(result.status[n]),
                            result.iterations[n], result.own_measure[n],
                            trace_of(result.trace, n, batch.faces.ids[first + n])};
     });

@@ -1,13 +1,19 @@
-// What makes one photo many: another crop, light, colour, blur, noise, JPEG, something in front of the face.
 #include <cmath>
+#include <utility>
 
-#include "facepoison/dssim.hpp"
-#include "facepoison/training.hpp"
+#include "facepoison/augmentation.hpp"
+#include "facepoison/blur.hpp"
 
 namespace facepoison {
 namespace {
 
 using Generator = at::Generator;
+
+constexpr std::pair<const char*, double Augmentation::*> keys[] = {
+    {"flip", &Augmentation::flip},   {"scale", &Augmentation::scale}, {"rotate", &Augmentation::rotate},
+    {"shift", &Augmentation::shift}, {"light", &Augmentation::light}, {"colour", &Augmentation::colour},
+    {"grey", &Augmentation::grey},   {"blur", &Augmentation::blur},   {"noise", &Augmentation::noise},
+    {"jpeg", &Augmentation::jpeg},   {"erase", &Augmentation::erase}};
 
 torch::Tensor normal(std::int64_t n, Generator& generator) { return torch::randn({n, 1, 1, 1}, generator); }
 torch::Tensor chance(std::int64_t n, double share, Generator& generator) {
@@ -75,12 +81,14 @@ void erase(torch::Tensor& views, double share, Stream& stream, Generator& genera
 
 Augmentation Augmentation::from(Spec& spec) {
   Augmentation how;
-  const auto share = [&](const char* key, double& value) { value = spec.number(key, 0, 1, value); };
-  share("flip", how.flip), share("scale", how.scale), share("rotate", how.rotate), share("shift", how.shift),
-      share("light", how.light);
-  share("colour", how.colour), share("grey", how.grey), share("blur", how.blur), share("noise", how.noise),
-      share("jpeg", how.jpeg), share("erase", how.erase);
+  for (const auto& [key, value] : keys) how.*value = spec.number(key, 0, 1, how.*value);
   return how;
+}
+
+Json Augmentation::record() const {
+  Json record = Json::object();
+  for (const auto& [key, value] : keys) record[key] = this->*value;
+  return record;
 }
 
 torch::Tensor augmented_views(const FeatureExtractor& extractor, const Faces& faces, const Augmentation& how, Seed seed,

@@ -27,29 +27,26 @@ torch::Tensor class_scores(Trainee& trainee, const Dense& head, const Decoded& p
 
 }  // namespace
 
-ClassScores train_classifier(const TrainingConfig& c, const Lesson& lesson, std::span<const Photo> probes,
+ClassScores train_classifier(const TrainingConfig& c, const LabelledPhotos& gallery, std::span<const Photo> probes,
                              const std::string& hash, const fs::path& checkpoint,
                              const std::shared_ptr<DecodedFile>& pictures, ArtifactStore& store) {
-  const std::set<std::int64_t> people(lesson.labels.begin(), lesson.labels.end());
+  const std::set<std::int64_t> people(gallery.labels.begin(), gallery.labels.end());
   ClassScores out{{people.begin(), people.end()}, {}};
   const auto class_of = [&](std::int64_t label) {
     return std::lower_bound(out.labels.begin(), out.labels.end(), label) - out.labels.begin();
   };
-  Lesson numbered{lesson.photos, {}, {}};
-  for (const auto label : lesson.labels) numbered.labels.push_back(class_of(label));
-  for (const auto label : lesson.without_twins)
+  LabelledPhotos numbered{gallery.photos, {}, {}};
+  for (const auto label : gallery.labels) numbered.labels.push_back(class_of(label));
+  for (const auto label : gallery.without_twins)
     if (people.count(label)) numbered.without_twins.insert(class_of(label));
-  if (!c.replacement && c.people_per_batch > people.size())
-    throw Error(Exit::usage, concat(c.name, ": a batch of ", c.people_per_batch, " people, and the gallery has ",
+  if (!c.recipe.replacement && c.recipe.people_per_batch > people.size())
+    throw Error(Exit::usage, concat(c.name, ": a batch of ", c.recipe.people_per_batch, " people, and the gallery has ",
                                     people.size(), "; \"replacement\": true draws the same person twice"));
   Trainee trainee(c);
-  Json loss_parameters = c.loss;
-  Spec loss_spec(loss_parameters, "loss");
-  const auto loss =
-      make_loss(loss_spec, static_cast<std::int64_t>(people.size()), c.start.dimension, c.seed, Task::recogniser);
+  const auto loss = c.recipe.loss.make(static_cast<std::int64_t>(people.size()), c.start.dimension, c.seed);
   const auto* head = dynamic_cast<const Dense*>(loss.get());
   loss->to(c.options.device);
-  const auto known = load_lesson(c, c.twins, numbered, people.size(), pictures, store);
+  const auto known = load_labelled(c, c.data.twins, numbered, people.size(), pictures, store);
   fit({c, known, trainee, *loss, hash, checkpoint, {}, "nothing"});
   out.scores = class_scores(trainee, *head, Decoded(probes, pictures), c.options.device);
   return out;

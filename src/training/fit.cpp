@@ -8,8 +8,7 @@
 #include "facepoison/error.hpp"
 #include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
-#include "facepoison/worker.hpp"
-#include "training/optimiser.hpp"
+#include "facepoison/threads.hpp"
 
 namespace facepoison {
 namespace {
@@ -20,8 +19,9 @@ struct Batch {
 
 Batch draw_batch(const Fit& f, std::int64_t step) {
   const auto draw = draw_rows(f.config, f.photos, step);
-  return {augmented_views(f.trainee, f.photos.decoded->rows(draw.rows), f.config.augmentation, f.config.seed, step),
-          torch::tensor(draw.labels)};
+  return {
+      augmented_views(f.trainee, f.photos.decoded->rows(draw.rows), f.config.recipe.augmentation, f.config.seed, step),
+      torch::tensor(draw.labels)};
 }
 
 // How far photos and their twins, who follow them, are apart: 1 − cosine, mean.
@@ -32,22 +32,22 @@ torch::Tensor apart(const torch::Tensor& embeddings, bool anchored) {
 }
 
 // Rises in a line, falls as a half cosine, to nothing, or stays.
-double rate_at(const TrainingConfig& c, std::int64_t step) {
-  const double rate = c.optimiser.rate;
-  if (step < c.warmup) return rate * static_cast<double>(step + 1) / static_cast<double>(c.warmup);
-  if (!c.decays) return rate;
+double rate_at(const Recipe& r, std::int64_t step) {
+  const double rate = r.optimiser.rate;
+  if (step < r.warmup) return rate * static_cast<double>(step + 1) / static_cast<double>(r.warmup);
+  if (!r.decays) return rate;
   const double done =
-      static_cast<double>(step - c.warmup) / static_cast<double>(std::max<std::int64_t>(c.steps - c.warmup, 1));
+      static_cast<double>(step - r.warmup) / static_cast<double>(std::max<std::int64_t>(r.steps - r.warmup, 1));
   return rate * 0.5 * (1 + std::cos(std::numbers::pi * done));
 }
 
 // Decay pulls on weights; biases, norms and slopes are left alone.
-std::unique_ptr<torch::optim::Optimizer> optimiser_of(const TrainingConfig& c, const Trainee& trainee,
+std::unique_ptr<torch::optim::Optimizer> optimiser_of(const OptimiserSettings& settings, const Trainee& trainee,
                                                       const std::vector<torch::Tensor>& beside) {
   std::vector<torch::Tensor> decayed, free;
   for (const auto& parameter : trainee.parameters()) (parameter.dim() > 1 ? decayed : free).push_back(parameter);
   free.insert(free.end(), beside.begin(), beside.end());
-  return make_optimiser(c.optimiser, decayed, free);
+  return make_optimiser(settings, decayed, free);
 }
 
 // Of one batch: forward, backward, and a move of everything that learns.
@@ -56,13 +56,13 @@ double one_step(const Fit& f, const Batch& batch, const std::vector<torch::Tenso
   const auto& c = f.config;
   // Dropout inside a scripted network draws from the global generator, so it is set anew for each step.
   torch::manual_seed(Stream(c.seed, "network", std::to_string(step)).bits());
-  for (auto& group : optimiser.param_groups()) group.options().set_lr(rate_at(c, step));
+  for (auto& group : optimiser.param_groups()) group.options().set_lr(rate_at(c.recipe, step));
   optimiser.zero_grad();
   const auto embeddings = f.trainee.embed_view(batch.views.to(c.options.device));
   auto value = f.loss(embeddings, batch.labels.to(c.options.device));
-  if (c.pair > 0) value = value + c.pair * apart(embeddings, c.anchored);
+  if (c.recipe.pair > 0) value = value + c.recipe.pair * apart(embeddings, c.recipe.anchored);
   value.backward();
-  torch::nn::utils::clip_grad_norm_(parameters, c.gradient_limit);
+  torch::nn::utils::clip_grad_norm_(parameters, c.recipe.gradient_limit);
   optimiser.step();
   const double number = value.item<double>();
   if (!std::isfinite(number))
@@ -96,12 +96,12 @@ Progression fit(const Fit& f) {
   using Clock = std::chrono::steady_clock;
   const auto& c = f.config;
   auto beside = f.loss.parameters();
-  const auto optimiser = optimiser_of(c, f.trainee, beside);
+  const auto optimiser = optimiser_of(c.recipe.optimiser, f.trainee, beside);
   Progression at;
   at.log = concat("step,loss,rate,", f.called, "\n");
   if (fs::exists(f.checkpoint)) {
     at = read_checkpoint(f.checkpoint, f.trainee, beside, *optimiser, f.hash);
-    log_info(concat(c.name, ": going on after step ", at.step, " of ", c.steps));
+    log_info(concat(c.name, ": going on after step ", at.step, " of ", c.recipe.steps));
   }
   auto parameters = f.trainee.parameters();
   parameters.insert(parameters.end(), beside.begin(), beside.end());
@@ -114,11 +114,11 @@ Progression fit(const Fit& f) {
     write_file(f.checkpoint, write_checkpoint(at, f.trainee, beside, *optimiser, f.hash));
   };
   f.trainee.learn(true);
-  Progress progress(concat("train, ", c.name), static_cast<std::size_t>(c.steps), "steps");
+  Progress progress(concat("train, ", c.name), static_cast<std::size_t>(c.recipe.steps), "steps");
   progress.advance(static_cast<std::size_t>(at.step), true);
   std::future<Batch> next;
-  if (at.step < c.steps) next = batch_of(at.step);
-  while (at.step < c.steps) {
+  if (at.step < c.recipe.steps) next = batch_of(at.step);
+  while (at.step < c.recipe.steps) {
     const Batch batch = next.get();
     try {
       stop_if_interrupted();
@@ -126,20 +126,20 @@ Progression fit(const Fit& f) {
       save();
       throw;
     }
-    if (at.step + 1 < c.steps) next = batch_of(at.step + 1);
+    if (at.step + 1 < c.recipe.steps) next = batch_of(at.step + 1);
     at.loss_sum += one_step(f, batch, parameters, *optimiser, at.step);
     ++at.loss_count;
     ++at.step;
     progress.advance(1);
-    const bool last = at.step == c.steps, checks = f.check && (at.step % c.check_every == 0 || last);
+    const bool last = at.step == c.recipe.steps, checks = f.check && (at.step % c.recipe.check_every == 0 || last);
     if (checks) check(f, beside, at);
-    if (checks || last || at.step % c.log_every == 0) {
-      at.log += concat(at.step, ",", at.loss_sum / static_cast<double>(at.loss_count), ",", rate_at(c, at.step - 1),
-                       ",", checks ? concat(at.checked) : "", "\n");
+    if (checks || last || at.step % c.recipe.log_every == 0) {
+      at.log += concat(at.step, ",", at.loss_sum / static_cast<double>(at.loss_count), ",",
+                       rate_at(c.recipe, at.step - 1), ",", checks ? concat(at.checked) : "", "\n");
       at.loss_sum = 0, at.loss_count = 0;
       if (!f.log.empty()) write_file(f.log, at.log);
     }
-    if (last || at.step % c.checkpoint_every == 0) save();
+    if (last || at.step % c.recipe.checkpoint_every == 0) save();
   }
   go_back_to_best(f, beside, at);
   return at;

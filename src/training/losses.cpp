@@ -1,4 +1,4 @@
-// What training minimises. Sources: softmax: cross-entropy, as FaceCure trains. Triplet: Schroff et al., FaceNet, CVPR
+// Sources. Softmax: cross-entropy, as FaceCure trains. Triplet: Schroff et al., FaceNet, CVPR
 // 2015. CosFace: Wang et al., CVPR 2018. ArcFace: Deng et al., CVPR 2019. MagFace: Meng et al., CVPR 2021. Contrastive:
 // Radford et al., CLIP, ICML 2021, its symmetric loss.
 #include <algorithm>
@@ -6,7 +6,7 @@
 #include <numbers>
 
 #include "facepoison/error.hpp"
-#include "facepoison/training.hpp"
+#include "facepoison/losses.hpp"
 
 namespace facepoison {
 namespace {
@@ -176,7 +176,7 @@ class Contrastive final : public Loss {
 };
 
 // The authors' scale of 64 is for a hundred thousand people; few people want less.
-double scale_of(Spec& spec) { return spec.number("scale", 1, 1000, 32); }
+double read_scale(Spec& spec) { return spec.number("scale", 1, 1000, 32); }
 
 }  // namespace
 
@@ -192,67 +192,82 @@ void Dense::to(torch::Device device) { weights_ = learnt(weights_, device), bias
 
 torch::Tensor Dense::scores(const torch::Tensor& embeddings) const { return at::linear(embeddings, weights_, bias_); }
 
+namespace {
+
+MakeLoss read_softmax(Spec&) {
+  return [](std::int64_t people, std::int64_t dimension, Seed seed) {
+    return std::make_unique<Softmax>(people, dimension, seed);
+  };
+}
+
+MakeLoss read_triplet(Spec& spec) {
+  const double margin = spec.number("margin", 0, 4, 0.2);
+  const bool hard = spec.choice("mining", {"semi-hard", "hard"}, "semi-hard") == "hard";
+  return [=](std::int64_t, std::int64_t, Seed) { return std::make_unique<Triplet>(margin, hard); };
+}
+
+MakeLoss read_cosface(Spec& spec) {
+  const double scale = read_scale(spec), margin = spec.number("margin", 0, 2, 0.35);
+  return [=](std::int64_t people, std::int64_t dimension, Seed seed) {
+    return std::make_unique<CosFace>(people, dimension, seed, scale, margin);
+  };
+}
+
+MakeLoss read_arcface(Spec& spec) {
+  const double scale = read_scale(spec), margin = spec.number("margin", 0, std::numbers::pi / 2, 0.5);
+  return [=](std::int64_t people, std::int64_t dimension, Seed seed) {
+    return std::make_unique<ArcFace>(people, dimension, seed, scale, margin);
+  };
+}
+
+MakeLoss read_magface(Spec& spec) {
+  const double scale = read_scale(spec);
+  Magnitudes m{};
+  m.low_length = spec.number("low_length", 0.01, 1e4, 10);
+  m.high_length = spec.number("high_length", 0.01, 1e4, 110);
+  m.low_margin = spec.number("low_margin", 0, std::numbers::pi / 2, 0.45);
+  m.high_margin = spec.number("high_margin", 0, std::numbers::pi / 2, 0.8);
+  m.penalty = spec.number("penalty", 0, 1e6, 35);
+  if (m.low_length >= m.high_length)
+    spec.fail("high_length", concat("found ", m.high_length, ", expected more than low_length, ", m.low_length));
+  return [=](std::int64_t people, std::int64_t dimension, Seed seed) {
+    return std::make_unique<MagFace>(people, dimension, seed, scale, m);
+  };
+}
+
+MakeLoss read_contrastive(Spec& spec) {
+  const double temperature = spec.number("temperature", 1e-3, 10, 0.07);
+  return [=](std::int64_t, std::int64_t, Seed) { return std::make_unique<Contrastive>(temperature); };
+}
+
+MakeLoss read_cloaked(Spec&) {
+  return [](std::int64_t, std::int64_t dimension, Seed seed) { return std::make_unique<Cloaked>(dimension, seed); };
+}
+
+}  // namespace
+
 const std::vector<LossRow>& loss_registry() {
   static const std::vector<LossRow> rows = {
-      {"softmax", "cross-entropy over a dense layer to the people", Task::recogniser, false,
-       [](Spec&, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
-         return std::make_unique<Softmax>(people, dimension, seed);
-       }},
-      {"triplet", "FaceNet's, negatives of the batch", Task::recogniser, true,
-       [](Spec& spec, std::int64_t, std::int64_t, Seed) -> std::unique_ptr<Loss> {
-         const double margin = spec.number("margin", 0, 4, 0.2);
-         return std::make_unique<Triplet>(margin, spec.choice("mining", {"semi-hard", "hard"}, "semi-hard") == "hard");
-       }},
-      {"cosface", "additive cosine margin", Task::recogniser, false,
-       [](Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
-         const double scale = scale_of(spec);
-         return std::make_unique<CosFace>(people, dimension, seed, scale, spec.number("margin", 0, 2, 0.35));
-       }},
-      {"arcface", "additive angular margin", Task::recogniser, false,
-       [](Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
-         const double scale = scale_of(spec);
-         return std::make_unique<ArcFace>(people, dimension, seed, scale,
-                                          spec.number("margin", 0, std::numbers::pi / 2, 0.5));
-       }},
-      {"magface", "angular margin that grows with the embedding's length", Task::recogniser, false,
-       [](Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
-         const double scale = scale_of(spec);
-         Magnitudes m{};
-         m.low_length = spec.number("low_length", 0.01, 1e4, 10);
-         m.high_length = spec.number("high_length", 0.01, 1e4, 110);
-         m.low_margin = spec.number("low_margin", 0, std::numbers::pi / 2, 0.45);
-         m.high_margin = spec.number("high_margin", 0, std::numbers::pi / 2, 0.8);
-         m.penalty = spec.number("penalty", 0, 1e6, 35);
-         if (m.low_length >= m.high_length)
-           spec.fail("high_length", concat("found ", m.high_length, ", expected more than low_length, ", m.low_length));
-         return std::make_unique<MagFace>(people, dimension, seed, scale, m);
-       }},
-      {"contrastive", "CLIP's, between two photos of each person", Task::recogniser, true,
-       [](Spec& spec, std::int64_t, std::int64_t, Seed) -> std::unique_ptr<Loss> {
-         return std::make_unique<Contrastive>(spec.number("temperature", 1e-3, 10, 0.07));
-       }},
+      {"softmax", "cross-entropy over a dense layer to the people", Task::recogniser, false, read_softmax},
+      {"triplet", "FaceNet's, negatives of the batch", Task::recogniser, true, read_triplet},
+      {"cosface", "additive cosine margin", Task::recogniser, false, read_cosface},
+      {"arcface", "additive angular margin", Task::recogniser, false, read_arcface},
+      {"magface", "angular margin that grows with the embedding's length", Task::recogniser, false, read_magface},
+      {"contrastive", "CLIP's, between two photos of each person", Task::recogniser, true, read_contrastive},
       {"cloaked", "perturbed or not: cross-entropy over a dense layer to one number", Task::cloak_detector, false,
-       [](Spec&, std::int64_t, std::int64_t dimension, Seed seed) -> std::unique_ptr<Loss> {
-         return std::make_unique<Cloaked>(dimension, seed);
-       }},
+       read_cloaked},
   };
   return rows;
 }
 
-bool compares_photos(const std::string& loss) {
-  const auto& rows = loss_registry();
-  return std::any_of(rows.begin(), rows.end(),
-                     [&](const auto& row) { return row.name == loss && row.compares_photos; });
-}
-
-std::unique_ptr<Loss> make_loss(Spec& spec, std::int64_t people, std::int64_t dimension, Seed seed, Task task) {
+LossChoice LossChoice::from(Spec& spec, Task task) {
   std::vector<std::string> names;
   for (const auto& row : loss_registry())
     if (row.task == task) names.push_back(row.name);
   const auto kind = spec.choice("kind", names);
-  for (const auto& row : loss_registry())
-    if (row.name == kind) return row.make(spec, people, dimension, seed);
-  throw Error(Exit::failure, "unreachable: choice() takes no other name");
+  const auto& rows = loss_registry();
+  const auto& row = *std::find_if(rows.begin(), rows.end(), [&](const auto& one) { return one.name == kind; });
+  return {kind, row.compares_photos, row.read(spec)};
 }
 
 }  // namespace facepoison

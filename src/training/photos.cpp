@@ -37,27 +37,28 @@ std::vector<std::int64_t> rows_of_person(const TrainingConfig& c, const Training
                                          Stream& stream) {
   auto photos = known.rows[static_cast<std::size_t>(person)];
   std::vector<std::int64_t> rows;
-  if (c.pair > 0 || c.detects()) {
+  if (c.recipe.pair > 0 || c.detects()) {
     stream.shuffle(photos);
-    for (std::size_t k = 0; k < c.photos_per_person / 2; ++k) {
+    for (std::size_t k = 0; k < c.recipe.photos_per_person / 2; ++k) {
       const auto [photo, twin] = some_twin(known, photos[k % photos.size()], stream);
       rows.push_back(photo);
       rows.push_back(twin);
     }
     return rows;
   }
-  if (!c.twin_share) photos = all_versions(known, person);
+  if (!c.recipe.twin_share) photos = all_versions(known, person);
   stream.shuffle(photos);
-  for (std::size_t k = 0; k < c.photos_per_person; ++k) {
+  for (std::size_t k = 0; k < c.recipe.photos_per_person; ++k) {
     rows.push_back(photos[k % photos.size()]);
-    if (c.twin_share && stream.uniform() < *c.twin_share) rows.back() = some_twin(known, rows.back(), stream).twin;
+    if (c.recipe.twin_share && stream.uniform() < *c.recipe.twin_share)
+      rows.back() = some_twin(known, rows.back(), stream).twin;
   }
   return rows;
 }
 
 }  // namespace
 
-DecodedFile::DecodedFile(fs::path folder) : folder_(std::move(folder)), file_(nameless_file(folder_)) {}
+DecodedFile::DecodedFile(fs::path folder) : folder_(std::move(folder)), file_(unlinked_temporary(folder_)) {}
 
 DecodedFile::~DecodedFile() { close(file_); }
 
@@ -110,7 +111,7 @@ Faces Decoded::rows(const std::vector<std::int64_t>& rows) const {
   return some;
 }
 
-std::vector<std::shared_ptr<Stage>> LessonVersions::stages() const {
+std::vector<std::shared_ptr<Stage>> PhotoVersions::stages() const {
   std::vector<std::shared_ptr<Stage>> all;
   for (const auto& one : posted)
     for (auto& stage : one.stages()) all.push_back(std::move(stage));
@@ -119,20 +120,20 @@ std::vector<std::shared_ptr<Stage>> LessonVersions::stages() const {
   return all;
 }
 
-LessonVersions plan_lesson(const TrainingConfig& c, std::span<const Twin> twins, const Lesson& lesson) {
-  LessonVersions out;
+PhotoVersions plan_versions(const TrainingConfig& c, std::span<const Twin> twins, const LabelledPhotos& lesson) {
+  PhotoVersions out;
   const auto through = [&](const StagedPhotos& photos, const std::shared_ptr<const Transform>& transform) {
     return transform ? transformed(photos, transform, c.seed) : photos;
   };
   const StagedPhotos photos(lesson.photos);
-  for (const auto& transform : c.clean) out.clean.push_back(through(photos, transform));
+  for (const auto& transform : c.data.clean) out.clean.push_back(through(photos, transform));
   std::vector<std::size_t> with_twins;
   for (std::size_t i = 0; i < lesson.photos.size(); ++i)
     if (!lesson.without_twins.count(lesson.labels[i])) with_twins.push_back(i);
   std::vector<Photo> originals;
   for (const auto i : with_twins) originals.push_back(lesson.photos[i]);
   for (const auto& twin : twins) {
-    out.posted.emplace_back(StagedPhotos(originals), c.dataset.photos, *twin.attack, c.seed, c.options);
+    out.posted.emplace_back(StagedPhotos(originals), c.data.dataset.photos, *twin.attack, c.seed, c.options);
     const auto& posted = out.posted.back().pictures();
     auto version = lesson.photos;
     for (std::size_t n = 0; n < with_twins.size(); ++n) version[with_twins[n]] = posted.list()[n];
@@ -141,9 +142,9 @@ LessonVersions plan_lesson(const TrainingConfig& c, std::span<const Twin> twins,
   return out;
 }
 
-TrainingPhotos load_lesson(const TrainingConfig& c, std::span<const Twin> twins, const Lesson& lesson,
+TrainingPhotos load_labelled(const TrainingConfig& c, std::span<const Twin> twins, const LabelledPhotos& lesson,
                            std::size_t people, const std::shared_ptr<DecodedFile>& pictures, ArtifactStore& store) {
-  const auto planned = plan_lesson(c, twins, lesson);
+  const auto planned = plan_versions(c, twins, lesson);
   Executor executor(store);
   for (const auto& stage : planned.stages()) executor.run(stage);
   TrainingPhotos known;
@@ -172,13 +173,13 @@ TrainingPhotos load_lesson(const TrainingConfig& c, std::span<const Twin> twins,
 namespace {
 
 struct PeoplesPhotos {
-  Lesson lesson;
+  LabelledPhotos lesson;
   std::vector<bool> train;  // the data set's split
 };
 
 PeoplesPhotos photos_of(const TrainingConfig& c, const std::vector<std::string>& people) {
   PeoplesPhotos out;
-  for (const auto& photo : c.dataset.photos) {
+  for (const auto& photo : c.data.dataset.photos) {
     const auto label = std::find(people.begin(), people.end(), photo.person);
     if (label == people.end()) continue;
     out.lesson.labels.push_back(label - people.begin());
@@ -189,7 +190,7 @@ PeoplesPhotos photos_of(const TrainingConfig& c, const std::vector<std::string>&
 }
 
 std::span<const Twin> twins_of(const TrainingConfig& c, bool with_twins) {
-  return with_twins ? std::span<const Twin>(c.twins) : std::span<const Twin>();
+  return with_twins ? std::span<const Twin>(c.data.twins) : std::span<const Twin>();
 }
 
 }  // namespace
@@ -197,15 +198,15 @@ std::span<const Twin> twins_of(const TrainingConfig& c, bool with_twins) {
 TrainingPhotos load_photos(const TrainingConfig& c, const std::vector<std::string>& people, bool with_twins,
                            ArtifactStore& store) {
   auto [lesson, train] = photos_of(c, people);
-  auto known = load_lesson(c, twins_of(c, with_twins), lesson, people.size(),
+  auto known = load_labelled(c, twins_of(c, with_twins), lesson, people.size(),
                            std::make_shared<DecodedFile>(store.root()), store);
   known.train = std::move(train);
   return known;
 }
 
 std::vector<std::shared_ptr<Stage>> stages_of(const TrainingConfig& c) {
-  auto all = plan_lesson(c, twins_of(c, true), photos_of(c, c.people).lesson).stages();
-  const auto held_out = plan_lesson(c, twins_of(c, c.detects()), photos_of(c, c.held_out_people).lesson).stages();
+  auto all = plan_versions(c, twins_of(c, true), photos_of(c, c.data.people).lesson).stages();
+  const auto held_out = plan_versions(c, twins_of(c, c.detects()), photos_of(c, c.data.held_out).lesson).stages();
   all.insert(all.end(), held_out.begin(), held_out.end());
   return all;
 }
@@ -214,10 +215,10 @@ Draw draw_rows(const TrainingConfig& c, const TrainingPhotos& known, std::int64_
   Stream stream(c.seed, "batch", std::to_string(step));
   std::vector<std::int64_t> people(known.rows.size());
   for (std::size_t i = 0; i < people.size(); ++i) people[i] = static_cast<std::int64_t>(i);
-  if (!c.replacement) stream.shuffle(people);
+  if (!c.recipe.replacement) stream.shuffle(people);
   Draw draw;
-  for (std::size_t i = 0; i < c.people_per_batch; ++i) {
-    const auto person = people[c.replacement ? stream.below(people.size()) : i];
+  for (std::size_t i = 0; i < c.recipe.people_per_batch; ++i) {
+    const auto person = people[c.recipe.replacement ? stream.below(people.size()) : i];
     for (const auto row : rows_of_person(c, known, person, stream)) {
       draw.rows.push_back(row);
       draw.labels.push_back(c.detects() ? static_cast<std::int64_t>(draw.labels.size() % 2) : person);

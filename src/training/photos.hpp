@@ -56,17 +56,17 @@ struct TrainingPhotos {
 };
 
 // A lesson's photos as a training sees them, planned: version after version, a photo for each of the lesson's.
-struct LessonVersions {
+struct PhotoVersions {
   std::vector<StagedPhotos> clean;                     // one for each of the config's `clean`
   std::vector<StagedPhotos> twins;                     // of people without twins the photo itself, which nobody draws
   std::vector<PerturbedPhotos> posted;                 // before the twins' transforms, of people with twins
   std::vector<std::shared_ptr<Stage>> stages() const;  // to run first
 };
 // `twins`: the config's, or none. The config must outlive it.
-LessonVersions plan_lesson(const TrainingConfig& config, std::span<const Twin> twins, const Lesson& lesson);
+PhotoVersions plan_versions(const TrainingConfig& config, std::span<const Twin> twins, const LabelledPhotos& lesson);
 
 // Plans, runs and decodes it. Labels are 0 … people−1.
-TrainingPhotos load_lesson(const TrainingConfig& config, std::span<const Twin> twins, const Lesson& lesson,
+TrainingPhotos load_labelled(const TrainingConfig& config, std::span<const Twin> twins, const LabelledPhotos& lesson,
                            std::size_t people, const std::shared_ptr<DecodedFile>& pictures, ArtifactStore& store);
 
 TrainingPhotos load_photos(const TrainingConfig& config, const std::vector<std::string>& people, bool with_twins,

@@ -51,14 +51,14 @@ Json card_of(const TrainingConfig& c, const Outcome& outcome, const std::string&
     card["dimension"] = 1;
   }
   Json against = card.value("trained_against", Json::array());
-  for (const auto& twin : c.twins) {
+  for (const auto& twin : c.data.twins) {
     const Json one = {{"name", twin.attack->settings().name}, {"identity", sha256(twin.attack->identity().dump())}};
     if (std::find(against.begin(), against.end(), one) == against.end()) against.push_back(one);
   }
   if (!against.empty()) card["trained_against"] = against;
   card["trained_on"] = {{"file", "training/" + c.name + ".seen.json"}, {"sha256", seen_sha256}};
   card["released"] = this_month();
-  card.update(c.card);
+  c.card.apply(card);
   card["file"] = "./" + c.name + ".pt";
   card["sha256"] = weights_sha256;
   card["golden"] = {{"file", "golden/" + c.name + ".npy"},
@@ -69,10 +69,10 @@ Json card_of(const TrainingConfig& c, const Outcome& outcome, const std::string&
 
 // Whom the start saw, and now these; by a cloak detector its held-out people are seen too, who choose its threshold.
 std::vector<Training> seen_after(const TrainingConfig& c) {
-  auto trainings = c.start_saw;
-  auto people = c.people;
-  if (c.detects()) people.insert(people.end(), c.held_out_people.begin(), c.held_out_people.end());
-  trainings.push_back(training_on(c.dataset, people, c.name));
+  auto trainings = c.start_trainings;
+  auto people = c.data.people;
+  if (c.detects()) people.insert(people.end(), c.data.held_out.begin(), c.data.held_out.end());
+  trainings.push_back(training_on(c.data.dataset, people, c.name));
   return trainings;
 }
 
@@ -157,8 +157,8 @@ void publish(const TrainingConfig& c, const Paths& paths, const std::string& con
   const auto& at = outcome.at;
   Json record = {{"config", c.resolved},
                  {"config_sha256", config_hash},
-                 {"people", c.people.size()},
-                 {"held_out_people", c.held_out_people.size()},
+                 {"people", c.data.people.size()},
+                 {"held_out_people", c.data.held_out.size()},
                  {"held_out_accuracy", std::isnan(at.checked) ? Json() : Json(at.checked)},
                  {"seconds", std::round(at.seconds)},
                  {"threads", at::get_num_threads()},
@@ -166,7 +166,7 @@ void publish(const TrainingConfig& c, const Paths& paths, const std::string& con
                  {"facepoison", version()},
                  {"commit", commit()}};
   if (c.detects()) record.erase("held_out_accuracy"), record["held_out_loss"] = at.least;
-  if (!c.perturbed_note.empty()) record["perturbed"] = c.perturbed_note;
+  if (!c.data.perturbed_note.empty()) record["perturbed"] = c.data.perturbed_note;
   write_file(paths.record, record.dump(2) + "\n");
   write_file(paths.weights, bytes);
   write_file(paths.seen, seen);
@@ -181,8 +181,9 @@ void require_learnt(const TrainingConfig& c, const Trainee& trainee, const std::
   const auto after = trainee.parameters();
   for (std::size_t i = 0; i < before.size(); ++i)
     if (!torch::equal(before[i], after[i])) return;
-  throw Error(Exit::failure, concat(c.name, ": after ", c.steps, " steps every weight of the network is what it was ",
-                                    "at the start, so nothing is published; look at the loss in its log"));
+  throw Error(Exit::failure,
+              concat(c.name, ": after ", c.recipe.steps, " steps every weight of the network is what it was ",
+                     "at the start, so nothing is published; look at the loss in its log"));
 }
 
 // A cloak detector needs pictures of both kinds.
@@ -218,17 +219,15 @@ void train(const TrainingConfig& c, const fs::path& output, ArtifactStore& store
     throw Error(Exit::usage, concat(paths.card.string(), " is the card that it starts from; choose another folder"));
   Trainee trainee(c);
   const auto start = copies_of(trainee.parameters());
-  Json loss_parameters = c.loss;
-  Spec loss_spec(loss_parameters, "loss");
-  const auto loss = make_loss(loss_spec, static_cast<std::int64_t>(c.people.size()), c.start.dimension, c.seed, c.task);
+  const auto loss = c.recipe.loss.make(static_cast<std::int64_t>(c.data.people.size()), c.start.dimension, c.seed);
   loss->to(c.options.device);
-  const TrainingPhotos known = load_photos(c, c.people, true, store);
-  for (std::size_t i = 0; i < c.twins.size(); ++i)
+  const TrainingPhotos known = load_photos(c, c.data.people, true, store);
+  for (std::size_t i = 0; i < c.data.twins.size(); ++i)
     if (known.unchanged[i] > 0)
-      log_warning(concat(c.twins[i].attack->settings().name, " left ", known.unchanged[i], " of ", known.photos(),
+      log_warning(concat(c.data.twins[i].attack->settings().name, " left ", known.unchanged[i], " of ", known.photos(),
                          " photos as they were; they are among the twins"));
   const TrainingPhotos held_out =
-      c.held_out_people.empty() ? TrainingPhotos{} : load_photos(c, c.held_out_people, c.detects(), store);
+      c.data.held_out.empty() ? TrainingPhotos{} : load_photos(c, c.data.held_out, c.detects(), store);
   require_twins(c, known, "trained on");
   require_twins(c, held_out, "held out");
   Fit how{c, known, trainee, *loss, config_hash, paths.checkpoint, paths.log, "held_out_accuracy"};

@@ -54,7 +54,7 @@ std::vector<torch::Tensor> state_of(Trainee& trainee, const std::vector<torch::T
 }
 
 Trainee::Trainee(const TrainingConfig& config)
-    : FeatureExtractor(config.start), options_(config.options), batch_norm_learns_(config.batch_norm_learns) {
+    : FeatureExtractor(config.start), options_(config.options), batch_norm_learns_(config.recipe.batch_norm_learns) {
   const Card& card = config.start;
   module_ =
       load_model(verify_model(card.file, card.path.parent_path(), card.sha256, options_.trust_model), options_.device);
@@ -63,7 +63,7 @@ Trainee::Trainee(const TrainingConfig& config)
   std::vector<std::string> names;
   for (auto parameter : module_.named_parameters()) {
     names.push_back(parameter.name);
-    const bool left_alone = std::any_of(config.frozen.begin(), config.frozen.end(),
+    const bool left_alone = std::any_of(config.recipe.frozen.begin(), config.recipe.frozen.end(),
                                         [&](const auto& prefix) { return parameter.name.starts_with(prefix); });
     parameter.value.set_requires_grad(!left_alone);
   }
@@ -71,7 +71,7 @@ Trainee::Trainee(const TrainingConfig& config)
     throw Error(Exit::model, concat(card.path.string(),
                                     ": its network has no parameters to train: torch.jit.freeze made constants of its "
                                     "weights, or an exporter folded them; export it without that"));
-  for (const auto& prefix : config.frozen)
+  for (const auto& prefix : config.recipe.frozen)
     if (std::none_of(names.begin(), names.end(), [&](const auto& name) { return name.starts_with(prefix); }))
       throw Error(Exit::usage,
                   concat("\"frozen\": no parameter begins with \"", prefix, "\"; there are ", listed(names, 6)));

@@ -54,7 +54,8 @@ TEST_P(AttackContract, KeepsShapeAndStaysOnTheGridInRange) {
   const auto out = perturb(*attack, faces);
   ASSERT_EQ(out.pixels.sizes(), faces.pixels.sizes());
   ASSERT_EQ(out.status.size(), 5u);
-  for (const auto& status : out.status) EXPECT_TRUE(status == "ok" || status == "last-iterate") << status;
+  for (const auto status : out.status)
+    EXPECT_TRUE(status == Status::ok || status == Status::last_iterate) << name_of(status);
   EXPECT_EQ(out.iterations, std::vector<std::int64_t>(5, preset().contains("steps") ? 4 : 0));
   ASSERT_EQ(out.own_measure.size(), 5u);
   for (const double own_measure : out.own_measure)
@@ -251,7 +252,7 @@ TEST(AttackContractInfeasible, KeepsThePhotosCleanPixelsAndSaysSo) {
                                    {"steps", 2}},
                                   {});
   const auto out = attack->perturb(faces, 0);
-  EXPECT_EQ(out.status, (std::vector<std::string>{"ok", "infeasible", "ok"}));
+  EXPECT_EQ(out.status, (std::vector{Status::ok, Status::infeasible, Status::ok}));
   EXPECT_TRUE(torch::equal(out.pixels[1], faces.pixels[1]));
   EXPECT_TRUE(out.pixels.isfinite().all().item<bool>());
   unsetenv("FACEPOISON_HOME");

@@ -96,8 +96,8 @@ std::map<std::string, std::string> bytes_below(const fs::path& folder) {
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     const auto name = entry.path().lexically_relative(folder).generic_string();
     const auto is_in = [&](const char* one) { return name.starts_with(one); };
-    if (!entry.is_regular_file() || is_in("seconds/") || is_in("claims/") || is_in("looks/")) continue;
-    if (name == "run.json" || name.ends_with("seal.txt") || name.ends_with("verified.txt")) continue;
+    if (!entry.is_regular_file() || is_in("seconds/") || is_in("claims/") || is_in("digests/")) continue;
+    if (name == "run.json" || name.ends_with("stats.txt") || name.ends_with("verified.txt")) continue;
     digests[name] = sha256_of_file(entry.path());
   }
   return digests;

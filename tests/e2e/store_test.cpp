@@ -24,7 +24,7 @@ class E2eStore : public ::testing::Test {
   }
   // As if it had last been used so long ago.
   void age(const fs::path& artefact, int days) {
-    fs::last_write_time(artefact / "seal.txt", fs::file_time_type::clock::now() - std::chrono::hours(24 * days));
+    fs::last_write_time(artefact / "stats.txt", fs::file_time_type::clock::now() - std::chrono::hours(24 * days));
   }
   TempFolder folder_;
 };
@@ -42,7 +42,7 @@ TEST_F(E2eStore, VerifyNamesWhatIsDamagedThoughItLooksAsItDid) {
     write_file(damaged / name, lines.replace(lines.find(digest), digest.size(), std::string(64, '0')));
   };
   edit("digests.txt");
-  edit("seal.txt");
+  edit("stats.txt");
   embed_photos();
   EXPECT_TRUE(contains(read_file(damaged / "digests.txt"), std::string(64, '0'))) << "nobody but verify sees it";
   const auto found = run("store verify --format csv");

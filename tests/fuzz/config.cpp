@@ -1,3 +1,4 @@
+#include "facepoison/config_file.hpp"
 #include "facepoison/spec.hpp"
 #include "fuzz.hpp"
 

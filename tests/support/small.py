@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("FACEPOISON_BINARY", str(ROOT / "build/release/facepoison"))
 PEOPLE, PHOTOS, CANVAS = 6, 10, 64
 # What says when, how long and by whom is another each time; a claim is a lock.
-OF_A_MOMENT = ("run.json", "seal.txt", "verified.txt")
+OF_A_MOMENT = ("run.json", "stats.txt", "verified.txt")
 
 
 class Tiny(torch.nn.Module):
@@ -78,7 +78,7 @@ def digests(folder):
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
-        if path.is_file() and name.parts[0] not in ("claims", "looks", "seconds") and path.name not in OF_A_MOMENT:
+        if path.is_file() and name.parts[0] not in ("claims", "digests", "seconds") and path.name not in OF_A_MOMENT:
             found[str(name)] = hashlib.sha256(without_seconds(path)).hexdigest()
     return found
 

@@ -1,4 +1,4 @@
-#include "facepoison/training.hpp"
+#include "facepoison/augmentation.hpp"
 #include "support/support.hpp"
 
 namespace facepoison::testing {

@@ -74,8 +74,9 @@ TEST(Card, AWholePictureIsSquashedOrItsMiddleCropped) {
   const Image tall = crop_image(draw_photo(0, 0, 48), 0, 0, 32, 35);
   // Its shorter side fits already. 1.5 rows are left over on each side, which torchvision rounds to the even number.
   EXPECT_TRUE(torch::equal(view_under(card, tall), to_tensor(crop_image(tall, 0, 2, 32, 32))));
-  card.resize = "squash";
-  EXPECT_TRUE(torch::equal(view_under(card, tall), to_tensor(resample_image(tall, 32, 32, "bilinear", false))));
+  card.resize = Resize::squash;
+  EXPECT_TRUE(
+      torch::equal(view_under(card, tall), to_tensor(resample_image(tall, 32, 32, Interpolation::bilinear, false))));
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace {
 // Six people, two probes each; person 0's game. Everybody is named right but for probe 5, of person 2.
 struct SixPeople {
   std::vector<std::string> people = {"a", "b", "c", "d", "e", "f"};
-  Sides sides;
+  GalleryAndProbes sides;
   Answers accurate, robust;
 
   SixPeople() {
@@ -22,11 +22,11 @@ struct SixPeople {
       accurate.everybody.push_back({static_cast<std::size_t>(p), p == 5 ? 3 : label, static_cast<double>(p)});
       robust.everybody.push_back({static_cast<std::size_t>(p), label, 100});
     }
-    sides.posed_from = 12;
+    sides.overrides_from = 12;
     // In the game the accurate one takes both own probes for others, and probe 4 for person 0; the robust one knows
     // one.
-    accurate.games.push_back({{3, 4}, {5, 6}, {2, 3}, 10, 2, 1, {{4, 0, 0.5}}});
-    robust.games.push_back({{0, 4}, {50, 60}, {1, 4}, 10, 0, 0, {}});
+    accurate.trials.push_back({{3, 4}, {5, 6}, {2, 3}, 10, 2, 1, {{4, 0, 0.5}}});
+    robust.trials.push_back({{0, 4}, {50, 60}, {1, 4}, 10, 0, 0, {}});
   }
 };
 
@@ -52,11 +52,11 @@ TEST(Combined, TheThresholdIsThatOfOneHalfAndErrorsAreTheOthers) {
   EXPECT_TRUE(seen.size() == 4 || seen.size() == 6) << seen.size();
   for (const auto distance : seen) EXPECT_GE(distance, 2) << "that of a probe of the protected person";
   const auto never = combined.answer(0, 0, combined.threshold(0, 0));
-  EXPECT_EQ(never.labels, game.accurate.games[0].labels) << "no clean probe is farther, and neither are these";
-  EXPECT_EQ(never.ranks, game.accurate.games[0].ranks);
+  EXPECT_EQ(never.labels, game.accurate.trials[0].labels) << "no clean probe is farther, and neither are these";
+  EXPECT_EQ(never.ranks, game.accurate.trials[0].ranks);
   const auto always = combined.answer(0, 0, combined.threshold(0, 1));
-  EXPECT_EQ(always.labels, game.robust.games[0].labels);
-  EXPECT_EQ(always.ranks, game.robust.games[0].ranks);
+  EXPECT_EQ(always.labels, game.robust.trials[0].labels);
+  EXPECT_EQ(always.ranks, game.robust.trials[0].ranks);
   EXPECT_TRUE(never.others == 4 || never.others == 6) << "people who set no threshold: " << never.others;
 }
 
@@ -78,7 +78,7 @@ TEST(Measures, TheAreaCountsTiesHalf) {
 }
 
 TEST(Measures, TheLeastOfManyAreTheLeastOfAll) {
-  Least least(5);
+  BottomK least(5);
   std::vector<double> all;
   Stream stream(3, "numbers");
   for (int part = 0; part < 40; ++part) {
@@ -89,7 +89,7 @@ TEST(Measures, TheLeastOfManyAreTheLeastOfAll) {
   }
   std::sort(all.begin(), all.end());
   for (std::size_t place = 0; place < 5; ++place) EXPECT_EQ(least.at(place), all[place]);
-  EXPECT_EQ(Least(3).at(0), INFINITY);
+  EXPECT_EQ(BottomK(3).at(0), INFINITY);
 }
 
 }  // namespace

@@ -89,12 +89,27 @@ struct Crowd {
   }
 };
 
-torch::Tensor embed_by_number(std::span<const Photo> photos, const FeatureExtractor&) {
-  auto rows = torch::zeros({static_cast<std::int64_t>(photos.size()), 2});
-  for (std::size_t i = 0; i < photos.size(); ++i)
-    if (photos[i].person != "me") rows[static_cast<std::int64_t>(i)][0] = std::stod(photos[i].person.substr(1));
-  return rows;
-}
+// Embeds somebody called p07 at 7.
+class ByNumber final : public EmbeddingStage {
+ public:
+  explicit ByNumber(StagedPhotos photos) : EmbeddingStage("by number", "", 1), photos_(std::move(photos)) {
+    add_units_by_person(photos_.list(), photos_.list().size());
+  }
+  Json key(const Unit& unit) const override { return photos_.of(unit).front().person; }
+  std::any decode(const Rows&) const override { return {}; }
+  std::vector<std::any> compute(const Rows&, std::any) override { return {}; }
+  void write(const Unit&, std::vector<std::any>, const fs::path&) const override {}
+  torch::Tensor read(const ArtifactStore&) const override {
+    const auto& photos = photos_.list();
+    auto rows = torch::zeros({static_cast<std::int64_t>(photos.size()), 2});
+    for (std::size_t i = 0; i < photos.size(); ++i)
+      if (photos[i].person != "me") rows[static_cast<std::int64_t>(i)][0] = std::stod(photos[i].person.substr(1));
+    return rows;
+  }
+
+ private:
+  StagedPhotos photos_;
+};
 
 class FawkesTargets : public ::testing::Test {
  protected:
@@ -104,7 +119,9 @@ class FawkesTargets : public ::testing::Test {
     Json request = {{"preset", "fawkes-v0.3-low"}, {"surrogates", {write_tiny_extractor(folder_.path).string()}}};
     request.update(extra);
     ArtifactStore store(folder_ / "store");
-    return make_attack(request, {})->companions(crowd.album, crowd.everybody, seed, embed_by_number, store);
+    const auto attack = make_attack(request, {});
+    const auto by_number = [](StagedPhotos photos, const auto&) { return std::make_shared<ByNumber>(std::move(photos)); };
+    return attack->companions(StagedPhotos(crowd.album), crowd.everybody, seed, by_number)->read(store);
   }
   TempFolder folder_;
 };
@@ -166,7 +183,7 @@ TEST(FawkesV10, KeepsTheCleanPhotoWhereNothingIsFeasible) {
                                    {"rescue", false}},
                                   {});
   const auto out = attack->perturb(faces, 0);
-  EXPECT_EQ(out.status, (std::vector<std::string>{"infeasible", "infeasible"}));
+  EXPECT_EQ(out.status, (std::vector{Status::infeasible, Status::infeasible}));
   EXPECT_TRUE(torch::equal(out.pixels, faces.pixels));
   unsetenv("FACEPOISON_HOME");
 }

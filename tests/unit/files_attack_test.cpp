@@ -85,23 +85,23 @@ TEST_F(FilesAttack, APlanNamesWhatIsToBePairedAndMakesNothing) {
     return all;
   };
   const auto planned = [&](const std::shared_ptr<const Attack>& by) {
-    ArtifactStore store(folder_ / "store");
-    std::vector<PlannedUnit> plan;
-    store.only_plan(plan);
+    ArtifactStore store(folder_ / "store", Access::read);
+    Plan plan(store);
     const auto before = files();
-    perturb(dataset_.photos, dataset_.photos, *by, 0, {}, store);
+    const PerturbedPhotos photos(StagedPhotos(dataset_.photos), dataset_.photos, *by, 0, {});
+    for (const auto& stage : photos.stages()) plan.add(stage);
     EXPECT_EQ(files(), before) << "something was made";
-    return plan;
+    return plan.units();
   };
   const auto count = [](const std::vector<PlannedUnit>& plan, const std::string& arrow, bool stored) {
     return std::count_if(plan.begin(), plan.end(),
-                         [&](const auto& unit) { return unit.arrow == arrow && unit.stored == stored; });
+                         [&](const auto& unit) { return unit.id.kind == arrow && unit.stored == stored; });
   };
   const auto first = planned(attack);
   EXPECT_EQ(count(first, "paired", false), 5);
   EXPECT_EQ(count(first, "perturbed", false), 2);
   for (const auto& unit : first) {
-    if (unit.arrow == "perturbed") {
+    if (unit.id.kind == "perturbed") {
       EXPECT_GE(unit.needs.size(), 2u) << "the pairs that it is made of";
     }
   }

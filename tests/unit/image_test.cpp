@@ -435,14 +435,14 @@ TEST(ResampleImage, AntialiasesOrNot) {
   const auto grey = [](const Image& image) {
     return std::all_of(image.rgb.begin(), image.rgb.end(), [](int value) { return std::abs(value - 127) <= 2; });
   };
-  for (const std::string interpolation : {"bilinear", "bicubic"})
-    EXPECT_TRUE(grey(resample_image(fine, 16, 16, interpolation, true))) << interpolation;
-  const Image nearest = resample_image(fine, 16, 16, "nearest", false);
+  for (const auto interpolation : {Interpolation::bilinear, Interpolation::bicubic})
+    EXPECT_TRUE(grey(resample_image(fine, 16, 16, interpolation, true)));
+  const Image nearest = resample_image(fine, 16, 16, Interpolation::nearest, false);
   EXPECT_EQ(pixel(nearest, 3, 5), pixel(fine, 12, 20));
   EXPECT_FALSE(grey(nearest));
-  const Image wide = resample_image(draw_photo(0, 0, 20), 50, 30, "bicubic", false);
+  const Image wide = resample_image(draw_photo(0, 0, 20), 50, 30, Interpolation::bicubic, false);
   EXPECT_EQ(std::tuple(wide.width, wide.height, wide.rgb.size()), std::tuple(50, 30, 50u * 30 * 3));
-  EXPECT_EQ(resample_image(fine, 64, 64, "bilinear", true).rgb, fine.rgb);
+  EXPECT_EQ(resample_image(fine, 64, 64, Interpolation::bilinear, true).rgb, fine.rgb);
 }
 
 TEST(CropImage, IsBlackOutsideThePicture) {

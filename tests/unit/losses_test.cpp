@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "facepoison/training.hpp"
+#include "facepoison/losses.hpp"
 #include "support/support.hpp"
 
 namespace facepoison::testing {
@@ -15,7 +15,7 @@ struct Case {
 
 std::unique_ptr<Loss> made(const Json& json) {
   Spec spec(json, "test");
-  auto loss = make_loss(spec, 3, 4, 7);
+  auto loss = LossChoice::from(spec).make(3, 4, 7);
   spec.finish();
   return loss;
 }
@@ -128,7 +128,7 @@ TEST(Losses, GradientsReachTheEmbeddingsAndStayFinite) {
 TEST(Losses, CloakedIsTheCrossEntropyOfItsLogits) {
   Json settings = {{"kind", "cloaked"}};
   Spec spec(settings, "loss");
-  const auto loss = make_loss(spec, 2, 3, 0, Task::cloak_detector);
+  const auto loss = LossChoice::from(spec, Task::cloak_detector).make(2, 3, 0);
   const auto embeddings = torch::tensor({{1.f, 0.f, 2.f}, {0.f, -1.f, 1.f}}).set_requires_grad(true);
   const auto logits = dynamic_cast<const Dense&>(*loss).scores(embeddings).to(torch::kFloat64);
   ASSERT_EQ(logits.sizes(), (torch::IntArrayRef{2, 1}));
@@ -139,7 +139,7 @@ TEST(Losses, CloakedIsTheCrossEntropyOfItsLogits) {
   EXPECT_GT(embeddings.grad().abs().sum().item<double>(), 0);
   EXPECT_EQ(caught([] {
               Spec other(Json{{"kind", "cloaked"}}, "loss");
-              make_loss(other, 2, 3, 0);
+              LossChoice::from(other);
             }).code,
             Exit::usage);
 }

@@ -21,18 +21,18 @@ torch::Tensor rows(const std::vector<std::vector<float>>& numbers) {
 }
 
 // Person 0 has one gallery photo and two probes, person 1 two photos.
-Sides two_people() {
-  Sides sides;
+GalleryAndProbes two_people() {
+  GalleryAndProbes sides;
   sides.gallery = of(rows({{2, 0}, {0, 3}, {-1, 0}}));
   sides.gallery_labels = {0, 1, 1};
   sides.probes = of(rows({{1, 0}, {0, 1}}));
   sides.probe_labels = {0, 0};
-  sides.posed_from = 2;
+  sides.overrides_from = 2;
   return sides;
 }
 
 TEST(Pairs, AreByHand) {
-  const Swapped posted{"ann", 0, {0}, 0, {}, of(rows({{5, 0}}))};
+  const TrialSwap posted{"ann", 0, {0}, 0, {}, of(rows({{5, 0}}))};
   const auto pairs = compare_pairs(two_people(), {posted});
   ASSERT_EQ(pairs.size(), 1u);
   EXPECT_EQ(pairs[0].person, "ann");
@@ -44,7 +44,7 @@ TEST(Pairs, AreByHand) {
 }
 
 TEST(Pairs, AreNotKnownWithoutImpostors) {
-  Sides alone = two_people();
+  GalleryAndProbes alone = two_people();
   alone.gallery = of(rows({{2, 0}}));
   alone.gallery_labels = {0};
   const auto pairs = compare_pairs(alone, {{"ann", 0, {0}, 0, {}, of(rows({{5, 0}}))}});
@@ -52,12 +52,12 @@ TEST(Pairs, AreNotKnownWithoutImpostors) {
   EXPECT_EQ(pairs[0].impostors, 0);
   for (const auto number : {pairs[0].area, pairs[0].accepted_at_hundredth, pairs[0].accepted_at_thousandth})
     EXPECT_TRUE(std::isnan(number));
-  const Swapped nothing{"ann", 0, {}, 0, {0}, of(rows({}))};
+  const TrialSwap nothing{"ann", 0, {}, 0, {0}, of(rows({}))};
   EXPECT_TRUE(compare_pairs(alone, {nothing}).empty()) << "nothing was posted";
 }
 
 TEST(Pairs, OfAnEmbeddingOfZerosHaveNoDirection) {
-  const Swapped posted{"ann", 0, {0}, 0, {}, of(rows({{0, 0}}))};
+  const TrialSwap posted{"ann", 0, {0}, 0, {}, of(rows({{0, 0}}))};
   EXPECT_THROW(compare_pairs(two_people(), {posted}), NoDirection);
 }
 
@@ -77,8 +77,8 @@ TEST(Displacements, AreByHand) {
 // Four people at right angles, two probes each, of whom the gallery has the first few.
 class FewLeft : public ::testing::TestWithParam<std::string> {
  protected:
-  static Sides sides(std::int64_t people) {
-    Sides sides;
+  static GalleryAndProbes sides(std::int64_t people) {
+    GalleryAndProbes sides;
     auto gallery = torch::empty({2 * people, 2}), probes = torch::empty({8, 2});
     for (std::int64_t p = 0; p < 4; ++p)
       for (std::int64_t k = 0; k < 2; ++k) {
@@ -88,20 +88,20 @@ class FewLeft : public ::testing::TestWithParam<std::string> {
         sides.probe_labels.push_back(p);
       }
     sides.gallery = of(gallery), sides.probes = of(probes);
-    sides.posed_from = 8;
+    sides.overrides_from = 8;
     return sides;
   }
   static torch::Tensor towards(std::int64_t person) {
     return torch::tensor(person % 2 ? std::vector<float>{0, person < 2 ? 1.f : -1.f}
                                     : std::vector<float>{person < 2 ? 1.f : -1.f, 0});
   }
-  Answers answers(const Sides& sides, const std::vector<Swapped>& swaps) {
+  Answers answers(const GalleryAndProbes& sides, const std::vector<TrialSwap>& swaps) {
     ArtifactStore store(folder_ / "store");
     const auto classifier = make_classifier(GetParam());
     const auto made = answer(sides, swaps, *classifier, "test", store);
     const auto again = answer(sides, swaps, *classifier, "test", store);
-    EXPECT_EQ(again.games.size(), made.games.size());
-    for (std::size_t g = 0; g < made.games.size(); ++g) EXPECT_EQ(again.games[g].labels, made.games[g].labels);
+    EXPECT_EQ(again.trials.size(), made.trials.size());
+    for (std::size_t g = 0; g < made.trials.size(); ++g) EXPECT_EQ(again.trials[g].labels, made.trials[g].labels);
     return made;
   }
   using Labels = std::vector<std::int64_t>;
@@ -110,28 +110,28 @@ class FewLeft : public ::testing::TestWithParam<std::string> {
 
 TEST_P(FewLeft, NobodyIsNamedWhereNobodyIsLeft) {
   const auto found = answers(sides(0), {{"ann", 0, {}, 0, {}, of(rows({}))}});
-  EXPECT_EQ(found.games[0].labels, (Labels{-1, -1}));
-  EXPECT_EQ(found.games[0].ranks, (Labels{0, 0})) << "not enrolled";
-  EXPECT_TRUE(std::isnan(found.games[0].distances[0]));
-  EXPECT_EQ(found.games[0].others, 6);
-  EXPECT_EQ(found.games[0].others_errors, 6);
+  EXPECT_EQ(found.trials[0].labels, (Labels{-1, -1}));
+  EXPECT_EQ(found.trials[0].ranks, (Labels{0, 0})) << "not enrolled";
+  EXPECT_TRUE(std::isnan(found.trials[0].distances[0]));
+  EXPECT_EQ(found.trials[0].others, 6);
+  EXPECT_EQ(found.trials[0].others_errors, 6);
   EXPECT_EQ(found.everybody.size(), 8u);
   const auto last = answers(sides(1), {{"ann", 0, {}, 0, {0, 1}, of(rows({}))}});
-  EXPECT_EQ(last.games[0].labels, (Labels{-1, -1})) << "the game takes the last photos out";
+  EXPECT_EQ(last.trials[0].labels, (Labels{-1, -1})) << "the game takes the last photos out";
   EXPECT_EQ(last.everybody[7].label, 0);
 }
 
 TEST_P(FewLeft, WhoComesBackWithOneAddedPhotoIsKnown) {
-  const Swapped back{"dan", 3, {}, 1, {}, of(towards(3).unsqueeze(0) * 2)};
+  const TrialSwap back{"dan", 3, {}, 1, {}, of(towards(3).unsqueeze(0) * 2)};
   const auto found = answers(sides(3), {back});
-  EXPECT_EQ(found.games[0].labels, (Labels{3, 3}));
-  EXPECT_EQ(found.games[0].ranks, (Labels{1, 1}));
-  EXPECT_EQ(found.games[0].others_errors, 0);
+  EXPECT_EQ(found.trials[0].labels, (Labels{3, 3}));
+  EXPECT_EQ(found.trials[0].ranks, (Labels{1, 1}));
+  EXPECT_EQ(found.trials[0].others_errors, 0);
   for (const std::int64_t people : {0, 1, 2}) {
     const auto few = answers(sides(people), {back});
-    EXPECT_EQ(few.games[0].labels, (Labels{3, 3})) << people;
-    EXPECT_EQ(few.games[0].ranks, (Labels{1, 1})) << people;
-    EXPECT_EQ(few.games[0].others_errors, 6 - 2 * people) << people;
+    EXPECT_EQ(few.trials[0].labels, (Labels{3, 3})) << people;
+    EXPECT_EQ(few.trials[0].ranks, (Labels{1, 1})) << people;
+    EXPECT_EQ(few.trials[0].others_errors, 6 - 2 * people) << people;
   }
 }
 

@@ -69,10 +69,10 @@ TEST_F(PerceptualTest, WhatItSaidInAnotherPrecisionIsAskedAgain) {
   const Dataset dataset = prepare_drawn(home_.path, 1, 2);
   ArtifactStore store(home_ / "store");
   const auto attack = make_attack("noise", {});
-  Posted posted{dataset.photos, std::vector<Audit>(2), {}};
   const auto made_by = [&](const char* precision) {
     const auto before = store.misses();
-    audit(dataset.photos, *attack, run_options("cpu", precision, false), store, posted);
+    const StagedPhotos photos(dataset.photos);
+    Executor(store).run(audit(photos, photos, *attack, run_options("cpu", precision, false)));
     return store.misses() - before;
   };
   EXPECT_EQ(made_by("fp32"), 1u);

@@ -31,7 +31,7 @@ class ScenariosTest : public ::testing::Test {
   }
 
   static std::string value(const Scenario& scenario, const std::string& axis) {
-    for (const auto& [name, found] : scenario.at)
+    for (const auto& [name, found] : scenario.coordinates)
       if (name == axis) return found;
     return "no such axis";
   }
@@ -44,19 +44,35 @@ class ScenariosTest : public ::testing::Test {
     return some;
   }
 
-  static std::set<std::int32_t> rows(const std::vector<Pick>& picks) {
-    std::set<std::int32_t> found;
-    for (const auto& pick : picks) found.insert(pick.row);
+  static std::set<PhotoRow> rows(const std::vector<Pick>& picks) {
+    std::set<PhotoRow> found;
+    for (const auto& pick : picks) found.insert(pick.photo);
     return found;
   }
 
   // What decides the swapped rows of the first game under noise.
   static std::string sides_name(const Experiment& e, ArtifactStore& store) {
-    World world = world_of(e, e.protected_people, store);
-    for (const auto& scenario : world.scenarios())
+    Study study = study_of(e, e.protected_people, store);
+    for (const auto& scenario : study.scenarios())
       if (value(scenario, "attack") == "noise")
-        return world.swaps(e.extractors.front(), scenario).front().features.name;
+        return study.question(e.extractors.front(), scenario).trials.front().features.name;
     return "none";
+  }
+
+  // The question of a scenario, whose stages have run.
+  static Question asked(const Experiment& e, Study& study, const Scenario& scenario, ArtifactStore& store) {
+    Executor executor(store);
+    for (const auto& stage : study.stages_of(e.extractors.front(), scenario)) executor.run(stage);
+    for (const auto& stage : study.filter_stages(scenario)) executor.run(stage);
+    return study.filtered_question(e.extractors.front(), scenario);
+  }
+
+  static Answers answers(const Experiment& e, const ClassifierChoice& classifier, Study& study,
+                         const Scenario& scenario, ArtifactStore& store) {
+    const auto recogniser = make_recogniser(e.extractors.front(), classifier, e.options);
+    const auto stage = recogniser->stage(study, scenario, "test");
+    Executor(store).run(stage);
+    return stage->read(store);
   }
 
   TempFolder folder_;
@@ -68,16 +84,16 @@ TEST_F(ScenariosTest, NeutralAxesReplaceEveryTrainingPhoto) {
   ASSERT_EQ(all.list.size(), 2u);
   ASSERT_EQ(all.treatments.size(), 2u) << "clean and noise: none changes nothing";
   for (const auto& scenario : all.list) {
-    const std::int16_t treatment = value(scenario, "attack") == "noise" ? 1 : 0;
-    ASSERT_EQ(scenario.games.size(), 3u);
-    for (const auto& game : scenario.games) {
-      EXPECT_EQ(game.replaced.size(), 7u);
-      for (const auto& pick : game.replaced) {
+    const std::size_t treatment = value(scenario, "attack") == "noise" ? 1 : 0;
+    ASSERT_EQ(scenario.trials.size(), 3u);
+    for (const auto& trial : scenario.trials) {
+      EXPECT_EQ(trial.replaced.size(), 7u);
+      for (const auto& pick : trial.replaced) {
         EXPECT_EQ(pick.treatment, treatment);
-        EXPECT_EQ(e.dataset.photos[static_cast<std::size_t>(pick.row)].person, game.person);
-        EXPECT_TRUE(e.dataset.photos[static_cast<std::size_t>(pick.row)].train());
+        EXPECT_EQ(e.dataset.photos[pick.photo].person, trial.person);
+        EXPECT_TRUE(e.dataset.photos[pick.photo].train());
       }
-      EXPECT_TRUE(game.added.empty());
+      EXPECT_TRUE(trial.added.empty());
     }
   }
 }
@@ -87,18 +103,18 @@ TEST_F(ScenariosTest, MoreCleanPhotosKeepThoseOfFewer) {
   const auto leaks = of(scenarios(e, e.protected_people), "noise");
   ASSERT_EQ(leaks.size(), 4u);
   for (std::size_t k = 0; k < 3; ++k) {
-    ASSERT_EQ(leaks[k].games.size(), 3u);
+    ASSERT_EQ(leaks[k].trials.size(), 3u);
     EXPECT_EQ(leaks[k].left_out, 0u);
     for (std::size_t p = 0; p < 3; ++p) {
-      const auto perturbed = rows(leaks[k].games[p].replaced);
+      const auto perturbed = rows(leaks[k].trials[p].replaced);
       EXPECT_EQ(perturbed.size(), 7 - std::stoul(value(leaks[k], "clean_photos")));
       if (k == 0) continue;
-      const auto before = rows(leaks[k - 1].games[p].replaced);
+      const auto before = rows(leaks[k - 1].trials[p].replaced);
       EXPECT_TRUE(std::includes(before.begin(), before.end(), perturbed.begin(), perturbed.end()));
     }
   }
   // Nobody has more than seven photos: that row is of nobody, and says whom it leaves out.
-  EXPECT_TRUE(leaks[3].games.empty());
+  EXPECT_TRUE(leaks[3].trials.empty());
   EXPECT_EQ(leaks[3].left_out, 3u);
 }
 
@@ -108,16 +124,16 @@ TEST_F(ScenariosTest, AMixSharesOutWhatDoesNotStayClean) {
   const auto e = experiment({{"attacks", {mix, "noise", loud}}, {"clean_photos", {0, 1}}});
   const auto all = scenarios(e, e.protected_people);
   EXPECT_EQ(all.treatments.size(), 3u) << "a mix perturbs nothing that its parts do not";
-  const auto counts = [&](const Game& game) {
+  const auto counts = [&](const Trial& trial) {
     std::map<std::string, int> found;
-    for (const auto& pick : game.replaced) ++found[all.treatments.at(pick.treatment).attack->settings().name];
+    for (const auto& pick : trial.replaced) ++found[all.treatments.at(pick.treatment).attack->settings().name];
     return found;
   };
   const auto mixed = of(all, "switched");
-  for (const auto& game : mixed[0].games)  // of 7: 3.5, 1.75, 1.75 are 3, 2, 2 by largest remainder
-    EXPECT_EQ(counts(game), (std::map<std::string, int>{{"loud", 3}, {"noise", 2}}));
-  for (const auto& game : mixed[1].games)  // of 6: 3, 1.5, 1.5; the first of equals
-    EXPECT_EQ(counts(game), (std::map<std::string, int>{{"loud", 3}, {"noise", 2}}));
+  for (const auto& trial : mixed[0].trials)  // of 7: 3.5, 1.75, 1.75 are 3, 2, 2 by largest remainder
+    EXPECT_EQ(counts(trial), (std::map<std::string, int>{{"loud", 3}, {"noise", 2}}));
+  for (const auto& trial : mixed[1].trials)  // of 6: 3, 1.5, 1.5; the first of equals
+    EXPECT_EQ(counts(trial), (std::map<std::string, int>{{"loud", 3}, {"noise", 2}}));
 }
 
 TEST_F(ScenariosTest, ATransformIsOnWhatItIsOn) {
@@ -125,8 +141,8 @@ TEST_F(ScenariosTest, ATransformIsOnWhatItIsOn) {
   const auto all = scenarios(e, e.protected_people);
   const auto noise = of(all, "noise");
   ASSERT_EQ(noise.size(), 4u) << "without a transform it makes no difference what it is on";
-  const auto is_grey = [&](std::int16_t treatment) { return all.treatments.at(treatment).transform != nullptr; };
-  const auto posted = [&](const Scenario& s) { return s.games[0].replaced[0].treatment; };
+  const auto is_grey = [&](TreatmentId treatment) { return all.treatments.at(treatment).transform != nullptr; };
+  const auto posted = [&](const Scenario& s) { return s.trials[0].replaced[0].treatment; };
   EXPECT_FALSE(is_grey(posted(noise[0])) || is_grey(noise[0].gallery) || is_grey(noise[0].probes));
   EXPECT_TRUE(is_grey(posted(noise[1])) && !is_grey(noise[1].gallery) && !is_grey(noise[1].probes));
   EXPECT_TRUE(!is_grey(posted(noise[2])) && !is_grey(noise[2].gallery) && is_grey(noise[2].probes));
@@ -139,9 +155,9 @@ TEST_F(ScenariosTest, ATransformIsOnWhatItIsOn) {
 TEST_F(ScenariosTest, AddedPhotosStandBesideTheCleanOnes) {
   const auto e = experiment({{"enrolled", {"replaced", "added"}}});
   const auto noise = of(scenarios(e, e.protected_people), "noise");
-  for (const auto& game : noise[1].games) {
-    EXPECT_TRUE(game.replaced.empty());
-    EXPECT_EQ(game.added.size(), 7u);
+  for (const auto& trial : noise[1].trials) {
+    EXPECT_TRUE(trial.replaced.empty());
+    EXPECT_EQ(trial.added.size(), 7u);
   }
 }
 
@@ -150,31 +166,31 @@ TEST_F(ScenariosTest, HalfTogetherStandInEverybodysGallery) {
   const auto all = scenarios(e, e.protected_people);
   const auto noise = of(all, "noise");
   ASSERT_EQ(noise.size(), 2u);
-  EXPECT_TRUE(noise[0].crowd.empty());
+  EXPECT_TRUE(noise[0].co_protected.empty());
   std::set<std::string> crowd;
-  for (const auto& pick : noise[1].crowd) {
-    EXPECT_NE(all.treatments.at(static_cast<std::size_t>(pick.treatment)).attack, nullptr);
-    crowd.insert(e.dataset.photos[static_cast<std::size_t>(pick.row)].person);
+  for (const auto& pick : noise[1].co_protected) {
+    EXPECT_NE(all.treatments.at(pick.treatment).attack, nullptr);
+    crowd.insert(e.dataset.photos[pick.photo].person);
   }
   EXPECT_EQ(crowd.size(), (e.eligible.size() + 1) / 2);
-  EXPECT_TRUE(std::is_sorted(noise[1].crowd.begin(), noise[1].crowd.end(),
-                             [](const Pick& a, const Pick& b) { return a.row < b.row; }));
-  EXPECT_EQ(noise[1].games.size() + noise[1].left_out, e.protected_people.front().size());
-  for (const auto& game : noise[1].games) EXPECT_TRUE(crowd.count(game.person)) << game.person;
+  EXPECT_TRUE(std::is_sorted(noise[1].co_protected.begin(), noise[1].co_protected.end(),
+                             [](const Pick& a, const Pick& b) { return a.photo < b.photo; }));
+  EXPECT_EQ(noise[1].trials.size() + noise[1].left_out, e.protected_people.front().size());
+  for (const auto& trial : noise[1].trials) EXPECT_TRUE(crowd.count(trial.person)) << trial.person;
 }
 
-TEST_F(ScenariosTest, TheWorldsGalleryHasWhatTheCrowdPosted) {
+TEST_F(ScenariosTest, TheGalleryHasWhatCoProtectedPeoplePosted) {
   const auto e = experiment({{"together", {"one", "half"}}, {"attacks", {"noise"}}});
   ArtifactStore store(folder_ / "store");
-  World world = world_of(e, e.protected_people, store);
-  const auto &one = world.scenarios()[0], &half = world.scenarios()[1];
-  const auto clean = world.sides(e.extractors[0], one).gallery.read(),
-             crowd = world.sides(e.extractors[0], half).gallery.read();
+  Study study = study_of(e, e.protected_people, store);
+  const auto &one = study.scenarios()[0], &half = study.scenarios()[1];
+  const auto clean = asked(e, study, one, store).sides->gallery.read(),
+             crowd = asked(e, study, half, store).sides->gallery.read();
   const auto differs = (clean != crowd).any(1);
-  const auto changed = rows(half.crowd);
+  const auto changed = rows(half.co_protected);
   for (std::size_t g = 0; g < e.train.size(); ++g)
     EXPECT_EQ(differs[static_cast<std::int64_t>(g)].item<bool>(),
-              changed.count(static_cast<std::int32_t>(e.train[g])) > 0)
+              changed.count(PhotoRow(e.train[g])) > 0)
         << e.dataset.photos[e.train[g]].id;
 }
 
@@ -183,9 +199,10 @@ TEST_F(ScenariosTest, DisplacementsAreFromCleanPhotosWhoeverElsePosts) {
   const auto e =
       experiment({{"together", {"one", "half"}}, {"attacks", {"noise"}}, {"tables", {"protection", "displacement"}}});
   ArtifactStore store(folder_ / "store");
-  World world = world_of(e, e.protected_people, store);
-  Measures measures(folder_.path, e, world);
-  for (const auto& scenario : world.scenarios()) measures.of(e.extractors[0], scenario);
+  Study study = study_of(e, e.protected_people, store);
+  Executor executor(store);
+  Measures measures(folder_.path, e, study, executor);
+  for (const auto& scenario : study.scenarios()) measures.of(e.extractors[0], scenario);
   measures.finish();
   const Table table = read_csv(folder_ / "displacements.csv");
   std::map<std::string, std::map<std::string, std::string>> found;  // id → together → the two distances
@@ -209,7 +226,7 @@ class Roughness final : public FeatureExtractor {
   static Card card_of() {
     Card card;
     card.name = "roughness", card.side = 48, card.dimension = 1, card.template_name = "none";
-    card.interpolation = "bilinear", card.resize = "squash", card.std = {1, 1, 1};
+    card.std = {1, 1, 1};
     card.task = Task::cloak_detector, card.threshold = 0.5;
     return card;
   }
@@ -227,11 +244,12 @@ class Roughness final : public FeatureExtractor {
 class FilterTest : public ScenariosTest {
  protected:
   // The only scenario of "loud", whose gallery goes through a filter.
-  World filtered(const Experiment& e, double sign, double limit, ArtifactStore& store) {
+  static Study filtered(const Experiment& e, double sign, double limit, const ArtifactStore& store) {
     auto all = scenarios(e, e.protected_people);
     std::erase_if(all.list, [](const auto& one) { return value(one, "attack") != "loud"; });
     all.list.front().filter = std::make_shared<Roughness>(sign, limit);
-    return {e.dataset, e.train, e.test, all, e.options, store};
+    const std::vector<PhotoRow> train(e.train.begin(), e.train.end()), test(e.test.begin(), e.test.end());
+    return {e.dataset, SplitRows(e.dataset.photos, train, test), all, e.options, store};
   }
   static Json loud() { return {{"preset", "noise"}, {"name", "loud"}, {"epsilon", 0.2}}; }
   static constexpr double between = 0.1;  // smooth pictures and loud ones
@@ -240,10 +258,11 @@ class FilterTest : public ScenariosTest {
 TEST_F(FilterTest, DropsWhatIsPerturbedAndThenNobodyOfThatGameIsThere) {
   const auto e = experiment({{"attacks", {loud()}}});
   ArtifactStore store(folder_ / "store");
-  World world = filtered(e, 1, between, store);
-  const auto& scenario = world.scenarios().front();
-  EXPECT_EQ(world.sides(e.extractors[0], scenario).gallery_labels.size(), 35u) << "everybody's clean photos stay";
-  for (const auto& swap : world.swaps(e.extractors[0], scenario)) {
+  Study study = filtered(e, 1, between, store);
+  const auto& scenario = study.scenarios().front();
+  const auto question = asked(e, study, scenario, store);
+  EXPECT_EQ(question.sides->gallery_labels.size(), 35u) << "everybody's clean photos stay";
+  for (const auto& swap : question.trials) {
     EXPECT_EQ(swap.removed.size(), 7u);
     EXPECT_TRUE(swap.rows.empty() && swap.added == 0);
   }
@@ -252,40 +271,40 @@ TEST_F(FilterTest, DropsWhatIsPerturbedAndThenNobodyOfThatGameIsThere) {
 TEST_F(FilterTest, ThatFlagsCleanPhotosLeavesTheGamesOwnPostedOnes) {
   const auto e = experiment({{"attacks", {loud()}}});
   ArtifactStore store(folder_ / "store");
-  World world = filtered(e, -1, between, store);
-  const auto& scenario = world.scenarios().front();
-  const auto& sides = world.sides(e.extractors[0], scenario);
-  EXPECT_TRUE(sides.gallery_labels.empty());
-  EXPECT_EQ(sides.gallery.read().sizes(), (std::vector<std::int64_t>{0, 16}));
+  Study study = filtered(e, -1, between, store);
+  const auto& scenario = study.scenarios().front();
+  const auto sides = asked(e, study, scenario, store).sides;
+  EXPECT_TRUE(sides->gallery_labels.empty());
+  EXPECT_EQ(sides->gallery.read().sizes(), (std::vector<std::int64_t>{0, 16}));
   for (const auto* classifier : {"nearest", "nearest-cosine", "centroid", "k-nearest", "linear"}) {
-    const auto answers =
-        make_recogniser(e.extractors[0], choose_classifier(classifier), e.options)->answer(world, scenario, "test");
-    ASSERT_EQ(answers.games.size(), 3u);
+    const auto found = answers(e, choose_classifier(classifier), study, scenario, store);
+    ASSERT_EQ(found.trials.size(), 3u);
     for (std::size_t g = 0; g < 3; ++g) {
-      const auto label = world.label_of(scenario.games[g].person);
-      EXPECT_EQ(answers.games[g].labels, std::vector<std::int64_t>(3, label)) << "there is nobody else: " << classifier;
-      EXPECT_EQ(answers.games[g].ranks, std::vector<std::int64_t>(3, 1)) << classifier;
-      EXPECT_EQ(answers.games[g].others_errors, answers.games[g].others) << classifier;
+      const auto label = study.split().label_of(scenario.trials[g].person);
+      EXPECT_EQ(found.trials[g].labels, std::vector<std::int64_t>(3, label)) << "there is nobody else: " << classifier;
+      EXPECT_EQ(found.trials[g].ranks, std::vector<std::int64_t>(3, 1)) << classifier;
+      EXPECT_EQ(found.trials[g].others_errors, found.trials[g].others) << classifier;
     }
-    EXPECT_EQ(answers.everybody.front().label, -1) << classifier;
+    EXPECT_EQ(found.everybody.front().label, -1) << classifier;
   }
 }
 
 TEST_F(FilterTest, ThatFlagsEverythingLeavesNobody) {
   const auto e = experiment({{"attacks", {loud()}}, {"tables", {"protection", "verification", "displacement"}}});
   ArtifactStore store(folder_ / "store");
-  World world = filtered(e, 1, 0, store);
-  const auto& scenario = world.scenarios().front();
+  Study study = filtered(e, 1, 0, store);
+  const auto& scenario = study.scenarios().front();
   for (const auto* classifier : {"nearest", "nearest-cosine", "centroid", "k-nearest", "linear"}) {
-    const auto answers =
-        make_recogniser(e.extractors[0], choose_classifier(classifier), e.options)->answer(world, scenario, "test");
-    for (const auto& game : answers.games) {
-      EXPECT_EQ(game.labels, std::vector<std::int64_t>(3, -1)) << classifier;
-      EXPECT_EQ(game.ranks, std::vector<std::int64_t>(3, 0)) << classifier;
+    const auto found = answers(e, choose_classifier(classifier), study, scenario, store);
+    for (const auto& trial : found.trials) {
+      EXPECT_EQ(trial.labels, std::vector<std::int64_t>(3, -1)) << classifier;
+      EXPECT_EQ(trial.ranks, std::vector<std::int64_t>(3, 0)) << classifier;
     }
   }
-  for (const auto& gallery : world.galleries(scenario)) EXPECT_TRUE(gallery.empty());
-  Measures measures(folder_.path, e, world);
+  const auto assembly = study.assemble_filtered(scenario);
+  for (std::size_t t = 0; t < scenario.trials.size(); ++t) EXPECT_TRUE(gallery_of(assembly, t).empty());
+  Executor executor(store);
+  Measures measures(folder_.path, e, study, executor);
   measures.of(e.extractors[0], scenario);
   measures.finish();
   EXPECT_TRUE(read_csv(folder_ / "pairs.csv").rows.empty()) << "nothing was posted";
@@ -301,10 +320,9 @@ TEST_F(ScenariosTest, AnEmbeddingOfZerosIsNamedByItsPhoto) {
   card["input"]["mean"] = {0.0, 0.0, 0.0};
   write_file(folder_ / "tiny.json", card.dump());
   const auto e = experiment({{"dataset", "black"}, {"classifiers", {"nearest-cosine"}}, {"attacks", {"none"}}});
-  World world = world_of(e, e.protected_people, store);
-  const auto [code, message] = caught([&] {
-    make_recogniser(e.extractors[0], e.classifiers[0], e.options)->answer(world, world.scenarios().front(), "test");
-  });
+  Study study = study_of(e, e.protected_people, store);
+  const auto [code, message] =
+      caught([&] { answers(e, e.classifiers[0], study, study.scenarios().front(), store); });
   EXPECT_EQ(code, Exit::input);
   EXPECT_TRUE(contains(message, "tiny") && contains(message, "p00/v0.png")) << message;
 }
@@ -353,18 +371,19 @@ TEST_F(ScenariosTest, TrainedEndToEndTheSameVersionGivesTheSameScores) {
                            {"augmentation", quiet},      {"batch", {{"people", 5}, {"photos", 2}}}};
   const auto e = experiment({{"attacks", {"none"}}, {"device", "cpu"}});
   ArtifactStore store(folder_ / "store");
-  World world = world_of(e, e.protected_people, store);
+  Study study = study_of(e, e.protected_people, store);
   const auto recogniser = make_recogniser(e.extractors[0], choose_classifier(classifier), e.options);
-  const auto answers = recogniser->answer(world, world.scenarios().front(), "test");
+  const auto everybody =
+      answers(e, choose_classifier(classifier), study, study.scenarios().front(), store).everybody;
   Json found = {{"version", recogniser->settings().at("version")}};
-  for (const auto& naming : answers.everybody) {
-    found["labels"].push_back(naming.label);
-    found["distances"].push_back(naming.distance);
+  for (const auto& result : everybody) {
+    found["labels"].push_back(result.label);
+    found["distances"].push_back(result.distance);
   }
   const Json golden = read_json(fs::path(FACEPOISON_ROOT) / "tests/golden/end-to-end.json");
   bool same = golden["version"] == found["version"] && golden["labels"] == found["labels"];
-  for (std::size_t p = 0; same && p < answers.everybody.size(); ++p)
-    same &= std::abs(golden["distances"][p].get<double>() - answers.everybody[p].distance) < 1e-3;
+  for (std::size_t p = 0; same && p < everybody.size(); ++p)
+    same &= std::abs(golden["distances"][p].get<double>() - everybody[p].distance) < 1e-3;
   EXPECT_TRUE(same)
       << "If the change is meant, raise end_to_end_version in src/recognisers/end_to_end.cpp, and write to "
       << "tests/golden/end-to-end.json:\n"
@@ -400,23 +419,23 @@ TEST_F(ScenariosTest, APlanPreparesNoFolderAndSaysSo) {
     for (const auto& entry : fs::recursive_directory_iterator(folder_.path)) files.insert(entry.path());
     return files;
   };
-  ArtifactStore made(folder_ / "store"), store(folder_ / "new");
-  std::vector<PlannedUnit> units;
-  store.only_plan(units);
+  ArtifactStore made(folder_ / "store"), store(folder_ / "new", Access::read);
   const auto before = listed();
   const auto e = read_experiment(folder_ / "x.json", {}, false, store);
-  plan_units(e, store);
+  Plan work(store);
+  add_to_plan(e, work);
+  const auto& units = work.units();
   EXPECT_EQ(listed(), before) << "something was made";
   EXPECT_FALSE(e.is_prepared());
   EXPECT_EQ(units.size(), 5u) << "to prepare, one for each person";
-  for (const auto& unit : units) EXPECT_TRUE(unit.arrow == "prepared" && !unit.stored) << unit.arrow;
+  for (const auto& unit : units) EXPECT_TRUE(unit.id.kind == "prepared" && !unit.stored) << unit.id.kind;
   const Table table = plan(e, units);
   ASSERT_EQ(table.rows.size(), 1u);
   EXPECT_EQ(named(table, table.rows[0], "people"), "");
   EXPECT_TRUE(contains(table.notes.at(0), "not prepared yet")) << table.notes.at(0);
   read_experiment(folder_ / "x.json", {}, false, made);
-  made.only_plan(units);
-  EXPECT_EQ(read_experiment(folder_ / "x.json", {}, false, made).dataset.photos.size(), 50u);
+  ArtifactStore to_read(folder_ / "store", Access::read);
+  EXPECT_EQ(read_experiment(folder_ / "x.json", {}, false, to_read).dataset.photos.size(), 50u);
 }
 
 Posting posting_of(const std::string& name, const std::string& released, Surrogates surrogates) {
@@ -461,26 +480,27 @@ TEST_F(ScenariosTest, EachSeedDrawsItsOwn) {
   const auto e = experiment({{"seeds", {0, 1}}, {"clean_photos", {3}}});
   const auto noise = of(scenarios(e, e.protected_people), "noise");
   ASSERT_EQ(noise.size(), 2u);
-  EXPECT_NE(noise[0].games[0].replaced[0].treatment, noise[1].games[0].replaced[0].treatment);
+  EXPECT_NE(noise[0].trials[0].replaced[0].treatment, noise[1].trials[0].replaced[0].treatment);
   const auto alone = experiment({{"seed", 1}, {"clean_photos", {3}}});
   const auto other = of(scenarios(alone, alone.protected_people), "noise");
   EXPECT_EQ(alone.protected_people.front(), e.protected_people.back());
-  EXPECT_EQ(rows(other[0].games[0].replaced), rows(noise[1].games[0].replaced));
+  EXPECT_EQ(rows(other[0].trials[0].replaced), rows(noise[1].trials[0].replaced));
 }
 
 TEST_F(ScenariosTest, ProbesCanBePosedAndOnlyTheirOwnGamesHaveThem) {
   const auto e = experiment({{"probes", {"clean", "as-posted", {{"attack", "noise"}}}}});
   ArtifactStore store(folder_ / "store");
-  World world = world_of(e, e.protected_people, store);
-  for (const auto& scenario : world.scenarios()) {
-    const auto& sides = world.sides(e.extractors.front(), scenario);
+  Study study = study_of(e, e.protected_people, store);
+  for (const auto& scenario : study.scenarios()) {
+    const auto question = study.question(e.extractors.front(), scenario);
+    const auto& sides = *question.sides;
     const bool clean = value(scenario, "probes") == "clean";
     const bool noisy = value(scenario, "probes") == "noise" || (!clean && value(scenario, "attack") == "noise");
-    ASSERT_EQ(scenario.posed.size(), clean ? 0u : 9u) << "three people's three probes";
-    for (const auto& pick : scenario.posed) EXPECT_EQ(world.treatment(pick.treatment).attack != nullptr, noisy);
-    EXPECT_EQ(sides.posed_from, 15u);
-    EXPECT_EQ(sides.probe_labels.size(), 15 + scenario.posed.size());
-    for (const auto& swap : world.swaps(e.extractors.front(), scenario)) {
+    ASSERT_EQ(scenario.probe_overrides.size(), clean ? 0u : 9u) << "three people's three probes";
+    for (const auto& pick : scenario.probe_overrides) EXPECT_EQ(study.photos().treatment(pick.treatment).attack != nullptr, noisy);
+    EXPECT_EQ(sides.overrides_from, 15u);
+    EXPECT_EQ(sides.probe_labels.size(), 15 + scenario.probe_overrides.size());
+    for (const auto& swap : question.trials) {
       const auto own = sides.probes_of(swap.label);
       ASSERT_EQ(own.size(), 3u);
       EXPECT_EQ(own.front() >= 15, !clean);
@@ -502,26 +522,29 @@ TEST_F(ScenariosTest, AnAttackAndProbesCanBeOfAnotherSizeThanEverybodysPhotos) {
   EXPECT_EQ(make_attack(renamed, e.options)->identity(), make_attack(attack, e.options)->identity());
   EXPECT_NE(make_attack("noise", e.options)->identity(), make_attack(attack, e.options)->identity());
   const auto side = [](const Photo& photo) { return read_canvas(photo).width; };
-  for (const bool planning : {true, false}) {
-    ArtifactStore store(folder_ / "store");
-    std::vector<PlannedUnit> plan;
-    if (planning) store.only_plan(plan);
-    World world = world_of(e, e.protected_people, store);
-    for (const auto& scenario : world.scenarios()) {
-      const auto swaps = world.swaps(e.extractors.front(), scenario);
-      EXPECT_EQ(swaps.front().rows.size(), 7u);
-      if (planning) continue;
-      const auto posted = scenario.games.front().replaced.front().treatment;
-      for (const auto& photo : world.posted(posted).photos) EXPECT_EQ(side(photo), 32);
-      for (const auto& photo : world.clean(posted)) EXPECT_EQ(side(photo), 32);
-      for (const auto& row : world.posted(posted).budget) EXPECT_EQ(row.linf, 8) << "beside the picture of that size";
-      EXPECT_EQ(side(e.dataset.photos.front()), 48) << "everybody else's";
-      const auto probes = world.probe_photos(scenario);
-      for (std::size_t p = 0; p < probes.size(); ++p) EXPECT_EQ(side(probes[p]), p < 15 ? 48 : 32);
-    }
-    EXPECT_EQ(plan.empty(), !planning);
-    for (const auto& unit : plan) EXPECT_TRUE(unit.arrow != "perturbed" || !unit.needs.empty());
+  ArtifactStore store(folder_ / "store");
+  Study study = study_of(e, e.protected_people, store);
+  Executor executor(store);
+  const auto& photos = study.photos();
+  for (const auto& scenario : study.scenarios()) {
+    const auto question = study.question(e.extractors.front(), scenario);
+    EXPECT_EQ(question.trials.front().rows.size(), 7u) << "which is known before any picture is there";
+    asked(e, study, scenario, store);
+    const auto posted = scenario.trials.front().replaced.front().treatment;
+    for (const auto& stage : photos.stages(posted)) executor.run(stage);
+    for (const auto& photo : photos.photos(posted).resolved(store).list()) EXPECT_EQ(side(photo), 32);
+    for (const auto& photo : photos.clean(posted).resolved(store).list()) EXPECT_EQ(side(photo), 32);
+    for (const auto& row : photos.budget(posted, store)) EXPECT_EQ(row.linf, 8) << "beside the picture of that size";
+    EXPECT_EQ(side(e.dataset.photos.front()), 48) << "everybody else's";
+    const auto assembly = assemble(study.split(), scenario);
+    for (std::size_t p = 0; p < assembly.probes.size(); ++p)
+      EXPECT_EQ(side(resolved({photos.photo_of(assembly.probes[p])}, store).front()), p < 15 ? 48 : 32);
   }
+  ArtifactStore to_read(folder_ / "new", Access::read);
+  Plan plan(to_read);
+  add_to_plan(e, plan);
+  EXPECT_FALSE(plan.units().empty());
+  for (const auto& unit : plan.units()) EXPECT_TRUE(unit.id.kind != "perturbed" || !unit.needs.empty());
 }
 
 TEST_F(ScenariosTest, WhatIsWrongOnAnAxisIsNamed) {

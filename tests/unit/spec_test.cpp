@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "facepoison/config_file.hpp"
 #include "support/support.hpp"
 
 namespace facepoison {

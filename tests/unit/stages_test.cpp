@@ -1,5 +1,6 @@
-// The cached arrows: a block's embeddings belong to its own photos, whatever the store already holds.
+// Stages over a store: a block's embeddings belong to its own photos, whatever the store already holds.
 #include "facepoison/embeddings.hpp"
+#include "facepoison/posted.hpp"
 
 #include <atomic>
 
@@ -30,7 +31,7 @@ class Counting final : public FeatureExtractor {
   static Card three() {
     Card card;
     card.name = "counting", card.side = 8, card.dimension = 3, card.template_name = "none";
-    card.interpolation = "bilinear", card.resize = "squash", card.std = {1, 1, 1};
+    card.std = {1, 1, 1};
     return card;
   }
   Counting() : FeatureExtractor(three()) {}

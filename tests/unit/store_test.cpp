@@ -33,14 +33,14 @@ void fill(const fs::path& folder) { write_file(folder / "data", "made"); }
 TEST(Store, MakesAnArtifactOnce) {
   const TempFolder folder;
   ArtifactStore store(folder / "store");
-  EXPECT_FALSE(store.find("kind", key));
+  EXPECT_FALSE(store.find(id_of("kind", key)));
   int made = 0;
   for (int time = 0; time < 3; ++time) {
     const auto path = store.get_or_make("kind", key, [&](const fs::path& at) {
       fill(at);
       ++made;
     });
-    EXPECT_EQ(path, store.path("kind", key));
+    EXPECT_EQ(path, store.path(id_of("kind", key)));
     EXPECT_EQ(read_file(path / "data"), "made");
     EXPECT_EQ(read_json(path / "key.json"), key);
   }
@@ -48,7 +48,7 @@ TEST(Store, MakesAnArtifactOnce) {
   EXPECT_EQ(store.misses(), 1u);
   EXPECT_EQ(store.hits(), 2u);
   ArtifactStore later(folder / "store");
-  EXPECT_TRUE(later.find("kind", key));
+  EXPECT_TRUE(later.find(id_of("kind", key)));
   later.get_or_make("kind", key, [](const fs::path&) { FAIL() << "made again"; });
   EXPECT_EQ(later.hits(), 2u);
 }
@@ -57,11 +57,11 @@ TEST(Store, KeepsArtifactsApartByKindAndEveryPartOfTheKey) {
   const TempFolder folder;
   ArtifactStore store(folder / "store");
   store.get_or_make("kind", key, fill);
-  EXPECT_FALSE(store.find("other", key));
-  EXPECT_FALSE(store.find("kind", {{"photo", "abd"}, {"side", 112}}));
-  EXPECT_FALSE(store.find("kind", {{"photo", "abc"}, {"side", 113}}));
-  EXPECT_FALSE(store.find("kind", {{"photo", "abc"}}));
-  EXPECT_TRUE(store.find("kind", key));
+  EXPECT_FALSE(store.find(id_of("other", key)));
+  EXPECT_FALSE(store.find(id_of("kind", {{"photo", "abd"}, {"side", 112}})));
+  EXPECT_FALSE(store.find(id_of("kind", {{"photo", "abc"}, {"side", 113}})));
+  EXPECT_FALSE(store.find(id_of("kind", {{"photo", "abc"}})));
+  EXPECT_TRUE(store.find(id_of("kind", key)));
 }
 
 TEST(Store, LeavesNothingWhenMakingFails) {
@@ -72,7 +72,7 @@ TEST(Store, LeavesNothingWhenMakingFails) {
     throw Error(Exit::interrupted, "stopped");
   };
   EXPECT_EQ(caught([&] { store.get_or_make("kind", key, failing); }).code, Exit::interrupted);
-  EXPECT_FALSE(store.find("kind", key));
+  EXPECT_FALSE(store.find(id_of("kind", key)));
   EXPECT_EQ(files_below(store.root()), std::vector<std::string>{"CACHEDIR.TAG"});
   EXPECT_NO_THROW(store.get_or_make("kind", key, fill));
 }
@@ -116,13 +116,13 @@ TEST(Store, LeavesALivingProcessItsWorkAndTakesOverADeadOnes) {
   {
     ArtifactStore store(folder / "store");
     EXPECT_EQ(half_made(store.root()), 1u);
-    EXPECT_EQ(store.claim("kind", key), nullptr);
-    EXPECT_NE(store.claim("kind", {{"another", 1}}), nullptr);
+    EXPECT_EQ(store.claim(id_of("kind", key)), nullptr);
+    EXPECT_NE(store.claim(id_of("kind", {{"another", 1}})), nullptr);
   }
   kill(maker, SIGKILL);
   waitpid(maker, nullptr, 0);
   ArtifactStore store(folder / "store");
-  EXPECT_NE(store.claim("another", key), nullptr);
+  EXPECT_NE(store.claim(id_of("another", key)), nullptr);
   EXPECT_EQ(half_made(store.root()), 0u);
   EXPECT_NO_THROW(store.get_or_make("kind", key, fill));
 }
@@ -139,18 +139,18 @@ TEST(Store, NoClaimOutlivesItsHolder) {
   const std::string another(64, 'a');
   const pid_t child = start_process([&] {
     ArtifactStore store(folder / "store");
-    const auto mine = store.claim("kind", key);
+    const auto mine = store.claim(id_of("kind", key));
     write_file(claims / another, "its boot");
     return raise(SIGKILL);
   });
   waitpid(child, nullptr, 0);
   ArtifactStore store(folder / "store");
   EXPECT_EQ(files_below(claims).size(), 2u);
-  EXPECT_NE(store.claim("kind", key), nullptr) << "nobody lives who holds it";
+  EXPECT_NE(store.claim(id_of("kind", key)), nullptr) << "nobody lives who holds it";
   EXPECT_EQ(files_below(claims), std::vector<std::string>{another}) << "who holds it may live";
-  const auto mine = store.claim("kind", key);
+  const auto mine = store.claim(id_of("kind", key));
   for (const auto& name : files_below(claims)) age(claims / name);
-  EXPECT_EQ(ArtifactStore(folder / "store").claim("kind", key), nullptr) << "a living process's is left alone";
+  EXPECT_EQ(ArtifactStore(folder / "store").claim(id_of("kind", key)), nullptr) << "a living process's is left alone";
   EXPECT_EQ(files_below(claims), std::vector<std::string>{mine->path().filename()});
 }
 
@@ -196,17 +196,40 @@ TEST(Store, TakesAnEmptyFolderAndAnOlderStore) {
 
 TEST(Store, ChangesNothingBeforeTheFirstClaim) {
   const TempFolder folder;
-  std::vector<PlannedUnit> plan;
-  ArtifactStore store(folder / "store");
-  store.only_plan(plan);
-  EXPECT_FALSE(store.find("kind", key));
+  ArtifactStore store(folder / "store", Access::read);
+  EXPECT_FALSE(store.find(id_of("kind", key)));
   EXPECT_TRUE(store.artefacts().empty());
   EXPECT_FALSE(fs::exists(folder / "store"));
   const auto made = ArtifactStore(folder / "store").get_or_make("kind", key, fill);
-  fs::last_write_time(made / "data", fs::file_time_type::clock::now());  // looks otherwise, and is read again
-  const auto looks = read_file(made / "seal.txt");
-  EXPECT_TRUE(store.find("kind", key));
-  EXPECT_EQ(read_file(made / "seal.txt"), looks) << "a plan wrote";
+  fs::last_write_time(made / "data", fs::file_time_type::clock::now());  // so that it is read again
+  const auto stats = read_file(made / "stats.txt");
+  EXPECT_TRUE(store.find(id_of("kind", key)));
+  EXPECT_EQ(read_file(made / "stats.txt"), stats) << "a store that may only be read was written";
+}
+
+// Names do not say which bytes an input had, but the artefact does.
+TEST(Store, WhatIsMadeAgainFromOtherInputsTakesThePlaceOfTheOld) {
+  const TempFolder folder;
+  ArtifactStore store(folder / "store");
+  const auto id = id_of("kind", key);
+  const auto put = [&](const std::string& inputs, const std::string& bytes) {
+    store.put(id, key, inputs, [&](const fs::path& at) { write_file(at / "data", bytes); });
+    EXPECT_EQ(store.inputs_of(id), inputs);
+    return store.content_of(id);
+  };
+  const auto first = put("a", "one"), second = put("b", "two");
+  EXPECT_NE(first, second);
+  EXPECT_EQ(read_file(store.path(id) / "data"), "two");
+  EXPECT_EQ(put("a", "one"), first);
+  EXPECT_EQ(store.inputs_of(id_of("none", key)), "");
+  EXPECT_EQ(half_made(store.root()), 0u);
+}
+
+TEST(Store, OpenedToReadItMakesNothing) {
+  const TempFolder folder;
+  ArtifactStore store(folder / "store", Access::read);
+  EXPECT_EQ(caught([&] { store.get_or_make("kind", key, fill); }).code, Exit::failure);
+  EXPECT_FALSE(fs::exists(folder / "store"));
 }
 
 // Two containers of one machine that share a store: each has a process number 2, and cannot see the other's.
@@ -217,7 +240,7 @@ TEST(Store, AProcessOfAnotherContainerIsAlive) {
     if (unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0 && unshare(CLONE_NEWPID) != 0) return 77;
     const pid_t inner = start_process([&] {
       ArtifactStore store(root);
-      const auto mine = store.claim("kind", key);
+      const auto mine = store.claim(id_of("kind", key));
       write_file(folder / "claimed", "");
       return pause();
     });
@@ -232,20 +255,20 @@ TEST(Store, AProcessOfAnotherContainerIsAlive) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   ArtifactStore store(root);
-  EXPECT_EQ(store.claim("kind", key), nullptr);
+  EXPECT_EQ(store.claim(id_of("kind", key)), nullptr);
   kill(std::stoi(read_file(folder / "inner")), SIGKILL);
   waitpid(outer, &status, 0);
-  EXPECT_NE(store.claim("kind", key), nullptr);
+  EXPECT_NE(store.claim(id_of("kind", key)), nullptr);
 }
 
 TEST(Store, AnotherMachinesClaimEndsAMinuteAfterItsLastBeat) {
   const TempFolder folder;
   ArtifactStore store(folder / "store");
-  const auto path = store.claim("kind", key)->path();
+  const auto path = store.claim(id_of("kind", key))->path();
   write_file(path, "another machine's boot");
-  EXPECT_EQ(store.claim("kind", key), nullptr);
+  EXPECT_EQ(store.claim(id_of("kind", key)), nullptr);
   age(path);
-  const auto mine = store.claim("kind", key);
+  const auto mine = store.claim(id_of("kind", key));
   ASSERT_NE(mine, nullptr);
   EXPECT_LT(fs::file_time_type::clock::now() - fs::last_write_time(path), std::chrono::seconds(30));
 }
@@ -282,27 +305,25 @@ TEST(Store, MakesADamagedArtefactAgain) {
   for (int how = 0; how < 5; ++how) {
     ArtifactStore store(folder / concat("store", how));
     damage(store.get_or_make("kind", key, fill), how);
-    EXPECT_FALSE(store.find("kind", key)) << how;
+    EXPECT_FALSE(store.find(id_of("kind", key))) << how;
     EXPECT_EQ(read_file(store.get_or_make("kind", key, fill) / "data"), "made") << how;
-    EXPECT_TRUE(store.find("kind", key)) << how;
+    EXPECT_TRUE(store.find(id_of("kind", key))) << how;
     EXPECT_EQ(half_made(store.root()), 0u);
   }
 }
 
-// A photo's digest is taken once; a store that is planned with, or may only be read, is left as it is.
+// A photo's digest is taken once; a store that may only be read is left as it is.
 TEST(Store, KeepsDigestsOfFilesElsewhere) {
   const TempFolder folder;
   write_file(folder / "photos/a.jpg", "a");
   const std::vector<fs::path> files = {folder / "photos/a.jpg", folder / "photos/none.jpg"};
   const std::vector<std::string> right = {sha256("a"), ""}, kept = {sha256("kept"), ""};
-  std::vector<PlannedUnit> plan;
-  ArtifactStore planning(folder / "store");
-  planning.only_plan(plan);
-  EXPECT_EQ(planning.digests_of(files, folder / "photos"), right);
+  ArtifactStore to_read(folder / "store", Access::read);
+  EXPECT_EQ(to_read.digests_of(files, folder / "photos"), right);
   EXPECT_FALSE(fs::exists(folder / "store"));
   ArtifactStore store(folder / "store");
   EXPECT_EQ(store.digests_of(files, folder / "photos"), right);
-  const fs::path record = *fs::directory_iterator(folder / "store/looks");
+  const fs::path record = *fs::directory_iterator(folder / "store/digests");
   auto lines = read_file(record);
   write_file(record, lines.replace(0, 64, sha256("kept")));
   EXPECT_EQ(ArtifactStore(folder / "store").digests_of(files, folder / "photos"), kept) << "read again";
@@ -314,7 +335,7 @@ TEST(Store, ACopyOfTheStoreIsWhole) {
   const TempFolder folder;
   ArtifactStore(folder / "one").get_or_make("kind", key, fill);
   fs::copy(folder / "one", folder / "two", fs::copy_options::recursive);
-  EXPECT_TRUE(ArtifactStore(folder / "two").find("kind", key));
+  EXPECT_TRUE(ArtifactStore(folder / "two").find(id_of("kind", key)));
 }
 
 TEST(Store, TakesOutNothingThatSomebodyMakesOrUses) {
@@ -325,20 +346,20 @@ TEST(Store, TakesOutNothingThatSomebodyMakesOrUses) {
   const auto all = store.artefacts();
   ASSERT_EQ(all.size(), 2u);
   EXPECT_GT(all[0].bytes, 4u);
-  auto claim = store.claim("kind", {{"k", 0}});
-  const auto& claimed = all[all[0].folder == store.path("kind", {{"k", 0}}) ? 0 : 1];
+  auto claim = store.claim(id_of("kind", {{"k", 0}}));
+  const auto& claimed = all[all[0].folder == store.path(id_of("kind", {{"k", 0}})) ? 0 : 1];
   EXPECT_FALSE(ArtifactStore(folder / "store").remove(claimed));
   claim.reset();
-  fs::last_write_time(claimed.folder / "seal.txt", fs::file_time_type::clock::now() - std::chrono::hours(25));
+  fs::last_write_time(claimed.folder / "stats.txt", fs::file_time_type::clock::now() - std::chrono::hours(25));
   const auto listed = store.artefacts()[&claimed == &all[0] ? 0 : 1];
-  EXPECT_TRUE(store.find("kind", {{"k", 0}}));
+  EXPECT_TRUE(store.find(id_of("kind", {{"k", 0}})));
   EXPECT_FALSE(store.remove(listed)) << "it was found since it was listed";
-  const auto used = fs::last_write_time(listed.folder / "seal.txt");
-  EXPECT_TRUE(store.find("kind", {{"k", 0}}));
-  EXPECT_EQ(fs::last_write_time(listed.folder / "seal.txt"), used) << "noted more than once a day";
+  const auto used = fs::last_write_time(listed.folder / "stats.txt");
+  EXPECT_TRUE(store.find(id_of("kind", {{"k", 0}})));
+  EXPECT_EQ(fs::last_write_time(listed.folder / "stats.txt"), used) << "noted more than once a day";
   EXPECT_TRUE(store.remove(store.artefacts()[&claimed == &all[0] ? 0 : 1]));
-  EXPECT_FALSE(store.find("kind", {{"k", 0}}));
-  EXPECT_TRUE(store.find("kind", {{"k", 1}}));
+  EXPECT_FALSE(store.find(id_of("kind", {{"k", 0}})));
+  EXPECT_TRUE(store.find(id_of("kind", {{"k", 1}})));
   EXPECT_EQ(half_made(store.root()), 0u);
 }
 
@@ -348,10 +369,10 @@ TEST(Store, KnowsWhatItWasAskedFor) {
   store.get_or_make("kind", {{"k", 0}}, fill);
   ArtifactStore later(folder / "store");
   EXPECT_TRUE(later.used().empty());
-  later.find("kind", {{"k", 0}});
-  later.find("kind", {{"k", 1}});
+  later.find(id_of("kind", {{"k", 0}}));
+  later.find(id_of("kind", {{"k", 1}}));
   EXPECT_EQ(later.used(), store.used());
-  EXPECT_EQ(later.used(), std::set<std::string>{store.path("kind", {{"k", 0}}).filename()});
+  EXPECT_EQ(later.used(), std::set<std::string>{store.path(id_of("kind", {{"k", 0}})).filename()});
 }
 
 // An edit that leaves a file looking as before is seen when every byte is read; find() sees it from then on.
@@ -360,20 +381,20 @@ TEST(Store, SeesDamageThatShowsInNothingButTheBytes) {
   ArtifactStore store(folder / "store");
   const auto at = store.get_or_make("kind", key, fill);
   EXPECT_EQ(store.damage_of(store.artefacts().at(0)), "");
-  for (const auto* name : {"digests.txt", "seal.txt"}) {
+  for (const auto* name : {"digests.txt", "stats.txt"}) {
     auto lines = read_file(at / name);
     write_file(at / name, lines.replace(lines.find(sha256("made")), 64, std::string(64, '0')));
   }
-  EXPECT_TRUE(store.find("kind", key)) << "this test shows nothing";
+  EXPECT_TRUE(store.find(id_of("kind", key))) << "this test shows nothing";
   EXPECT_TRUE(contains(store.damage_of(store.artefacts().at(0)), "data is not what its digest says"));
-  EXPECT_FALSE(store.find("kind", key));
+  EXPECT_FALSE(store.find(id_of("kind", key)));
 }
 
 TEST(Store, TheOrderOfAKeyIsNoPartOfIt) {
   const TempFolder folder;
   const ArtifactStore store(folder / "store");
-  EXPECT_EQ(store.path("kind", {{"a", 1}, {"b", {{"c", 2}, {"d", 3}}}}),
-            store.path("kind", {{"b", {{"d", 3}, {"c", 2}}}, {"a", 1}}));
+  EXPECT_EQ(store.path(id_of("kind", {{"a", 1}, {"b", {{"c", 2}, {"d", 3}}}})),
+            store.path(id_of("kind", {{"b", {{"d", 3}, {"c", 2}}}, {"a", 1}})));
 }
 
 TEST(Store, IsSharedByProcesses) {
@@ -396,7 +417,7 @@ TEST(Store, IsSharedByProcesses) {
     waitpid(child, &status, 0);
     EXPECT_EQ(status, 0);
   }
-  EXPECT_EQ(files_below(folder / "store").size(), 81u);  // the tag; data, key.json, digests.txt, seal.txt
+  EXPECT_EQ(files_below(folder / "store").size(), 81u);  // the tag; data, key.json, digests.txt, stats.txt
 }
 
 TEST(Store, LeavesNoArtifactWhenKilledHalfway) {
@@ -411,8 +432,8 @@ TEST(Store, LeavesNoArtifactWhenKilledHalfway) {
   });
   waitpid(child, nullptr, 0);
   ArtifactStore store(folder / "store");
-  EXPECT_FALSE(store.find("kind", key));
-  EXPECT_NE(store.claim("another", key), nullptr);
+  EXPECT_FALSE(store.find(id_of("kind", key)));
+  EXPECT_NE(store.claim(id_of("another", key)), nullptr);
   EXPECT_EQ(files_below(store.root()), std::vector<std::string>{"CACHEDIR.TAG"});
 }
 
@@ -423,14 +444,14 @@ TEST(Store, OnANetworkAClaimIsItsHoldersWhileItIsRenewed) {
     NetworkFs network;
     network.locks = locks;
     ArtifactStore store(folder / "store");
-    const auto path = store.claim("kind", key)->path();
+    const auto path = store.claim(id_of("kind", key))->path();
     EXPECT_FALSE(fs::exists(path));
     write_file(path, "another machine's boot");
-    EXPECT_EQ(store.claim("kind", key), nullptr) << "it may live";
+    EXPECT_EQ(store.claim(id_of("kind", key)), nullptr) << "it may live";
     age(path);
-    auto mine = store.claim("kind", key);
+    auto mine = store.claim(id_of("kind", key));
     ASSERT_NE(mine, nullptr);
-    EXPECT_NO_THROW(store.put("kind", key, fill));
+    EXPECT_NO_THROW(store.put(id_of("kind", key), key, "", fill));
     write_file(path, "another machine took it over");
     mine.reset();
     EXPECT_EQ(read_file(path), "another machine took it over");
@@ -443,10 +464,10 @@ TEST(Store, OnANetworkUnderAClaimItSeesWhatWasJustPublished) {
     const TempFolder folder;
     ArtifactStore store(folder / "store"), another(folder / "store");
     const auto artefact = another.get_or_make("kind", key, fill), part = artefact.parent_path();
-    store.claim("other", key);  // the first one looks into the store's folder
+    store.claim(id_of("other", key));  // the first one looks into the store's folder
     NetworkFs network;
     network.not_seen_yet = hidden == "artefact" ? artefact : hidden == "part" ? part : part.parent_path();
-    EXPECT_FALSE(store.find("kind", key)) << "this test shows nothing";
+    EXPECT_FALSE(store.find(id_of("kind", key))) << "this test shows nothing";
     EXPECT_EQ(store.get_or_make("kind", key, [&](const fs::path&) { ADD_FAILURE() << "made again: " << hidden; }),
               artefact);
   }
@@ -456,9 +477,9 @@ TEST(Store, OnANetworkUnderAClaimItSeesWhatWasJustPublished) {
 TEST(Store, OnANetworkWhatAnotherPublishedMeanwhileStays) {
   const TempFolder folder;
   ArtifactStore store(folder / "store"), another(folder / "store");
-  another.claim("other", key);  // the first one removes what is left over, to which the others' work would belong here
+  another.claim(id_of("other", key));  // the first one removes what is left over, to which the others' work would belong here
   NetworkFs network;
-  const auto put_by_another = [&] { another.put("kind", key, fill); };
+  const auto put_by_another = [&] { another.put(id_of("kind", key), key, "", fill); };
   const auto meanwhile = [&](int rename_number, const std::function<void()>& action) {
     network.rename_number = rename_number, network.before_rename = action;
   };
@@ -468,14 +489,14 @@ TEST(Store, OnANetworkWhatAnotherPublishedMeanwhileStays) {
       meanwhile(rename_number, put_by_another);  // counted from here: the seal's two files are the first
     };
   };
-  const auto artefact = store.put("kind", key, filled_then(3));
+  const auto artefact = store.put(id_of("kind", key), key, "", filled_then(3));
   EXPECT_FALSE(network.before_rename) << "this test shows nothing";
-  EXPECT_TRUE(store.find("kind", key));
+  EXPECT_TRUE(store.find(id_of("kind", key)));
   // Likewise where a damaged one lay there, just before it is moved out of the way.
   fs::remove(artefact / "data");
-  store.put("kind", key, filled_then(4));
+  store.put(id_of("kind", key), key, "", filled_then(4));
   EXPECT_FALSE(network.before_rename) << "this test shows nothing";
-  EXPECT_TRUE(store.find("kind", key));
+  EXPECT_TRUE(store.find(id_of("kind", key)));
   EXPECT_EQ(read_file(artefact / "data"), "made");
   EXPECT_EQ(half_made(store.root()), 0u);
 }

@@ -91,7 +91,7 @@ TEST(Transform, SideIsThePicturesOwnAndLandmarksKeepTheirPlace) {
   const Canvas small = (*make_transform({{"transform", "side"}, {"side", 32}}))(drawn(), 0, "p/a");
   EXPECT_EQ(small.image.width, 32);
   EXPECT_EQ(small.image.height, 32);
-  EXPECT_EQ(small.image.rgb, resample_image(drawn().image, 32, 32, "bicubic", true).rgb);
+  EXPECT_EQ(small.image.rgb, resample_image(drawn().image, 32, 32, Interpolation::bicubic, true).rgb);
   for (std::size_t i = 0; i < 5; ++i) {
     EXPECT_DOUBLE_EQ((*small.landmarks)[i].x, ((*drawn().landmarks)[i].x + 0.5) / 2 - 0.5);
     EXPECT_DOUBLE_EQ((*small.landmarks)[i].y, ((*drawn().landmarks)[i].y + 0.5) / 2 - 0.5);

@@ -4,7 +4,6 @@
 #include "facepoison/home.hpp"
 #include "support/support.hpp"
 #include "training/fit.hpp"
-#include "training/optimiser.hpp"
 #include "training/photos.hpp"
 #include "training/trainee.hpp"
 
@@ -28,8 +27,8 @@ TrainingPhotos known_photos() {
 
 TrainingConfig batches(std::size_t people, std::size_t photos) {
   TrainingConfig config;
-  config.people_per_batch = people;
-  config.photos_per_person = photos;
+  config.recipe.people_per_batch = people;
+  config.recipe.photos_per_person = photos;
   return config;
 }
 
@@ -45,7 +44,7 @@ TEST(Twins, AreDrawnLikePhotosUnlessAShareIsGiven) {
   auto config = batches(4, 4);
   EXPECT_NEAR(share_of_twins(config, known), 2.0 / 3, 0.02);
   for (const double share : {0.0, 0.25, 1.0}) {
-    config.twin_share = share;
+    config.recipe.twin_share = share;
     EXPECT_NEAR(share_of_twins(config, known), share, 0.02);
   }
 }
@@ -53,7 +52,7 @@ TEST(Twins, AreDrawnLikePhotosUnlessAShareIsGiven) {
 TEST(Twins, FollowTheirOwnPhotoInPairs) {
   const auto known = known_photos();
   auto config = batches(3, 4);
-  config.pair = 1;
+  config.recipe.pair = 1;
   const auto draw = draw_rows(config, known, 7);
   ASSERT_EQ(draw.rows.size(), 12u);
   for (std::size_t i = 0; i < draw.rows.size(); i += 2) {
@@ -118,11 +117,11 @@ TEST(Twins, ABatchHasNobodyTwiceUnlessDrawnWithReplacement) {
   auto config = batches(4, 1);
   bool twice = false;
   for (std::int64_t step = 0; step < 20; ++step) {
-    config.replacement = false;
+    config.recipe.replacement = false;
     auto labels = draw_rows(config, known, step).labels;
     std::sort(labels.begin(), labels.end());
     EXPECT_EQ(labels, (std::vector<std::int64_t>{0, 1, 2, 3}));
-    config.replacement = true;
+    config.recipe.replacement = true;
     labels = draw_rows(config, known, step).labels;
     std::sort(labels.begin(), labels.end());
     twice |= std::adjacent_find(labels.begin(), labels.end()) != labels.end();
@@ -199,7 +198,7 @@ TEST(Trainee, FrozenBatchNormKeepsTheStartsStatistics) {
   auto config = from_small_arcface();
   const auto views = torch::rand({4, 3, config.start.side, config.start.side}, at::detail::createCPUGenerator(1));
   const auto difference = [&](bool learns) {
-    config.batch_norm_learns = learns;
+    config.recipe.batch_norm_learns = learns;
     Trainee trainee(config);
     const torch::NoGradGuard no_grad;
     trainee.learn(false);
@@ -216,9 +215,9 @@ TEST(Trainee, LeavesFrozenLayersAlone) {
   const auto all = Trainee(config).parameters().size();
   Trainee whole(config);
   const auto first = (*whole.module().named_parameters().begin()).name;
-  config.frozen = {first};
+  config.recipe.frozen = {first};
   EXPECT_EQ(Trainee(config).parameters().size(), all - 1);
-  config.frozen = {"nothing"};
+  config.recipe.frozen = {"nothing"};
   EXPECT_TRUE(contains(caught([&] { Trainee one(config); }).message, first));
 }
 

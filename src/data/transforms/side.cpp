@@ -12,7 +12,7 @@ class Side final : public Transform {
   Canvas operator()(Canvas canvas, Seed, const std::string&) const override {
     const double scale = static_cast<double>(side_) / canvas.image.width;  // of a square
     const Similarity shrink{scale, 0, (scale - 1) / 2, (scale - 1) / 2};   // pixels' middles are whole numbers
-    canvas.image = resample_image(canvas.image, side_, side_, "bicubic", /*antialias=*/true);
+    canvas.image = resample_image(canvas.image, side_, side_, Interpolation::bicubic, /*antialias=*/true);
     if (canvas.landmarks)
       for (auto& point : *canvas.landmarks) point = shrink.apply(point);
     return canvas;

@@ -1,12 +1,12 @@
-// AdamW and SGD are LibTorch's. Its C++ side has no Adadelta (Zeiler, 2012), FaceCure's: the rule is the attacks' own,
-// with Keras's constants.
-#include "training/optimiser.hpp"
+// AdamW and SGD are LibTorch's. Its C++ side has no Adadelta, FaceCure's.
+#include "facepoison/optimiser.hpp"
 
 #include <torch/optim/adamw.h>
 #include <torch/optim/sgd.h>
 #include <torch/serialize/archive.h>
 
-#include "attacks/fawkes.hpp"
+#include "facepoison/text.hpp"
+#include "optim/adadelta.hpp"
 
 namespace facepoison {
 namespace {
