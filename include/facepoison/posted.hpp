@@ -1,4 +1,5 @@
-// What becomes of photos before a trainer has them: stages that perturb and transform pictures, and measure by how much.
+// What becomes of photos before a trainer has them: stages that perturb and transform pictures, and measure by how
+// much.
 #pragma once
 #include <cmath>
 
@@ -41,13 +42,14 @@ class AuditStage : public Stage {
   virtual void read(const ArtifactStore& store, std::vector<Audit>& budget) const = 0;
 };
 // Clean and written pictures are in the same order. The attack must outlive the stage.
-std::shared_ptr<AuditStage> audit(StagedPhotos clean, StagedPhotos written, const Attack& attack, const RunOptions& options);
+std::shared_ptr<AuditStage> audit(StagedPhotos clean, StagedPhotos written, const Attack& attack,
+                                  const RunOptions& options);
 
 // Photos through an attack: planned, and read once the stages ran.
 class PerturbedPhotos {
  public:
-  // First come the transforms that the attack's photos go through (AttackSettings::before). StagedPhotos are rounded to 8
-  // bits, written as PNG, read back and audited. `everybody`: the data set's photos, among whom an attack may aim at
+  // First come the transforms that the attack's photos go through (AttackSettings::before). StagedPhotos are rounded to
+  // 8 bits, written as PNG, read back and audited. `everybody`: the data set's photos, among whom an attack may aim at
   // somebody. A photo's picture does not depend on which other people's photos are perturbed. Of a photo that was
   // perturbed before, the audit is against the picture from before that: throws as before_attacks(). The attack must
   // outlive it.

@@ -7,6 +7,7 @@
 
 #include "facepoison/digests.hpp"
 #include "facepoison/interrupt.hpp"
+#include "facepoison/memory.hpp"
 #include "facepoison/threads.hpp"
 
 namespace facepoison {

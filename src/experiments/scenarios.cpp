@@ -32,7 +32,8 @@ class Builder {
     const auto half = c.together == Together::half ? half_of(drawn, c.seed) : std::vector<std::string>();
     for (const auto& person : half)
       for (const auto& pick : trial(c, out, person).replaced) out.co_protected.push_back(pick);
-    std::sort(out.co_protected.begin(), out.co_protected.end(), [](const Pick& a, const Pick& b) { return a.photo < b.photo; });
+    std::sort(out.co_protected.begin(), out.co_protected.end(),
+              [](const Pick& a, const Pick& b) { return a.photo < b.photo; });
     if (c.probes.kind != ProbeOverride::Kind::clean)
       for (const auto& person : drawn) pose(c, out, person);
     for (const auto& person : drawn)

@@ -152,7 +152,8 @@ class FitStage final : public StageOf<std::size_t, ClassScores, AnswerStage> {
     twins = std::make_unique<Twins>();
     if (scenario_.filter || how_.data.twins.empty()) return *twins;
     twins->config = config_of(trainings_[row]);
-    const auto planned = plan_versions(twins->config, twins->config.data.twins, lesson_of(twins->config, trainings_[row]));
+    const auto planned =
+        plan_versions(twins->config, twins->config.data.twins, lesson_of(twins->config, trainings_[row]));
     twins->stages = planned.stages();
     std::set<ArtefactId> artefacts;
     for (const auto& version : planned.twins)

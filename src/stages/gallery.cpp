@@ -87,8 +87,7 @@ Assembly assemble(const SplitRows& split, const Scenario& scenario,
     places = Places(out.gallery, split.labels.size());
   }
   const auto dropped = is_dropped ? is_dropped : [](const Pick&) { return false; };
-  for (const auto& trial : scenario.trials)
-    out.trials.push_back(change_of(split, scenario, trial, places, dropped));
+  for (const auto& trial : scenario.trials) out.trials.push_back(change_of(split, scenario, trial, places, dropped));
   for (const auto photo : split.probes) out.probes.push_back({photo, scenario.probes});
   out.overrides_from = out.probes.size();
   out.probes.insert(out.probes.end(), scenario.probe_overrides.begin(), scenario.probe_overrides.end());

@@ -12,8 +12,9 @@ TreatedPhotos::TreatedPhotos(const std::vector<Photo>& photos, const SplitRows& 
   for (std::size_t t = 0; t < treated_.size(); ++t) {
     auto& treated = treated_[t];
     const auto& [attack, transform, seed] = treated.treatment;
-    treated.photos = t == 0 ? StagedPhotos(std::shared_ptr<const std::vector<Photo>>(std::shared_ptr<void>(), &dataset_))
-                            : StagedPhotos(photos_of(treated.rows));
+    treated.photos = t == 0
+                         ? StagedPhotos(std::shared_ptr<const std::vector<Photo>>(std::shared_ptr<void>(), &dataset_))
+                         : StagedPhotos(photos_of(treated.rows));
     if (attack) {
       treated.perturbed =
           std::make_shared<PerturbedPhotos>(std::move(treated.photos), dataset_, *attack, seed, options);

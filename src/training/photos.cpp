@@ -143,7 +143,7 @@ PhotoVersions plan_versions(const TrainingConfig& c, std::span<const Twin> twins
 }
 
 TrainingPhotos load_labelled(const TrainingConfig& c, std::span<const Twin> twins, const LabelledPhotos& lesson,
-                           std::size_t people, const std::shared_ptr<DecodedFile>& pictures, ArtifactStore& store) {
+                             std::size_t people, const std::shared_ptr<DecodedFile>& pictures, ArtifactStore& store) {
   const auto planned = plan_versions(c, twins, lesson);
   Executor executor(store);
   for (const auto& stage : planned.stages()) executor.run(stage);
@@ -199,7 +199,7 @@ TrainingPhotos load_photos(const TrainingConfig& c, const std::vector<std::strin
                            ArtifactStore& store) {
   auto [lesson, train] = photos_of(c, people);
   auto known = load_labelled(c, twins_of(c, with_twins), lesson, people.size(),
-                           std::make_shared<DecodedFile>(store.root()), store);
+                             std::make_shared<DecodedFile>(store.root()), store);
   known.train = std::move(train);
   return known;
 }

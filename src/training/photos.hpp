@@ -67,7 +67,7 @@ PhotoVersions plan_versions(const TrainingConfig& config, std::span<const Twin> 
 
 // Plans, runs and decodes it. Labels are 0 … people−1.
 TrainingPhotos load_labelled(const TrainingConfig& config, std::span<const Twin> twins, const LabelledPhotos& lesson,
-                           std::size_t people, const std::shared_ptr<DecodedFile>& pictures, ArtifactStore& store);
+                             std::size_t people, const std::shared_ptr<DecodedFile>& pictures, ArtifactStore& store);
 
 TrainingPhotos load_photos(const TrainingConfig& config, const std::vector<std::string>& people, bool with_twins,
                            ArtifactStore& store);

@@ -120,7 +120,9 @@ class FawkesTargets : public ::testing::Test {
     request.update(extra);
     ArtifactStore store(folder_ / "store");
     const auto attack = make_attack(request, {});
-    const auto by_number = [](StagedPhotos photos, const auto&) { return std::make_shared<ByNumber>(std::move(photos)); };
+    const auto by_number = [](StagedPhotos photos, const auto&) {
+      return std::make_shared<ByNumber>(std::move(photos));
+    };
     return attack->companions(StagedPhotos(crowd.album), crowd.everybody, seed, by_number)->read(store);
   }
   TempFolder folder_;

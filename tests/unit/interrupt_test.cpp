@@ -59,7 +59,7 @@ TEST(Interrupt, EndsWhatReadsManyFiles) {
       {"pictures", [&] { pictures_below(root); }},
       {"manifest", [&] { read_dataset(folder / "dataset"); }},
       {"digests", [&] { first_altered(files, record, true); }},
-      {"find", [&] { ArtifactStore(folder / "store").find("kind", key); }},
+      {"find", [&] { ArtifactStore(folder / "store").find(id_of("kind", key)); }},
       {"verify", [&] { ArtifactStore(folder / "store").damage_of(store.artefacts().at(0)); }},
       {"sheet", [&] { contact_sheet({std::vector<Tile>{{read_canvas(photos[0]), ""}}}, 16); }}};
   for (const auto& [name, read] : readers) {
@@ -67,17 +67,17 @@ TEST(Interrupt, EndsWhatReadsManyFiles) {
     EXPECT_EQ(status_after({SIGINT}, read), 30) << name;
   }
   EXPECT_EQ(status_after({SIGTERM}, readers[2].second), 43);
-  EXPECT_TRUE(store.find("kind", key)) << "it was taken for damaged";
+  EXPECT_TRUE(store.find(id_of("kind", key))) << "it was taken for damaged";
 }
 
 TEST(Interrupt, CostsNoBlockOfWorkThatIsDone) {
   const TempFolder folder;
   const Json key = {{"a", "key"}};
   const auto put = [&] {
-    ArtifactStore(folder / "store").put("kind", key, [](const fs::path& at) { write_file(at / "data", "made"); });
+    ArtifactStore(folder / "store").put(id_of("kind", key), key, "", [](const fs::path& at) { write_file(at / "data", "made"); });
   };
   EXPECT_EQ(status_after({SIGINT}, put), 0);
-  EXPECT_TRUE(ArtifactStore(folder / "store").find("kind", key));
+  EXPECT_TRUE(ArtifactStore(folder / "store").find(id_of("kind", key)));
 }
 
 }  // namespace

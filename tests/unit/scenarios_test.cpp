@@ -189,8 +189,7 @@ TEST_F(ScenariosTest, TheGalleryHasWhatCoProtectedPeoplePosted) {
   const auto differs = (clean != crowd).any(1);
   const auto changed = rows(half.co_protected);
   for (std::size_t g = 0; g < e.train.size(); ++g)
-    EXPECT_EQ(differs[static_cast<std::int64_t>(g)].item<bool>(),
-              changed.count(PhotoRow(e.train[g])) > 0)
+    EXPECT_EQ(differs[static_cast<std::int64_t>(g)].item<bool>(), changed.count(PhotoRow(e.train[g])) > 0)
         << e.dataset.photos[e.train[g]].id;
 }
 
@@ -321,8 +320,7 @@ TEST_F(ScenariosTest, AnEmbeddingOfZerosIsNamedByItsPhoto) {
   write_file(folder_ / "tiny.json", card.dump());
   const auto e = experiment({{"dataset", "black"}, {"classifiers", {"nearest-cosine"}}, {"attacks", {"none"}}});
   Study study = study_of(e, e.protected_people, store);
-  const auto [code, message] =
-      caught([&] { answers(e, e.classifiers[0], study, study.scenarios().front(), store); });
+  const auto [code, message] = caught([&] { answers(e, e.classifiers[0], study, study.scenarios().front(), store); });
   EXPECT_EQ(code, Exit::input);
   EXPECT_TRUE(contains(message, "tiny") && contains(message, "p00/v0.png")) << message;
 }
@@ -373,8 +371,7 @@ TEST_F(ScenariosTest, TrainedEndToEndTheSameVersionGivesTheSameScores) {
   ArtifactStore store(folder_ / "store");
   Study study = study_of(e, e.protected_people, store);
   const auto recogniser = make_recogniser(e.extractors[0], choose_classifier(classifier), e.options);
-  const auto everybody =
-      answers(e, choose_classifier(classifier), study, study.scenarios().front(), store).everybody;
+  const auto everybody = answers(e, choose_classifier(classifier), study, study.scenarios().front(), store).everybody;
   Json found = {{"version", recogniser->settings().at("version")}};
   for (const auto& result : everybody) {
     found["labels"].push_back(result.label);
@@ -497,7 +494,8 @@ TEST_F(ScenariosTest, ProbesCanBePosedAndOnlyTheirOwnGamesHaveThem) {
     const bool clean = value(scenario, "probes") == "clean";
     const bool noisy = value(scenario, "probes") == "noise" || (!clean && value(scenario, "attack") == "noise");
     ASSERT_EQ(scenario.probe_overrides.size(), clean ? 0u : 9u) << "three people's three probes";
-    for (const auto& pick : scenario.probe_overrides) EXPECT_EQ(study.photos().treatment(pick.treatment).attack != nullptr, noisy);
+    for (const auto& pick : scenario.probe_overrides)
+      EXPECT_EQ(study.photos().treatment(pick.treatment).attack != nullptr, noisy);
     EXPECT_EQ(sides.overrides_from, 15u);
     EXPECT_EQ(sides.probe_labels.size(), 15 + scenario.probe_overrides.size());
     for (const auto& swap : question.trials) {

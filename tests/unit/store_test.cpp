@@ -477,7 +477,8 @@ TEST(Store, OnANetworkUnderAClaimItSeesWhatWasJustPublished) {
 TEST(Store, OnANetworkWhatAnotherPublishedMeanwhileStays) {
   const TempFolder folder;
   ArtifactStore store(folder / "store"), another(folder / "store");
-  another.claim(id_of("other", key));  // the first one removes what is left over, to which the others' work would belong here
+  another.claim(
+      id_of("other", key));  // the first one removes what is left over, to which the others' work would belong here
   NetworkFs network;
   const auto put_by_another = [&] { another.put(id_of("kind", key), key, "", fill); };
   const auto meanwhile = [&](int rename_number, const std::function<void()>& action) {

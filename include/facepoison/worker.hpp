@@ -1,3 +1,0 @@
-#pragma once
-#include "facepoison/memory.hpp"
-#include "facepoison/threads.hpp"
