@@ -12,10 +12,10 @@
 
 namespace facepoison {
 
-// Rows are probes.
+// The answer for each of N probes.
 struct Prediction {
   std::vector<std::int64_t> labels;
-  std::vector<double> distances;         // to what decided the label; smaller is surer
+  std::vector<double> distances;         // to what decided the label; smaller is more certain
   std::vector<std::int64_t> ranks = {};  // for each of Swap::asked: the person's place, 1 the first guess; 0: not there
 };
 

@@ -47,7 +47,7 @@ Voters nearest_of(const torch::Tensor& rough, const torch::Tensor& known, const 
   return found;
 }
 
-// Of each probe.
+// What is kept of each probe.
 std::vector<Voters> nearest_of_each(const torch::Tensor& known, const torch::Tensor& sought, std::size_t count) {
   const auto squares = known.square().sum(1);
   std::vector<Voters> found;

@@ -33,7 +33,7 @@ struct Model {
     const auto found = at::addmm(weights.select(1, -1), scaler(rows), weights.slice(1, 0, -1).t());
     return weights.size(0) == 1 ? torch::cat({torch::zeros_like(found), found}, 1) : found;
   }
-  // The same scores for the same embeddings, with another scaler.
+  // Changes the scaler; the same embeddings keep their scores.
   Model under(const Scaler& other) const {
     const auto w = weights.slice(1, 0, -1);
     const auto intercepts = weights.select(1, -1) + w.matmul((other.mean - scaler.mean) / scaler.scale);
@@ -111,8 +111,8 @@ class Linear final : public Classifier {
     return answer(fit(rows, classes, start_from(clean, rows, classes, asked.place)), classes, clean.probes, asked);
   }
 
-  // From the clean model, without the weights of who is not there any more, and with weights of 0 for who is new. One
-  // row of weights, of two people, says nothing of each of more.
+  // The weights to start from: the clean model's, without those of who is not there any more, and with weights of 0 for
+  // who is new. One row of weights, of two people, says nothing of each of more.
   Model start_from(const Clean& clean, const torch::Tensor& rows, const Classes& classes, std::int64_t person) const {
     if (!clean.model || (classes.rows() == 1) != (clean.classes.rows() == 1)) return start(rows, classes);
     auto model = clean.model->under(Scaler(rows));
@@ -146,7 +146,8 @@ class Linear final : public Classifier {
     return model;
   }
 
-  // The weights of one class anew while the others stay: the start of a swapped person, which saves most of the way.
+  // Optimises the weights of one class anew while the others stay: the start of a swapped person, which saves most of
+  // the way.
   void refit_one(const torch::Tensor& rows, const Classes& classes, Model& model, std::int64_t place) const {
     const auto others = model.scores(rows)
                             .index_fill(1, torch::tensor({place}), -std::numeric_limits<double>::infinity())
@@ -172,7 +173,7 @@ class Linear final : public Classifier {
   static Prediction answer(const Model& model, const Classes& classes, const torch::Tensor& probes,
                            const Asked& asked) {
     const auto scores = model.scores(probes.to(torch::kFloat64));
-    const auto [likely, places] = scores.softmax(1).max(1);
+    const auto [probabilities, places] = scores.softmax(1).max(1);
     Prediction out;
     for (const auto probe : asked.probes) {
       const auto of_probe = scores[probe];  // among equals the lowest class, as max() has it
@@ -184,7 +185,7 @@ class Linear final : public Classifier {
     }
     for (std::int64_t i = 0; i < probes.size(0); ++i) {
       out.labels.push_back(classes.names[static_cast<std::size_t>(places[i].item<std::int64_t>())]);
-      out.distances.push_back(1 - likely[i].item<double>());
+      out.distances.push_back(1 - probabilities[i].item<double>());
     }
     return out;
   }

@@ -27,7 +27,7 @@ bool closer(const Neighbour& a, const Neighbour& b) {
   return a.distance < b.distance || (a.distance == b.distance && a.row < b.row);
 }
 
-// The best rows of the two nearest people.
+// A probe's best rows of its two nearest people.
 struct TwoNearest {
   Neighbour first, second;
   void add(const Neighbour& found) {
@@ -43,7 +43,7 @@ struct TwoNearest {
   const Neighbour& without(std::int64_t label) const { return first.label == label ? second : first; }
 };
 
-// Rows of one person after the other.
+// Rows sorted by person.
 struct People {
   struct Range {
     std::int64_t label = 0, first = 0, count = 0;
@@ -93,7 +93,7 @@ class Nearest final : public Classifier {
   }
 
  private:
-  // The probes, as People's rows.
+  // The probes, prepared as the rows of People are.
   struct Sought {
     torch::Tensor features, rough, squares;
   };
@@ -194,7 +194,7 @@ class Nearest final : public Classifier {
     return static_cast<std::size_t>(found - probes.begin());
   }
 
-  // How many people are closer to the probe than `own`, and one.
+  // The rank of a person at the distance `own`: how many people are closer to the probe, plus one.
   std::int64_t rank_of(const Neighbour& own, const Base& base, std::size_t p, double bound) const {
     if (own.row < 0) return 0;
     const float* least = base.least.data_ptr<float>() + static_cast<std::int64_t>(p) * base.least.size(1);
@@ -213,7 +213,7 @@ class Nearest final : public Classifier {
     return left;
   }
 
-  // A person's rows that are left, the swapped ones in their new form, then the added ones.
+  // A person's rows after a swap: those that are left, the swapped ones in their new form, then the added ones.
   static torch::Tensor new_form(const torch::Tensor& gallery, const std::vector<std::int64_t>& own, const Swap& swap) {
     std::vector<std::int64_t> places;
     for (const auto row : swap.rows) places.push_back(std::lower_bound(own.begin(), own.end(), row) - own.begin());
@@ -291,7 +291,7 @@ class Nearest final : public Classifier {
         if (const auto row = measured(people, range, sought, p, g, rough[g]); closer(row, found)) found = row;
     return found;
   }
-  // The same of all its rows, whatever they are roughly.
+  // The same, measured for all rows, whatever their rough distances.
   Neighbour nearest_in(const People& people, const People::Range& range, const Sought& sought, std::size_t p) const {
     Neighbour found;
     for (auto g = range.first; g < range.first + range.count; ++g)
@@ -307,7 +307,7 @@ class Nearest final : public Classifier {
     return {distance, people.rows[static_cast<std::size_t>(g)], range.label, rough};
   }
 
-  // Between the g-th row of the one and the p-th of the other.
+  // The distance between the g-th row of the one and the p-th of the other.
   template <class Number>
   double measure(const torch::Tensor& rows, std::int64_t g, const torch::Tensor& probes, std::int64_t p) const {
     const auto dimension = rows.size(1);
