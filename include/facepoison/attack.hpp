@@ -71,9 +71,9 @@ class Attack {
   explicit Attack(AttackSettings settings) : settings_(std::move(settings)) {}
   virtual ~Attack() = default;
 
-  // Photos of any number of people. Random numbers come from one stream a photo, so that neither order nor company
-  // changes a photo's result beyond float rounding. `companions` has a picture for each photo, where the attack wants
-  // them.
+  // Photos of any number of people. Random numbers come from one stream a photo, so that neither the
+  // order nor the other photos of the batch change a photo's result beyond float rounding. `companions` has a picture
+  // for each photo, where the attack wants them.
   Perturbed perturb(const Faces& faces, Seed seed, const Faces& companions = {}) const;
 
   virtual bool changes_photos() const { return true; }

@@ -49,7 +49,7 @@ struct Card {
   std::string method;           // "forward", "encode_image", …
   bool flip_averaging = false;  // mean of the embeddings of the picture and its mirror image
   int dimension = 0;
-  double threshold = 0.5;  // of a cloak detector: a picture is called perturbed where the score is no less, 0 … 1
+  double threshold = 0.5;  // of a cloak detector: 0 … 1: a picture with this score or a higher one is called perturbed
   fs::path golden;         // .npy with the embedding of golden_picture(side), from the original runtime; may be empty
 
   // What tables are ordered by: the year of what it stands for, else its release.
@@ -60,10 +60,10 @@ struct Card {
   Json contract() const;           // what decides the embedding besides the weights: part of every cache key
 };
 
-// By name or by path. Names are those of configs/extractors and data/recognisers (the small ones that ship), of
-// configs/cloak-detectors and data/cloak-detectors, and of configs/networks, as the task is.
-// Throws Error(usage) for an unknown name (with the nearest), a missing or unknown key, or a value out of range,
-// Error(model) for a card of another task.
+// Reads a card, by its name or its path. Names are those of configs/extractors and data/recognisers (the small ones
+// that ship), of configs/cloak-detectors and data/cloak-detectors, and of configs/networks, as the task is. Throws
+// Error(usage) for an unknown name (with the nearest), a missing or unknown key, or a value out of range, Error(model)
+// for a card of another task.
 Card read_card(const std::string& name_or_path, const std::vector<Task>& tasks = {Task::recogniser});
 std::vector<std::string> card_names(Task task = Task::recogniser);  // sorted
 std::vector<Card> all_cards(Task task = Task::recogniser);          // by order(), then name

@@ -69,8 +69,8 @@ bool is_dataset(const fs::path& path);
 // Where a data set in `folder` has a photo's canvas picture.
 fs::path canvas_path(const fs::path& folder, const std::string& id);
 
-// The photo from before its first attack; a clean one as it is. Throws Error(input) where that picture is not known, is
-// missing or was changed.
+// The photo as it was before its first attack; a clean one as it is. Throws Error(input) where that picture is not
+// known, is missing or was changed.
 Photo before_attacks(const Photo& photo);
 std::vector<Photo> before_attacks(std::span<const Photo> photos);
 
@@ -91,7 +91,7 @@ std::vector<std::string> duplicate_notes(const Dataset& dataset);
 // DatasetFolder.
 void write_dataset(const fs::path& folder, const std::vector<Photo>& photos, int side, const Table& rejected);
 
-// What attacks and extractors see. Rows are photos.
+// A batch of N photos, as attacks and extractors see them.
 struct Faces {
   torch::Tensor pixels;     // N×3×H×W float32 RGB in [0,1]
   torch::Tensor landmarks;  // N×5×2 float64 (x, y) canvas pixels, or undefined: then extractors resize plainly
@@ -107,12 +107,12 @@ std::optional<Landmarks> read_points(Spec& line, const std::string& key, std::op
 // A canvas picture. Throws Error(input) with the photo's id when it is not what the hash says, or is damaged.
 Image read_canvas(const Photo& photo);
 
-// Reads the canvas pictures; throws Error(input) with the photo's id as read_canvas(), and when one has another size.
-// Photos with and without landmarks cannot be mixed.
+// Reads the canvas pictures, on the CPU; throws Error(input) with the photo's id as read_canvas(), and when one has
+// another size. Photos with and without landmarks cannot be mixed.
 Faces load_faces(std::span<const Photo> photos);
 torch::Tensor landmarks_of(std::span<const Photo> photos);  // Faces::landmarks
 
-torch::Tensor to_tensor(const Image& image);  // 1×3×H×W float32 in [0,1]
+torch::Tensor to_tensor(const Image& image);  // 1×3×H×W float32 in [0,1], on the CPU
 Image to_image(const torch::Tensor& pixels);  // 3×H×W or 1×3×H×W in [0,1], rounded to 8 bits
 
 }  // namespace facepoison

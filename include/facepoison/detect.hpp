@@ -20,6 +20,8 @@ struct Detection {
   double score = 0;     // 0 … 1
 };
 
+// Finds faces, on the CPU. detect() sets LibTorch's number of threads while it runs, so that the result does not depend
+// on it: one call at a time.
 class FaceDetector {
  public:
   // The network file named by configs/detectors/mtcnn.json, verified by its hash. The network is loaded at the first

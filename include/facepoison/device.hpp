@@ -11,7 +11,7 @@
 namespace facepoison {
 
 // "auto" (the first CUDA device, else the CPU), or a device as LibTorch writes it: "cpu", "cuda", "cuda:1", "xpu", …
-// Throws Error(usage) for a word that is none, Error(device) where there is none of that kind or number here.
+// Throws Error(usage) for another word, Error(device) where there is no device of that kind or number here.
 torch::Device parse_device(const std::string& name);
 
 std::vector<torch::Device> devices();  // that LibTorch sees: the CPU, then the others
@@ -41,8 +41,9 @@ struct RunOptions {
   bool tf32 = false;                              // CUDA's products of float32 in 10 bits of mantissa
 };
 
-// Of a device (parse_device) and a precision: "fp32", "tf32" (CUDA only) or "bf16". It also sets the process's
-// arithmetic: TF32 off unless asked for, the same algorithm each time. Throws Error(usage | device).
+// The options for a device (see parse_device) and a precision: "fp32", "tf32" (CUDA only) or "bf16". It also sets the
+// process's arithmetic, so call it before other threads compute: TF32 off unless asked for, the same algorithm each
+// time. Throws Error(usage | device).
 RunOptions run_options(const std::string& device, const std::string& precision, bool trust_model);
 std::string precision_name(const RunOptions& options);
 

@@ -8,8 +8,8 @@
 
 namespace facepoison {
 
-// What a recogniser of such a card looks at: N×3×side×side RGB in [0,1], warped to its template by each photo's
-// landmarks, or resized plainly where there are none; differentiable.
+// What a recogniser of such a card looks at: N×3×side×side float32 RGB in [0,1], on the pixels' device; warped to its
+// template by each photo's landmarks, or resized plainly where there are none; differentiable.
 torch::Tensor view_under(const Card& card, const Faces& faces);
 
 // The same of a picture's file, on the CPU: resized plainly, in bytes, as PIL or OpenCV hand it to other pipelines.

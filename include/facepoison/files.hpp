@@ -1,4 +1,4 @@
-// Files that are whole or absent.
+// Files that are whole or absent. Any thread may call these functions.
 #pragma once
 #include <cstddef>
 #include <filesystem>

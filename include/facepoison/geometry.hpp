@@ -11,8 +11,8 @@ struct Point {
   double x = 0, y = 0;
   bool operator==(const Point&) const = default;
 };
+constexpr double farthest_place = 1e9;  // from a picture's corner, pixels; a file that says more is wrong
 // In the picture's left-to-right order: eye, eye, nose tip, mouth corner, mouth corner.
-constexpr double farthest_place = 1e9;  // from a picture's corner, pixels: what files say beyond it is no place
 using Landmarks = std::array<Point, 5>;
 
 // x' = a·x − b·y + tx, y' = b·x + a·y + ty: scale, rotation and shift, never a reflection.

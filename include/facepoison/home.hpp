@@ -1,4 +1,4 @@
-// Where the project's own files are: cards, presets, models. Never looked for in the working folder.
+// Where the project's own files are: cards, presets, models. They are never looked for in the working folder.
 #pragma once
 #include <string>
 #include <vector>

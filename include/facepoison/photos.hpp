@@ -32,7 +32,7 @@ struct PhotoFolder {
   std::vector<std::string> empty_people;       // folders with neither a photo nor anything rejected
   std::vector<RejectedFile> rejected;          // what cannot be used, sorted likewise
   std::size_t originals = 0;                   // photos that lie beside a face/ folder, which wins
-  std::vector<PhotoFile> of_tools;             // what perturbing tools left beside the photos, which is no photo
+  std::vector<PhotoFile> of_tools;             // what perturbing tools left beside the photos
   bool has_landmarks = false;                  // a landmarks.csv was found
   std::map<std::string, Landmarks> landmarks;  // by id; source pixels, after EXIF rotation
   // FaceScrub's, by "<person>/<SHA-256>", by "<person>/<SHA-1 of the address>" and, for folders of other names, by the
@@ -90,12 +90,12 @@ std::set<std::string> match_people(const std::vector<std::string>& people, const
 // and no photos of their own: then the folder is split already, and other folders are passed over with a warning.
 // Photos are known by their extension or by their first bytes, also those of formats that will be refused with a
 // reason. Hidden files are passed over. A file that has a tool's suffix and lies beside its original is one of
-// of_tools. Rejected are pictures in other sub-folders, links that leave the root or lead nowhere, what is no regular
-// file or cannot be read, and names that no canvas can have (not UTF-8, more than 251 bytes). Reads landmarks.csv
-// (id, then x and y of five landmarks) and facescrub_*.txt (name, image_id, face_id, url, bbox, sha256; tabs; an odd
-// line is passed over, with a warning) in the root and, of a split folder, in each of its sides, where landmarks' ids
-// are from the side. Boxes are of full pictures, so they are not used below face/. Throws Error(input) where the root
-// or a landmarks.csv cannot be read, or where two of these give a photo different points.
+// of_tools. Rejected are pictures in other sub-folders, links that leave the root or lead nowhere, what is not a
+// regular file or cannot be read, and names that no canvas can have (not UTF-8, more than 251 bytes). Reads
+// landmarks.csv (id, then x and y of five landmarks) and facescrub_*.txt (name, image_id, face_id, url, bbox, sha256;
+// tabs; an odd line is passed over, with a warning) in the root and, of a split folder, in each of its sides, where
+// landmarks' ids are from the side. Boxes are of full pictures, so they are not used below face/. Throws Error(input)
+// where the root or a landmarks.csv cannot be read, or where two of these give a photo different points.
 PhotoFolder scan_photos(const fs::path& root);
 
 }  // namespace facepoison

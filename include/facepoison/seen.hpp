@@ -1,4 +1,4 @@
-// Whom a recogniser saw in training. A trained card names a file beside it, "trained_on": {"file", "sha256"}; of other
+// Whom a recogniser was trained on. A trained card names a file beside it, "trained_on": {"file", "sha256"}; of other
 // recognisers nobody wrote it down.
 #pragma once
 #include <set>
@@ -14,14 +14,17 @@ struct Training {
   std::set<std::string> people, photos;  // names within that data set; sha256 of the photos' files (source_sha256)
 };
 
-// Empty where nobody wrote it down. Throws Error(model) for a file that is missing, altered or no such record.
+// The trainings of a card's network, oldest first; empty where nobody wrote them down. Throws Error(model) for a file
+// that is missing, altered or not such a record.
 std::vector<Training> trainings_of(const Card& card);
 
 std::string print(const std::vector<Training>& trainings);  // JSON, as trainings_of() reads it
 
+// A training of `recogniser` on all photos of these people.
 Training training_on(const Dataset& dataset, const std::vector<std::string>& people, const std::string& recogniser);
 
-// The people of a data set who were seen: one of their photos by its hash, or, in the same data set, their name.
+// The people of a data set who were trained on: known by one of their photos by its hash, or, in the same data set, by
+// their name.
 std::set<std::string> people_seen(const std::vector<Training>& trainings, const Dataset& dataset);
 
 }  // namespace facepoison

@@ -16,7 +16,7 @@ struct Interval {
 constexpr std::size_t least_people_who_differ = 6;
 
 // The area under the ROC curve: the share of (genuine, impostor) pairs of which the genuine one is nearer, ties half.
-// NaN where there is no such pair.
+// NaN where there are no pairs.
 double area_under_curve(std::vector<double> genuine, std::vector<double> impostors);
 
 double mean(std::span<const double> values);                           // NaN for no values
@@ -30,7 +30,7 @@ Interval clopper_pearson(double fraction, double n);
 // others, and NaN for nobody.
 Interval protection_interval(std::span<const double> per_person, double probes);
 
-// What the same people's rates are higher by in one row than in another.
+// By how much the same people's rates are higher in one row than in another.
 struct Difference {
   double mean = 0;
   Interval interval{-1, 1};  // Student's t over the people's differences, cut to [−1, 1]

@@ -47,7 +47,7 @@ std::string name_of(Status status) {
 Json Attack::identity() const {
   Json surrogates = Json::array();
   for (const auto& extractor : settings_.surrogates) surrogates.push_back(extractor->identity());
-  // Names, dates and places of files are no part of it: what they hold is.
+  // Names, dates and paths of files are left out; the content of the files is in it.
   Json parameters = settings_.parameters;
   for (const auto* key : {"surrogates", "stand_ins", "folder", "targets", "released", "before"}) parameters.erase(key);
   Json identity = {{"version", settings_.version}, {"parameters", parameters}, {"surrogates", surrogates}};

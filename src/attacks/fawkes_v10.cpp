@@ -6,7 +6,7 @@
 // Quirks of that code that are kept, each under its key:
 // - The weight of the embedding's term doubles while DSSIM is under budget and halves while it is over; a change of
 //   side, or the end of its range, throws it back to 1. ("balance")
-// - After the first step comes another, of 0.01 in the gradient's sign, and the optimiser forgets what it saw.
+// - After the first step comes another, of 0.01 in the gradient's sign, and the optimiser's state is reset.
 //   ("sign_step")
 // - An iterate is scored before its step, so that the last step's picture is never looked at.
 // - Where the best is poor, the last iterate that was looked at is taken if it is better and its DSSIM under .015.

@@ -12,7 +12,7 @@ namespace {
 
 const fs::path folder = "configs/attacks";
 
-// "fawkes-v1.0-high" is a name, not a file with the extension ".0-high".
+// The preset's name of a file's: "fawkes-v1.0-high" is a name, not a file with the extension ".0-high".
 std::string preset_name(const std::string& file) {
   const auto last = fs::path(file).filename().string();
   return last.ends_with(".json") ? last.substr(0, last.size() - 5) : last;
@@ -20,7 +20,7 @@ std::string preset_name(const std::string& file) {
 
 Json read_preset(const std::string& name, int depth);
 
-// {"preset": …, keys that override that preset's}
+// The preset of a request {"preset": …, …}, with the request's other keys over its own.
 Json merged(const Json& request, int depth = 0) {
   Json all = read_preset(request.at("preset").get<std::string>(), depth);
   for (const auto& [key, value] : request.items())

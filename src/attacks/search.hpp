@@ -1,4 +1,4 @@
-// What optimising attacks share: which photos are still worked on, the best pictures, the trace.
+// The bookkeeping of attacks that optimise a batch of photos: who is still worked on, the best pictures, the trace.
 #pragma once
 #include "attacks/registry.hpp"
 
@@ -10,12 +10,13 @@ class Search {
   // A photo leaves when its best has not changed for `patience` steps (0: never), or when its loss is not finite.
   Search(const torch::Tensor& pixels, std::int64_t patience);
 
+  // note() records what was measured at a step; offer() keeps pictures that are better than their photo's best so far.
   // All arguments have a row for each photo that is still here; `step`: how many steps the picture has had.
   void note(const torch::Tensor& loss, const torch::Tensor& distance, const torch::Tensor& own_measure);
   void offer(std::int64_t step, const torch::Tensor& pixels, const torch::Tensor& score,
              const torch::Tensor& feasible);  // a higher score is better
 
-  // After step number `step` (from 1). The finished photos' rows vanish from every state. False when nobody is left.
+  // Ends step number `step` (from 1): the finished photos' rows vanish from every state. False when nobody is left.
   bool go_on(std::int64_t step, const std::vector<torch::Tensor*>& states);
 
   // Of the whole batch:

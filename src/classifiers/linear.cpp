@@ -33,7 +33,7 @@ struct Model {
     const auto found = at::addmm(weights.select(1, -1), scaler(rows), weights.slice(1, 0, -1).t());
     return weights.size(0) == 1 ? torch::cat({torch::zeros_like(found), found}, 1) : found;
   }
-  // The same scores for the same embeddings, with another scaler.
+  // Changes the scaler; the same embeddings keep their scores.
   Model under(const Scaler& other) const {
     const auto w = weights.slice(1, 0, -1);
     const auto intercepts = weights.select(1, -1) + w.matmul((other.mean - scaler.mean) / scaler.scale);

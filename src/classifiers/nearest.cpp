@@ -27,7 +27,7 @@ bool closer(const Neighbour& a, const Neighbour& b) {
   return a.distance < b.distance || (a.distance == b.distance && a.row < b.row);
 }
 
-// The best rows of the two nearest people.
+// A probe's best rows of its two nearest people.
 struct TwoNearest {
   Neighbour first, second;
   void add(const Neighbour& found) {
@@ -93,7 +93,7 @@ class Nearest final : public Classifier {
   }
 
  private:
-  // The probes, as People's rows.
+  // The probes, prepared as the rows of People are.
   struct Sought {
     torch::Tensor features, rough, squares;
   };
@@ -213,7 +213,7 @@ class Nearest final : public Classifier {
     return left;
   }
 
-  // A person's rows that are left, the swapped ones in their new form, then the added ones.
+  // A person's rows after a swap: those that are left, the swapped ones in their new form, then the added ones.
   static torch::Tensor new_form(const torch::Tensor& gallery, const std::vector<std::int64_t>& own, const Swap& swap) {
     std::vector<std::int64_t> indices;
     for (const auto row : swap.rows) indices.push_back(std::lower_bound(own.begin(), own.end(), row) - own.begin());

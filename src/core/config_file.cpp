@@ -9,7 +9,7 @@ namespace {
 
 using Anchor = std::function<void(Json&, const fs::path&)>;
 
-// The keys of `part` in the place of those of `config`; null takes a key out.
+// Puts the keys of `part` over those of `config`; null takes a key out.
 void lay_over(Json& config, const Json& part) {
   for (const auto& [key, value] : part.items()) {
     config[key] = value;
@@ -22,7 +22,7 @@ void override_key(Json& config, const std::string& assignment, const Anchor& anc
   if (equals == std::string::npos || equals == 0)
     throw Error(Exit::usage, concat("--set ", assignment, ": expected KEY=VALUE"));
   if (!is_utf8(assignment))
-    throw Error(Exit::usage, concat("--set ", assignment, ": found bytes that are no text, expected UTF-8"));
+    throw Error(Exit::usage, concat("--set ", assignment, ": found bytes that are not text, expected UTF-8"));
   if (!config.is_object() && !config.is_null())
     throw Error(Exit::usage, concat("--set ", assignment, ": found ", config.type_name(), ", expected a JSON object"));
   const std::string key = assignment.substr(0, equals), word = assignment.substr(equals + 1);
@@ -41,7 +41,7 @@ void override_key(Json& config, const std::string& assignment, const Anchor& anc
       if (part.empty() || part.find_first_not_of("0123456789") != std::string::npos || part.size() > 6 ||
           std::stoul(part) >= at->size())
         throw Error(Exit::usage,
-                    concat("--set ", assignment, ": \"", part, "\" is no place in a list of ", at->size()));
+                    concat("--set ", assignment, ": \"", part, "\" is not a place in a list of ", at->size()));
       at = &(*at)[std::stoul(part)];
     } else if (at->is_object() || at->is_null()) {
       at = &(*at)[part];
@@ -52,7 +52,8 @@ void override_key(Json& config, const std::string& assignment, const Anchor& anc
   *at = value;
 }
 
-// Where a config's relative paths start: a pipe or a here-document lies in no folder of the user's.
+// The folder from which a config's relative paths start. A pipe or a here-document is not in a folder of the user's:
+// there it is the working folder.
 fs::path folder_of_config(const fs::path& file) {
   const fs::path whole = fs::absolute(file).lexically_normal();
   for (const auto* own : {"/dev/", "/proc/"})
@@ -61,7 +62,7 @@ fs::path folder_of_config(const fs::path& file) {
   return fs::is_fifo(whole, unknown) ? fs::current_path() : whole.parent_path();
 }
 
-// The file's keys but those of null, and where it names a "base" that one's for those that it has not.
+// Reads the file's keys, without those of null, over those of its "base", where it names one.
 Json read_with_base(const fs::path& file, const std::function<void(Json&, const fs::path&)>& anchor_paths,
                     int depth = 0) {
   const fs::path folder = folder_of_config(file);

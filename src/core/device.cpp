@@ -34,8 +34,8 @@ int count_of(torch::DeviceType kind) {
   return c10::impl::hasDeviceGuardImpl(kind) ? c10::impl::getDeviceGuardImpl(kind)->deviceCount() : 0;
 }
 
-// LibTorch tells a GPU's model only to programs built with CUDA's headers; the driver tells everybody, and numbers the
-// devices as LibTorch does. "" where it does not tell.
+// The model of a GPU, asked of CUDA's driver, which numbers devices as LibTorch does; "" where it does not tell.
+// LibTorch tells it only to programs built with CUDA's headers.
 std::string cuda_model(int index) {
   void* const driver = dlopen("libcuda.so.1", RTLD_LAZY);
   if (!driver) return "";
@@ -49,7 +49,7 @@ std::string cuda_model(int index) {
   return told ? name : "";
 }
 
-// What follows ": " in the first line of /proc/cpuinfo that says "model name"; "" where none does.
+// The CPU's model by /proc/cpuinfo, or "".
 std::string cpu_model() {
   std::ifstream in("/proc/cpuinfo");
   for (std::string line; std::getline(in, line);)
@@ -58,7 +58,8 @@ std::string cpu_model() {
   return "";
 }
 
-// By which the libraries choose among kernels that round differently. ATEN_CPU_CAPABILITY is in "instructions".
+// Environment variables by which the libraries choose among kernels that round differently. ATEN_CPU_CAPABILITY is in
+// "instructions".
 constexpr const char* kernel_variables[] = {"MKL_CBWR",
                                             "MKL_ENABLE_INSTRUCTIONS",
                                             "ONEDNN_MAX_CPU_ISA",

@@ -89,7 +89,7 @@ std::string sha256_of_file(const fs::path& path) {
   });
 }
 
-// A line: the digest, what stat_of() said then, the file's name.
+// A record's line: the digest, what stat_of() said then, the file's name.
 DigestRecord::DigestRecord(fs::path record, fs::path root) : record_(std::move(record)), root_(std::move(root)) {
   std::istringstream lines;
   try {

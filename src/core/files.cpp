@@ -45,7 +45,7 @@ bool write_all(int file, std::string_view bytes) {
   return true;
 }
 
-// Up to `most` bytes, fewer only at the end.
+// Reads up to `most` bytes, fewer only at the end of the file.
 std::size_t read_all(int file, char* bytes, std::size_t most, const fs::path& path) {
   std::size_t count = 0;
   while (count < most) {
@@ -60,7 +60,7 @@ std::size_t read_all(int file, char* bytes, std::size_t most, const fs::path& pa
 
 fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
 
-// What a chain of links ends at, there or not.
+// The path that a chain of links ends at, whether there is a file or not.
 fs::path behind_links(fs::path path) {
   std::error_code error;
   for (int links = 0; links < 40 && fs::is_symlink(fs::symlink_status(path, error)); ++links) {
@@ -75,7 +75,7 @@ bool is_temporary(const fs::path& path) {
   return name.size() == std::strlen(".tmp-") + 16 && name.starts_with(".tmp-");
 }
 
-// A new file beside `path`, locked as long as it is written, so that others see that it is no left-over.
+// A new file beside `path`, locked as long as it is written, so that others see that it is not a left-over.
 int open_temporary(const fs::path& path, fs::path& name) {
   for (;;) {
     name = temporary_name(folder_of(path));

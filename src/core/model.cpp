@@ -48,7 +48,7 @@ std::string describe_wrong_file(const std::string& start) {
   return "";
 }
 
-// What a zip holds that is no TorchScript; "" where it may be a damaged one.
+// Says what a zip holds that is not TorchScript; "" where it may be a damaged one.
 std::string other_archive(std::string_view bytes) {
   const auto holds = [&](std::string_view name) { return bytes.find(name) != std::string_view::npos; };
   if (!bytes.starts_with("PK") || holds("/code/")) return "";
@@ -59,7 +59,7 @@ std::string other_archive(std::string_view bytes) {
   return "";
 }
 
-// Networks are published in half precision, CLIP for one, and the pixels come in float32.
+// Converts weights to float32: networks are published in half precision, CLIP for one, and pixels are float32.
 void to_float32(torch::jit::Module& module) {
   const auto widen = [](torch::Tensor tensor) {
     if (tensor.is_floating_point()) tensor.set_data(tensor.to(torch::kFloat32));
@@ -68,10 +68,10 @@ void to_float32(torch::jit::Module& module) {
   for (const auto& buffer : module.buffers()) widen(buffer);
 }
 
-// The first line, without LibTorch's C++ stack trace.
+// The first line of a message, without LibTorch's C++ stack trace.
 std::string brief(const std::string& what) { return what.substr(0, what.find('\n')); }
 
-// What was verified may have been replaced since; what is loaded is what was hashed.
+// Reads the file whose hash was verified; it may have been replaced since.
 std::string read_verified(const ModelFile& file) {
   std::string bytes = read_file(file.path);
   if (sha256(bytes) != file.sha256)
@@ -113,7 +113,7 @@ torch::jit::Module load_model(const ModelFile& file, torch::Device device, torch
   } catch (const std::exception& error) {  // c10::Error, or what the archive's reader lets through
     if (is_shortage(error)) throw;         // nothing is wrong with the file
     const auto other = other_archive(bytes.view());
-    const auto damaged = concat(" is no TorchScript file, or a truncated one: ", brief(error.what()));
+    const auto damaged = concat(" is not a TorchScript file, or is a truncated one: ", brief(error.what()));
     throw Error(Exit::model, concat(file.path.string(), other.empty() ? damaged : other));
   }
   module.eval();

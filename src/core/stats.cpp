@@ -15,7 +15,7 @@ constexpr double z = 1.959963984540054;  // the normal distribution's 97.5 % poi
 
 double students_t(double degrees) { return boost::math::quantile(boost::math::students_t(degrees), 1 - tail); }
 
-// Of the mean of the values, s²/K.
+// The variance of the mean of the values, s²/K.
 double variance_of_mean(std::span<const double> values) {
   const double centre = mean(values), count = static_cast<double>(values.size());
   double sum = 0;
@@ -23,7 +23,7 @@ double variance_of_mean(std::span<const double> values) {
   return sum / (count - 1) / count;
 }
 
-// Of the sign patterns in `draw`'s hands, how many put the sum at least as far from 0 as it is.
+// Counts the sign patterns that `draw` gives which put the sum at least as far from 0 as it is.
 template <class Draw>
 double share_as_far(std::span<const double> values, std::size_t patterns, Draw&& draw) {
   double seen = 0;

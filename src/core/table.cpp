@@ -48,7 +48,7 @@ bool is_emphasis(const std::string& in, std::size_t at) {
   return at == 0 || at + 1 == in.size() || !is_word(in[at - 1]) || !is_word(in[at + 1]);
 }
 
-// A backslash before what GitHub's Markdown would take for a mark. A bracket is one only in [text](link), [text][link].
+// Escapes what GitHub's Markdown would take for a mark. A bracket is one only in [text](link), [text][link].
 std::string escape_markdown(const std::string& in) {
   static const std::string marks = "\\`*~<&|";
   std::string out;
@@ -61,7 +61,8 @@ std::string escape_markdown(const std::string& in) {
   return out;
 }
 
-// Also the braces that keep a cell's first bracket or star from being read as the option of the line break before it.
+// Escapes what LaTeX reserves. Braces keep a cell's first bracket or star from being read as the option of the line
+// break before it.
 std::string escape_latex(const std::string& in) {
   const auto first = in.find_first_not_of(' ');
   const bool is_option = first != std::string::npos && (in[first] == '[' || in[first] == '*');
@@ -88,7 +89,7 @@ std::string joined(const std::vector<std::string>& cells, const std::string& sep
   return out;
 }
 
-// The width of a UTF-8 text on a terminal, near enough: its code points.
+// The width of a UTF-8 text on a terminal, approximately: its code points.
 std::size_t width(const std::string& in) {
   return static_cast<std::size_t>(std::count_if(in.begin(), in.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
@@ -197,7 +198,7 @@ std::int64_t as_integer(const Cell& cell, const std::string& where) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
   if (error != std::errc() || end != word.data() + word.size())
-    throw Error(Exit::input, concat(where, ": \"", word, "\" is no whole number, or too large a one"));
+    throw Error(Exit::input, concat(where, ": \"", word, "\" is not a whole number, or is too large"));
   return value;
 }
 

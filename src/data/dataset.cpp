@@ -34,7 +34,7 @@ Json to_json(const Photo& photo, int side, const fs::path& folder) {
   return line;
 }
 
-// "" for null.
+// A text, or "" for null.
 std::string text_or_null(Spec& line, const std::string& key, const char* what, std::optional<Json> fallback = {}) {
   const Json value = line.raw(key, fallback);
   if (!value.is_null() && !value.is_string())
@@ -144,7 +144,7 @@ void check_digests(const Dataset& dataset) {
                                   "): changed since the data set was made; make it again"));
 }
 
-// How many duplicates there are of one kind, and whose.
+// Counts the duplicates of one kind, and whose they are.
 struct Tally {
   std::size_t within = 0, across = 0;
   void add(bool same_person) { ++(same_person ? within : across); }
@@ -160,7 +160,7 @@ std::string tallied(const Tally& exact, const Tally& near) {
   return list;
 }
 
-// Test photos that repeat a train photo, or that one repeats.
+// Counts test photos that repeat a train photo, or that one repeats.
 std::size_t twins_in_gallery(const Dataset& dataset) {
   std::set<std::string> of_train;  // ids of the originals
   const auto original = [](const Photo& photo) { return photo.duplicate_of.empty() ? photo.id : photo.duplicate_of; };
@@ -281,7 +281,7 @@ Dataset read_dataset(const fs::path& path, bool check_canvases) {
     mark_by_budget(dataset);
     locate_originals(dataset);
   } catch (const Error& error) {
-    stop_if_interrupted();                   // which is no fault of the manifest's
+    stop_if_interrupted();                   // which is not the manifest's fault
     throw Error(Exit::input, error.what());  // a manifest is data, whatever is wrong with it
   }
   if (dataset.photos.empty()) throw Error(Exit::input, concat(manifest.string(), ": no photos"));

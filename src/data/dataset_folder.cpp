@@ -23,13 +23,13 @@ bool is_there(const fs::path& path) {
   return fs::exists(fs::symlink_status(path, none));
 }
 
-// Names of files in canvas/, without a way out of it.
+// Adds the name of a file in canvas/; one that leads out of that folder is passed over.
 void add_canvas(std::set<std::string>& canvases, const std::string& name) {
   const auto plain = fs::path(name).lexically_normal().generic_string();
   if (plain == name && name.starts_with("canvas/") && name.ends_with(".png")) canvases.insert(name);
 }
 
-// Throws Error where a line is not a data set's.
+// Adds the canvases of a manifest. Throws Error where a line is not a data set's.
 void add_of_manifest(std::set<std::string>& canvases, const std::string& bytes) {
   std::istringstream lines(bytes);
   for (std::string line; std::getline(lines, line);) {
@@ -60,7 +60,8 @@ std::optional<std::set<std::string>> made_in_folder(const fs::path& folder) {
   return canvases;
 }
 
-// Hidden files do not count, nor does a folder that says of itself that it is a cache: the store may lie here.
+// Does the folder hold somebody's files? Hidden ones do not count, nor does a folder that says of itself that it is a
+// cache: the store may lie here.
 bool has_files(const fs::path& folder) {
   const fs::directory_iterator entries(folder);
   return std::any_of(fs::begin(entries), fs::end(entries), [](const auto& entry) {
@@ -68,7 +69,7 @@ bool has_files(const fs::path& folder) {
   });
 }
 
-// And the folders that become empty, up to `root`.
+// Removes a file, and the folders above it that become empty, up to `root`.
 void remove_file(const fs::path& file, const fs::path& root) {
   std::error_code none;
   if (!is_below(file.parent_path(), root) || fs::is_directory(fs::symlink_status(file, none))) return;
@@ -77,7 +78,8 @@ void remove_file(const fs::path& file, const fs::path& root) {
     if (!fs::remove(folder, none)) return;
 }
 
-// One call for all files: each by itself would take minutes where there are tens of thousands.
+// Flushes the folder's file system to the disk, in one call: each file by itself would take minutes where there are
+// tens of thousands.
 void flush_all(const fs::path& folder) {
   const int file = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const bool failed = file < 0 || syncfs(file) != 0;

@@ -101,7 +101,7 @@ class Cascade {
     found = suppress(look("rnet", 24, thresholds[1], std::move(found)), .7);
     apply_shifts(found);
     found = look("onet", 48, thresholds[2], std::move(found));
-    // Landmarks are relative to the square that the network saw, so they are placed before its box moves.
+    // Landmarks are relative to the square that the network looked at, so they are placed before its box moves.
     for (auto& [box, score, shift, points] : found)
       for (std::size_t i = 0; i < 5; ++i) {
         points[i] = box.x1 + points[i] * (box.x2 - box.x1);

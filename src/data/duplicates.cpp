@@ -87,7 +87,7 @@ std::vector<std::size_t> find_originals(const std::vector<Photo>& photos, const 
     stop_if_interrupted();
     const auto some = rows.narrow(0, start, std::min(block, rows.size(0) - start));
     const auto before = static_cast<std::int64_t>(kept.size());
-    // The last bit of a product hangs on the machine: what comes near the bound is looked at again, in double.
+    // The last bit of a product depends on the machine: what comes near the bound is computed again, in double.
     const auto with = torch::cat({kept_rows.narrow(0, 0, before), some});
     const auto near = some.matmul(with.t()).ge(least_correlation - 1e-4).nonzero();
     const auto pairs = near.accessor<std::int64_t, 2>();

@@ -171,8 +171,8 @@ std::string rewritten(std::string_view bytes) {
   return done ? std::string(written.get(), size) : "";  // without it, OpenCV has the rows all the same
 }
 
-// These give the bytes to decode where they are others than the file's. OpenCV fills the missing part of a truncated
-// JPEG with grey and says nothing.
+// Checks a JPEG. Returns the bytes to decode where they are not the file's own, else "". OpenCV fills the missing part
+// of a truncated JPEG with grey and says nothing.
 std::string check_jpeg(std::string_view bytes, std::uint64_t& pixels) {
   jpeg_decompress_struct codec{};
   JpegMessages messages;
@@ -190,8 +190,9 @@ std::string check_jpeg(std::string_view bytes, std::uint64_t& pixels) {
   return rewritten(bytes);
 }
 
-// Every chunk of the pixels' is there and whole. Others, whose names begin with a small letter, are dropped where they
-// are damaged, and the end chunk is added where it is missing: whether the rows are all there, libpng checks itself.
+// Checks a PNG, likewise: every chunk of pixels is there and whole. Others, whose names begin with a small letter, are
+// dropped where they are damaged, and the end chunk is added where it is missing: whether the rows are all there,
+// libpng checks itself.
 std::string check_png(std::string_view bytes, std::uint64_t& pixels) {
   if (bytes.size() < 33 || bytes.substr(12, 4) != "IHDR") refuse("truncated PNG: no header");
   pixels = checked_size(big_endian(bytes, 16), big_endian(bytes, 20));
@@ -281,7 +282,7 @@ cv::Mat decoded(std::string_view bytes, int how) {
   return cv::imdecode(cv::Mat(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data())), how);
 }
 
-// 0 to 255 for each pixel of a transparent picture; empty where it cannot be decoded.
+// The alpha of each pixel of a transparent picture, 0 to 255; empty where it cannot be decoded.
 cv::Mat opacity_of(std::string_view bytes) {
   const cv::Mat whole = decoded(bytes, cv::IMREAD_UNCHANGED);
   cv::Mat opacity;
@@ -295,7 +296,7 @@ cv::Mat opacity_of(std::string_view bytes) {
   return opacity;
 }
 
-// BGR on white.
+// Lays a picture with an alpha channel on white: BGR.
 cv::Mat flattened(std::string_view bytes, Exif exif) {
   cv::Mat pixels = decoded(bytes, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
   const cv::Mat opacity = opacity_of(bytes);
@@ -324,7 +325,7 @@ std::string encode(const Image& image, const char* ending, const std::vector<int
   return {bytes.begin(), bytes.end()};
 }
 
-// ISO's container of pictures, by the brands that it names.
+// The format of a file in ISO's container of pictures, by the brands that it names.
 std::string format_of_brands(std::string_view brands) {
   const auto has = [&](std::initializer_list<std::string_view> names) {
     return std::any_of(names.begin(), names.end(), [&](auto name) { return brands.find(name) != brands.npos; });
@@ -357,8 +358,8 @@ std::string picture_format(std::string_view start) {
 
 Image decode_image(std::string_view bytes, Exif exif) {
   std::uint64_t size = 0;  // in pixels
-  const std::string mended = check(bytes, size);
-  if (!mended.empty()) bytes = mended;
+  const std::string repaired = check(bytes, size);
+  if (!repaired.empty()) bytes = repaired;
   try {
     cv::Mat pixels =
         is_transparent(bytes)
@@ -366,7 +367,7 @@ Image decode_image(std::string_view bytes, Exif exif) {
             : decoded(bytes, cv::IMREAD_COLOR | (exif == Exif::ignore ? cv::IMREAD_IGNORE_ORIENTATION : 0));
     if (pixels.empty()) {
       require_room(size);
-      refuse(mended.empty() ? "cannot be decoded" : "truncated or damaged: cannot be decoded");
+      refuse(repaired.empty() ? "cannot be decoded" : "truncated or damaged: cannot be decoded");
     }
     cv::cvtColor(pixels, pixels, cv::COLOR_BGR2RGB);
     return image_of(pixels);

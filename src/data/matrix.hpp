@@ -6,7 +6,7 @@
 
 namespace facepoison {
 
-// A view; OpenCV wants a mutable pointer even to read.
+// The image's own pixels as a cv::Mat; OpenCV wants a mutable pointer even to read.
 inline cv::Mat matrix(const Image& image) {
   return {image.height, image.width, CV_8UC3, const_cast<std::uint8_t*>(image.rgb.data())};
 }

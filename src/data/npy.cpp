@@ -89,7 +89,7 @@ torch::Tensor read_npy(const fs::path& path, Precision precision) {
   if (total != bytes.size() - start - length)
     refuse(concat(bytes.size() - start - length, " bytes of data; its shape asks for ", total));
   auto tensor = torch::empty(*shape, width == 4 ? torch::kFloat32 : torch::kFloat64);
-  if (total > 0) std::memcpy(tensor.data_ptr(), bytes.data() + start + length, total);  // of nothing there is no place
+  if (total > 0) std::memcpy(tensor.data_ptr(), bytes.data() + start + length, total);  // an empty tensor has no memory
   const auto numbers = tensor.to(torch::kFloat32);
   const auto lost = tensor.isfinite().logical_and(numbers.isfinite().logical_not());
   if (lost.any().item<bool>())

@@ -17,11 +17,11 @@ namespace {
 double place_in_picture(const Cell& cell, const std::string& where) {
   const double number = as_number(cell, where);
   if (!(std::abs(number) <= farthest_place))
-    throw Error(Exit::input, concat(where, ": \"", text(cell), "\" is no place in a picture"));
+    throw Error(Exit::input, concat(where, ": \"", text(cell), "\" is not a place in a picture"));
   return number;
 }
 
-// x1,y1,x2,y2.
+// Reads a box, "x1,y1,x2,y2".
 Box parse_box(const std::string& text) {
   const auto numbers = parse_csv("a,b,c,d\n" + text, "a box");
   if (numbers.rows.size() != 1) throw Error(Exit::input, concat("no box x1,y1,x2,y2 in \"", text, "\""));
@@ -61,7 +61,7 @@ LandmarksById read_landmarks(const fs::path& path, const std::string& below) {
   return found;
 }
 
-// Under the id as it is written, else with its accents apart.
+// Looks an id up as it is written, else with its accents apart.
 LandmarksById::const_iterator look_up(const LandmarksById& known, const std::string& id) {
   const auto found = known.find(id);
   return found != known.end() ? found : known.find(decomposed(id));

@@ -32,7 +32,8 @@ std::string first_bytes_of(const fs::path& path) {
   return bytes;
 }
 
-// By its name, so that an empty file or a page in a photo's place is told of, or by what is in it. Of a regular file.
+// Is a regular file a picture? By its name, so that an empty file or a web page in a photo's place is reported, or by
+// its content.
 bool is_photo(const fs::path& path) {
   static const std::set<std::string> known = {".jpg",  ".jpeg", ".jpe",  ".jfif", ".png", ".bmp",
                                               ".webp", ".gif",  ".tif",  ".tiff", ".ppm", ".pgm",
@@ -56,7 +57,7 @@ std::string obstacle(const fs::path& path, const fs::path& root) {
   return length > longest_name ? concat("its name has ", length, " bytes; at most ", longest_name, " can be used") : "";
 }
 
-// In the order of their names. Throws Error(input), whose message is the reason.
+// What lies in a folder, in the order of names. Throws Error(input), whose message is the reason.
 std::vector<fs::path> entries_of(const fs::path& folder) {
   std::vector<fs::path> entries;
   std::error_code error;
@@ -105,7 +106,7 @@ void add_pictures(const fs::path& folder, const fs::path& root, Pictures& found)
       found.usable.push_back(path);
   }
 } catch (const Error& error) {
-  stop_if_interrupted();  // which is no fault of the folder's
+  stop_if_interrupted();  // which is not the folder's fault
   found.rejected.emplace_back(folder / "", error.what());
 }
 
@@ -201,7 +202,8 @@ void add_person(PhotoFolder& folder, const fs::path& person, Split split) {
     reject(person / "", "no photos in this folder");
 }
 
-// The folders in `place`, the root or a side of it, go to `add`; lists are read, and what is no person's is said.
+// Calls `add` for each folder in `place`, which is the root or a side of it; lists are read, and what is not a person's
+// folder is reported.
 template <class Add>
 void look_through(PhotoFolder& folder, const fs::path& place, const Add& add) {
   std::error_code unknown;
@@ -220,7 +222,7 @@ void look_through(PhotoFolder& folder, const fs::path& place, const Add& add) {
   }
 }
 
-// <side>/<person>/…, as torchvision's ImageFolder and many downloads have it.
+// Scans a split folder, <side>/<person>/…, as torchvision's ImageFolder and many downloads have it.
 void add_sides(PhotoFolder& folder) {
   look_through(folder, folder.root, [&](const fs::path& side) {
     const auto split = side_of(side.filename().string());

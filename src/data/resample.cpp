@@ -9,8 +9,8 @@
 namespace facepoison {
 namespace {
 
-// PyTorch's kernel for bytes is PIL's: whole-number weights, rounded between the two passes too. In float it would be
-// up to 6 grey levels off.
+// Resizes with antialiasing. PyTorch's kernel for bytes is PIL's: whole-number weights, rounded between the two passes
+// too. In float it would be up to 6 grey levels off.
 Image antialiased(const Image& image, int width, int height, bool bicubic) {
   const auto bytes =
       torch::from_blob(const_cast<std::uint8_t*>(image.rgb.data()), {1, image.height, image.width, 3}, torch::kUInt8)

@@ -24,7 +24,7 @@ const TaskRow& row_of(Task task) {
   return *std::find_if(tasks_known.begin(), tasks_known.end(), [&](const auto& row) { return row.task == task; });
 }
 
-// Where the card is; one of another task too, whose name is then no unknown one.
+// The path of a card; also of one of another task, so that its name is not called unknown.
 fs::path card_path(const std::string& name_or_path, const std::vector<Task>& tasks) {
   auto rows = tasks_known;
   std::stable_partition(rows.begin(), rows.end(), [&](const auto& row) {
@@ -48,8 +48,8 @@ Task read_task(Spec& spec, const std::string& name, const std::vector<Task>& wan
   return found.task;
 }
 
-// What an exporter or a conversion left beside the weights: of what they were made, and a golden embedding and the
-// dimension, where the card has none.
+// Adds what an exporter or a conversion wrote beside the weights: of what they were made, and a golden embedding and
+// the dimension, where the card has none.
 void complete(Card& card) {
   card.origin = card.source.value("exported_sha256", "");
   const fs::path record = model_path(card.file, card.path.parent_path()).replace_extension(".json");
@@ -91,7 +91,8 @@ std::array<double, 3> three(Spec& spec, const std::string& key) {
   return {values[0], values[1], values[2]};
 }
 
-// Names, or {"name": …, "identity": the hash of all that decides its pictures}, as training writes them.
+// Reads "trained_against": names, or {"name": …, "identity": the hash of all that decides its pictures}, as training
+// writes them.
 std::vector<std::string> attacks_of(Spec& spec) {
   const Json attacks = spec.raw("trained_against", Json::array());
   std::vector<std::string> names;
@@ -163,7 +164,7 @@ Card read_card(const std::string& name_or_path, const std::vector<Task>& tasks) 
   card.source = spec.raw("source", Json::object());
   card.method = spec.text("method", "forward");
   card.flip_averaging = spec.flag("flip_averaging", false);
-  // Of some published files nobody knows it before they are exported.
+  // The dimension of some published files is not known before they are exported.
   if (spec.has("dimension") || !card.source.contains("export"))
     card.dimension = static_cast<int>(spec.integer("dimension", 1, card.task == Task::cloak_detector ? 1 : 65536));
   Spec input = spec.object("input");

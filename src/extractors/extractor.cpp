@@ -7,7 +7,7 @@
 namespace facepoison {
 namespace {
 
-// For each photo, the way from its canvas to the template's square.
+// For each photo, the similarity from its canvas to the template's square.
 std::vector<Similarity> ways_to(const Landmarks& target, const Faces& faces) {
   const auto landmarks = faces.landmarks.to(torch::kCPU).contiguous();
   const auto points = landmarks.accessor<double, 3>();
@@ -42,7 +42,7 @@ torch::Tensor resize(const torch::Tensor& pixels, std::int64_t height, std::int6
   if (pixels.size(2) == height && pixels.size(3) == width) return pixels;
   const std::vector<std::int64_t> size = {height, width};
   if (card.interpolation == Interpolation::nearest) return at::upsample_nearest2d(pixels, size);
-  // Bicubic overshoots, and PIL and OpenCV clip what they write.
+  // Bicubic overshoots; PIL and OpenCV clip what they write.
   if (card.interpolation == Interpolation::bicubic)
     return (card.antialias ? at::_upsample_bicubic2d_aa(pixels, size, false)
                            : at::upsample_bicubic2d(pixels, size, false))
@@ -62,13 +62,13 @@ Size plain_size(const Card& card, Size picture) {
   return {card.side * picture.height / shorter, card.side * picture.width / shorter};
 }
 
-// Halves of a pixel are rounded to the even one, as torchvision's centre crop does it.
+// The middle square. Halves of a pixel are rounded to the even one, as torchvision's centre crop does it.
 torch::Tensor middle(const torch::Tensor& pixels, std::int64_t side) {
   const auto start = [&](int axis) { return std::lrint(static_cast<double>(pixels.size(axis) - side) / 2); };
   return pixels.narrow(2, start(2), side).narrow(3, start(3), side);
 }
 
-// What the network receives.
+// A view as the network receives it: channel order and scaling as on the card.
 torch::Tensor prepared_under(const Card& card, const torch::Tensor& view) {
   const auto options = torch::TensorOptions(torch::kFloat32).device(view.device());
   const auto mean = torch::tensor({card.mean[0], card.mean[1], card.mean[2]}, options).view({1, 3, 1, 1});
@@ -91,7 +91,7 @@ torch::Tensor view_under(const Card& card, const Faces& faces) {
                           /*align_corners*/ true);
 }
 
-// Without a template the whole canvas, a square, is resized.
+// Without a template the whole canvas, a square, is resized, so all of it is seen.
 torch::Tensor seen_under(const Card& card, const Faces& faces) {
   const auto options = torch::TensorOptions(torch::kFloat32).device(faces.pixels.device());
   const auto height = faces.pixels.size(2), width = faces.pixels.size(3);

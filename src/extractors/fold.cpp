@@ -24,8 +24,8 @@ void each_node(Block* block, const std::function<void(Node*)>& visit) {
   }
 }
 
-// batch_norm(x, weight, bias, mean, variance, training, momentum, eps, …) → shift + x·factor over the channels, which
-// are the last axis of x.transpose(1, -1) whether x is a picture or a row.
+// Replaces batch_norm(x, weight, bias, mean, variance, training, momentum, eps, …) by shift + x·factor over the
+// channels, which are the last axis of x.transpose(1, -1) whether x is a picture or a row.
 void spell_out_batch_norm(Graph& graph, Node* node) {
   const auto weight = constant(node->input(1)), bias = constant(node->input(2)), mean = constant(node->input(3)),
              variance = constant(node->input(4));
@@ -46,8 +46,8 @@ void spell_out_batch_norm(Graph& graph, Node* node) {
   node->destroy();
 }
 
-// Weights as they are best read, in the precision that is asked for: a frozen module's own to() passes its constants
-// by.
+// Puts a constant of weights into the layout that is read fastest and the precision that is asked for: a frozen
+// module's own to() passes its constants by.
 void prepare_constant(Graph& graph, Node* node, torch::ScalarType precision) {
   const auto found = constant(node->output());
   if (!found || found->scalar_type() != torch::kFloat32) return;

@@ -35,7 +35,7 @@ const std::vector<Scaling>& scalings() {
   return known;
 }
 
-// Equal but for float rounding: (pixel·scale − mean)/std as slope and intercept.
+// Are the card's and the other scaling equal but for float rounding? (pixel·scale − mean)/std as slope and intercept.
 bool same(const Card& card, const Scaling& other) {
   for (std::size_t c = 0; c < 3; ++c)
     if (std::abs(card.scale / card.std[c] - other.scale / other.std[c]) > 1e-6 ||

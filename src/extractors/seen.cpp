@@ -9,7 +9,7 @@ std::vector<Training> trainings_of(const Card& card) {
   const fs::path path = card.path.parent_path() / card.trained_on_file;
   if (!fs::exists(path))
     throw Error(Exit::model, concat(card.path.string(), ": ", path.string(), ", which says whom ", card.name,
-                                    " saw in training, is missing"));
+                                    " was trained on, is missing"));
   if (!same_digest(sha256_of_file(path), card.trained_on_sha256))
     throw Error(Exit::model, concat(card.path.string(), ": ", path.string(), " is not the file that the card names"));
   std::vector<Training> trainings;
@@ -18,7 +18,7 @@ std::vector<Training> trainings_of(const Card& card) {
     for (const auto& one : record.at("trainings"))
       trainings.push_back({one.at("recogniser"), one.at("manifest_sha256"), one.at("people"), one.at("photos")});
   } catch (const std::exception& error) {
-    throw Error(Exit::model, concat(path.string(), ": no record of a training: ", error.what()));
+    throw Error(Exit::model, concat(path.string(), ": not a record of a training: ", error.what()));
   }
   return trainings;
 }

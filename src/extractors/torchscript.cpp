@@ -13,7 +13,8 @@
 namespace facepoison {
 namespace {
 
-// What TorchScript says at last, without the trace of the network's code before it and LibTorch's own after it.
+// The message that TorchScript ends with, without the trace of the network's code before it and LibTorch's own after
+// it.
 std::string last_line(std::string what) {
   what.erase(std::min(what.find("\nException raised from"), what.size()));
   what.erase(what.find_last_not_of(" \n") + 1);
@@ -23,7 +24,7 @@ std::string last_line(std::string what) {
 }
 
 // Rounding alone leaves 1e-5 between batches.
-constexpr double largest_waver = 1e-3;
+constexpr double largest_difference = 1e-3;
 
 class TorchScriptExtractor final : public FeatureExtractor {
  public:
@@ -49,7 +50,7 @@ class TorchScriptExtractor final : public FeatureExtractor {
       module_ = load_model(file_, options_.device);
       if (!module_.find_method(card().method))
         throw Error(Exit::model, concat(file_.path.string(), " has no method ", card().method));
-      refuse_wavering(prepared.narrow(0, 0, 1));
+      check_deterministic(prepared.narrow(0, 0, 1));
       try {
         module_ = fold(module_, card().method, options_.precision);
       } catch (const std::exception& error) {  // an unusual module; it runs as it is
@@ -67,15 +68,15 @@ class TorchScriptExtractor final : public FeatureExtractor {
     } catch (const std::exception& error) {  // LibTorch's own, or what the network raises
       if (is_shortage(error)) throw;
       throw Error(Exit::model, concat(card().name, ": the network failed on ", prepared.sizes(), ": ",
-                                      last_line(error.what()), way_on(prepared, error.what())));
+                                      last_line(error.what()), failure_hint(prepared, error.what())));
     }
     if (!output.isTensor())
       throw Error(Exit::model, concat(card().name, ": the network returns ", output.tagKind(), ", not a tensor"));
     return output.toTensor().to(torch::kFloat32);
   }
 
-  // What to do about a network that failed, where that can be told.
-  std::string way_on(const torch::Tensor& prepared, const std::string& what) const {
+  // Says what to do about a network that failed, where that can be told; else "".
+  std::string failure_hint(const torch::Tensor& prepared, const std::string& what) const {
     if (options_.precision == torch::kFloat32 && what.find("Half") != std::string::npos)
       return "; its code computes in half precision: export it in float32 (model.float())";
     if (prepared.size(0) == 1) return "";
@@ -88,10 +89,10 @@ class TorchScriptExtractor final : public FeatureExtractor {
     }
   }
 
-  // A network that was traced in training mode has dropout and the batch's own statistics in its graph, and eval() does
-  // not reach them: what it says of a photo changes from run to run and with the photos beside it. `picture` is one row
-  // of its input.
-  void refuse_wavering(const torch::Tensor& picture) const {
+  // Refuses a network whose answer for a photo changes from run to run or with the photos beside it. One that was
+  // traced in training mode has dropout and the batch's own statistics in its graph, and eval() does not reach them.
+  // `picture` is one row of its input.
+  void check_deterministic(const torch::Tensor& picture) const {
     const torch::NoGradGuard no_grad;
     const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
     const auto first_of = [&](const torch::Tensor& beside) {
@@ -109,7 +110,7 @@ class TorchScriptExtractor final : public FeatureExtractor {
     if (!once.defined() || once.sizes() != again.sizes() || once.sizes() != elsewhere.sizes()) return;
     const double most =
         std::max((again - once).abs().max().item<double>(), (elsewhere - once).abs().max().item<double>());
-    if (const double size = once.abs().max().item<double>(); most > largest_waver * size)
+    if (const double size = once.abs().max().item<double>(); most > largest_difference * size)
       throw Error(Exit::model,
                   concat(file_.path.string(), " gives a photo another embedding each time or beside other photos (by ",
                          100 * most / size,

@@ -8,7 +8,7 @@
 namespace facepoison {
 namespace {
 
-// In evaluation mode, by so many at once.
+// The logarithms of the classes' probabilities, N×P on the CPU, in evaluation mode.
 torch::Tensor class_scores(Trainee& trainee, const Dense& head, const Decoded& photos, torch::Device device) {
   const torch::NoGradGuard no_grad;
   trainee.learn(false);

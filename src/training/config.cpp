@@ -70,7 +70,7 @@ std::vector<Photo> photos_of(const Dataset& dataset, const std::vector<std::stri
   return photos;
 }
 
-// A loss that compares photos of one person learns nothing where a batch has one of each.
+// Refuses batches with one photo of each person where the loss compares photos of a person: it would learn nothing.
 void check_batch(const Recipe& recipe, const Spec& batch) {
   if (recipe.loss.kind == "contrastive" && recipe.photos_per_person != 2)
     batch.fail("photos", concat("found ", recipe.photos_per_person, ", but the contrastive loss compares 2"));
@@ -79,14 +79,15 @@ void check_batch(const Recipe& recipe, const Spec& batch) {
                                 " loss compares photos of a person: 2 at least"));
 }
 
-// Nor does it where nobody has a second photo, or a twin of the first.
+// Refuses people of whom none has a second photo, or a twin of the first, for such a loss.
 void check_pairs(const TrainingConfig& c, const std::vector<Photo>& photos, const Spec& spec) {
   if (c.recipe.loss.compares_photos && c.data.twins.empty() && photos.size() == c.data.people.size())
     spec.fail("dataset", concat("nobody who is trained on has a second photo, and the ", c.recipe.loss.kind,
                                 " loss compares photos of a person"));
 }
 
-// A recogniser's held-out people: their test photos are looked for among their train photos.
+// Refuses held-out people by whom a recogniser cannot be judged: their test photos are looked for among their train
+// photos.
 void check_held_out(const TrainingConfig& c, const std::vector<Photo>& photos, const Spec& spec) {
   if (c.detects() || c.data.held_out.empty()) return;
   if (c.data.held_out.size() == 1)
@@ -101,7 +102,8 @@ void check_held_out(const TrainingConfig& c, const std::vector<Photo>& photos, c
                                  "0 holds nobody out"));
 }
 
-// A cloak detector's batches are photos, each followed by a twin that went through the same.
+// Refuses what a cloak detector cannot learn from: its batches are photos, each followed by a twin that went through
+// the same transform.
 void check_detector(const TrainingConfig& c, std::size_t held_out, const Spec& spec, const Spec& batch) {
   if (c.data.twins.empty())
     spec.fail("twins", "a cloak detector learns from photos and their twins, and there are none");
@@ -112,7 +114,7 @@ void check_detector(const TrainingConfig& c, std::size_t held_out, const Spec& s
     if (spec.has(key)) spec.fail(key, "of a recogniser's training alone");
 }
 
-// Attacks by transforms, and how they enter a batch.
+// Reads the twins, each attack with each transform, and how they enter a batch.
 void read_twins(TrainingConfig& c, std::size_t held_out, Spec& spec, Spec& batch) {
   const Json wanted = spec.raw("twins", Json::array()), after = spec.raw("twin_transforms", Json::array({"none"}));
   if (!wanted.is_array()) spec.fail("twins", concat("found ", wanted.dump(), ", expected a list of attacks"));

@@ -24,14 +24,14 @@ Batch draw_batch(const Fit& f, std::int64_t step) {
       torch::tensor(draw.labels)};
 }
 
-// How far photos and their twins, who follow them, are apart: 1 − cosine, mean.
+// The mean of 1 − cosine between photos and their twins, which follow them.
 torch::Tensor apart(const torch::Tensor& embeddings, bool anchored) {
   const auto pairs = embeddings.view({-1, 2, embeddings.size(1)});
   const auto photos = pairs.select(1, 0), twins = pairs.select(1, 1);
   return (1 - at::cosine_similarity(anchored ? photos.detach() : photos, twins, 1)).mean();
 }
 
-// Rises in a line, falls as a half cosine, to nothing, or stays.
+// The rate at a step: it rises linearly, then falls to 0 as a half cosine, or stays.
 double rate_at(const Recipe& r, std::int64_t step) {
   const double rate = r.optimiser.rate;
   if (step < r.warmup) return rate * static_cast<double>(step + 1) / static_cast<double>(r.warmup);
@@ -41,7 +41,7 @@ double rate_at(const Recipe& r, std::int64_t step) {
   return rate * 0.5 * (1 + std::cos(std::numbers::pi * done));
 }
 
-// Decay pulls on weights; biases, norms and slopes are left alone.
+// Makes the optimiser. Weights decay; biases, norms and slopes do not.
 std::unique_ptr<torch::optim::Optimizer> optimiser_of(const OptimiserSettings& settings, const Trainee& trainee,
                                                       const std::vector<torch::Tensor>& beside) {
   std::vector<torch::Tensor> decayed, free;
@@ -50,7 +50,7 @@ std::unique_ptr<torch::optim::Optimizer> optimiser_of(const OptimiserSettings& s
   return make_optimiser(settings, decayed, free);
 }
 
-// Of one batch: forward, backward, and a move of everything that learns.
+// Trains on one batch (forward, backward, a move of everything that learns) and returns its loss.
 double one_step(const Fit& f, const Batch& batch, const std::vector<torch::Tensor>& parameters,
                 torch::optim::Optimizer& optimiser, std::int64_t step) {
   const auto& c = f.config;

@@ -1,4 +1,4 @@
-// The loop that every training is: draw people, draw photos of them, change the photos, one step; check, log,
+// The loop of every training: draw people, draw photos of them, change the photos, one step; check, log,
 // checkpoint.
 #pragma once
 #include "training/photos.hpp"
@@ -18,11 +18,11 @@ struct Fit {
   bool keeps_least = false;            // what the step with the least of these numbers had learnt stays at the end
 };
 
-// To the last step, from the checkpoint where it is there; it stays. Throws what train() throws.
+// Trains to the last step, from the checkpoint where it is there; it stays. Throws what train() throws.
 Progression fit(const Fit& fit);
 
-// What held-out people say of a network as it is. The share of their test photos that their training photos name, by
-// cosine:
+// The accuracy of a network, as it is, on held-out people: the share of their test photos whose nearest train photo, by
+// cosine, is of the same person.
 double held_out_accuracy(Trainee& trainee, const TrainingPhotos& known, torch::Device device);
 
 // The scores of a cloak detector, 0 … 1, of photos and of their twins, each of every version.
@@ -30,10 +30,10 @@ struct Scores {
   std::vector<double> clean, perturbed;
 };
 Scores held_out_scores(Trainee& trainee, const Dense& head, const TrainingPhotos& known, torch::Device device);
-// Cross-entropy, with photos and twins weighing the same.
+// The cross-entropy of the scores, with photos and twins weighing the same.
 double loss_of(const Scores& scores);
-// Halfway between the two scores between which most are told apart, by the mean of the shares of both kinds; of several
-// such places the middle one.
+// The threshold that tells most photos and twins apart, by the mean of the shares of both kinds: halfway between two
+// scores; of several such places the middle one.
 double best_threshold(const Scores& scores);
 
 }  // namespace facepoison

@@ -1,4 +1,4 @@
-// What held-out people say of a network that still learns.
+// A network that still learns, measured on held-out people.
 #include <algorithm>
 
 #include "facepoison/classifier.hpp"
@@ -8,7 +8,7 @@
 namespace facepoison {
 namespace {
 
-// Embeddings of so many first rows, in evaluation mode: photos, and their versions where these are among them.
+// Embeds the first `count` rows, in evaluation mode: photos, and their versions where these are among them.
 torch::Tensor embed_first(Trainee& trainee, const TrainingPhotos& known, std::int64_t count, torch::Device device) {
   const torch::NoGradGuard no_grad;
   trainee.learn(false);

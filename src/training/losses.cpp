@@ -1,6 +1,6 @@
-// Sources. Softmax: cross-entropy, as FaceCure trains. Triplet: Schroff et al., FaceNet, CVPR
-// 2015. CosFace: Wang et al., CVPR 2018. ArcFace: Deng et al., CVPR 2019. MagFace: Meng et al., CVPR 2021. Contrastive:
-// Radford et al., CLIP, ICML 2021, its symmetric loss.
+// Sources. Softmax: cross-entropy, as FaceCure trains. Triplet: Schroff et al., FaceNet, CVPR 2015. CosFace: Wang et
+// al., CVPR 2018. ArcFace: Deng et al., CVPR 2019. MagFace: Meng et al., CVPR 2021. Contrastive: Radford et al., CLIP,
+// ICML 2021, its symmetric loss.
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -86,7 +86,7 @@ class Softmax final : public Dense {
   }
 };
 
-// Labels are 1 for a perturbed picture and 0 for a clean one.
+// Binary cross-entropy over one number; labels are 1 for a perturbed picture and 0 for a clean one.
 class Cloaked final : public Dense {
  public:
   Cloaked(std::int64_t dimension, Seed seed) : Dense(1, dimension, seed) {}
@@ -100,7 +100,8 @@ struct Magnitudes {
   double low_length, high_length, low_margin, high_margin, penalty;
 };
 
-// The margin grows with the embedding's length a, and g(a) = a/u² + 1/a pays for lengths: good photos become long.
+// A margin that grows with the embedding's length a, and the penalty g(a) = a/u² + 1/a on lengths: good photos become
+// long.
 class MagFace final : public MarginLoss {
  public:
   MagFace(std::int64_t people, std::int64_t dimension, Seed seed, double scale, Magnitudes m)
@@ -119,9 +120,9 @@ class MagFace final : public MarginLoss {
   Magnitudes m_;
 };
 
-// max(0, margin + ‖a − p‖² − ‖a − n‖²) on unit vectors. Semi-hard, as FaceNet: over every pair of one person's photos,
-// the negative is the nearest one that is farther than the positive, or, where there is none, the farthest. Hard
-// (Hermans et al., 2017): for each photo its farthest positive and its nearest negative.
+// The triplet loss max(0, margin + ‖a − p‖² − ‖a − n‖²) on unit vectors. Semi-hard, as FaceNet: over every pair of one
+// person's photos, the negative is the nearest one that is farther than the positive, or, where there is none, the
+// farthest. Hard (Hermans et al., 2017): for each photo its farthest positive and its nearest negative.
 class Triplet final : public Loss {
  public:
   Triplet(double margin, bool hard) : margin_(margin), hard_(hard) {}
@@ -156,8 +157,8 @@ class Triplet final : public Loss {
   bool hard_;
 };
 
-// Of two views of each person, the first has to find its second among all seconds, and the other way round. Rows are
-// person after person, two each.
+// Cross-entropy between two views of each person: the first has to find its second among all seconds, and the other way
+// round. Rows are person after person, two each.
 class Contrastive final : public Loss {
  public:
   explicit Contrastive(double temperature)
@@ -175,12 +176,12 @@ class Contrastive final : public Loss {
   torch::Tensor log_scale_;
 };
 
-// The authors' scale of 64 is for a hundred thousand people; few people want less.
+// Reads the scale. The authors' 64 is for a hundred thousand people; few people want less.
 double read_scale(Spec& spec) { return spec.number("scale", 1, 1000, 32); }
 
 }  // namespace
 
-// Started as Keras starts a dense layer (Glorot and Bengio, 2010).
+// Initialised as Keras does it (Glorot and Bengio, 2010).
 Dense::Dense(std::int64_t classes, std::int64_t dimension, Seed seed)
     : weights_(torch::empty({classes, dimension})), bias_(torch::zeros({classes}).set_requires_grad(true)) {
   const double reach = std::sqrt(6.0 / static_cast<double>(classes + dimension));

@@ -33,13 +33,13 @@ std::string this_month() {
   return text;
 }
 
-// What a training came to, besides the weights.
+// The result of a training, besides the weights.
 struct Outcome {
   Progression at;
   double threshold = 0;  // a cloak detector's
 };
 
-// The start's card with what is new.
+// The trained network's card: the start's with what is new.
 Json card_of(const TrainingConfig& c, const Outcome& outcome, const std::string& weights_sha256,
              const std::string& seen_sha256) {
   Json card = read_json(c.start.path);
@@ -67,8 +67,9 @@ Json card_of(const TrainingConfig& c, const Outcome& outcome, const std::string&
   return card;
 }
 
-// Whom the start saw, and now these; by a cloak detector its held-out people are seen too, who choose its threshold.
-std::vector<Training> seen_after(const TrainingConfig& c) {
+// The start's trainings and this one. A cloak detector's held-out people count as trained on: they choose its
+// threshold.
+std::vector<Training> all_trainings(const TrainingConfig& c) {
   auto trainings = c.start_trainings;
   auto people = c.data.people;
   if (c.detects()) people.insert(people.end(), c.data.held_out.begin(), c.data.held_out.end());
@@ -139,7 +140,7 @@ void require_finite_embedding(const TrainingConfig& c, Trainee& trainee) {
   require_finite(c, {trainee.embed(golden_faces(c).to(c.options.device))}, "the golden embedding");
 }
 
-// As whoever loads the card will run it.
+// The embedding of the golden picture, as whoever loads the card will run it.
 torch::Tensor golden_embedding(const TrainingConfig& c, const Paths& paths, const std::string& weights_sha256) {
   Card card = c.start;
   card.path = paths.card;
@@ -150,10 +151,10 @@ torch::Tensor golden_embedding(const TrainingConfig& c, const Paths& paths, cons
   return make_extractor(card, RunOptions{})->embed(golden_faces(c));
 }
 
-// The card comes last: without it there is no recogniser.
+// Writes the results. The card comes last: without it there is no recogniser.
 void publish(const TrainingConfig& c, const Paths& paths, const std::string& config_hash, const std::string& bytes,
              const Outcome& outcome) {
-  const std::string seen = print(seen_after(c)), weights_sha256 = sha256(bytes);
+  const std::string seen = print(all_trainings(c)), weights_sha256 = sha256(bytes);
   const auto& at = outcome.at;
   Json record = {{"config", c.resolved},
                  {"config_sha256", config_hash},
@@ -176,7 +177,7 @@ void publish(const TrainingConfig& c, const Paths& paths, const std::string& con
   fs::remove(paths.checkpoint, ignored);
 }
 
-// Nothing is learnt by a rate of 0, or from a loss that is 0 from the start.
+// Throws where nothing was learnt: by a rate of 0, or from a loss that is 0 from the start.
 void require_learnt(const TrainingConfig& c, const Trainee& trainee, const std::vector<torch::Tensor>& before) {
   const auto after = trainee.parameters();
   for (std::size_t i = 0; i < before.size(); ++i)
@@ -186,7 +187,7 @@ void require_learnt(const TrainingConfig& c, const Trainee& trainee, const std::
                      "at the start, so nothing is published; look at the loss in its log"));
 }
 
-// A cloak detector needs pictures of both kinds.
+// Throws where a cloak detector has pictures of one kind only.
 void require_twins(const TrainingConfig& c, const TrainingPhotos& known, const char* whose) {
   const auto left_alone = [&](std::size_t photos) { return photos == known.labels.size(); };
   if (c.detects() && std::all_of(known.unchanged.begin(), known.unchanged.end(), left_alone))

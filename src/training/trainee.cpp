@@ -12,7 +12,8 @@
 namespace facepoison {
 namespace {
 
-// bf16 for what gains by it (convolutions, matrix products); weights, their sums and the loss stay float32.
+// Autocasting to bf16 of what gains by it (convolutions, matrix products); weights, their sums and the loss stay
+// float32.
 class Autocast {
  public:
   Autocast(torch::Device device, torch::ScalarType precision)

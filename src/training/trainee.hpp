@@ -1,4 +1,4 @@
-// A recogniser whose weights still change.
+// A network that is being trained, as an extractor, and its checkpoints.
 #pragma once
 #include <torch/optim/optimizer.h>
 
@@ -10,12 +10,13 @@ namespace facepoison {
 
 class Trainee final : public FeatureExtractor {
  public:
-  explicit Trainee(const TrainingConfig& config);     // throws Error(model | usage) where there is nothing to train
+  // Loads the start's network. Throws Error(model | usage) where there is nothing to train.
+  explicit Trainee(const TrainingConfig& config);
   Json identity() const override { return nullptr; }  // nothing that it embeds may be cached
-  void learn(bool on);
+  void learn(bool on);                                // training mode, or evaluation mode
   torch::jit::Module& module() { return module_; }
   std::vector<torch::Tensor> parameters() const;  // those that learn
-  // The TorchScript file's bytes, in evaluation mode; with a head (see Dense) what it gives comes out.
+  // The TorchScript file's bytes, in evaluation mode; with a head (see Dense) it returns the head's output.
   std::string archive(const std::vector<torch::Tensor>& head = {}) const;
 
  private:
@@ -25,15 +26,15 @@ class Trainee final : public FeatureExtractor {
   mutable torch::jit::Module module_;
 };
 
-// Everything that decides the rest of a training. Written as one file.
+// How far a training has come: with the weights, everything that decides the rest of it.
 struct Progression {
   std::int64_t step = 0;  // steps done
   double seconds = 0;     // spent on them
   double loss_sum = 0;    // since the last line of the log
   std::int64_t loss_count = 0;
   std::string log;                  // CSV so far
-  double checked = std::nan("");    // what the last check of held-out people said
-  double least = HUGE_VAL;          // and the best so far, where the least is the best,
+  double checked = std::nan("");    // the last check's number
+  double least = HUGE_VAL;          // the best so far, where the least is the best,
   std::vector<torch::Tensor> best;  // with everything that had been learnt then
 };
 

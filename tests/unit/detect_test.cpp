@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "facepoison/digests.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/files.hpp"
 

@@ -1,6 +1,8 @@
 // Which devices there are, and how one is named.
 #include "facepoison/device.hpp"
 
+#include <ATen/Parallel.h>
+
 #include <atomic>
 
 #include "support/support.hpp"
@@ -40,6 +42,21 @@ TEST(InPieces, RunsPiecesWithinPieces) {
     in_pieces(torch::kCPU, 5, 2, [&](std::size_t, std::size_t some) { sum += static_cast<int>(some * count); });
   });
   EXPECT_EQ(sum, 8 * 5);
+}
+
+TEST(InPieces, APieceIsComputedByOneThread) {
+  const int before = at::get_num_threads();
+  std::atomic<bool> shared = false;
+  in_pieces(torch::kCPU, 16, 1, [&](std::size_t, std::size_t) { shared = shared || at::get_num_threads() > 1; });
+  EXPECT_FALSE(shared);
+  EXPECT_EQ(at::get_num_threads(), before);
+}
+
+TEST(InPieces, WhatAPieceThrowsComesOut) {
+  const auto fail = [](std::size_t first, std::size_t) {
+    if (first == 6) throw Error(Exit::input, "the fourth");
+  };
+  EXPECT_EQ(caught([&] { in_pieces(torch::kCPU, 10, 2, fail); }).message, "the fourth");
 }
 
 TEST(Device, ACacheKeyHasWhatTheEnvironmentSaysOfKernels) {

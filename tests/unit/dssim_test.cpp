@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "facepoison/blur.hpp"
 #include "support/support.hpp"
 
 namespace facepoison {

@@ -51,7 +51,7 @@ TEST_F(Model, NamesWhatIsNoTorchScript) {
   EXPECT_TRUE(contains(said("version https://git-lfs.github.com/spec/v1\noid"), "is a git-lfs pointer"));
   EXPECT_TRUE(contains(said("\n<!DOCTYPE html>"), "is an HTML page"));
   EXPECT_TRUE(contains(said(R"({"error": 403})"), "is JSON text"));
-  EXPECT_TRUE(contains(said("half a network"), "is no TorchScript file, or a truncated one"));
+  EXPECT_TRUE(contains(said("half a network"), "is not a TorchScript file, or is a truncated one"));
   for (const auto& [bytes, what] :
        {std::pair{std::string("\x80\x02\x8a\x0al\xfc"), "is a pickle, a state dict"},
         {tensors, "has tensors alone (safetensors)"},

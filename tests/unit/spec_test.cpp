@@ -180,8 +180,8 @@ TEST(ReadConfig, NamesAnOverrideThatHasNoPlace) {  // a fuzzer's finds
     read_config(folder / "x.json", {assignment}, [](Json&, const fs::path&) {});
   };
   expect_usage([&] { overridden("5", "a=1"); }, {"--set a=1", "found number, expected a JSON object"});
-  expect_usage([&] { overridden(R"({"a": [1]})", "a..b=1"); }, {"\"\" is no place in a list of 1"});
-  expect_usage([&] { overridden(R"({"a": [1]})", "a=\xf2"); }, {"bytes that are no text, expected UTF-8"});
+  expect_usage([&] { overridden(R"({"a": [1]})", "a..b=1"); }, {"\"\" is not a place in a list of 1"});
+  expect_usage([&] { overridden(R"({"a": [1]})", "a=\xf2"); }, {"bytes that are not text, expected UTF-8"});
 }
 
 TEST(NearestName, IsTheFewestEditsAwayOrNone) {

@@ -1,5 +1,5 @@
-// Networks that answer differently each time, or by the company a photo keeps, are refused when they are first loaded;
-// and a model's file is loaded from the bytes that were verified.
+// Networks that answer differently each time, or depending on the other photos of the batch, are refused when they are
+// first loaded; and a model's file is loaded from the bytes that were verified.
 #include "facepoison/model.hpp"
 #include "support/support.hpp"
 

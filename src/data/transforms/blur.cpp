@@ -1,4 +1,4 @@
-// A Gaussian blur; beyond the border is what its mirror shows.
+// A Gaussian blur; the picture is mirrored at its border.
 #include <opencv2/imgproc.hpp>
 
 #include "data/matrix.hpp"

@@ -7,7 +7,7 @@
 namespace facepoison {
 namespace {
 
-// One after the other.
+// Transforms applied one after the other.
 class Chain final : public Transform {
  public:
   explicit Chain(std::vector<std::shared_ptr<const Transform>> links) : links_(std::move(links)) {}
@@ -41,7 +41,7 @@ std::shared_ptr<const Transform> make_chain(Spec& spec) {
   return chain;
 }
 
-// The values that were written, after the transform's name.
+// A transform's name, followed by the values that were written.
 std::string name_by_rule(const Json& wanted) {
   std::string name = wanted.at("transform").get<std::string>();
   for (const auto& [key, value] : wanted.items())
