@@ -21,13 +21,14 @@ TEST(Axes, AConfigThatSaysNothingIsNeutral) {
   const auto all = combinations(axes);
   ASSERT_EQ(all.size(), 1u);
   for (std::size_t axis = 1; axis < axis_columns.size(); ++axis)
-    EXPECT_EQ(all[0].coordinates()[axis], std::pair(std::string(axis_columns[axis].name),
-                                                    std::string(axis_columns[axis].neutral)));
+    EXPECT_EQ(all[0].coordinates()[axis],
+              std::pair(std::string(axis_columns[axis].name), std::string(axis_columns[axis].neutral)));
 }
 
 TEST(Axes, TheLastAxisVariesFastest) {
   Words found;
-  for (const auto& one : combinations(axes_of({{"attacks", {"noise", "none"}}, {"clean_photos", {2, 0}}, {"seeds", {7, 3}}})))
+  for (const auto& one :
+       combinations(axes_of({{"attacks", {"noise", "none"}}, {"clean_photos", {2, 0}}, {"seeds", {7, 3}}})))
     found.push_back(concat(one.attack->name, " ", one.clean_photos, " ", one.seed, " ", one.draw));
   EXPECT_EQ(found, (Words{"noise 2 7 0", "noise 2 3 1", "noise 0 7 0", "noise 0 3 1", "none 2 7 0", "none 2 3 1",
                           "none 0 7 0", "none 0 3 1"}));
@@ -59,9 +60,8 @@ TEST(Axes, ProbesUnderAnAttackAreNotCleanWhateverItIsCalled) {
 
 // Runs of before are read by these names, and new ones are to be comparable with them.
 TEST(Axes, TablesHaveTheirColumnsInThisOrder) {
-  EXPECT_EQ(key_columns,
-            (Words{"extractor", "released", "strategy", "attack", "transform", "transform_on", "clean_photos",
-                   "enrolled", "together", "probes", "filter", "classifier", "seed"}));
+  EXPECT_EQ(key_columns, (Words{"extractor", "released", "strategy", "attack", "transform", "transform_on",
+                                "clean_photos", "enrolled", "together", "probes", "filter", "classifier", "seed"}));
 }
 
 }  // namespace
