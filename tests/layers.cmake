@@ -23,16 +23,17 @@ function(layer name)
   set(known_headers ${known_headers} ${own_HEADERS} PARENT_SCOPE)
 endfunction()
 
-layer(core HEADERS arrow config_file device digests error files home interrupt json log memory model random spec stats
-  store table text threads unicode version worker)
+layer(core HEADERS artefact claim config_file coordinates device digests error executor files home interrupt json log
+  memory model random rows spec stage stats store table text threads unicode version)
 layer(imaging OVER core HEADERS blur dssim quantise)
 layer(optim OVER core HEADERS optimiser)
-layer(data OVER core HEADERS dataset dataset_folder detect geometry image npy photos prepare sheet splits transform)
+layer(data OVER core HEADERS dataset dataset_folder detect geometry image npy photos pictures prepare sheet splits
+  transform)
 layer(extractors OVER data HEADERS card extractor mistakes perceptual seen)
 layer(attacks OVER extractors imaging optim HEADERS attack)
 layer(classifiers OVER core HEADERS classifier)
 layer(report OVER core HEADERS expect report)
-layer(stages OVER attacks classifiers HEADERS stages world)
+layer(stages OVER attacks classifiers HEADERS answers embeddings posted scenario study treated_photos)
 layer(training OVER stages HEADERS augmentation losses training)
 layer(recognisers OVER training HEADERS recogniser)
 layer(experiments OVER recognisers report HEADERS axes experiment)
