@@ -23,7 +23,7 @@ std::vector<std::string> read_tables(Spec& spec) {
 }
 
 // Checks that every extractor can be asked with the classifier, and notes the classifier's identity. One that is
-// trained in each game has no embeddings in common with others, nor an answer without any game.
+// trained in each trial has no embeddings in common with others, nor an answer without any trial.
 void check_recogniser(const Experiment& e, const Spec& spec, ClassifierChoice& choice) {
   for (const auto& extractor : e.extractors) {
     const auto settings = make_recogniser(extractor, choice, e.options)->settings();

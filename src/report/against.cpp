@@ -10,7 +10,7 @@ namespace facepoison {
 namespace {
 
 // The cells of a row after its coordinates, over the people whom both groups have.
-std::vector<Cell> numbers_of(const Group& group, const Group& other) {
+std::vector<Cell> numbers_of(const RowAnswers& group, const RowAnswers& other) {
   const auto people = people_of_both(group, other);
   const auto [protection, against, difference] = paired_rates(group, other, people);
   const auto& interval = difference.interval;
@@ -26,7 +26,8 @@ std::vector<Cell> numbers_of(const Group& group, const Group& other) {
 
 // Has the other group `value` for `key`, and else the same coordinates? Without a transform, what it is on makes no
 // difference.
-bool is_counterpart(const Group& group, const Group& other, const std::string& key, const std::string& value) {
+bool is_counterpart(const RowAnswers& group, const RowAnswers& other, const std::string& key,
+                    const std::string& value) {
   for (const auto& [name, neutral] : coordinate_columns) {
     if (name == key && decomposed(other.value(name)) != decomposed(value)) return false;
     if (name == key || (key == "transform" && name == "transform_on")) continue;
@@ -56,7 +57,7 @@ Table differences_of_run(const fs::path& folder, const std::string& key, const s
   for (const auto& group : run.groups) {
     if (group.people.empty() || decomposed(group.value(key)) == decomposed(value)) continue;
     const auto found = std::find_if(run.groups.begin(), run.groups.end(),
-                                    [&](const Group& other) { return is_counterpart(group, other, key, value); });
+                                    [&](const RowAnswers& other) { return is_counterpart(group, other, key, value); });
     if (found == run.groups.end())
       throw Error(Exit::usage,
                   concat("--against ", key, "=", value, ": ", folder.string(), " has no row with this ", key));

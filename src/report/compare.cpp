@@ -97,20 +97,20 @@ class Comparison {
     for (const auto* name : {"a", "b", "difference", "low", "high", "p", "people", "verdict"})
       table.columns.emplace_back(name);
     for (const auto& group : a_.files.groups)
-      if (const Group* other = counterpart(group)) add(table, group, *other);
+      if (const RowAnswers* other = counterpart(group)) add(table, group, *other);
     if (table.rows.empty()) refuse_comparison(a_, b_, joined_ > 0);
     table.notes = notes();
     return table;
   }
 
  private:
-  const Group* counterpart(const Group& group) const {
+  const RowAnswers* counterpart(const RowAnswers& group) const {
     const auto found = std::find_if(b_.files.groups.begin(), b_.files.groups.end(),
-                                    [&](const Group& other) { return other.values == group.values; });
+                                    [&](const RowAnswers& other) { return other.values == group.values; });
     return found == b_.files.groups.end() ? nullptr : &*found;
   }
 
-  void add(Table& table, const Group& group, const Group& other) {
+  void add(Table& table, const RowAnswers& group, const RowAnswers& other) {
     ++joined_;
     auto people = people_of_both(group, other);
     std::erase_if(people, [&](const std::string& person) {

@@ -2,14 +2,14 @@
 
 namespace facepoison {
 
-std::vector<std::string> people_of_both(const Group& one, const Group& other) {
+std::vector<std::string> people_of_both(const RowAnswers& one, const RowAnswers& other) {
   std::vector<std::string> people;
   for (const auto& person : one.people)
     if (other.own.count(person)) people.push_back(person);
   return people;
 }
 
-PairedRates paired_rates(const Group& one, const Group& other, const std::vector<std::string>& people) {
+PairedRates paired_rates(const RowAnswers& one, const RowAnswers& other, const std::vector<std::string>& people) {
   std::vector<double> rates, differences;
   for (const auto& person : people) {
     rates.push_back(one.own.at(person).rate());

@@ -6,7 +6,7 @@
 namespace facepoison {
 
 // The people of both groups, in the order that `one` has them in.
-std::vector<std::string> people_of_both(const Group& one, const Group& other);
+std::vector<std::string> people_of_both(const RowAnswers& one, const RowAnswers& other);
 
 // People's mean rates of error in two groups, and their difference.
 struct PairedRates {
@@ -14,7 +14,7 @@ struct PairedRates {
   Difference difference;      // one − other
 };
 // `people`: all of them in both groups.
-PairedRates paired_rates(const Group& one, const Group& other, const std::vector<std::string>& people);
+PairedRates paired_rates(const RowAnswers& one, const RowAnswers& other, const std::vector<std::string>& people);
 
 // What a difference says: `above` or `below` 0 or `neither`, or too_few_people. The interval alone decides nothing
 // where there are so few people, or so few of them differ, that the sign-flip test cannot: where all differ alike it

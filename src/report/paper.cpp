@@ -83,7 +83,7 @@ std::string stands_in_for(const std::string& ours, const std::vector<std::string
 }
 
 // Is the group what the figure is of? A figure says nothing of seeds, and where it states no classifier any is meant.
-bool is_counterpart_of(const Group& group, const Figure& figure, const StandIns& stand_ins) {
+bool is_counterpart_of(const RowAnswers& group, const Figure& figure, const StandIns& stand_ins) {
   return std::all_of(coordinate_columns.begin(), coordinate_columns.end(), [&](const CoordinateColumn& column) {
     const auto& [name, neutral] = column;
     const auto stated = figure.stated.find(name);
@@ -95,11 +95,12 @@ bool is_counterpart_of(const Group& group, const Figure& figure, const StandIns&
 }
 
 // Drops groups of nobody and, where there are several seeds, those of a single one.
-std::vector<Group> rows_to_compare(std::vector<Group> groups) {
+std::vector<RowAnswers> rows_to_compare(std::vector<RowAnswers> groups) {
   const bool has_seeds =
-      std::any_of(groups.begin(), groups.end(), [](const Group& group) { return group.value("seed") == "all"; });
-  std::erase_if(
-      groups, [&](const Group& group) { return group.people.empty() || (has_seeds && group.value("seed") != "all"); });
+      std::any_of(groups.begin(), groups.end(), [](const RowAnswers& group) { return group.value("seed") == "all"; });
+  std::erase_if(groups, [&](const RowAnswers& group) {
+    return group.people.empty() || (has_seeds && group.value("seed") != "all");
+  });
   return groups;
 }
 
@@ -110,7 +111,7 @@ std::string joined_by_or(const std::vector<std::string>& words) {
 }
 
 // The coordinates of our row, or else what the figure states.
-std::vector<Cell> coordinates_of_figure(const Figure& figure, const Group* ours) {
+std::vector<Cell> coordinates_of_figure(const Figure& figure, const RowAnswers* ours) {
   std::vector<Cell> cells;
   for (const auto& [name, neutral] : coordinate_columns) {
     if (name == "seed") continue;
@@ -123,7 +124,7 @@ std::vector<Cell> coordinates_of_figure(const Figure& figure, const Group* ours)
 }
 
 // The cells published, ours, low, high, people, difference, verdict
-std::vector<Cell> numbers_beside(double published, const Group* ours) {
+std::vector<Cell> numbers_beside(double published, const RowAnswers* ours) {
   if (!ours) return {published, unknown, unknown, unknown, unknown, unknown, "no counterpart in this run"};
   std::vector<double> rates;
   double probes = 0;
@@ -144,7 +145,7 @@ std::vector<Cell> numbers_beside(double published, const Group* ours) {
                              : "within our interval"};
 }
 
-std::vector<Cell> row_of_figure(const Figure& figure, const Group* ours, const StandIns& stand_ins) {
+std::vector<Cell> row_of_figure(const Figure& figure, const RowAnswers* ours, const StandIns& stand_ins) {
   auto row = coordinates_of_figure(figure, ours);
   row.emplace_back(figure.setting);
   for (auto& cell : numbers_beside(figure.value, ours)) row.push_back(std::move(cell));

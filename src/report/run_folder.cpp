@@ -61,7 +61,8 @@ class OverSeeds {
 };
 
 // Each person's rate is the mean over the seeds that drew that person.
-std::map<std::string, Count> together(const std::vector<Group>& groups, std::map<std::string, Count> Group::* counts) {
+std::map<std::string, Count> together(const std::vector<RowAnswers>& groups,
+                                      std::map<std::string, Count> RowAnswers::* counts) {
   std::map<std::string, OverSeeds> seen;
   for (const auto& group : groups)
     for (const auto& [person, count] : group.*counts)
@@ -72,10 +73,10 @@ std::map<std::string, Count> together(const std::vector<Group>& groups, std::map
 }
 
 // Joins groups that differ in the seed.
-Group together(const std::vector<Group>& groups) {
-  Group all;
-  all.own = together(groups, &Group::own);
-  all.others = together(groups, &Group::others);
+RowAnswers together(const std::vector<RowAnswers>& groups) {
+  RowAnswers all;
+  all.own = together(groups, &RowAnswers::own);
+  all.others = together(groups, &RowAnswers::others);
   for (const auto& [person, count] : all.own) all.people.push_back(person);
   for (const auto& group : groups) all.not_enrolled.insert(group.not_enrolled.begin(), group.not_enrolled.end());
   return all;
@@ -117,7 +118,7 @@ std::vector<Named> by_seed(std::vector<Named> groups) {
 
 // Counts who is left out in every seed: rows.csv counts them for each, but does not name them. `drawn`: the protected
 // people of each seed.
-void count_left_out_of_all_seeds(std::vector<Group>& groups, const Json& drawn) {
+void count_left_out_of_all_seeds(std::vector<RowAnswers>& groups, const Json& drawn) {
   std::set<std::string> everybody;
   for (const auto& [seed, people] : drawn.items())
     for (const auto& person : people) everybody.insert(person);
@@ -186,12 +187,12 @@ std::optional<bool> misidentified(const Coordinates&, const NamedRow& row) {
   return row.word("correct") == "0";
 }
 
-std::vector<Group> read_groups(const fs::path& folder, const Judgement& is_error) {
-  ByCoordinates<Group> groups;
+std::vector<RowAnswers> read_groups(const fs::path& folder, const Judgement& is_error) {
+  ByCoordinates<RowAnswers> groups;
   if (fs::exists(folder / "rows.csv"))
     read_named(folder / "rows.csv", [&](const NamedRow& row) { groups.of(row).left_out = row.number("left_out"); });
   read_named(folder / "trials.csv", [&](const NamedRow& row) {
-    Group& group = groups.of(row);
+    RowAnswers& group = groups.of(row);
     const auto& person = row.word("protected");
     if (row.has("rank") && row.word("rank") == "0") group.not_enrolled.insert(person);
     const auto error = is_error(group, row);
@@ -265,7 +266,7 @@ std::vector<Cell> people_and_mean(const std::vector<double>& rates, double n) {
           interval.high};
 }
 
-std::vector<Cell> rate_of(const Group& group, bool share_of_rest) {
+std::vector<Cell> rate_of(const RowAnswers& group, bool share_of_rest) {
   std::vector<double> rates;
   double n = 0;
   for (const auto& person : group.people) {

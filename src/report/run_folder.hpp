@@ -30,11 +30,11 @@ struct Coordinates {
   const std::string& value(const std::string& name) const { return values[coordinate_index(name)]; }
 };
 
-// The answers to the games of a row of the tables.
-struct Group : Coordinates {
+// The answers to the trials of a row of the tables.
+struct RowAnswers : Coordinates {
   std::vector<std::string> people;  // protected, in the order of trials.csv
   std::map<std::string, Count> own, others;
-  double left_out = 0;                 // protected people who have no game here
+  double left_out = 0;                 // protected people who have no trial here
   std::set<std::string> not_enrolled;  // protected people of whom the gallery has nothing
 };
 
@@ -71,7 +71,7 @@ void read_named(const fs::path& path, const std::function<void(const NamedRow&)>
 Coordinates coordinates_of(const NamedRow& row);  // neutral where the file has no such column
 
 struct RunFolder {
-  std::vector<Group> groups;                                             // see read_groups()
+  std::vector<RowAnswers> groups;                                        // see read_groups()
   std::map<std::string, std::string> released;                           // of each extractor
   std::map<std::string, std::set<std::string>> attacked;                 // by attack: extractors whose weights it knew
   std::map<std::string, std::map<std::string, std::string>> strategies;  // by attack, by extractor
@@ -87,7 +87,7 @@ std::optional<bool> misidentified(const Coordinates& coordinates, const NamedRow
 
 // Reads the groups in the order of their files: those that differ in the seed one after the other, and then all of them
 // together.
-std::vector<Group> read_groups(const fs::path& folder, const Judgement& is_error = misidentified);
+std::vector<RowAnswers> read_groups(const fs::path& folder, const Judgement& is_error = misidentified);
 // The same of another file, each of whose rows gives a number for its "protected" person, of the photo `id` where there
 // is that column, and says what the number is of, `n`. A number that is unknown (NaN) is passed over. Throws
 // Error(usage) where there is no such file: `table` was not among the config's "tables".
@@ -104,7 +104,7 @@ void append(std::vector<Cell>& cells, std::vector<Cell> more);
 // The cells people, n, mean, low, high, of people's rates; the numbers are unknown for nobody.
 std::vector<Cell> people_and_mean(const std::vector<double>& rates, double n);
 // The same of each person's share of counted errors; with `share_of_rest`: of the others.
-std::vector<Cell> rate_of(const Group& group, bool share_of_rest = false);
+std::vector<Cell> rate_of(const RowAnswers& group, bool share_of_rest = false);
 // The same of each person's mean number, from 0 to 1.
 std::vector<Cell> mean_of(const Measured& measured);
 

@@ -65,7 +65,7 @@ Count sum_of(const std::map<std::string, Count>& counts) {
   return sum;
 }
 
-std::vector<Cell> counted(const Group& group) {
+std::vector<Cell> counted(const RowAnswers& group) {
   auto cells = rate_of(group);
   const auto others = sum_of(group.others);
   if (group.people.empty())
@@ -75,7 +75,7 @@ std::vector<Cell> counted(const Group& group) {
   return cells;
 }
 
-std::vector<Cell> counted(const Group& group, const std::string& person) {
+std::vector<Cell> counted(const RowAnswers& group, const std::string& person) {
   const auto& own = group.own.at(person);
   const auto found = group.others.find(person);
   const Count others = found == group.others.end() ? Count{} : found->second;

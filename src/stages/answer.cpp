@@ -17,7 +17,7 @@ std::string digest_of(const Features& features, const std::vector<std::int64_t>&
   return sha256(concat(features.name, " ", Json(numbers).dump()));
 }
 
-// A classifier that knows the clean gallery. A filter may leave nobody in it, or in a game's.
+// A classifier that knows the clean gallery. A filter may leave nobody in it, or in a trial's.
 class GalleryKnown {
  public:
   GalleryKnown(const Classifier& classifier, const GalleryAndProbes& sides)

@@ -179,8 +179,8 @@ class Tables(unittest.TestCase):
             self.known_guesses[at] = guesses(classifier, *gallery, self.probes(extractor))
         return self.known_guesses[at]
 
-    def games(self, recognisers=(ACCURATE, ROBUST)):
-        """A cell of the tables, and whom its game is about."""
+    def all_trials(self, recognisers=(ACCURATE, ROBUST)):
+        """A cell of the tables, and whom its trial is about."""
         for recogniser, scenario, classifier in itertools.product(recognisers, SCENARIOS, CLASSIFIERS):
             for person in PROTECTED:
                 yield (recogniser, *scenario, classifier), person
@@ -212,13 +212,13 @@ class Tables(unittest.TestCase):
         self.assertGreater(sum(int(row["errors"]) for row in self.table("others")), 10)
 
     def test_answers_and_places_are_scikit_learns(self):
-        for cell, person in self.games():
+        for cell, person in self.all_trials():
             names, distances = self.guesses(*cell, person)
             with self.subTest(cell=cell, person=person):
                 self.check_trials(cell, person, names[:, 0], distances, ranks_in(names, person))
 
     def test_other_peoples_probes(self):
-        for cell, person in self.games():
+        for cell, person in self.all_trials():
             with self.subTest(cell=cell, person=person):
                 self.check_others(cell, person, self.guesses(*cell, person)[0][:, 0], self.truth != person)
 
@@ -378,7 +378,7 @@ class Tables(unittest.TestCase):
 
     def test_confusion_counts_who_is_taken_for_the_protected(self):
         expected = defaultdict(Counter)
-        for cell, person in self.games():
+        for cell, person in self.all_trials():
             others = self.truth != person
             names = self.guesses(*cell, person)[0][others, 0]
             expected[cell].update(others_n=others.sum(), as_protected=(names == person).sum())
@@ -435,7 +435,7 @@ class Tables(unittest.TestCase):
         return np.where(asked, two, first.astype(str))
 
     def test_combinations_of_two(self):
-        for cell, person in self.games(PAIRINGS):
+        for cell, person in self.all_trials(PAIRINGS):
             name = cell[0]
             names, distances, asked, believed, judged = self.joint(name, cell, person, PAIRINGS[name][1])
             ranks = self.joint_ranks(name, cell, person, asked, believed)
@@ -446,7 +446,7 @@ class Tables(unittest.TestCase):
     def test_the_tables_of_combinations(self):
         """Protection, and who is among the first: a rank that nobody knows is among none."""
         wrong, ranks = defaultdict(list), defaultdict(list)
-        for cell, person in self.games(PAIRINGS):
+        for cell, person in self.all_trials(PAIRINGS):
             own = self.truth == person
             names, _, asked, believed, _ = self.joint(cell[0], cell, person, PAIRINGS[cell[0]][1])
             places = self.joint_ranks(cell[0], cell, person, asked, believed)[own]

@@ -18,7 +18,7 @@ class Adding final : public StageOf<int, int> {
   }
 
   int loads = 0, computed = 0;
-  int extra = 0;           // is part of no key, as what a device rounds otherwise
+  int extra = 0;            // is part of no key, as what a device rounds otherwise
   int killed_after = 1000;  // rows
 
   Json key(const Unit& unit) const override {
@@ -72,8 +72,7 @@ class ExecutorTest : public ::testing::Test {
   // Twice one and two, and 10, 20, … with their sum.
   struct Chain {
     std::shared_ptr<Adding> first = std::make_shared<Adding>("first", std::vector{1, 2, 3, 4, 5}, 2);
-    std::shared_ptr<Adding> second =
-        std::make_shared<Adding>("second", std::vector{10, 20, 30}, 1, std::vector{first});
+    std::shared_ptr<Adding> second = std::make_shared<Adding>("second", std::vector{10, 20, 30}, 1, std::vector{first});
   };
   TempFolder folder_;
   ArtifactStore store_{folder_ / "store"};

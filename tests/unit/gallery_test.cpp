@@ -19,7 +19,8 @@ Pick pick(int photo, int treatment) { return {PhotoRow(photo), TreatmentId(treat
 // "photo:treatment" of each.
 std::string text(const std::vector<Pick>& picks) {
   std::string all;
-  for (const auto& one : picks) all += concat(all.empty() ? "" : " ", std::size_t{one.photo}, ":", std::size_t{one.treatment});
+  for (const auto& one : picks)
+    all += concat(all.empty() ? "" : " ", std::size_t{one.photo}, ":", std::size_t{one.treatment});
   return all;
 }
 
@@ -36,9 +37,8 @@ TEST(Gallery, ATrialReplacesAddsAndRemoves) {
   scenario.gallery = TreatmentId(7), scenario.probes = TreatmentId(8);
   scenario.co_protected = {pick(5, 1)};
   scenario.probe_overrides = {pick(2, 3)};
-  scenario.trials = {{"ann", {pick(1, 2)}, {}, {}},
-                     {"bob", {}, {pick(3, 2)}, {}},
-                     {"cat", {}, {}, {PhotoRow(5), PhotoRow(6)}}};
+  scenario.trials = {
+      {"ann", {pick(1, 2)}, {}, {}}, {"bob", {}, {pick(3, 2)}, {}}, {"cat", {}, {}, {PhotoRow(5), PhotoRow(6)}}};
   const auto found = assemble(three_people(), scenario);
   EXPECT_EQ(text(found.gallery), "0:7 1:7 3:7 5:1 6:7");
   EXPECT_EQ(text(found.probes), "2:8 4:8 2:3");
@@ -55,7 +55,8 @@ TEST(Gallery, AFilterDropsPicturesWhosever) {
                      {"bob", {pick(3, 2)}, {}, {}},               // his clean photo is dropped, this one is not
                      {"cat", {pick(5, 0), pick(6, 0)}, {}, {}}};  // nothing is changed, and one is dropped
   const auto dropped = [](const Pick& one) {
-    return one.treatment == TreatmentId(1) || (one.treatment == TreatmentId() && (one.photo == PhotoRow(3) || one.photo == PhotoRow(6)));
+    return one.treatment == TreatmentId(1) ||
+           (one.treatment == TreatmentId() && (one.photo == PhotoRow(3) || one.photo == PhotoRow(6)));
   };
   const auto found = assemble(three_people(), scenario, dropped);
   EXPECT_EQ(text(found.gallery), "0:0 1:0 5:0");

@@ -74,7 +74,9 @@ TEST(Interrupt, CostsNoBlockOfWorkThatIsDone) {
   const TempFolder folder;
   const Json key = {{"a", "key"}};
   const auto put = [&] {
-    ArtifactStore(folder / "store").put(id_of("kind", key), key, "", [](const fs::path& at) { write_file(at / "data", "made"); });
+    ArtifactStore(folder / "store").put(id_of("kind", key), key, "", [](const fs::path& at) {
+      write_file(at / "data", "made");
+    });
   };
   EXPECT_EQ(status_after({SIGINT}, put), 0);
   EXPECT_TRUE(ArtifactStore(folder / "store").find(id_of("kind", key)));

@@ -7,7 +7,7 @@
 namespace facepoison {
 namespace {
 
-// Names that were given in the games of one row.
+// Names that were given in the trials of one row.
 struct Names {
   std::map<std::string, std::map<std::string, double>> wrong;  // by protected person: whom their probes are taken for
   double n = 0, others = 0, as_protected = 0;
@@ -64,7 +64,7 @@ Table confusion(const fs::path& folder) {
       "the protected person, of others_n");
   for (const auto& group : run.groups) {
     const auto found = by_coordinates.find(group.values);
-    if (found == by_coordinates.end()) continue;  // all seeds together: names of different draws are not of one game
+    if (found == by_coordinates.end()) continue;  // all seeds together: names of different draws are not of one trial
     auto row = key_cells(group, run);
     row.emplace_back(static_cast<std::int64_t>(found->second.n));
     append(row, counted(found->second));

@@ -7,7 +7,7 @@
 namespace facepoison {
 namespace {
 
-// A row of the table: the games of one combination of the axes under one share.
+// A row of the table: the trials of one combination of the axes under one share.
 struct CurvePoint {
   std::vector<double> thresholds, rates;  // of people
   double n = 0;

@@ -7,7 +7,7 @@ Table verification(const fs::path& folder) {
   const RunFolder run = read_run(folder);
   Table table =
       table_with(run, {"measure", "people", "n", "value", "low", "high"},
-                 "pairs of a protected person's clean probe with the photos that the game changes (genuine) and "
+                 "pairs of a protected person's clean probe with the photos that the trial changes (genuine) and "
                  "with everybody else's gallery photos (impostors), cosine; auc: share of a person's (genuine, "
                  "impostor) pairs of which the genuine one is nearer; accepted at r: share of genuine pairs "
                  "nearer than all but r of all protected people's impostors (TAR at FAR r); mean over people; "
