@@ -86,7 +86,8 @@ class StageOf : public Base {
 
   std::vector<std::any> compute(const Rows& rows, std::any decoded) final {
     auto results = compute_rows(rows, std::any_cast<Decoded>(std::move(decoded)));
-    return {std::make_move_iterator(results.begin()), std::make_move_iterator(results.end())};
+    // Not in braces, which would make a list of the two iterators.
+    return std::vector<std::any>(std::make_move_iterator(results.begin()), std::make_move_iterator(results.end()));
   }
 
   void write(const Unit& unit, std::vector<std::any> results, const std::filesystem::path& folder) const final {
