@@ -22,6 +22,30 @@ std::vector<std::string> read_tables(Spec& spec) {
   return wanted;
 }
 
+std::vector<ClassifierChoice> read_classifiers(const Spec& spec, const Json& wanted) {
+  if (!wanted.is_array())
+    spec.fail("classifiers", concat("found ", wanted.dump(), ", expected a list of names or objects"));
+  std::vector<ClassifierChoice> choices;
+  for (const auto& one : wanted) choices.push_back(choose_classifier(one));
+  refuse_repeats(spec, "classifiers", choices, [](const auto& choice) { return choice.name; });
+  return choices;
+}
+
+// Reads the extractors' cards, and notes those that are skipped.
+std::vector<Card> read_cards(Experiment& e, const Spec& spec, const std::vector<std::string>& names, bool skip_absent) {
+  std::vector<Card> cards;
+  for (const auto& name : names) {
+    Card card = read_card(name);
+    const bool absent = skip_absent && !fs::exists(model_path(card.file, card.path.parent_path()));
+    (absent ? e.absent : cards).push_back(std::move(card));
+  }
+  if (names.empty()) spec.fail("extractors", "an empty list");
+  if (cards.empty())
+    throw Error(Exit::model, concat(spec.where(), ": none of its ", e.absent.size(),
+                                    " extractors is on this machine; facepoison list extractors says how to get each"));
+  return cards;
+}
+
 // Checks that every extractor can be asked with the classifier, and notes the classifier's identity. One that is
 // trained in each trial has no embeddings in common with others, nor an answer without any trial.
 void check_recogniser(const Experiment& e, const Spec& spec, ClassifierChoice& choice) {
@@ -101,20 +125,8 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   spec.finish();
 
   e.options = run_options(device, precision, trust_model);
-  if (!classifiers.is_array())
-    spec.fail("classifiers", concat("found ", classifiers.dump(), ", expected a list of names or objects"));
-  for (const auto& one : classifiers) e.classifiers.push_back(choose_classifier(one));
-  refuse_repeats(spec, "classifiers", e.classifiers, [](const auto& choice) { return choice.name; });
-  std::vector<Card> cards;
-  for (const auto& name : extractors) {
-    Card card = read_card(name);
-    const bool absent = skip_absent && !fs::exists(model_path(card.file, card.path.parent_path()));
-    (absent ? e.absent : cards).push_back(std::move(card));
-  }
-  if (extractors.empty()) spec.fail("extractors", "an empty list");
-  if (cards.empty())
-    throw Error(Exit::model, concat(config.string(), ": none of its ", e.absent.size(),
-                                    " extractors is on this machine; facepoison list extractors says how to get each"));
+  e.classifiers = read_classifiers(spec, classifiers);
+  auto cards = read_cards(e, spec, extractors, skip_absent);
   if (e.wants("detection") == detectors.empty())
     spec.fail("detectors", detectors.empty() ? "the table \"detection\" is of cloak detectors, and none is named"
                                              : "they are for the table \"detection\", which \"tables\" does not name");
