@@ -71,9 +71,14 @@ class Targets final : public Companions {
     return {{"pool", pool_}, {"album", sha256(albums_.at(album_.list()[first].person).names)}};
   }
 
-  Needs needs(std::size_t, std::size_t) const override {
+  // Not all of the album: a picture does not depend on who else is in it.
+  Needs needs(std::size_t first, std::size_t) const override {
     Needs needs;
-    for (const auto& stage : inputs()) needs.groups.push_back(static_cast<const Stage&>(*stage).group());
+    std::set<ArtefactId> own;
+    for (const auto row : albums_.at(album_.list()[first].person).rows)
+      for (const auto& stage : of_album_) own.insert(stage->output(static_cast<std::size_t>(row)).unit);
+    needs.artefacts.assign(own.begin(), own.end());
+    for (const auto& stage : of_pool_) needs.groups.push_back(stage->group());
     return needs;
   }
 

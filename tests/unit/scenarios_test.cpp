@@ -530,8 +530,8 @@ TEST_F(ScenariosTest, AnAttackAndProbesCanBeOfAnotherSizeThanEverybodysPhotos) {
     asked(e, study, scenario, store);
     const auto posted = scenario.trials.front().replaced.front().treatment;
     for (const auto& stage : photos.stages(posted)) executor.run(stage);
-    for (const auto& photo : photos.photos(posted).resolved(store).list()) EXPECT_EQ(side(photo), 32);
-    for (const auto& photo : photos.clean(posted).resolved(store).list()) EXPECT_EQ(side(photo), 32);
+    for (const auto& pictures : {photos.photos(posted).resolved(store), photos.clean(posted).resolved(store)})
+      for (const auto& photo : pictures.list()) EXPECT_EQ(side(photo), 32);
     for (const auto& row : photos.budget(posted, store)) EXPECT_EQ(row.linf, 8) << "beside the picture of that size";
     EXPECT_EQ(side(e.dataset.photos.front()), 48) << "everybody else's";
     const auto assembly = assemble(study.split(), scenario);
