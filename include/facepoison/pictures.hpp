@@ -18,7 +18,8 @@ class StagedPhotos {
   explicit StagedPhotos(std::shared_ptr<const std::vector<Photo>> photos, Stages made_by = {})
       : photos_(std::move(photos)), made_by_(std::move(made_by)) {}
 
-  const std::vector<Photo>& list() const { return *photos_; }
+  const std::vector<Photo>& list() const& { return *photos_; }
+  std::vector<Photo> list() && { return *photos_; }  // of a temporary, which a reference would outlive
   std::span<const Photo> of(const Stage::Unit& unit) const { return std::span(list()).subspan(unit.first, unit.count); }
   const Stages& made_by() const { return made_by_; }
   // With the path, digest and landmarks of the pictures, which are in the store by now.

@@ -18,7 +18,7 @@
 
 namespace facepoison {
 
-// An artefact as it lies in the store.
+// An artefact in the store.
 struct Artefact {
   std::string kind;
   fs::path folder;

@@ -11,15 +11,15 @@ namespace {
 
 const std::vector<std::string> columns = {"id", "person", "split"};
 
-// The rows' ids go to X.csv, which the user did not name: it may be somebody else's file.
+// Refuses to replace a file X.csv that embed did not write: the user named only X.npy.
 void refuse_foreign_list(const fs::path& ids) {
   std::error_code none;
   if (!fs::is_regular_file(ids, none) || read_csv(ids).columns == columns) return;
-  throw Error(Exit::usage, concat("the rows' ids would go to ", ids.string(), ", which is there and is no list of ",
+  throw Error(Exit::usage, concat("the rows' ids would go to ", ids.string(), ", which is there and is not a list of ",
                                   "embed's (", listed(columns), "); name another -o"));
 }
 
-// Where nothing in a folder is a folder, its pictures are nobody's.
+// The crops of a folder. Where it has no subfolder, its pictures have no person.
 PhotoFolder folder_of_crops(const fs::path& path) {
   std::error_code none;
   const fs::directory_iterator entries(path, none);

@@ -6,7 +6,7 @@
 namespace facepoison {
 namespace {
 
-// <folder's parent>/latest → the folder, replaced in one step.
+// Makes <folder's parent>/latest a link to the folder, in one step.
 void link_latest(const fs::path& folder) {
   const fs::path link = folder.parent_path() / "latest", temporary = temporary_name(folder.parent_path());
   std::error_code error, ignored;
@@ -59,7 +59,7 @@ Action eval_command(CLI::App& app) {
   const auto store = std::make_shared<StoreOption>(app);
   return [o, output, store] {
     output->check({o->config, o->expect_file});
-    // What the default's folder is called, the config's hash decides; what is above it, its name.
+    // The name of the default folder depends on the config's hash; the name of its parent on the config's name.
     const auto above = fs::path("runs") / fs::path(o->config).stem();
     if (!o->dry_run) check_output((o->run_folder.empty() ? above : fs::path(o->run_folder)) / "run.json");
     auto expectations = o->expect_file.empty() ? std::vector<Expectation>{} : read_expectations(o->expect_file);

@@ -32,7 +32,7 @@ Side read_side(const std::string& path, Split split, const FeatureExtractor* ext
                                       names.rows.size(), " rows"));
   } else {
     if (!extractor)
-      throw Error(Exit::usage, concat(path, " is no .npy: --extractor must say how to embed the data set"));
+      throw Error(Exit::usage, concat(path, " is not an .npy file: --extractor must say how to embed the data set"));
     const Dataset dataset = read_dataset(path);
     auto artifacts = store.open();
     matrix = embed(dataset.photos, *extractor, options, artifacts);
@@ -59,15 +59,16 @@ Side read_side(const std::string& path, Split split, const FeatureExtractor* ext
   return out;
 }
 
-// What is known of a picture on both sides, whatever it is called, is its embedding: two pictures have not the same
-// one. `type`: the coarser one of both sides.
+// The bytes of a row's embedding, by which a picture is known on both sides, whatever its name. `type`: the coarser
+// one of both sides.
 std::string row_bytes(const torch::Tensor& matrix, std::size_t row, torch::ScalarType type) {
   const auto numbers = matrix[static_cast<std::int64_t>(row)].to(type).contiguous();
   return {static_cast<const char*>(numbers.data_ptr()), numbers.nbytes()};
 }
 
-// A probe must not be in the gallery: under its own name that is refused. Under another one (a duplicate) it is said,
-// and so is another picture of the same name: train/ann/0.jpg and val/ann/0.jpg, or a photo and its perturbed version.
+// Refuses a probe that is in the gallery under its own name. Warns of one that is there under another name (a
+// duplicate), and of another picture of the same name: train/ann/0.jpg and val/ann/0.jpg, or a photo and its perturbed
+// version.
 void look_for_leaks(const Side& gallery, const Side& probes) {
   const bool wide = gallery.matrix.scalar_type() == torch::kFloat64 && probes.matrix.scalar_type() == torch::kFloat64;
   const auto type = wide ? torch::kFloat64 : torch::kFloat32;
@@ -97,7 +98,7 @@ void look_for_leaks(const Side& gallery, const Side& probes) {
                        "are other pictures: ", listed(namesakes, most)));
 }
 
-// The first photo of whose embedding all is zeros.
+// The id of the first photo whose embedding is all zeros.
 std::string photo_of_zeros(const Side& gallery, const Side& probes) {
   for (const auto* side : {&gallery, &probes})
     if (const auto zeros = (side->matrix == 0).all(1).nonzero(); zeros.size(0) > 0)
@@ -105,7 +106,7 @@ std::string photo_of_zeros(const Side& gallery, const Side& probes) {
   return "a photo";
 }
 
-// Where a file has float64, all is compared in it.
+// The classifier's answer, computed in float64 where one of the files has it.
 Prediction predict(const Side& gallery, const std::vector<std::int64_t>& labels, const Side& probes,
                    const Classifier& classifier) try {
   const auto type = torch::promote_types(gallery.matrix.scalar_type(), probes.matrix.scalar_type());

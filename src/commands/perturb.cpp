@@ -11,19 +11,19 @@
 namespace facepoison {
 namespace {
 
-// What a data set of the same photos consists of, besides its manifest.
+// The files of a data set of the same photos, besides its manifest.
 std::set<std::string> files_of(const Dataset& dataset) {
   std::set<std::string> files = {"rejected.csv", "budget.csv", "perturb.json"};
   for (const auto& photo : dataset.photos) files.insert(canvas_path("", photo.id).generic_string());
   return files;
 }
 
-// Some attacks leave a photo as it was: then it stays what it is, with its file.
+// Did the attack change the photo? One that it left as it was keeps its file.
 bool is_changed(const Photo& photo, const Photo& posted, const Audit& audit) {
   return photo.perturbed_by.empty() ? audit.linf > 0 : posted.sha256 != photo.sha256;
 }
 
-// The whole data set again: chosen photos perturbed, the others the same files.
+// Writes the whole data set again: chosen photos perturbed, the others as the same files.
 void write_perturbed(const Dataset& dataset, const Posted& posted, const Attack& attack, Seed seed,
                      const fs::path& output) {
   std::map<std::string, std::size_t> places;  // among the posted
@@ -56,7 +56,7 @@ void write_perturbed(const Dataset& dataset, const Posted& posted, const Attack&
   written.finish();
 }
 
-// How many photos the attack changed, and how many stayed clean, by status.
+// A list of how many photos have each status.
 std::string what_became(const Posted& posted) {
   std::map<std::string, std::size_t> counts;
   for (const auto& row : posted.budget) ++counts[row.status];
@@ -126,7 +126,7 @@ Action perturb_command(CLI::App& app) {
                          ": none of the chosen people's photos is a train photo; --photos all takes the others too"));
     require_clean(o->dataset, perturbed_note(photos), o->allow_perturbed);
     auto artifacts = store->open();
-    // An attack may aim at somebody, or look for the photos' names: of all it gets the clean ones.
+    // An attack that aims at other people, or that looks for files by the photos' names, gets everybody's clean photos.
     const auto everybody = attack->wants_companions() ? before_attacks(dataset.photos) : dataset.photos;
     const Posted posted = perturb(photos, everybody, *attack, o->seed, options, artifacts);
     write_perturbed(dataset, posted, *attack, o->seed, output);

@@ -49,13 +49,13 @@ std::string budget_label(const std::string& attack, const Audit& audit) {
   return attack + (audit.linf > 0 ? text : ": " + audit.status);
 }
 
-// The photos as an attack posted them.
+// Photos under one attack.
 struct Album {
   std::string name;
   std::shared_ptr<const Attack> attack;
   Seed seed;
   Posted posted;
-  // What it perturbed, of what was posted's size: the photo, unless it goes through something first.
+  // The picture that was perturbed, in the size of the posted one: the photo, unless it is transformed first.
   Image seen(const Photo& photo, const Image& original, int side) const {
     const auto& before = attack->settings().before;
     const Image image = before ? (*before)({original, photo.landmarks}, seed, photo.id).image : original;
@@ -90,7 +90,7 @@ struct Shown {
 struct Choice {
   std::vector<std::string> people;
   std::size_t photos = 0;
-  // The people as named or, where none are, the first few of all.
+  // The people who were named, else the first few of all.
   std::set<std::string> among(const std::vector<std::string>& all, bool attacked) const {
     if (!people.empty()) return match_people(all, people);
     return {all.begin(), attacked && all.size() > 4 ? all.begin() + 4 : all.end()};
@@ -109,8 +109,8 @@ Shown of_data_set(const Dataset& dataset, const std::vector<std::shared_ptr<cons
   return shown;
 }
 
-// The pictures that eval measured: of the store where it has run, since nobody's picture depends on who else is
-// protected; and of the people's other photos too, with which they are made.
+// The pictures that eval measures. Where it has run they are in the store, since a picture does not depend on who else
+// is protected.
 Shown of_experiment(const Experiment& e, const Choice& choice, ArtifactStore& store) {
   Shown shown{{}, {}, e.dataset.side};
   const auto wanted = choice.among(e.protected_people.front(), true);

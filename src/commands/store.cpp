@@ -1,4 +1,4 @@
-// What lies in the store: is it whole, and how much of it may go?
+// Checks what is in the store, and removes what is old or not needed.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -43,13 +43,13 @@ Exit verify(const ArtifactStore& store, const OutputOptions& output) {
   return bad ? Exit::input : Exit::ok;
 }
 
-// Those that were last used before then.
+// The artefacts that were last used before `then`.
 std::vector<Artefact> unused_since(std::vector<Artefact> all, fs::file_time_type then) {
   std::erase_if(all, [&](const Artefact& artefact) { return artefact.used_at >= then; });
   return all;
 }
 
-// The least recently used ones, without which the others are no more than so many bytes.
+// The least recently used artefacts, without which the others have at most `bytes`.
 std::vector<Artefact> beyond(std::vector<Artefact> all, double bytes) {
   const auto later = [](const Artefact& a, const Artefact& b) {
     return std::tie(b.used_at, a.folder) < std::tie(a.used_at, b.folder);
@@ -74,7 +74,7 @@ void plan_config(const std::string& config, ArtifactStore& store, Plan& plan) {
   for (const auto& stage : stages_of(training)) plan.add(stage);
 }
 
-// Names of what the configs would take from the store. Nothing of them is run or prepared.
+// Names of the artefacts that the configs need. Runs and prepares nothing.
 std::set<std::string> needed_by(const std::vector<std::string>& configs, const StoreOption& option) {
   std::set<std::string> names;
   for (const auto& config : configs) {
@@ -115,7 +115,7 @@ Table by_kind(const std::vector<Artefact>& all, const std::vector<Artefact>& gar
   return table;
 }
 
-// What is left of the garbage, since somebody is using it.
+// Removes artefacts; returns those that stay, since a process is making or using them.
 std::vector<Artefact> remove_all(ArtifactStore& store, const std::vector<Artefact>& garbage) {
   std::vector<Artefact> left;
   Progress progress("gc", garbage.size(), "artefacts");

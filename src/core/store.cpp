@@ -83,7 +83,7 @@ fs::file_time_type used_at(const fs::path& folder) {
   return unknown ? fs::last_write_time(folder, unknown) : noted;
 }
 
-// What two artefacts share that have the same bytes in the same files.
+// A digest of all that an artefact holds: equal for equal bytes in files of equal names.
 std::string content_in(const fs::path& artefact) { return sha256(read_file(artefact / digests_file)); }
 
 std::uintmax_t bytes_in(const fs::path& folder) {
@@ -103,7 +103,7 @@ std::vector<fs::path> folders_in(const fs::path& folder) {
   return folders;
 }
 
-// Has a folder an artefact in it, of whichever version?
+// Is an artefact in the folder, of whichever version?
 bool has_artefact(const fs::path& root) {
   for (const auto& kind : folders_in(root))
     for (const auto& part : folders_in(kind))
@@ -141,7 +141,7 @@ void refresh(const fs::path& folder) {
   (void)std::distance(begin(names), end(names));
 }
 
-// Waits, but not after a signal.
+// Waits for so long, and ends early, with an Error, after a signal.
 void pause_for(std::chrono::milliseconds time) {
   for (; time.count() > 0; time -= shortest_pause) {
     stop_if_interrupted();
@@ -150,7 +150,7 @@ void pause_for(std::chrono::milliseconds time) {
   stop_if_interrupted();
 }
 
-// How many rows were made, and in how many seconds; none where that cannot be read.
+// How many rows were made, and in how many seconds; 0 and 0 where that cannot be read.
 std::pair<double, double> read_seconds(const fs::path& file) {
   try {
     const Json known = read_json(file);
@@ -189,9 +189,9 @@ void ArtifactStore::open_for_writing() {
   });
 }
 
-// What killed processes left. An artefact that is half made is called after its claim: nobody makes it where that can
-// be had. A claim that has not been renewed for a minute may be nobody's; younger ones are left alone, since trying
-// them costs a network file system much.
+// Removes what killed processes left. A half-made artefact is named after its claim: where the claim can be had,
+// no process is making it. A claim that was not renewed for a minute may have no holder; younger ones are left alone,
+// since trying them costs a network file system much.
 void ArtifactStore::remove_left_over() {
   const fs::path claims = root_ / "claims";
   const auto take_left = [](const fs::path& claim) {
@@ -262,8 +262,8 @@ void ArtifactStore::fail(const fs::filesystem_error& error) const {
               concat("cannot write the store ", root_.string(), ": ", error.what()));
 }
 
-// The time of change of one of its files says when the artefact was last used. It is renewed once a day, since each
-// costs a network file system a request; of a store that may only be read it stays.
+// Refreshes the mtime of one of the artefact's files, which says when it was last used. Once a day, since each refresh
+// costs a network file system a request; not in a store that may only be read.
 void ArtifactStore::note_use(const fs::path& artefact) {
   const auto day_ago = fs::file_time_type::clock::now() - std::chrono::hours(24);
   if (access_ == Access::write && used_at(artefact) < day_ago)
@@ -300,7 +300,7 @@ fs::path ArtifactStore::put(const ArtefactId& id, const Json& key, const std::st
   return final;
 }
 
-// Gives what was made its name. What has the name already is damaged or was made from other inputs, and goes; or
+// Gives a new artefact its name. One that has the name already is damaged or was made from other inputs, and goes; or
 // another machine, which took this process for dead, published the same bytes, and it stays.
 void ArtifactStore::publish(const fs::path& made, const fs::path& artefact) {
   std::error_code error, ignored;

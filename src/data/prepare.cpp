@@ -6,6 +6,7 @@
 #include "data/duplicates.hpp"
 #include "facepoison/executor.hpp"
 #include "facepoison/interrupt.hpp"
+#include "facepoison/memory.hpp"
 #include "facepoison/dataset_folder.hpp"
 #include "facepoison/device.hpp"
 #include "facepoison/error.hpp"
@@ -261,8 +262,10 @@ Dataset prepare_into(const fs::path& output, const PhotoFolder& folder, const Pr
   for (const auto& file : folder.rejected) rejected.add({file.id, file.person, file.reason});
   for (const auto& photo : folder.of_tools) rejected.add({photo.id, photo.person, of_a_tool});
   Executor(store).run(stage);
-  for (const auto& unit : stage->units()) {
+  for (std::size_t u = 0; u < stage->units().size(); ++u) {
     stop_if_interrupted();
+    if (u % 64 == 0) give_memory_back();  // parsed JSON leaves holes between what is kept
+    const auto& unit = stage->units()[u];
     const auto made_in = store.path(unit.id);
     const Json rows = read_json(made_in / "rows.json");
     for (std::size_t i = 0; i < unit.count; ++i) {

@@ -104,7 +104,7 @@ std::vector<PairsOf> compare_pairs(const GalleryAndProbes& sides, const std::vec
 CleanGallery::CleanGallery(const torch::Tensor& features, std::vector<std::int64_t> labels)
     : features_(features.to(torch::kFloat64)), squares_(features_.square().sum(1)), labels_(std::move(labels)) {}
 
-// The product finds whose row is nearest, and that one is measured by difference.
+// A matrix product finds the nearest row of somebody else; its distance is then computed exactly, by difference.
 std::vector<CleanGallery::Moved> CleanGallery::displacements(const torch::Tensor& posted,
                                                              const std::vector<std::int64_t>& rows,
                                                              std::int64_t person) const {

@@ -1,4 +1,4 @@
-// What a run's answers do not hold, for the tables that ask for it: distances between embeddings.
+// Distances between embeddings, for the tables that need more than a run's answers.
 #pragma once
 #include <memory>
 #include <optional>
@@ -34,14 +34,14 @@ class Measures {
   std::set<std::pair<std::string, const Scenario*>> done_;  // of the study's scenarios, which stay where they are
 };
 
-// What pairs.csv has of a person. NaN: not known.
+// A person's row of pairs.csv. NaN: not known.
 struct PairsOf {
   std::string person;
   std::vector<double> genuine;  // distances, 1 − cosine
   std::int64_t impostors = 0;   // how many
   double area = 0, accepted_at_hundredth = 0, accepted_at_thousandth = 0;
 };
-// Of each trial in which something was posted. Throws NoDirection.
+// Compares the pairs of each trial in which something was posted. Throws NoDirection.
 std::vector<PairsOf> compare_pairs(const GalleryAndProbes& sides, const std::vector<TrialSwap>& trials);
 
 // Everybody's clean gallery, for distances to it.

@@ -1,4 +1,4 @@
-// The run folder's files of answers.
+// Writes a run folder's files of answers.
 #pragma once
 #include <map>
 #include <optional>
@@ -8,18 +8,19 @@
 
 namespace facepoison {
 
-using Row = std::vector<std::string>;  // coordinates
+// The coordinates of a table row: recogniser, the axes' values, classifier.
+using Row = std::vector<std::string>;
 Row coordinates_of(const std::string& recogniser, const Scenario& scenario, const std::string& classifier);
-// A file's columns and a row of it: the coordinates, then what the file has of them.
+// A file's columns, and one of its rows: the coordinates, then the file's own.
 std::vector<std::string> columns_of(const Study& study, const std::vector<std::string>& more);
 std::vector<Cell> joined(const Row& coordinates, std::vector<Cell> rest);
 
-// rows.csv, trials.csv, others.csv, and thresholds.csv where a combination has a curve.
+// Writes rows.csv, trials.csv, others.csv, and thresholds.csv where a combination has a curve.
 class Results {
  public:
   Results(const fs::path& folder, const Experiment& experiment, const Study& study);
   void record(const Row& coordinates, const Scenario& scenario, const std::vector<Answer>& answers);
-  // Two recognisers as one, from the answers of both, by their coordinates.
+  // Records two recognisers as one, from the answers of both, by their coordinates.
   void record_combined(const Pairing& pairing, const std::map<Row, Answers>& answers);
   void finish();
 
@@ -33,17 +34,18 @@ class Results {
   std::optional<TableFile> thresholds_;
 };
 
-// A cloak detector's scores of posted photos, and of the same photos clean.
+// The stages of a cloak detector's scores of posted photos, and of the same photos clean.
 struct DetectionStages {
   std::shared_ptr<EmbeddingStage> clean, posted;
 };
 DetectionStages detection_stages(const Experiment& experiment, const Study& study,
                                  const std::shared_ptr<const FeatureExtractor>& detector, TreatmentId treatment);
 
-// detections.csv: what cloak detectors say of posted photos, and of the same photos clean, through the same transform.
+// Writes detections.csv: what cloak detectors say of posted photos, and of the same photos clean, through the same
+// transform.
 void record_detections(const fs::path& folder, const Experiment& experiment, Study& study, Executor& executor);
 
-// strangers.csv: what strangers look like to each extractor, for the table open-set.
+// Writes strangers.csv: what strangers look like to each extractor, for the table open-set.
 void record_strangers(const fs::path& folder, const Experiment& experiment, Study& study, Executor& executor);
 
 }  // namespace facepoison

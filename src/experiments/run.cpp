@@ -1,4 +1,4 @@
-// The run: every treatment's pictures, then every recogniser's answers to every scenario.
+// Runs an experiment: makes every treatment's pictures, then every recogniser's answers to every scenario.
 #include <algorithm>
 #include <functional>
 #include <map>
@@ -26,7 +26,7 @@ struct PlannedRow {
   std::shared_ptr<AnswerStage> answers;
 };
 
-// What the progress says of it: the attack, and the axes on which scenarios differ.
+// A scenario's part of the progress label: the attack, and its values on the axes on which scenarios differ.
 std::string label_of(const std::vector<Scenario>& all, const Scenario& scenario) {
   std::string label;
   for (std::size_t axis = 0; axis < scenario.coordinates.size(); ++axis) {
@@ -37,7 +37,8 @@ std::string label_of(const std::vector<Scenario>& all, const Scenario& scenario)
   return label;
 }
 
-// Plans every extractor's rows, in the table's order, one when the one before is done with.
+// Calls `act` for each row, in the table's order. A row is planned when the one before is done, so that memory does not
+// grow with the table.
 void for_each_row(const Experiment& e, Study& study, const std::function<void(const PlannedRow&)>& act) {
   for (const auto& extractor : e.extractors)
     for (const auto& scenario : study.scenarios())
@@ -111,7 +112,7 @@ Json run_facts(const Experiment& e) {
   return {{"notes", notes}, {"date", utc_time()}, {"commit", commit()}, {"machine", where}};
 }
 
-// The data set's place on this machine is no part of what was run: its manifest's hash is.
+// The hash that identifies a run. It holds the data set's manifest, not its path on this machine.
 std::string config_hash(Json resolved) {
   resolved.erase("dataset");
   return sha256(resolved.dump());

@@ -70,7 +70,7 @@ class Builder {
     return out;
   }
 
-  // A person's probes as the trainer sees them.
+  // Overrides a person's probes as the axis says.
   void pose(const Combination& c, Scenario& scenario, const std::string& person) {
     const bool as_posted = c.probes.kind == ProbeOverride::Kind::as_posted;
     const auto attacks = as_posted ? c.attack->parts : std::vector{std::pair{c.probes.attack, 1.0}};
@@ -84,7 +84,8 @@ class Builder {
         scenario.probe_overrides.push_back({rows[next++], number(attacks[part].first, transform, c.seed)});
   }
 
-  // The treatments of a person's photos that do not stay clean. Which do is one draw, nested: more keep those of fewer.
+  // The treatments of a person's photos that do not stay clean. Which stay clean is a nested draw: a larger number
+  // keeps those of a smaller one.
   std::map<PhotoRow, TreatmentId> treatment_of_each(const Combination& c, const std::string& person) {
     Rows rows = albums_.at(person);
     Stream(c.seed, "clean photos", person).shuffle(rows);
@@ -100,7 +101,7 @@ class Builder {
     return treated;
   }
 
-  // By largest remainder; the first of equals.
+  // Shares out photos by largest remainder; among equals the first gets one.
   static std::vector<std::size_t> shares_of(
       std::size_t photos, const std::vector<std::pair<std::shared_ptr<const Attack>, double>>& parts) {
     std::vector<std::size_t> counts, order;
@@ -135,7 +136,7 @@ class Builder {
     return static_cast<std::int64_t>(albums_.at(person).size());
   }
 
-  // A treatment's number; a new one where nothing was treated so before.
+  // The number of a treatment, a new one where no photo was treated so before.
   TreatmentId number(const std::shared_ptr<const Attack>& attack, const std::shared_ptr<const Transform>& transform,
                      Seed seed) {
     const auto by = attack && attack->changes_photos() ? attack : nullptr;

@@ -13,7 +13,7 @@
 namespace facepoison {
 namespace {
 
-// A person's photos and twins, as FaceCure has them: one list, in which a twin is as good as a photo.
+// A person's photos and twins in one list, as FaceCure draws them: a twin is drawn like a photo.
 std::vector<std::int64_t> all_versions(const TrainingPhotos& known, std::int64_t person) {
   const auto& photos = known.rows[static_cast<std::size_t>(person)];
   const auto versions = known.without_twins.count(person) ? known.clean_versions : known.versions;
@@ -32,7 +32,7 @@ Pair some_twin(const TrainingPhotos& known, std::int64_t photo, Stream& stream) 
   return {known.row(twin % known.clean_versions, photo), known.row(known.clean_versions + twin, photo)};
 }
 
-// `count` rows of one person; none twice while there are others.
+// Draws a person's rows of a batch; none twice while there are others.
 std::vector<std::int64_t> rows_of_person(const TrainingConfig& c, const TrainingPhotos& known, std::int64_t person,
                                          Stream& stream) {
   auto photos = known.rows[static_cast<std::size_t>(person)];

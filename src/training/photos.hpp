@@ -1,4 +1,4 @@
-// What a training draws from: photos and their twins, decoded once into a file, and which of them make a batch.
+// The photos and twins that a training draws from, decoded once into a file, and the draw of a batch.
 #pragma once
 #include <map>
 
@@ -7,7 +7,8 @@
 
 namespace facepoison {
 
-// Pictures of one size, each decoded once, into a nameless file: memory does not grow with their number.
+// A file of decoded pictures of one size, which has no name and ends with the object: memory does not grow with their
+// number. For one thread.
 class DecodedFile {
  public:
   explicit DecodedFile(fs::path folder);
@@ -25,7 +26,7 @@ class DecodedFile {
   std::map<std::string, std::int64_t> places_;  // by the digest of a canvas
 };
 
-// Photos of which the pictures are decoded.
+// Photos whose pictures are in a DecodedFile.
 class Decoded {
  public:
   // Throws what load_faces() throws.
@@ -55,7 +56,7 @@ struct TrainingPhotos {
   std::int64_t row(std::int64_t version, std::int64_t photo) const { return version * photos() + photo; }
 };
 
-// A lesson's photos as a training sees them, planned: version after version, a photo for each of the lesson's.
+// The versions of a lesson's photos, planned: clean ones, then twins, each with a photo for each of the lesson's.
 struct PhotoVersions {
   std::vector<StagedPhotos> clean;                     // one for each of the config's `clean`
   std::vector<StagedPhotos> twins;                     // of people without twins the photo itself, which nobody draws
