@@ -52,6 +52,8 @@ class Stage {
   // One result for each row. A batch has rows of several units: what is computed of a row may depend on the size of the
   // batch, but not on the other rows in it.
   virtual std::vector<std::any> compute(const Rows& rows, std::any decoded) = 0;
+  // Called once after the last unit: frees what only computing needs.
+  virtual void unload() {}
   // Writes a unit's results into the folder of its artefact.
   virtual void write(const Unit& unit, std::vector<std::any> results, const std::filesystem::path& folder) const = 0;
 

@@ -214,6 +214,7 @@ void Executor::make(Stage& stage, std::vector<bool>& stored) {
     }
     progress.advance(units[u].count, true);
   }
+  stage.unload();
   give_memory_back();
 }
 

@@ -117,6 +117,8 @@ class FitStage final : public StageOf<std::size_t, ClassScores, AnswerStage> {
     for (auto& training : trainings_) training.gallery = gallery_of(assembly, training.trial);
   }
 
+  void unload() override { pictures_.reset(); }
+
   Answers read(const ArtifactStore& store) const override {
     std::error_code none;
     Answers answers;

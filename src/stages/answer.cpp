@@ -172,6 +172,12 @@ class ClassifyStage final : public StageOf<std::vector<Swap>, Answer, AnswerStag
     asked_ = &filtered_;
   }
 
+  void unload() override {
+    known_.reset();
+    everybody_ = {};
+    filtered_ = {};
+  }
+
   Answers read(const ArtifactStore& store) const override {
     Answers answers;
     for (const auto& unit : units()) {
