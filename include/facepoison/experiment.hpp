@@ -12,7 +12,7 @@ namespace facepoison {
 struct Experiment {
   std::string name;  // the config's file stem
   Dataset dataset;
-  std::vector<std::size_t> train, test;                             // rows of the data set
+  std::vector<PhotoRow> train, test;                                // of the data set
   std::vector<std::string> eligible;                                // by name
   std::vector<std::vector<std::string>> protected_people;           // of each seed, in the order of its draw
   std::vector<std::shared_ptr<const FeatureExtractor>> extractors;  // by release

@@ -22,8 +22,7 @@ class RowOf {
 
 using PhotoRow = RowOf<struct PhotosOfDataset>;
 using GalleryRow = RowOf<struct RowsOfGallery>;  // of everybody's gallery, before any trial changes it
-using ProbeRow = RowOf<struct RowsOfProbes>;
-using TreatmentId = RowOf<struct Treatments>;  // 0: the photo as it is
+using TreatmentId = RowOf<struct Treatments>;    // 0: the photo as it is
 
 // A person's place in the sorted list of a data set's people; −1: nobody. A plain number, since tensors hold it.
 using Label = std::int64_t;

@@ -125,9 +125,8 @@ Shown of_experiment(const Experiment& e, const Choice& choice, ArtifactStore& st
   std::map<std::string, std::size_t> taken;
   std::vector<PhotoRow> rows;
   for (const auto& person : people.front())
-    for (const auto train : e.train) {
-      const PhotoRow row(train);
-      const auto& photo = e.dataset.photos[train];
+    for (const auto row : e.train) {
+      const auto& photo = e.dataset.photos[row];
       const bool everywhere =
           std::all_of(attacked.begin(), attacked.end(), [&](auto t) { return photos.place(t, row).has_value(); });
       if (photo.person != person || !everywhere || taken[person]++ >= choice.photos_each(true)) continue;

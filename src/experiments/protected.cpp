@@ -15,8 +15,8 @@ void find_eligible(Experiment& e) {
   std::set<std::string> with_train, with_test;
   for (std::size_t i = 0; i < e.dataset.photos.size(); ++i) {
     const auto& photo = e.dataset.photos[i];
-    if (photo.train()) e.train.push_back(i), with_train.insert(photo.person);
-    if (photo.test()) e.test.push_back(i), with_test.insert(photo.person);
+    if (photo.train()) e.train.emplace_back(i), with_train.insert(photo.person);
+    if (photo.test()) e.test.emplace_back(i), with_test.insert(photo.person);
   }
   if (e.train.empty() || e.test.empty())
     throw Error(Exit::input, concat(e.dataset.folder.string(), ": ", e.train.size(), " train and ", e.test.size(),

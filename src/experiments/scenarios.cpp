@@ -13,8 +13,8 @@ using Rows = std::vector<PhotoRow>;
 class Builder {
  public:
   Builder(const Experiment& e, const std::vector<std::vector<std::string>>& people) : e_(e), people_(people) {
-    for (const auto row : e.train) albums_[e.dataset.photos[row].person].push_back(PhotoRow(row));
-    for (const auto row : e.test) probes_[e.dataset.photos[row].person].push_back(PhotoRow(row));
+    for (const auto row : e.train) albums_[e.dataset.photos[row].person].push_back(row);
+    for (const auto row : e.test) probes_[e.dataset.photos[row].person].push_back(row);
   }
 
   Scenarios all() {
@@ -167,7 +167,7 @@ std::vector<Scenario> strangers(const Experiment& e, const std::vector<Scenario>
   std::set<std::string> protected_people;
   for (const auto& drawn : e.protected_people) protected_people.insert(drawn.begin(), drawn.end());
   std::map<std::string, std::vector<PhotoRow>> albums;
-  for (const auto row : e.train) albums[e.dataset.photos[row].person].push_back(PhotoRow(row));
+  for (const auto row : e.train) albums[e.dataset.photos[row].person].push_back(row);
   std::vector<Trial> trials;
   for (const auto& person : e.eligible)
     if (!protected_people.count(person)) trials.push_back({person, {}, {}, albums.at(person)});
@@ -183,10 +183,7 @@ std::vector<Scenario> strangers(const Experiment& e, const std::vector<Scenario>
 }
 
 Study study_of(const Experiment& e, const std::vector<std::vector<std::string>>& people, const ArtifactStore& store) {
-  const auto rows = [](const std::vector<std::size_t>& photos) {
-    return std::vector<PhotoRow>(photos.begin(), photos.end());
-  };
-  return {e.dataset, SplitRows(e.dataset.photos, rows(e.train), rows(e.test)), scenarios(e, people), e.options, store};
+  return {e.dataset, SplitRows(e.dataset.photos, e.train, e.test), scenarios(e, people), e.options, store};
 }
 
 }  // namespace facepoison

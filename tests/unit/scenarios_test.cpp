@@ -189,7 +189,7 @@ TEST_F(ScenariosTest, TheGalleryHasWhatCoProtectedPeoplePosted) {
   const auto differs = (clean != crowd).any(1);
   const auto changed = rows(half.co_protected);
   for (std::size_t g = 0; g < e.train.size(); ++g)
-    EXPECT_EQ(differs[static_cast<std::int64_t>(g)].item<bool>(), changed.count(PhotoRow(e.train[g])) > 0)
+    EXPECT_EQ(differs[static_cast<std::int64_t>(g)].item<bool>(), changed.count(e.train[g]) > 0)
         << e.dataset.photos[e.train[g]].id;
 }
 
@@ -247,8 +247,7 @@ class FilterTest : public ScenariosTest {
     auto all = scenarios(e, e.protected_people);
     std::erase_if(all.list, [](const auto& one) { return value(one, "attack") != "loud"; });
     all.list.front().filter = std::make_shared<Roughness>(sign, limit);
-    const std::vector<PhotoRow> train(e.train.begin(), e.train.end()), test(e.test.begin(), e.test.end());
-    return {e.dataset, SplitRows(e.dataset.photos, train, test), all, e.options, store};
+    return {e.dataset, SplitRows(e.dataset.photos, e.train, e.test), all, e.options, store};
   }
   static Json loud() { return {{"preset", "noise"}, {"name", "loud"}, {"epsilon", 0.2}}; }
   static constexpr double between = 0.1;  // smooth pictures and loud ones
