@@ -17,7 +17,7 @@ SplitRows three_people() {
 Pick pick(int photo, int treatment) { return {PhotoRow(photo), TreatmentId(treatment)}; }
 
 // "photo:treatment" of each.
-std::string text(const std::vector<Pick>& picks) {
+std::string written(const std::vector<Pick>& picks) {
   std::string all;
   for (const auto& one : picks)
     all += concat(all.empty() ? "" : " ", std::size_t{one.photo}, ":", std::size_t{one.treatment});
@@ -40,13 +40,13 @@ TEST(Gallery, ATrialReplacesAddsAndRemoves) {
   scenario.trials = {
       {"ann", {pick(1, 2)}, {}, {}}, {"bob", {}, {pick(3, 2)}, {}}, {"cat", {}, {}, {PhotoRow(5), PhotoRow(6)}}};
   const auto found = assemble(three_people(), scenario);
-  EXPECT_EQ(text(found.gallery), "0:7 1:7 3:7 5:1 6:7");
-  EXPECT_EQ(text(found.probes), "2:8 4:8 2:3");
+  EXPECT_EQ(written(found.gallery), "0:7 1:7 3:7 5:1 6:7");
+  EXPECT_EQ(written(found.probes), "2:8 4:8 2:3");
   EXPECT_EQ(found.overrides_from, 2u);
   EXPECT_EQ(found.trials[0].rows, std::vector{GalleryRow(1)});
-  EXPECT_EQ(text(gallery_of(found, 0)), "0:7 1:2 3:7 5:1 6:7");
-  EXPECT_EQ(text(gallery_of(found, 1)), "0:7 1:7 3:7 5:1 6:7 3:2");
-  EXPECT_EQ(text(gallery_of(found, 2)), "0:7 1:7 3:7");
+  EXPECT_EQ(written(gallery_of(found, 0)), "0:7 1:2 3:7 5:1 6:7");
+  EXPECT_EQ(written(gallery_of(found, 1)), "0:7 1:7 3:7 5:1 6:7 3:2");
+  EXPECT_EQ(written(gallery_of(found, 2)), "0:7 1:7 3:7");
 }
 
 TEST(Gallery, AFilterDropsPicturesWhosever) {
@@ -59,10 +59,10 @@ TEST(Gallery, AFilterDropsPicturesWhosever) {
            (one.treatment == TreatmentId() && (one.photo == PhotoRow(3) || one.photo == PhotoRow(6)));
   };
   const auto found = assemble(three_people(), scenario, dropped);
-  EXPECT_EQ(text(found.gallery), "0:0 1:0 5:0");
-  EXPECT_EQ(text(gallery_of(found, 0)), "5:0") << "nothing of hers is left";
-  EXPECT_EQ(text(gallery_of(found, 1)), "0:0 1:0 5:0 3:2");
-  EXPECT_EQ(text(gallery_of(found, 2)), "0:0 1:0 5:0");
+  EXPECT_EQ(written(found.gallery), "0:0 1:0 5:0");
+  EXPECT_EQ(written(gallery_of(found, 0)), "5:0") << "nothing of hers is left";
+  EXPECT_EQ(written(gallery_of(found, 1)), "0:0 1:0 5:0 3:2");
+  EXPECT_EQ(written(gallery_of(found, 2)), "0:0 1:0 5:0");
   EXPECT_EQ(found.trials[2].rows, std::vector{GalleryRow(2)}) << "a trial without a change is still a trial";
 }
 
