@@ -56,7 +56,7 @@ class FitStage final : public StageOf<std::size_t, ClassScores, AnswerStage> {
     PhotoDigests digests(study, !how_.data.twins.empty());
     std::map<std::string, std::size_t> known;
     for (std::size_t t = 0; t < scenario.trials.size(); ++t) {
-      Training training{scenario.trials[t].person, t, gallery_of(assembly, t), {}};
+      Training training{scenario.trials[t].person, t, gallery_of(assembly, t), {}, {}};
       training.digest = digests.of(training.gallery);
       const auto [place, is_new] =
           known.try_emplace(concat(person_in_key(training), " ", training.digest), trainings_.size());
@@ -114,7 +114,7 @@ class FitStage final : public StageOf<std::size_t, ClassScores, AnswerStage> {
     probe_photos_ = resolved(std::move(probe_photos_), store);
     if (!scenario_.filter) return;
     const auto assembly = study_.assemble_filtered(scenario_);
-    for (auto& training : trainings_) training.gallery = gallery_of(assembly, training.trial);
+    for (auto& training : trainings_) training.kept = gallery_of(assembly, training.trial);
   }
 
   void unload() override { pictures_.reset(); }
@@ -138,8 +138,9 @@ class FitStage final : public StageOf<std::size_t, ClassScores, AnswerStage> {
   struct Training {
     std::string person;  // of the first trial that it is for: that person's photos have no twins
     std::size_t trial;
-    std::vector<Pick> gallery;  // without the filter, until load()
-    std::string digest;         // of the gallery without the filter
+    std::vector<Pick> gallery;  // without the filter: what key() and needs() depend on
+    std::vector<Pick> kept;     // of it, with the filter, once its scores are there
+    std::string digest;         // of `gallery`
   };
 
   // What makes the twins of a training's photos; nothing where a filter's scores decide which photos have some.
@@ -178,17 +179,21 @@ class FitStage final : public StageOf<std::size_t, ClassScores, AnswerStage> {
     return photos;
   }
 
+  const std::vector<Pick>& trained_on(const Training& training) const {
+    return scenario_.filter ? training.kept : training.gallery;
+  }
+
   TrainingConfig config_of(const Training& training) const {
     TrainingConfig c = how_;
     c.name = concat(c.start.name, " end to end, ", training.person);
     c.seed = scenario_.seed;
-    c.data.dataset.photos = photos_of(training.gallery);  // among whom an attack may aim at somebody
+    c.data.dataset.photos = photos_of(trained_on(training));  // among whom an attack may aim at somebody
     return c;
   }
 
   LabelledPhotos lesson_of(const TrainingConfig& c, const Training& training) const {
     LabelledPhotos lesson{c.data.dataset.photos, {}, {study_.split().label_of(training.person)}};
-    for (const auto& pick : training.gallery) lesson.labels.push_back(study_.split().labels[pick.photo]);
+    for (const auto& pick : trained_on(training)) lesson.labels.push_back(study_.split().labels[pick.photo]);
     return lesson;
   }
 
@@ -196,7 +201,7 @@ class FitStage final : public StageOf<std::size_t, ClassScores, AnswerStage> {
 
   std::vector<ClassScores> compute_rows(const Rows&, std::size_t row) override {
     const auto& training = trainings_[row];
-    if (training.gallery.empty()) return {ClassScores{}};  // the filter left nobody there
+    if (trained_on(training).empty()) return {ClassScores{}};  // the filter left nobody there
     TrainingConfig c = config_of(training);
     c.data.dataset.photos = resolved(std::move(c.data.dataset.photos), *store_);
     if (!pictures_) pictures_ = std::make_shared<DecodedFile>(store_->root());

@@ -308,6 +308,20 @@ TEST_F(FilterTest, ThatFlagsEverythingLeavesNobody) {
   EXPECT_TRUE(read_csv(folder_ / "pairs.csv").rows.empty()) << "nothing was posted";
 }
 
+// What a training needs is named before the filter's scores are there, and must be the same afterwards.
+TEST_F(FilterTest, WhatIsTrainedOnTheRestIsFoundAgain) {
+  const auto e = experiment({{"attacks", {loud()}}});
+  ArtifactStore store(folder_ / "store");
+  const auto classifier =
+      choose_classifier({{"classifier", "end-to-end"}, {"steps", 1}, {"batch", {{"people", 2}, {"photos", 1}}}});
+  Study study = filtered(e, 1, between, store), again = filtered(e, 1, between, store);
+  for (const auto& trial : answers(e, classifier, study, study.scenarios().front(), store).trials)
+    EXPECT_EQ(trial.ranks, std::vector<std::int64_t>(3, 0)) << "the filter left nothing of the person";
+  const auto stage =
+      make_recogniser(e.extractors.front(), classifier, e.options)->stage(again, again.scenarios().front(), "test");
+  EXPECT_EQ(Executor(store).look(stage), std::vector(3, true));
+}
+
 TEST_F(ScenariosTest, AnEmbeddingOfZerosIsNamedByItsPhoto) {
   write_file(folder_ / "photos/p00/v0.png", encode_png(Image{48, 48, std::vector<std::uint8_t>(48 * 48 * 3)}));
   ArtifactStore store(folder_ / "store");
