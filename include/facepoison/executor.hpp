@@ -16,7 +16,7 @@ class Executor {
   explicit Executor(ArtifactStore& store) : store_(store) {}
 
   // Finds or makes every artefact of the stage. Where one is missing, the stages that it is made from are run first;
-  // where none is, nothing else is looked for. What other processes make meanwhile is waited for. Asks
+  // where none is, nothing else is made. What other processes make meanwhile is waited for. Asks
   // stop_if_interrupted() between two batches: what is finished then is in the store.
   void run(const std::shared_ptr<Stage>& stage);
 

@@ -48,7 +48,7 @@ std::shared_ptr<AuditStage> audit(StagedPhotos clean, StagedPhotos written, cons
 // Photos through an attack: planned, and read once the stages ran.
 class PerturbedPhotos {
  public:
-  // First come the transforms that the attack's photos go through (AttackSettings::before). StagedPhotos are rounded to
+  // First come the transforms that the attack's photos go through (AttackSettings::before). Pictures are rounded to
   // 8 bits, written as PNG, read back and audited. `everybody`: the data set's photos, among whom an attack may aim at
   // somebody. A photo's picture does not depend on which other people's photos are perturbed. Of a photo that was
   // perturbed before, the audit is against the picture from before that: throws as before_attacks(). The attack must
@@ -57,7 +57,6 @@ class PerturbedPhotos {
                   const RunOptions& options);
 
   const StagedPhotos& pictures() const { return pictures_; }
-  const StagedPhotos& clean() const { return clean_; }  // what the audit compares them with
   // Run each for budget(); the pictures alone need pictures().made_by().
   std::vector<std::shared_ptr<Stage>> stages() const;
 
@@ -66,7 +65,7 @@ class PerturbedPhotos {
 
  private:
   const Attack& attack_;
-  StagedPhotos pictures_, clean_;
+  StagedPhotos pictures_, clean_;   // the audit compares the two
   std::shared_ptr<Stage> perturb_;  // none: the attack leaves photos as they are
   std::shared_ptr<AuditStage> audit_;
 };

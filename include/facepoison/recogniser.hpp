@@ -21,7 +21,7 @@ class Recogniser {
 
 // A choice without a classifier is {"classifier": "end-to-end", …}: the keys of read_recipe(), and "public_twins",
 // a list of attacks under which everybody else's photos stand beside the clean ones, as FaceCure's --robust has them.
-// Then the extractor is the start of a training for each trial, which is cached, and goes on where it was killed; what
+// Then the extractor is the start of a training for each trial, which is cached, and resumes where it was killed; what
 // its answers call everybody's is the first trial's. Throws Error(usage), and what make_attack() throws.
 std::unique_ptr<Recogniser> make_recogniser(std::shared_ptr<const FeatureExtractor> extractor,
                                             const ClassifierChoice& choice, const RunOptions& options);

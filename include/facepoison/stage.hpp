@@ -43,6 +43,7 @@ class Stage {
   virtual Json key(const Unit& unit) const = 0;  // see id_of()
   // The stages that make what the units need.
   virtual std::vector<std::shared_ptr<Stage>> inputs() const { return {}; }
+  // Is the same before and after load(): a digest of it says later whether the artefact is current.
   virtual Needs needs(const Unit& unit) const { return {}; }
 
   // Called once, when all inputs are in the store and some unit is missing.
@@ -52,10 +53,10 @@ class Stage {
   // One result for each row. A batch has rows of several units: what is computed of a row may depend on the size of the
   // batch, but not on the other rows in it.
   virtual std::vector<std::any> compute(const Rows& rows, std::any decoded) = 0;
-  // Called once after the last unit: frees what only computing needs.
-  virtual void unload() {}
   // Writes a unit's results into the folder of its artefact.
   virtual void write(const Unit& unit, std::vector<std::any> results, const std::filesystem::path& folder) const = 0;
+  // Called once after the last unit is written: frees what only computing needs.
+  virtual void unload() {}
 
  protected:
   void add_unit(std::size_t first, std::size_t count);  // after the units before; names it by key()

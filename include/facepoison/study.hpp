@@ -17,7 +17,6 @@ class Study {
   const std::vector<Scenario>& scenarios() const { return scenarios_.list; }
   const SplitRows& split() const { return split_; }
   const TreatedPhotos& photos() const { return photos_; }
-  const ArtifactStore& store() const { return store_; }
 
   // Who is on a scenario's probes.
   Probes probes(const Scenario& scenario) const;
