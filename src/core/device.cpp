@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "facepoison/error.hpp"
+#include "facepoison/kernels.hpp"
 #include "facepoison/version.hpp"
 #include "facepoison/threads.hpp"
 
@@ -139,6 +140,7 @@ Json arithmetic(torch::Device device) {
   return {{"libtorch", libtorch_version()},
           {"instructions", at::get_cpu_capability()},
           {"kernels", kernel_settings()},
+          {"own_kernels", kernels_version},
           {"device", device_name(device)}};
 }
 

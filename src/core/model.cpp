@@ -8,6 +8,7 @@
 #include "facepoison/home.hpp"
 #include "facepoison/digests.hpp"
 #include "facepoison/json.hpp"
+#include "facepoison/kernels.hpp"
 
 namespace facepoison {
 namespace {
@@ -104,6 +105,7 @@ ModelFile verify_model(const std::string& file, const fs::path& card_folder, con
 }
 
 torch::jit::Module load_model(const ModelFile& file, torch::Device device, torch::ScalarType precision) {
+  use_fast_kernels();
   torch::jit::Module module;
   std::istringstream bytes(read_verified(file));
   try {

@@ -1,0 +1,108 @@
+// PReLU and its gradients, in one pass over memory each.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/ops/prelu_native.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include "core/kernels.hpp"
+
+namespace facepoison {
+namespace {
+
+// Compiled once for each generation of instructions; the processor's is taken at run time.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define FACEPOISON_EACH_INSTRUCTION_SET \
+  [[gnu::target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4"), gnu::optimize("O3")]]
+#else
+#define FACEPOISON_EACH_INSTRUCTION_SET
+#endif
+
+// out = x > 0 ? value : slope·value, for rows of channels: PReLU with value = x, and its gradient with respect to x
+// with the output's gradient as value. With `sums`, the gradient with respect to the slopes is added to it.
+template <class T>
+[[gnu::always_inline]] inline void prelu_rows(const T* x, const T* value, const float* slopes, T* __restrict out,
+                                              float* __restrict sums, std::int64_t rows, std::int64_t channels) {
+  for (std::int64_t row = 0; row < rows; ++row, x += channels, value += channels, out += channels)
+    if (sums)
+      for (std::int64_t c = 0; c < channels; ++c) {
+        const float v = static_cast<float>(value[c]), at = static_cast<float>(x[c]), scaled = v * slopes[c];
+        out[c] = static_cast<T>(at > 0 ? v : scaled);
+        sums[c] += v * (at > 0 ? 0 : at);
+      }
+    else
+      for (std::int64_t c = 0; c < channels; ++c) {
+        const float v = static_cast<float>(value[c]), scaled = v * slopes[c];
+        out[c] = static_cast<T>(static_cast<float>(x[c]) > 0 ? v : scaled);
+      }
+}
+
+FACEPOISON_EACH_INSTRUCTION_SET void prelu_rows_fp32(const float* x, const float* value, const float* slopes,
+                                                     float* out, float* sums, std::int64_t rows,
+                                                     std::int64_t channels) {
+  prelu_rows(x, value, slopes, out, sums, rows, channels);
+}
+
+FACEPOISON_EACH_INSTRUCTION_SET void prelu_rows_bf16(const at::BFloat16* x, const at::BFloat16* value,
+                                                     const float* slopes, at::BFloat16* out, float* sums,
+                                                     std::int64_t rows, std::int64_t channels) {
+  prelu_rows(x, value, slopes, out, sums, rows, channels);
+}
+
+constexpr std::int64_t rows_at_once = 1024;  // added up by themselves, so that sums do not depend on threads
+
+// The same for tensors of N×C or N×C×H×W; `slopes` has C numbers. Second: the gradient with respect to the slopes,
+// where it is wanted.
+std::pair<at::Tensor, at::Tensor> prelu_pass(const at::Tensor& x, const at::Tensor& value, const at::Tensor& slopes,
+                                             bool with_sums) {
+  const auto format = x.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+  const auto sides = x.contiguous(format), values = value.to(x.scalar_type()).contiguous(format);
+  const auto factors = slopes.to(at::kFloat).contiguous();
+  auto out = at::empty_like(sides);
+  const auto channels = x.size(1), rows = x.numel() / channels, parts = (rows + rows_at_once - 1) / rows_at_once;
+  auto sums = with_sums ? at::zeros({parts, channels}, factors.options()) : at::Tensor();
+  at::parallel_for(0, parts, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (auto part = begin; part < end; ++part) {
+      const auto first = part * rows_at_once, from = first * channels, count = std::min(rows_at_once, rows - first);
+      auto* const sum = with_sums ? sums.data_ptr<float>() + part * channels : nullptr;
+      const auto* f = factors.const_data_ptr<float>();
+      if (x.scalar_type() == at::kFloat)
+        prelu_rows_fp32(sides.const_data_ptr<float>() + from, values.const_data_ptr<float>() + from, f,
+                        out.data_ptr<float>() + from, sum, count, channels);
+      else
+        prelu_rows_bf16(sides.const_data_ptr<at::BFloat16>() + from, values.const_data_ptr<at::BFloat16>() + from, f,
+                        out.data_ptr<at::BFloat16>() + from, sum, count, channels);
+    }
+  });
+  return {out, with_sums ? sums.sum(0).to(slopes.scalar_type()).view_as(slopes) : sums};
+}
+
+bool has_fast_prelu(const at::Tensor& x, const at::Tensor& slopes) {
+  return (x.dim() == 2 || x.dim() == 4) && x.numel() > 0 && slopes.numel() == x.size(1) &&
+         x.scalar_type() == slopes.scalar_type() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
+}
+
+class PRelu : public torch::autograd::Function<PRelu> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& slopes) {
+    context->save_for_backward({x, slopes});
+    return prelu_pass(x, x, slopes, false).first;
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list slope) {
+    const auto saved = context->get_saved_variables();
+    auto [of_x, of_slopes] = prelu_pass(saved[0], slope[0], saved[1], context->needs_input_grad(1));
+    return {of_x, of_slopes};
+  }
+};
+
+at::Tensor any_prelu(const at::Tensor& x, const at::Tensor& slopes) {
+  if (has_fast_prelu(x, slopes)) return PRelu::apply(x, slopes);
+  return at::native::prelu(x, slopes);
+}
+
+}  // namespace
+
+void add_prelu(torch::Library& cpu_with_gradients) { cpu_with_gradients.impl("prelu", any_prelu); }
+
+}  // namespace facepoison
