@@ -8,6 +8,7 @@
 #include "facepoison/error.hpp"
 #include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
+#include "facepoison/memory.hpp"
 #include "facepoison/threads.hpp"
 
 namespace facepoison {
@@ -95,6 +96,7 @@ void go_back_to_best(const Fit& f, const std::vector<torch::Tensor>& beside, con
 Progression fit(const Fit& f) {
   using Clock = std::chrono::steady_clock;
   const auto& c = f.config;
+  keep_freed_memory();
   auto beside = f.loss.parameters();
   const auto optimiser = optimiser_of(c.recipe.optimiser, f.trainee, beside);
   Progression at;
