@@ -1,5 +1,9 @@
 // What the stages over photos share: some of them, and batches of one size.
 #pragma once
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+
 #include "facepoison/device.hpp"
 #include "facepoison/pictures.hpp"
 
@@ -13,6 +17,11 @@ inline std::vector<Photo> chosen(std::span<const Photo> photos, const std::vecto
 
 // On a CPU a batch is pieces of so many photos, each one thread's (in_pieces()).
 constexpr std::size_t piece_size = 4;
+
+// How many rows are computed at once: on a CPU a piece for each thread, at least a block.
+inline std::size_t batch_rows(std::size_t block, torch::Device device) {
+  return device.is_cpu() ? std::max(block, piece_size * static_cast<std::size_t>(at::get_num_threads())) : block;
+}
 
 // How many rows a batch is made of, some of them repeated, for `rows` of it: a network rounds otherwise in a smaller
 // batch. On a CPU a batch is pieces of one size, elsewhere one.

@@ -17,7 +17,7 @@ constexpr auto matrix_file = "features.npy";
 class EmbedStage final : public StageOf<Faces, torch::Tensor, EmbeddingStage> {
  public:
   EmbedStage(StagedPhotos photos, std::shared_ptr<const FeatureExtractor> extractor, const RunOptions& options)
-      : StageOf("embedded", concat("embed, ", extractor->card().name), embed_block),
+      : StageOf("embedded", concat("embed, ", extractor->card().name), batch_rows(embed_block, options.device)),
         photos_(std::move(photos)),
         extractor_(std::move(extractor)),
         identity_(extractor_->identity()),

@@ -44,7 +44,7 @@ class PerturbStage final : public StageOf<FacesAndCompanions, PerturbedPhoto> {
  public:
   PerturbStage(StagedPhotos photos, std::span<const Photo> everybody, const Attack& attack, Seed seed,
                const RunOptions& options)
-      : StageOf("perturbed", concat("perturb, ", attack.settings().name), perturb_block),
+      : StageOf("perturbed", concat("perturb, ", attack.settings().name), batch_rows(perturb_block, options.device)),
         photos_(std::move(photos)),
         attack_(attack),
         identity_(attack.identity()),
