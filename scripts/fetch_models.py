@@ -38,8 +38,11 @@ def sha256_of(path):
 
 
 def source_sha256(card):
-    """One hash of all files a model is made of: that of the lines `sha256sum` would print."""
+    """One hash of all files a model is made of: that of the lines `sha256sum` would print. A card's "conversion" is
+    raised when what is made of the same files changes."""
     lines = "".join(f"{sha}  {path}\n" for path, sha in sorted(card["source"]["members"].items()))
+    if "conversion" in card["source"]:
+        lines += f"conversion {card['source']['conversion']}\n"
     return hashlib.sha256(lines.encode()).hexdigest()
 
 

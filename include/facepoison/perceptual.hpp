@@ -13,19 +13,28 @@ namespace facepoison {
 
 class Perceptual {
  public:
-  // The network is loaded at its first distance.
-  Perceptual(std::string name, std::string method, ModelFile file, torch::Device device);
-  // Two N×3×H×W tensors in [0,1] → N, 0 for equal pictures; differentiable. H and W of at least 64 pixels. Throws
-  // Error(model).
-  torch::Tensor operator()(const torch::Tensor& a, const torch::Tensor& b) const;
-  const std::string& sha256() const { return file_.sha256; }
+  // What the network sees in a batch of pictures: a tensor for each depth, N×…, float32.
+  using Seen = std::vector<torch::Tensor>;
+
+  // The network is loaded at its first pictures. Throws Error(model) then.
+  Perceptual(std::string name, ModelFile file, std::string how_to_get, const RunOptions& options);
+  // N×3×H×W in [0,1], H and W of at least 64 pixels; differentiable. In the precision that was asked for.
+  Seen look(const torch::Tensor& pictures) const;
+  // How far apart N pictures and N others are: N, 0 for equal pictures; differentiable. In float32.
+  torch::Tensor between(const Seen& a, const Seen& b) const;
+  torch::Tensor operator()(const torch::Tensor& a, const torch::Tensor& b) const { return between(look(a), look(b)); }
+  // What decides a distance, for cache keys: weights and precision.
+  Json identity() const { return {{"weights", file_.sha256}, {"precision", precision_name(options_)}}; }
 
  private:
-  std::string name_, method_;
+  void load() const;
+
+  std::string name_;
   ModelFile file_;
-  torch::Device device_;
+  std::string how_to_get_;
+  RunOptions options_;
   mutable std::once_flag loaded_;
-  mutable torch::jit::Module module_;
+  mutable torch::jit::Module module_, folded_;
 };
 
 // By the name of a card in configs/metrics. find_: nullptr where its weights are not there; need_: Error(model) with

@@ -79,14 +79,19 @@ class Lite0(nn.Module):
         return self.classifier(F.relu6(self.head(self.features(x)[-1])).mean([2, 3]))
 
     @torch.jit.export
-    def distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """N distances of N×3×H×W pictures, RGB in [0,1]: LPIPS without its learnt heads. At each compared depth,
-        features of length one at each place of the picture, their squared difference summed over channels and averaged
-        over places; the depths' sum. Differentiable; 0 for equal pictures, where the gradient is zero too."""
-        seen_a, seen_b = self.features((255 * a - 127) / 128), self.features((255 * b - 127) / 128)
-        distance = torch.zeros_like(a[:, 0, 0, 0])
-        for k in self.compared:
-            distance = distance + (direction(seen_a[k]) - direction(seen_b[k])).square().sum(1).mean([1, 2])
+    def seen(self, x: Tensor) -> List[Tensor]:
+        """What apart() compares of N×3×H×W pictures, RGB in [0,1]: the features at each compared depth."""
+        found = self.features((255 * x - 127) / 128)
+        return [found[k] for k in self.compared]
+
+    @torch.jit.export
+    def apart(self, a: List[Tensor], b: List[Tensor]) -> Tensor:
+        """N distances of what is seen in two batches of pictures: LPIPS without its learnt heads. At each compared
+        depth, features of length one at each place of the picture, their squared difference summed over channels and
+        averaged over places; the depths' sum. Differentiable; 0 for equal pictures, where the gradient is zero too."""
+        distance = torch.zeros_like(a[0][:, 0, 0, 0])
+        for k in range(len(a)):
+            distance = distance + (direction(a[k]) - direction(b[k])).square().sum(1).mean([1, 2])
         return distance
 
 

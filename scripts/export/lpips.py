@@ -8,7 +8,7 @@ older alexnet-owt-4df8aa71.pth. The heads are LPIPS v0.1's (BSD-2-Clause), which
 --heads, pip fetches it. FOLDER (default models) gets lpips.pt and its record, lpips.json.
 
 The module takes two N×3×H×W tensors, RGB in [0,1], H and W at least 31, and gives N distances (Zhang et al., CVPR 2018,
-v0.1): differentiable, 0 for equal pictures.
+v0.1): differentiable, 0 for equal pictures. Its methods seen() and apart() are the two halves of that.
 """
 import argparse
 import re
@@ -58,25 +58,34 @@ class Lpips(nn.Module):
         self.convolutions = nn.ModuleList([nn.Conv2d(*row) for row in CONVOLUTIONS])
         self.heads = nn.ModuleList([nn.Conv2d(row[1], 1, 1, bias=False) for row in CONVOLUTIONS])
 
-    def features(self, picture: torch.Tensor) -> List[torch.Tensor]:
-        """What AlexNet sees after each of its five ReLUs, of length one at each place of the picture."""
+    @torch.jit.export
+    def seen(self, picture: torch.Tensor) -> List[torch.Tensor]:
+        """What apart() compares of pictures: AlexNet's features after each of its five ReLUs."""
         found: List[torch.Tensor] = []
         x = (2 * picture - 1 - self.shift) / self.scale
         for k, convolution in enumerate(self.convolutions):
             if k == 1 or k == 2:
                 x = F.max_pool2d(x, 3, 2)
             x = F.relu(convolution(x))
-            # Not the root of a sum of squares: its gradient is no number where all channels are zero,
-            # this one's is zero.
-            found.append(x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + 1e-10))
+            found.append(x)
         return found
 
-    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        seen_a, seen_b = self.features(a), self.features(b)
-        distance = torch.zeros_like(a[:, 0, 0, 0])
+    @torch.jit.export
+    def apart(self, a: List[torch.Tensor], b: List[torch.Tensor]) -> torch.Tensor:
+        """N distances of what is seen in two batches of pictures."""
+        distance = torch.zeros_like(a[0][:, 0, 0, 0])
         for k, head in enumerate(self.heads):
-            distance = distance + head((seen_a[k] - seen_b[k]) ** 2).mean([1, 2, 3])
+            distance = distance + head((direction(a[k]) - direction(b[k])) ** 2).mean([1, 2, 3])
         return distance
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return self.apart(self.seen(a), self.seen(b))
+
+
+def direction(x: torch.Tensor) -> torch.Tensor:
+    """Features of length one at each place of the picture."""
+    # Not the root of a sum of squares: its gradient is no number where all channels are zero, this one's is zero.
+    return x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + 1e-10)
 
 
 def alexnet_shapes():

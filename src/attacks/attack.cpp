@@ -52,7 +52,7 @@ Json Attack::identity() const {
   for (const auto* key : {"surrogates", "stand_ins", "folder", "targets", "released", "before"}) parameters.erase(key);
   Json identity = {{"version", settings_.version}, {"parameters", parameters}, {"surrogates", surrogates}};
   if (settings_.before) identity["before"] = settings_.before->identity();
-  if (settings_.perceptual) identity["perceptual"] = settings_.perceptual->sha256();
+  if (settings_.perceptual) identity["perceptual"] = settings_.perceptual->identity();
   return identity;
 }
 

@@ -45,45 +45,56 @@ class LowKey final : public Attack {
   LowKey(AttackSettings settings, Parameters parameters) : Attack(std::move(settings)), p_(parameters) {}
 
  private:
-  torch::Tensor feature(const FeatureExtractor& surrogate, const torch::Tensor& view) const {
-    return unit_features(p_.mirror ? surrogate.embed_view(view) + surrogate.embed_view(view.flip(3))
-                                   : surrogate.embed_view(view));
+  // The features of several views of each photo, for each view N×D, by one pass of the network over all of them.
+  std::vector<torch::Tensor> features(const FeatureExtractor& surrogate, std::vector<torch::Tensor> views) const {
+    const auto count = static_cast<std::int64_t>(views.size());
+    if (p_.mirror)
+      for (std::int64_t k = 0; k < count; ++k) views.push_back(views[static_cast<std::size_t>(k)].flip(3));
+    const auto rows = surrogate.embed_view(torch::cat(views)).chunk(static_cast<std::int64_t>(views.size()));
+    std::vector<torch::Tensor> found;
+    for (std::size_t k = 0; k < static_cast<std::size_t>(count); ++k)
+      found.push_back(unit_features(p_.mirror ? rows[k] + rows[k + static_cast<std::size_t>(count)] : rows[k]));
+    return found;
   }
 
-  std::vector<torch::Tensor> features(const Faces& faces) const {
+  std::vector<torch::Tensor> clean_features(const Faces& faces) const {
     const torch::NoGradGuard no_grad;
     std::vector<torch::Tensor> clean;
-    for (const auto& surrogate : settings().surrogates) clean.push_back(feature(*surrogate, surrogate->view(faces)));
+    for (const auto& surrogate : settings().surrogates)
+      clean.push_back(features(*surrogate, {surrogate->view(faces)}).front());
     return clean;
   }
 
   // Mean over surrogates, views and `features` dimensions of (f − v)²/‖v‖: N.
   torch::Tensor distance(const Faces& faces, const std::vector<torch::Tensor>& clean) const {
     torch::Tensor sum = torch::zeros({faces.size()}, faces.pixels.options().requires_grad(false));
+    std::size_t count = 0;
     for (std::size_t s = 0; s < clean.size(); ++s) {
       const auto& surrogate = *settings().surrogates[s];
       const auto view = surrogate.view(faces);
+      std::vector<torch::Tensor> seen;
+      if (p_.blurred_view) seen.push_back(gaussian_blur(view, static_cast<int>(p_.blur_size), p_.blur_sigma, true));
+      if (p_.plain_view) seen.push_back(view);
       const auto dimensions = static_cast<double>(p_.features > 0 ? p_.features : clean[s].size(1));
-      const auto add = [&](const torch::Tensor& seen) {
-        sum = sum + ((feature(surrogate, seen) - clean[s]).square() / clean[s].norm(2, 1, true)).sum(1) / dimensions;
-      };
-      if (p_.blurred_view) add(gaussian_blur(view, static_cast<int>(p_.blur_size), p_.blur_sigma, true));
-      if (p_.plain_view) add(view);
+      for (const auto& feature : features(surrogate, seen))
+        sum = sum + ((feature - clean[s]).square() / clean[s].norm(2, 1, true)).sum(1) / dimensions;
+      count += seen.size();
     }
-    return sum / static_cast<double>(clean.size() * ((p_.blurred_view ? 1 : 0) + (p_.plain_view ? 1 : 0)));
+    return sum / static_cast<double>(count);
   }
 
   torch::Tensor own_measure(const Faces& faces, const Faces&, const torch::Tensor& pixels) const override {
     const torch::NoGradGuard no_grad;
     Faces seen = faces;
     seen.pixels = pixels;
-    return distance(seen, features(faces));
+    return distance(seen, clean_features(faces));
   }
 
   Found run(const Faces& faces, const Faces&, Seed seed) const override {
-    const auto clean = features(faces);
+    const auto clean = clean_features(faces);
     const auto windows = p_.seen ? seen_windows(faces, settings().surrogates) : torch::Tensor();
     const auto& perceptual = settings().perceptual;
+    const auto clean_seen = perceptual ? perceptual->look(faces.pixels) : Perceptual::Seen{};
     Faces moved = faces;
     auto pixels = faces.pixels + uniform_noise(faces, seed, "lowkey", -p_.start, p_.start);
     Search search(faces.pixels, 0);
@@ -95,7 +106,8 @@ class LowKey final : public Attack {
       moved.pixels = (last ? pixels.detach().clamp(0, 1) : pixels.detach()).requires_grad_(!last);
       const auto gained = distance(moved, clean), dissimilarity = dssim(faces.pixels, moved.pixels, windows);
       const auto objective =
-          gained - p_.similarity_weight * (perceptual ? (*perceptual)(faces.pixels, moved.pixels) : dissimilarity);
+          gained - p_.similarity_weight *
+                       (perceptual ? perceptual->between(clean_seen, perceptual->look(moved.pixels)) : dissimilarity);
       search.note(-objective, dissimilarity, gained);
       if (last || (p_.keep_best && i > 0)) search.offer(i, moved.pixels, gained, all);
       if (last) break;

@@ -2,25 +2,43 @@
 
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
+#include "extractors/fold.hpp"
 #include "facepoison/error.hpp"
 
 namespace facepoison {
 
-Perceptual::Perceptual(std::string name, std::string method, ModelFile file, torch::Device device)
-    : name_(std::move(name)), method_(std::move(method)), file_(std::move(file)), device_(device) {}
+Perceptual::Perceptual(std::string name, ModelFile file, std::string how_to_get, const RunOptions& options)
+    : name_(std::move(name)), file_(std::move(file)), how_to_get_(std::move(how_to_get)), options_(options) {}
 
-torch::Tensor Perceptual::operator()(const torch::Tensor& a, const torch::Tensor& b) const {
+void Perceptual::load() const {
   std::call_once(loaded_, [&] {
     const c10::InferenceMode normal(false);  // whoever comes first: an attack may want gradients later
-    module_ = load_model(file_, device_);
-    if (!module_.find_method(method_))
-      throw Error(Exit::model, concat(file_.path.string(), " has no method ", method_));
+    module_ = load_model(file_, options_.device);
+    for (const auto* method : {"seen", "apart"})
+      if (!module_.find_method(method))
+        throw Error(Exit::model, concat(file_.path.string(), " has no method ", method,
+                                        ": an earlier version made it; to make it again: ", how_to_get_));
+    folded_ = fold(module_, "seen", options_.precision);
   });
+}
+
+Perceptual::Seen Perceptual::look(const torch::Tensor& pictures) const {
+  load();
   const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
-  const auto distances = module_.get_method(method_)({a.to(torch::kFloat32), b.to(torch::kFloat32)}).toTensor();
-  if (distances.sizes() != torch::IntArrayRef({a.size(0)}))
-    throw Error(Exit::model,
-                concat(name_, " gave the shape ", distances.sizes(), " for ", a.size(0), " pairs of pictures"));
+  Seen seen;
+  const auto rows = pictures.to(options_.precision).contiguous(torch::MemoryFormat::ChannelsLast);
+  for (const auto& found : folded_.get_method("seen")({rows}).toTensorVector())
+    seen.push_back(found.to(torch::kFloat32));
+  return seen;
+}
+
+torch::Tensor Perceptual::between(const Seen& a, const Seen& b) const {
+  load();
+  const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
+  const auto distances = module_.get_method("apart")({a, b}).toTensor();
+  const auto rows = a.front().size(0);
+  if (distances.sizes() != torch::IntArrayRef({rows}))
+    throw Error(Exit::model, concat(name_, " gave the shape ", distances.sizes(), " for ", rows, " pairs of pictures"));
   return distances;
 }
 
@@ -29,7 +47,7 @@ std::shared_ptr<const Perceptual> need_perceptual(const std::string& name, const
   const Json card = read_json(path);
   const auto how_to_get = card.value("get", "scripts/fetch_models.py " + name);
   const auto file = verify_model(card.at("file").get<std::string>(), path.parent_path(), "", false, how_to_get);
-  return std::make_shared<Perceptual>(name, card.value("method", "forward"), file, options.device);
+  return std::make_shared<Perceptual>(name, file, how_to_get, options);
 }
 
 std::shared_ptr<const Perceptual> find_perceptual(const std::string& name, const RunOptions& options) {

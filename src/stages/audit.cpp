@@ -54,6 +54,12 @@ struct Pair {
   Faces clean, written;
 };
 
+// What is measured is measured in float32, whatever an attack's networks compute in.
+RunOptions in_float32(RunOptions options) {
+  options.precision = torch::kFloat32;
+  return options;
+}
+
 class PairAudit final : public StageOf<Pair, Audit, AuditStage> {
  public:
   PairAudit(StagedPhotos clean, StagedPhotos written, const Attack& attack, const RunOptions& options)
@@ -62,7 +68,7 @@ class PairAudit final : public StageOf<Pair, Audit, AuditStage> {
         written_(std::move(written)),
         attack_(attack),
         options_(options),
-        lpips_(find_perceptual("lpips", options)),
+        lpips_(find_perceptual("lpips", in_float32(options))),
         seen_by_(Json::array()) {
     for (const auto& surrogate : attack.settings().surrogates) seen_by_.push_back(surrogate->identity());
     add_units_by_person(clean_.list(), audit_block);
@@ -74,11 +80,11 @@ class PairAudit final : public StageOf<Pair, Audit, AuditStage> {
     Json pairs = Json::array();
     for (auto i = unit.first; i < unit.first + unit.count; ++i)
       pairs.push_back({content_key(clean_.list()[i]), content_key(written_.list()[i])});
-    return {{"format", 3},
+    return {{"format", 4},
             {"pairs", pairs},
             {"seen_by", seen_by_},
             {"arithmetic", arithmetic(options_.device)},
-            {"lpips", lpips_ ? Json{lpips_->sha256(), precision_name(options_)} : Json()}};
+            {"lpips", lpips_ ? lpips_->identity() : Json()}};
   }
 
   std::vector<std::shared_ptr<Stage>> inputs() const override {

@@ -112,7 +112,10 @@ void link_project(const fs::path& home) {
 void write_mean_square_lpips(const fs::path& home) {
   torch::jit::Module module("lpips");
   module.register_buffer("weight", torch::ones({1}));  // a device of its own, as LPIPS has
-  module.define("def forward(self, a, b):\n  d = a - b\n  return torch.mean(self.weight * d * d, [1, 2, 3])\n");
+  module.define(
+      "def forward(self, x):\n  return x\n"  // which freezing wants
+      "def seen(self, x):\n  return [self.weight * x]\n"
+      "def apart(self, a: List[Tensor], b: List[Tensor]):\n  d = a[0] - b[0]\n  return torch.mean(d * d, [1, 2, 3])\n");
   fs::create_directories(home / "models");
   module.save((home / "models/lpips.pt").string());
   write_file(home / "models/lpips.json", Json{{"sha256", sha256_of_file(home / "models/lpips.pt")}}.dump());
