@@ -14,7 +14,7 @@ const std::vector<ClassifierRow>& classifier_registry() {
       {"nearest-cosine", 1, "1-NN, cosine; distance = 1 − cos", make_nearest_cosine},
       {"centroid", 1, "nearest class mean, Euclidean", make_centroid},
       {"k-nearest", 1, "most of the k nearest, Euclidean; k (5)", make_k_nearest},
-      {"linear", 1,
+      {"linear", 2,
        "standardised, multinomial logistic regression run to convergence; c (1); distance = 1 − probability",
        make_linear},
   };
