@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""`facepoison identify` by one nearest neighbour, the whole process, beside the bare product of the two matrices (by the
-same LibTorch, both in memory), and scikit-learn's 1-NN (in memory). In turn; medians. What a process computes is given
-in seconds of processor time too, which another process on the machine changes less.
+"""`facepoison identify` by one nearest neighbour, the whole process, beside the bare product of the two matrices (by
+the same LibTorch, both in memory), and scikit-learn's 1-NN (in memory). In turn; medians. What a process computes is
+given in seconds of processor time too, which another process on the machine changes less.
 
     .venv/bin/python bench/identify.py [--gallery 50000] [--probes 5000] [--dimension 512] [--threads 2] [--rounds 5]
 
@@ -41,9 +41,8 @@ def write_side(folder, name, centres, rows, random):
 
 
 def processor_time():
-    return sum(
-        used.ru_utime + used.ru_stime for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    )
+    both = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(used.ru_utime + used.ru_stime for used in both)
 
 
 def timed(work):
@@ -87,7 +86,8 @@ def main():
                     *seconds, found = timed(work)
                     times[contender].append(seconds)
                     if contender == "facepoison":
-                        ours = [int(row["predicted"].split("-")[1]) for row in csv.DictReader(io.StringIO(found.stdout))]
+                        rows = csv.DictReader(io.StringIO(found.stdout))
+                        ours = [int(row["predicted"].split("-")[1]) for row in rows]
                     elif contender == "scikit-learn":
                         theirs = found
     print(
