@@ -8,6 +8,7 @@
 
 #include "classifiers/logistic.hpp"
 #include "classifiers/registry.hpp"
+#include "facepoison/device.hpp"
 #include "facepoison/error.hpp"
 
 namespace facepoison {
@@ -149,9 +150,13 @@ class Linear final : public Classifier {
   // Fits the weights of one class anew while the others stay: the start of a swapped person, which saves most of the
   // way.
   void refit_one(const torch::Tensor& rows, const Classes& classes, Model& model, std::int64_t index) const {
-    const auto others = model.scores(rows)
-                            .index_fill(1, torch::tensor({index}), -std::numeric_limits<double>::infinity())
-                            .logsumexp(1, true);
+    const auto others = torch::empty({rows.size(0), 1}, torch::kFloat64);
+    in_pieces(torch::kCPU, static_cast<std::size_t>(rows.size(0)), 512, [&](std::size_t first, std::size_t count) {
+      const auto start = static_cast<std::int64_t>(first), some = static_cast<std::int64_t>(count);
+      const auto scores = model.scores(rows.narrow(0, start, some));
+      scores.select(1, index).fill_(-std::numeric_limits<double>::infinity());
+      others.narrow(0, start, some).copy_(scores.logsumexp(1, true));
+    });
     const LogisticProblem problem{with_ones(model.scaler(rows)), classes.indices.eq(index).to(torch::kInt64), others,
                                   decay(rows)};
     model.weights[index] = minimise(problem, torch::zeros_like(model.weights.slice(0, 0, 1)), kRoughly)[0];

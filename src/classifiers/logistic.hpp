@@ -1,6 +1,7 @@
 // Multinomial logistic regression with an L2 penalty by Newton's method with conjugate gradients (Nocedal & Wright,
 // Numerical Optimization, 7.1): the start that a swapped person leaves is near the answer, and there a method of second
-// order needs few passes over the rows.
+// order needs few passes over the rows. Each class's own curvature preconditions it. No number depends on how many
+// threads there are.
 #pragma once
 #include <torch/types.h>
 

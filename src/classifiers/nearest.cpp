@@ -1,11 +1,13 @@
-// Exact nearest neighbour. A product of matrices finds, in float32, every gallery row that could be nearest; those
-// within the product's error bound are measured again by direct difference in double. Swapping people's rows does not
-// start anew: each probe remembers the best rows of its two nearest people, and one more product has everybody's
-// swapped rows, of which a probe measures those that come near what else it would be. Rows in float64 are narrowed for
-// the products alone.
+// Exact nearest neighbour. A product of matrices finds, roughly, every gallery row that could be nearest; those within
+// the product's error bound are measured again by direct difference in double. The product is one of tiles that stay in
+// the cache, in float32; where nobody is swapped, so that no ranks are asked for, and the processor multiplies in it,
+// in bfloat16. Swapping people's rows does not start anew: each probe remembers the best rows of its two nearest
+// people, and one more product has everybody's swapped rows, of which a probe measures those that come near what else
+// it would be.
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "classifiers/registry.hpp"
 #include "facepoison/device.hpp"
@@ -43,16 +45,25 @@ struct TwoNearest {
   const Neighbour& without(std::int64_t label) const { return first.label == label ? second : first; }
 };
 
+// Rows as the products take them: scaled, for the cosine divided by their lengths, less a centre, and narrowed. None of
+// this but narrowing changes which row is nearest.
+struct Rough {
+  torch::Tensor rows;           // float32 or bfloat16
+  torch::Tensor squares, lost;  // float32: each row's square, and the length of what bfloat16 lost of it
+  double longest = 0, most_lost = 0;
+
+  double largest_square() const { return longest * longest; }
+};
+
 // Gallery rows, one person's after another's.
 struct People {
   struct Range {
     std::int64_t label = 0, first = 0, count = 0;
   };
   std::vector<Range> ranges;
-  torch::Tensor features;
-  std::vector<std::int64_t> rows;  // of the gallery
-  // float32: the features scaled by a power of two and, for the cosine, divided by their lengths; and their squares.
-  torch::Tensor rough, squares;
+  torch::Tensor features;                  // in any order
+  std::vector<std::int64_t> places, rows;  // of each row: in the features, and in the gallery
+  Rough rough;
 };
 
 People everybody(const torch::Tensor& gallery, const RowsOf& rows) {
@@ -61,8 +72,36 @@ People everybody(const torch::Tensor& gallery, const RowsOf& rows) {
     out.ranges.push_back({label, static_cast<std::int64_t>(out.rows.size()), static_cast<std::int64_t>(own.size())});
     out.rows.insert(out.rows.end(), own.begin(), own.end());
   }
-  out.features = gallery.index_select(0, torch::tensor(out.rows)).contiguous();
+  out.features = gallery.contiguous();
+  out.places = out.rows;
   return out;
+}
+
+// People whose rows one product measures at once, and the first of these rows.
+struct Tile {
+  std::size_t first, end;
+  std::int64_t row, rows;
+};
+
+// All people, in tiles of about as many rows as suit the cache; each person's rows lie in one.
+std::vector<Tile> tiles_of(const std::vector<People::Range>& ranges) {
+  constexpr std::int64_t enough = 2048;
+  std::vector<Tile> tiles;
+  for (std::size_t k = 0; k < ranges.size(); ++k) {
+    if (tiles.empty() || tiles.back().rows + ranges[k].count > enough) tiles.push_back({k, k, ranges[k].first, 0});
+    tiles.back().end = k + 1;
+    tiles.back().rows += ranges[k].count;
+  }
+  return tiles;
+}
+
+// Does the processor multiply in bfloat16?
+bool has_bfloat16() {
+#ifdef __x86_64__
+  return __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
 }
 
 // The least of some numbers, none of them NaN; sixteen at a time, which the compiler does side by side.
@@ -84,18 +123,24 @@ class Nearest final : public Classifier {
 
   Prediction predict(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
                      const torch::Tensor& probes) const override {
-    return of_nobody_swapped(Base(*this, gallery, labels, probes));
+    return of_nobody_swapped(Base(*this, gallery, labels, probes, has_bfloat16() ? torch::kBFloat16 : torch::kFloat32));
   }
 
   std::unique_ptr<Trained> train(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels,
                                  const torch::Tensor& probes) const override {
-    return std::make_unique<Base>(*this, gallery, labels, probes);
+    return std::make_unique<Base>(*this, gallery, labels, probes, torch::kFloat32);
   }
 
  private:
-  // The probes, prepared as the rows of People are.
   struct Sought {
-    torch::Tensor features, rough, squares;
+    torch::Tensor features;
+    Rough rough;
+  };
+  // What is done to all rows before the products.
+  struct Preparation {
+    double scale = 1;
+    torch::Tensor centre;
+    torch::ScalarType type;
   };
 
   // A clean gallery, and each probe's two nearest people in it.
@@ -106,12 +151,12 @@ class Nearest final : public Classifier {
     RowsOf rows;
     People people;
     Sought sought;
-    double scale = 1;
+    Preparation preparation;
     std::vector<TwoNearest> nearest;
     torch::Tensor least;  // N×P rough distances to each person's nearest row
 
     Base(const Nearest& by, const torch::Tensor& known, const std::vector<std::int64_t>& names,
-         const torch::Tensor& probes)
+         const torch::Tensor& probes, torch::ScalarType type)
         : classifier(by), gallery(known), labels(names) {
       check(known, names, probes);
       rows = rows_by_label(names);
@@ -119,9 +164,11 @@ class Nearest final : public Classifier {
       sought.features = probes.contiguous();
       const double largest = std::max(largest_of(people.features), largest_of(sought.features));
       // A power of two changes no ranking, and keeps the squares of very large or small numbers within float32.
-      if (largest > 0) scale = std::exp2(-std::ilogb(largest));
-      by.fill_in(people.features, scale, people.rough, people.squares);
-      by.fill_in(sought.features, scale, sought.rough, sought.squares);
+      if (largest > 0) preparation.scale = std::exp2(-std::ilogb(largest));
+      preparation.type = type;
+      preparation.centre = by.centre_of(people.features, preparation.scale);
+      people.rough = by.prepared(people.features, people.places, preparation);
+      sought.rough = by.prepared(sought.features, all_of(probes.size(0)), preparation);
       nearest.resize(static_cast<std::size_t>(probes.size(0)));
       least = torch::empty({probes.size(0), static_cast<std::int64_t>(people.ranges.size())});
       by.find_nearest(*this);
@@ -169,22 +216,23 @@ class Nearest final : public Classifier {
     }
     if (which.empty()) return out;
     moved.features = torch::cat(features).contiguous();
-    fill_in(moved.features, base.scale, moved.rough, moved.squares);
-    for_each_probe(moved, base.sought, std::max(largest_of(base.people.squares), largest_of(moved.squares)),
-                   [&](std::size_t p, const float* rough, double bound) {
-                     for (std::size_t k = 0; k < which.size(); ++k) {
-                       const auto& range = moved.ranges[k];
-                       const auto& others = base.nearest[p].without(range.label);
-                       const auto asked = index_among(swaps[which[k]].asked, p);
-                       const auto far = asked ? std::numeric_limits<float>::infinity() : others.rough;
-                       const Neighbour own = nearest_of(moved, range, base.sought, p, rough, far, bound);
-                       const auto& found = closer(own, others) ? own : others;
-                       auto& prediction = out[which[k]];
-                       prediction.labels[p] = found.label;
-                       prediction.distances[p] = found.distance;
-                       if (asked) prediction.ranks[*asked] = rank_of(own, base, p, bound);
-                     }
-                   });
+    moved.places = all_of(moved.features.size(0));
+    moved.rough = prepared(moved.features, moved.places, base.preparation);
+    moved.rough.longest = std::max(moved.rough.longest, base.people.rough.longest);
+    for_each_probe(moved, base.sought, [&](std::size_t p, const Tile& tile, const float* rough, double bound) {
+      for (auto k = tile.first; k < tile.end; ++k) {
+        const auto& range = moved.ranges[k];
+        const auto& others = base.nearest[p].without(range.label);
+        const auto asked = index_among(swaps[which[k]].asked, p);
+        const auto far = asked ? std::numeric_limits<float>::infinity() : others.rough;
+        const Neighbour own = nearest_of(moved, range, base.sought, p, rough + (range.first - tile.row), far, bound);
+        const auto& found = closer(own, others) ? own : others;
+        auto& prediction = out[which[k]];
+        prediction.labels[p] = found.label;
+        prediction.distances[p] = found.distance;
+        if (asked) prediction.ranks[*asked] = rank_of(own, base, p, bound);
+      }
+    });
     return out;
   }
 
@@ -224,71 +272,116 @@ class Nearest final : public Classifier {
   }
 
   static double largest_of(const torch::Tensor& numbers) {
-    return numbers.numel() > 0 ? numbers.abs().max().item<double>() : 0;
+    if (numbers.numel() == 0) return 0;
+    const auto [least, most] = at::aminmax(numbers);
+    return std::max(-least.item<double>(), most.item<double>());
   }
 
-  void fill_in(const torch::Tensor& features, double scale, torch::Tensor& rough, torch::Tensor& squares) const {
-    if (cosine_ && (features == 0).all(1).any().item<bool>()) throw NoDirection();
-    rough = features * scale;
-    if (cosine_) rough = rough / rough.norm(2, 1, true);
-    rough = rough.to(torch::kFloat32);
-    squares = rough.square().sum(1).contiguous();
+  static std::vector<std::int64_t> all_of(std::int64_t rows) {
+    std::vector<std::int64_t> all(static_cast<std::size_t>(rows));
+    std::iota(all.begin(), all.end(), 0);
+    return all;
   }
 
-  // `visit` gets each probe's number, its rough distances to the people's rows (squared, without ‖probe‖²), and by how
-  // much two of these may err. A dot product of D float32 terms errs by at most D·2⁻²⁴ of the product of the norms, in
-  // any order of summation; the squares and the sums add a little, and so does normalising or narrowing. Twice that, on
-  // either side.
+  // Rows as they are before a centre is taken off. Of what could lose more digits than the centre has, in double.
+  torch::Tensor scaled(const torch::Tensor& rows, double scale) const {
+    if (!cosine_) return rows * scale;
+    const auto wide = rows.to(torch::kFloat64) * scale;
+    if ((wide == 0).all(1).any().item<bool>()) throw NoDirection();
+    return wide / wide.norm(2, 1, true);
+  }
+
+  // Any point does; the nearer the rows lie to it, the less the products err.
+  torch::Tensor centre_of(const torch::Tensor& features, double scale) const {
+    constexpr std::int64_t enough = 4096;
+    const auto step = (features.size(0) + enough - 1) / enough;
+    return scaled(features.slice(0, 0, features.size(0), step), scale).mean(0);
+  }
+
+  Rough prepared(const torch::Tensor& features, const std::vector<std::int64_t>& places, const Preparation& how) const {
+    const auto count = static_cast<std::int64_t>(places.size());
+    Rough out{torch::empty({count, features.size(1)}, how.type), torch::empty({count}), torch::empty({count})};
+    in_pieces(torch::kCPU, places.size(), 1024, [&](std::size_t first, std::size_t some) {
+      const auto at = static_cast<std::int64_t>(first), rows = static_cast<std::int64_t>(some);
+      const auto own = torch::from_blob(const_cast<std::int64_t*>(places.data()) + first, {rows}, torch::kInt64);
+      const auto exact = (scaled(features.index_select(0, own), how.scale) - how.centre).to(torch::kFloat32);
+      const auto narrow = exact.to(how.type);
+      out.rows.narrow(0, at, rows).copy_(narrow);
+      out.squares.narrow(0, at, rows).copy_(exact.square().sum(1));
+      out.lost.narrow(0, at, rows).copy_((exact - narrow).norm(2, 1));
+    });
+    out.longest = std::sqrt(largest_of(out.squares));
+    out.most_lost = largest_of(out.lost);
+    return out;
+  }
+
+  // By how much two rough distances of the p-th probe may err. A dot product of D float32 terms errs by at most D·2⁻²⁴
+  // of the product of the norms, in any order of summation; the squares and the sums add a little, and so does
+  // normalising or narrowing. Twice that, on either side. In bfloat16 what the rows lost is added, and what the
+  // products lose, which are rounded to 2⁻⁸.
+  static double bound_of(const Rough& people, const Rough& sought, std::int64_t p) {
+    const double square = sought.squares.data_ptr<float>()[p], length = std::sqrt(square);
+    const double lost = sought.lost.data_ptr<float>()[p];
+    const double dot = 4 * static_cast<double>(sought.rows.size(1) + 8) * 0x1p-24;
+    const double exact = dot * (people.largest_square() + square);
+    if (sought.rows.scalar_type() == torch::kFloat32) return exact;
+    return exact + 4.1 * (lost * people.longest + length * people.most_lost + 0x1p-8 * length * people.longest);
+  }
+
+  // `visit` gets each probe's number with each tile of the people, its rough distances to the tile's rows (squared,
+  // without ‖probe‖²), and by how much two of these may err. Calls for one probe come from one thread.
   template <class Visit>
-  static void for_each_probe(const People& people, const Sought& sought, double largest_square, const Visit& visit) {
-    constexpr std::int64_t block = 256;
-    const auto known = people.rough.t();
-    const float* squares = sought.squares.data_ptr<float>();
-    const double error = 4 * static_cast<double>(sought.rough.size(1) + 8) * 0x1p-24;
-    for (std::int64_t start = 0; start < sought.rough.size(0); start += block) {
-      stop_if_interrupted();
-      const std::int64_t count = std::min(block, sought.rough.size(0) - start);
-      const auto products =
-          at::addmm(people.squares.unsqueeze(0), sought.rough.narrow(0, start, count), known, 1, -2).contiguous();
-      const float* numbers = products.data_ptr<float>();
-      in_pieces(torch::kCPU, static_cast<std::size_t>(count), 16, [&](std::size_t first, std::size_t some) {
-        for (auto i = static_cast<std::int64_t>(first); i < static_cast<std::int64_t>(first + some); ++i)
-          visit(static_cast<std::size_t>(start + i), numbers + i * people.rough.size(0),
-                error * (largest_square + squares[start + i]));
-      });
-    }
+  static void for_each_probe(const People& people, const Sought& sought, const Visit& visit) {
+    const auto tiles = tiles_of(people.ranges);
+    in_pieces(torch::kCPU, static_cast<std::size_t>(sought.features.size(0)), 256,
+              [&](std::size_t first, std::size_t count) {
+                const auto probes =
+                    sought.rough.rows.narrow(0, static_cast<std::int64_t>(first), static_cast<std::int64_t>(count));
+                for (const auto& tile : tiles) {
+                  stop_if_interrupted();
+                  const auto products = at::mm(probes, people.rough.rows.narrow(0, tile.row, tile.rows).t());
+                  const auto rough =
+                      at::rsub(products.to(torch::kFloat32), people.rough.squares.narrow(0, tile.row, tile.rows), 2);
+                  for (std::size_t i = 0; i < count; ++i)
+                    visit(first + i, tile, rough.data_ptr<float>() + static_cast<std::int64_t>(i) * tile.rows,
+                          bound_of(people.rough, sought.rough, static_cast<std::int64_t>(first + i)));
+                }
+              });
   }
 
   void find_nearest(Base& base) const {
     const auto& people = base.people;
     const auto count = static_cast<std::int64_t>(people.ranges.size());
+    constexpr float none = std::numeric_limits<float>::infinity();
     float* all = base.least.data_ptr<float>();
-    for_each_probe(people, base.sought, largest_of(people.squares),
-                   [&](std::size_t p, const float* rough, double bound) {
-                     float* minima = all + static_cast<std::int64_t>(p) * count;
-                     for (std::int64_t k = 0; k < count; ++k) {
-                       const auto& range = people.ranges[static_cast<std::size_t>(k)];
-                       minima[k] = least(rough + range.first, range.count);
-                     }
-                     std::vector<float> ordered(minima, minima + count);
-                     const auto second = ordered.begin() + (ordered.size() > 1);
-                     std::nth_element(ordered.begin(), second, ordered.end());
-                     for (std::int64_t k = 0; k < count; ++k)
-                       if (minima[k] <= *second + bound)
-                         base.nearest[p].add(nearest_of(people, people.ranges[static_cast<std::size_t>(k)], base.sought,
-                                                        p, rough, *second, bound));
-                   });
+    std::vector<std::pair<float, float>> two(base.nearest.size(), {none, none});  // the least of each probe's so far
+    for_each_probe(people, base.sought, [&](std::size_t p, const Tile& tile, const float* rough, double bound) {
+      float* minima = all + static_cast<std::int64_t>(p) * count;
+      auto& [first, second] = two[p];
+      for (auto k = tile.first; k < tile.end; ++k) {
+        const auto& range = people.ranges[k];
+        minima[k] = least(rough + (range.first - tile.row), range.count);
+        second = std::min(second, std::max(first, minima[k]));
+        first = std::min(first, minima[k]);
+      }
+      for (auto k = tile.first; k < tile.end; ++k)
+        if (const auto& range = people.ranges[k]; minima[k] <= second + bound)
+          base.nearest[p].add(
+              nearest_of(people, range, base.sought, p, rough + (range.first - tile.row), second, bound));
+    });
   }
 
-  // A person's nearest row, or none where it is surely farther than what is roughly at `other`.
+  // A person's nearest row, or none where it is surely farther than what is roughly at `other`. `rough`: the distances
+  // to that person's rows.
   Neighbour nearest_of(const People& people, const People::Range& range, const Sought& sought, std::size_t p,
                        const float* rough, float other, double bound) const {
-    const float best = least(rough + range.first, range.count);
+    const float best = least(rough, range.count);
     Neighbour found;
     if (best > other + bound) return found;
-    for (auto g = range.first; g < range.first + range.count; ++g)
-      if (rough[g] <= best + bound)
-        if (const auto row = measured(people, range, sought, p, g, rough[g]); closer(row, found)) found = row;
+    for (std::int64_t i = 0; i < range.count; ++i)
+      if (rough[i] <= best + bound)
+        if (const auto row = measured(people, range, sought, p, range.first + i, rough[i]); closer(row, found))
+          found = row;
     return found;
   }
   // A person's nearest row, all of them measured.
@@ -301,9 +394,10 @@ class Nearest final : public Classifier {
 
   Neighbour measured(const People& people, const People::Range& range, const Sought& sought, std::size_t p,
                      std::int64_t g, float rough) const {
+    const auto at = people.places[static_cast<std::size_t>(g)], probe = static_cast<std::int64_t>(p);
     const auto distance = people.features.scalar_type() == torch::kFloat64
-                              ? measure<double>(people.features, g, sought.features, static_cast<std::int64_t>(p))
-                              : measure<float>(people.features, g, sought.features, static_cast<std::int64_t>(p));
+                              ? measure<double>(people.features, at, sought.features, probe)
+                              : measure<float>(people.features, at, sought.features, probe);
     return {distance, people.rows[static_cast<std::size_t>(g)], range.label, rough};
   }
 

@@ -1,6 +1,9 @@
 #include <algorithm>
+#include <cmath>
 #include <map>
-#include <set>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "commands/commands.hpp"
 #include "facepoison/classifier.hpp"
@@ -15,6 +18,15 @@ struct Side {
   std::vector<std::string> ids, people;
   torch::Tensor matrix;
 };
+
+// The first row that has a number which is not finite.
+std::optional<std::size_t> first_not_finite(const torch::Tensor& matrix) {
+  if (matrix.numel() == 0) return std::nullopt;
+  const auto [least, most] = at::aminmax(matrix);  // NaN where one is; one pass, and no memory
+  if (std::isfinite(least.item<double>()) && std::isfinite(most.item<double>())) return std::nullopt;
+  const auto rows = matrix.isfinite().all(1).logical_not().nonzero();
+  return static_cast<std::size_t>(rows[0].item<std::int64_t>());
+}
 
 // The rows of a data set or an .npy + .csv pair whose split is `split`, or all of them where there are no splits.
 Side read_side(const std::string& path, Split split, const FeatureExtractor* extractor, const RunOptions& options,
@@ -51,19 +63,21 @@ Side read_side(const std::string& path, Split split, const FeatureExtractor* ext
     out.people.push_back(text(names.rows[i][person]));
   }
   if (rows.empty()) throw Error(Exit::input, concat(path, " has no ", split_name(split), " rows"));
-  out.matrix = matrix.index_select(0, torch::tensor(rows));
-  const auto finite = out.matrix.isfinite().all(1);
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    if (!finite[static_cast<std::int64_t>(i)].item<bool>())
-      throw Error(Exit::input, concat(path, ": the embedding of ", out.ids[i], " is not finite"));
+  const bool all = rows.size() == names.rows.size();  // whose copy would cost as much as reading them
+  out.matrix = (all ? matrix : matrix.index_select(0, torch::tensor(rows))).contiguous();
+  if (const auto row = first_not_finite(out.matrix))
+    throw Error(Exit::input, concat(path, ": the embedding of ", out.ids[*row], " is not finite"));
   return out;
 }
 
-// The bytes of a row's embedding, by which a picture is known on both sides, whatever its name. `type`: the coarser
-// one of both sides.
-std::string row_bytes(const torch::Tensor& matrix, std::size_t row, torch::ScalarType type) {
-  const auto numbers = matrix[static_cast<std::int64_t>(row)].to(type).contiguous();
-  return {static_cast<const char*>(numbers.data_ptr()), numbers.nbytes()};
+// The bytes of each row's embedding, by which a picture is known on both sides, whatever its name. `matrix` is
+// contiguous.
+std::vector<std::string_view> bytes_of_rows(const torch::Tensor& matrix) {
+  const auto rows = static_cast<std::size_t>(matrix.size(0)), size = rows > 0 ? matrix.nbytes() / rows : 0;
+  std::vector<std::string_view> bytes;
+  for (std::size_t i = 0; i < rows; ++i)
+    bytes.emplace_back(static_cast<const char*>(matrix.data_ptr()) + i * size, size);
+  return bytes;
 }
 
 // Refuses a probe that is in the gallery under its own name. Warns of one that is there under another name (a
@@ -71,15 +85,16 @@ std::string row_bytes(const torch::Tensor& matrix, std::size_t row, torch::Scala
 // version.
 void look_for_leaks(const Side& gallery, const Side& probes) {
   const bool wide = gallery.matrix.scalar_type() == torch::kFloat64 && probes.matrix.scalar_type() == torch::kFloat64;
-  const auto type = wide ? torch::kFloat64 : torch::kFloat32;
-  std::map<std::string, std::string> pictures;  // → id
-  for (std::size_t i = 0; i < gallery.ids.size(); ++i)
-    pictures.emplace(row_bytes(gallery.matrix, i, type), gallery.ids[i]);
-  const std::set<std::string> names(gallery.ids.begin(), gallery.ids.end());
+  const auto type = wide ? torch::kFloat64 : torch::kFloat32;  // the coarser one of both sides
+  const auto known = gallery.matrix.to(type), sought = probes.matrix.to(type);
+  const auto known_bytes = bytes_of_rows(known), sought_bytes = bytes_of_rows(sought);
+  std::unordered_map<std::string_view, std::string_view> pictures;  // → id
+  for (std::size_t i = 0; i < gallery.ids.size(); ++i) pictures.emplace(known_bytes[i], gallery.ids[i]);
+  const std::unordered_set<std::string_view> names(gallery.ids.begin(), gallery.ids.end());
   std::vector<std::string> leaks, namesakes;
   for (std::size_t i = 0; i < probes.ids.size(); ++i) {
     const auto& id = probes.ids[i];
-    const auto same = pictures.find(row_bytes(probes.matrix, i, type));
+    const auto same = pictures.find(sought_bytes[i]);
     if (same == pictures.end()) {
       if (names.count(id)) namesakes.push_back(id);
       continue;

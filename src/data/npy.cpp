@@ -4,6 +4,7 @@
 #include <bit>
 #include <charconv>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -43,6 +44,19 @@ std::optional<std::vector<std::int64_t>> parse_shape(std::string_view text) {
   }
 }
 
+// The numbers of a file's bytes from a place on, which lie where they were read, unless they are not aligned there.
+torch::Tensor tensor_of(std::shared_ptr<const std::string> file, std::size_t start,
+                        const std::vector<std::int64_t>& shape, torch::ScalarType type) {
+  auto tensor = torch::empty({0}, type);
+  if (std::count(shape.begin(), shape.end(), 0) > 0) return tensor.view(shape);
+  auto* numbers = const_cast<char*>(file->data()) + start;
+  if (reinterpret_cast<std::uintptr_t>(numbers) % tensor.element_size() == 0)
+    return torch::from_blob(numbers, shape, [file](void*) {}, type);
+  tensor = torch::empty(shape, type);
+  std::memcpy(tensor.data_ptr(), numbers, tensor.nbytes());
+  return tensor;
+}
+
 }  // namespace
 
 std::string npy_bytes(const torch::Tensor& matrix) {
@@ -63,7 +77,8 @@ std::string npy_bytes(const torch::Tensor& matrix) {
 void write_npy(const fs::path& path, const torch::Tensor& matrix) { write_file(path, npy_bytes(matrix)); }
 
 torch::Tensor read_npy(const fs::path& path, Precision precision) {
-  const std::string bytes = read_file(path);
+  const auto file = std::make_shared<const std::string>(read_file(path));
+  const std::string& bytes = *file;
   const auto refuse = [&](const std::string& reason) { throw Error(Exit::input, concat(path.string(), ": ", reason)); };
   if (bytes.size() < 12 || bytes.substr(0, 6) != "\x93NUMPY") refuse("not a .npy file");
   const int version = bytes[6];
@@ -88,8 +103,8 @@ torch::Tensor read_npy(const fs::path& path, Precision precision) {
   if (std::count(shape->begin(), shape->end(), 0) > 0) total = 0;
   if (total != bytes.size() - start - length)
     refuse(concat(bytes.size() - start - length, " bytes of data; its shape asks for ", total));
-  auto tensor = torch::empty(*shape, width == 4 ? torch::kFloat32 : torch::kFloat64);
-  if (total > 0) std::memcpy(tensor.data_ptr(), bytes.data() + start + length, total);  // an empty tensor has no memory
+  const auto tensor = tensor_of(file, start + length, *shape, width == 4 ? torch::kFloat32 : torch::kFloat64);
+  if (width == 4) return tensor;
   const auto numbers = tensor.to(torch::kFloat32);
   const auto lost = tensor.isfinite().logical_and(numbers.isfinite().logical_not());
   if (lost.any().item<bool>())

@@ -61,6 +61,9 @@ TEST_F(Nearest, IsThatOfAPlainSearch) {
   expect_brute_force(torch::randn({300, 64}), labels_of(300, 20), torch::randn({600, 64}));  // more probes than a block
   expect_brute_force(torch::randn({300, 1}), labels_of(300, 300), torch::randn({50, 1}));
   expect_brute_force(torch::randn({1, 8}), {4}, torch::randn({3, 8}));
+  // More rows than a tile, and of one person more than a tile.
+  expect_brute_force(torch::randn({5000, 64}), labels_of(5000, 70), torch::randn({300, 64}));
+  expect_brute_force(torch::randn({5000, 16}), labels_of(5000, 2), torch::randn({20, 16}));
 }
 
 TEST_F(Nearest, TellsNearTiesApart) {
@@ -194,6 +197,30 @@ TEST(Swaps, KeepTiesAtTheLowestRow) {
   const std::vector<Swap> swaps = {{{0, 3}, gallery.index_select(0, torch::tensor({1, 2}))},
                                    {{4, 5}, gallery.index_select(0, torch::tensor({0, 1}))}};
   expect_as_predicted(gallery, {0, 1, 2, 0, 3, 3}, swaps, probes);
+}
+
+TEST(Swaps, AnswerAloneAsBesideOthers) {
+  torch::manual_seed(9);
+  const auto gallery = torch::randn({600, 12}), probes = torch::randn({40, 12});
+  const Labels labels = labels_of(600, 6);
+  std::vector<Swap> swaps;
+  for (const std::int64_t person : {0, 2, 5}) {
+    Swap swap;
+    for (std::int64_t i = 0; i < 600; ++i)
+      if (labels[static_cast<std::size_t>(i)] == person) swap.rows.push_back(i);
+    swap.features = torch::randn({static_cast<std::int64_t>(swap.rows.size()), 12});
+    swaps.push_back(swap);
+  }
+  for (const auto& row : classifier_registry()) {
+    const auto classifier = make_classifier(row.name);
+    const auto trained = classifier->train(gallery, labels, probes);
+    const auto together = trained->predict_swapped(swaps);
+    for (std::size_t s = 0; s < swaps.size(); ++s) {
+      const auto alone = trained->predict_swapped({&swaps[s], 1}).front();
+      EXPECT_EQ(together[s].labels, alone.labels) << row.name;
+      EXPECT_EQ(together[s].distances, alone.distances) << row.name;
+    }
+  }
 }
 
 TEST(Swaps, RefuseANonFiniteFeature) {
