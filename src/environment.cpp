@@ -1,21 +1,53 @@
-// What each executable of ours puts into its environment for the libraries that compute. A user's own setting stays.
+// What each executable of ours sets for the libraries that it is linked with, before they compute. A user's own setting
+// stays.
+#include <malloc.h>
+
 #include <cstdlib>
+#include <string_view>
 
 namespace facepoison {
 namespace {
 
-void set_library_defaults() {
-  // OpenMP's threads wait asleep. Where one core is busy, threads that spin at barriers run at a quarter of the speed.
-  setenv("OMP_WAIT_POLICY", "passive", 0);
-  // MKL takes kernels whose sums do not depend on how memory is aligned, which on Intel's processors others do.
-  setenv("MKL_CBWR", "AUTO,STRICT", 0);
+char wait_policy[] = "OMP_WAIT_POLICY=passive";
+const char* displaced_path = nullptr;  // while the policy stands in its place
+
+// OpenMP's threads wait asleep. Where one core is busy, threads that spin at barriers run at a tenth of the speed.
+// libgomp reads the policy when it is loaded, and the C library forgets before that what setenv() added: only what lies
+// in the list that the system gave the program stays. No library wants PATH while it is loaded, so the policy takes its
+// place until then.
+void set_wait_policy(int, char**, char** environment) {
+  char** place = nullptr;
+  for (; *environment; ++environment) {
+    const std::string_view variable = *environment;
+    if (variable.starts_with("OMP_WAIT_POLICY=")) return;
+    if (variable.starts_with("PATH=")) place = environment;
+  }
+  if (!place) return;
+  displaced_path = *place + sizeof "PATH=" - 1;
+  *place = wait_policy;
 }
 
-// Twice, for the C library resets the environment between the two. Before any library's constructor: libgomp reads its
-// variables when it is loaded.
-[[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries)() = set_library_defaults;
-// Before main(): MKL reads its variables at its first product, and processes that this one starts inherit them.
-[[gnu::constructor]] void before_main() { set_library_defaults(); }
+// Keeps at most 16 MB free at the end of each thread's memory. malloc_trim() does not reach there, and glibc would
+// raise the limit with each large tensor that is freed, to 64 MB.
+void limit_free_memory() {
+#ifdef __GLIBC__
+  if (getenv("MALLOC_TRIM_THRESHOLD_") || getenv("GLIBC_TUNABLES")) return;
+  mallopt(M_TRIM_THRESHOLD, 16 << 20);
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that it takes: mapping memory anew for each tensor takes longer
+#endif
+}
+
+// Before any library's constructor.
+[[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries)(int, char**, char**) = set_wait_policy;
+
+// Before main(), after the libraries' constructors.
+[[gnu::constructor]] void before_main() {
+  if (displaced_path) setenv("PATH", displaced_path, 1);
+  // MKL takes kernels whose sums do not depend on how memory is aligned, which on Intel's processors others do. It
+  // reads its variables at its first product, and processes that this one starts inherit them.
+  setenv("MKL_CBWR", "AUTO,STRICT", 0);
+  limit_free_memory();
+}
 
 }  // namespace
 }  // namespace facepoison

@@ -80,20 +80,30 @@ Photo from_json(const Json& json, const fs::path& folder, const std::string& whe
   return photo;
 }
 
+// The lines of a text, without their ends. No copies: a manifest may have tens of megabytes.
+std::vector<std::string_view> lines_of(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const auto end = std::min(text.find('\n'), text.size());
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
 void read_photos(const std::string& manifest, const std::string& name, Dataset& dataset) {
-  std::vector<std::string> lines;
-  std::istringstream in(manifest);
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  const auto lines = lines_of(manifest);
   const auto where = [&](std::size_t row) { return concat(name, ", line ", row + 1); };
   if (!lines.empty())
-    dataset.side = static_cast<int>(Spec(parse_json(lines[0], where(0)), where(0)).integer("side", 1, 100000));
+    dataset.side =
+        static_cast<int>(Spec(parse_json(std::string(lines[0]), where(0)), where(0)).integer("side", 1, 100000));
   dataset.photos.resize(lines.size());
   in_threads(lines.size(), [&](std::size_t first, std::size_t end) {
     fs::path below;
     for (auto row = first; row < end; ++row) {
       stop_if_interrupted();
-      dataset.photos[row] =
-          from_json(parse_json(lines[row], where(row)), dataset.folder, where(row), dataset.side, below);
+      const auto line = parse_json(std::string(lines[row]), where(row));
+      dataset.photos[row] = from_json(line, dataset.folder, where(row), dataset.side, below);
     }
   });
   for (std::size_t row = 1; row < lines.size(); ++row)
@@ -168,6 +178,14 @@ std::size_t twins_in_gallery(const Dataset& dataset) {
     if (photo.train()) of_train.insert(original(photo));
   const auto is_twin = [&](const Photo& photo) { return photo.test() && of_train.count(original(photo)); };
   return static_cast<std::size_t>(std::count_if(dataset.photos.begin(), dataset.photos.end(), is_twin));
+}
+
+// Writes the picture's channels one after the other, in [0,1], and returns where they end. By hand, in one thread:
+// LibTorch would share each picture out to all cores and wait for them, which takes longer than the work.
+float* write_channels(const Image& image, float* to) {
+  for (std::size_t channel = 0; channel < 3; ++channel)
+    for (auto i = channel; i < image.rgb.size(); i += 3) *to++ = static_cast<float>(image.rgb[i]) / 255;
+  return to;
 }
 
 }  // namespace
@@ -305,9 +323,9 @@ Faces Faces::to(torch::Device device) const {
 }
 
 torch::Tensor to_tensor(const Image& image) {
-  const auto bytes =
-      torch::from_blob(const_cast<std::uint8_t*>(image.rgb.data()), {1, image.height, image.width, 3}, torch::kUInt8);
-  return bytes.permute({0, 3, 1, 2}).to(torch::kFloat32).div(255).contiguous();
+  auto pixels = torch::empty({1, 3, image.height, image.width});
+  write_channels(image, pixels.data_ptr<float>());
+  return pixels;
 }
 
 Image to_image(const torch::Tensor& pixels) {
@@ -341,18 +359,22 @@ torch::Tensor landmarks_of(std::span<const Photo> photos) {
 
 Faces load_faces(std::span<const Photo> photos) {
   Faces faces;
-  std::vector<torch::Tensor> pixels;
+  float* next = nullptr;
   for (const auto& photo : photos) {
-    pixels.push_back(to_tensor(read_canvas(photo)));
-    if (pixels.back().sizes() != pixels.front().sizes())
-      throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(), ") is ", pixels.back().size(3),
-                                      "×", pixels.back().size(2), " pixels; the others are ", pixels.front().size(3),
-                                      "×", pixels.front().size(2)));
+    const Image image = read_canvas(photo);
+    if (!next) {
+      faces.pixels = torch::empty({static_cast<std::int64_t>(photos.size()), 3, image.height, image.width});
+      next = faces.pixels.data_ptr<float>();
+    }
+    const auto height = faces.pixels.size(2), width = faces.pixels.size(3);
+    if (image.height != height || image.width != width)
+      throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(), ") is ", image.width, "×",
+                                      image.height, " pixels; the others are ", width, "×", height));
+    next = write_channels(image, next);
     faces.ids.push_back(photo.id);
     faces.people.push_back(photo.person);
   }
   faces.landmarks = landmarks_of(photos);
-  faces.pixels = torch::cat(pixels);
   return faces;
 }
 

@@ -187,12 +187,17 @@ class Cascade {
 // The optimiser, which each thread has its own switch for, would compile every new size.
 class SameBitsEverywhere {
  public:
-  SameBitsEverywhere() { at::set_num_threads(1); }
-  ~SameBitsEverywhere() { at::set_num_threads(threads_); }
+  SameBitsEverywhere() { set_threads(1); }
+  ~SameBitsEverywhere() { set_threads(threads_); }
   SameBitsEverywhere(const SameBitsEverywhere&) = delete;
   SameBitsEverywhere& operator=(const SameBitsEverywhere&) = delete;
 
  private:
+  // A thread that has no others leaves LibTorch's number alone, which is every later thread's too.
+  void set_threads(int count) const {
+    if (threads_ > 1) at::set_num_threads(count);
+  }
+
   const int threads_ = at::get_num_threads();
   const torch::jit::GraphOptimizerEnabledGuard optimizer_{false};
   const c10::InferenceMode inference_;

@@ -193,8 +193,11 @@ class PrepareStage final : public StageOf<std::vector<Made>, Made> {
 
  private:
   std::vector<Made> decode_rows(const Rows& rows) const override {
-    std::vector<Made> made;
-    for (const auto row : rows) made.push_back(prepare_photo(context_, context_.folder.photos[row], hashes_[row]));
+    std::vector<Made> made(rows.size());
+    in_pieces(torch::kCPU, rows.size(), 1, [&](std::size_t first, std::size_t count) {
+      for (auto n = first; n < first + count; ++n)
+        made[n] = prepare_photo(context_, context_.folder.photos[rows[n]], hashes_[rows[n]]);
+    });
     return made;
   }
 

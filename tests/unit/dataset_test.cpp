@@ -311,6 +311,15 @@ TEST(LoadFaces, DoesNotMixPhotosWithAndWithoutLandmarks) {
   EXPECT_EQ(caught([&] { load_faces(photos); }).code, Exit::input);
 }
 
+TEST(ToTensor, HasTheChannelsOneAfterTheOtherAsLibTorchDividesThem) {
+  Image image{16, 32, {}};
+  for (int value = 0; value < 16 * 32 * 3; ++value) image.rgb.push_back(static_cast<std::uint8_t>(value * 7));
+  const auto rows = torch::from_blob(image.rgb.data(), {32, 16, 3}, torch::kUInt8);
+  const auto tensor = to_tensor(image);
+  EXPECT_TRUE(torch::equal(tensor[0], rows.permute({2, 0, 1}).to(torch::kFloat32).div(255)));
+  EXPECT_TRUE(tensor.is_contiguous());
+}
+
 TEST(ToImage, RoundsAndUndoesToTensor) {
   const Image photo = draw_photo(1, 1, 9);
   EXPECT_EQ(to_image(to_tensor(photo)).rgb, photo.rgb);

@@ -2,6 +2,7 @@
 #include "facepoison/threads.hpp"
 
 #include <atomic>
+#include <cstdlib>
 #include <numeric>
 #include <set>
 
@@ -9,6 +10,15 @@
 
 namespace facepoison::testing {
 namespace {
+
+// src/environment.cpp has the policy in PATH's place for a while.
+TEST(Environment, HasThePolicyOfThreadsAndThePathThatTheSystemGave) {
+  const std::string given = '\0' + read_file("/proc/self/environ");
+  const auto at = given.find(std::string("\0PATH=", 6));
+  if (at == std::string::npos) GTEST_SKIP() << "there is no PATH";
+  EXPECT_STREQ(std::getenv("PATH"), given.c_str() + at + 6);
+  EXPECT_NE(std::getenv("OMP_WAIT_POLICY"), nullptr);
+}
 
 TEST(ThreadPool, AWorkerTakesTasksInOrder) {
   std::vector<int> order;
