@@ -65,29 +65,28 @@ class LowKey final : public Attack {
     return clean;
   }
 
-  // Mean over surrogates, views and `features` dimensions of (f − v)²/‖v‖: N.
-  torch::Tensor distance(const Faces& faces, const std::vector<torch::Tensor>& clean) const {
+  // One surrogate's part of the mean over surrogates, views and `features` dimensions of (f − v)²/‖v‖: N.
+  torch::Tensor distance(std::size_t s, const Faces& faces, const std::vector<torch::Tensor>& clean) const {
+    const auto& surrogate = *settings().surrogates[s];
+    const auto view = surrogate.view(faces);
+    std::vector<torch::Tensor> seen;
+    if (p_.blurred_view) seen.push_back(gaussian_blur(view, static_cast<int>(p_.blur_size), p_.blur_sigma, true));
+    if (p_.plain_view) seen.push_back(view);
+    const auto dimensions = static_cast<double>(p_.features > 0 ? p_.features : clean[s].size(1));
     torch::Tensor sum = torch::zeros({faces.size()}, faces.pixels.options().requires_grad(false));
-    std::size_t count = 0;
-    for (std::size_t s = 0; s < clean.size(); ++s) {
-      const auto& surrogate = *settings().surrogates[s];
-      const auto view = surrogate.view(faces);
-      std::vector<torch::Tensor> seen;
-      if (p_.blurred_view) seen.push_back(gaussian_blur(view, static_cast<int>(p_.blur_size), p_.blur_sigma, true));
-      if (p_.plain_view) seen.push_back(view);
-      const auto dimensions = static_cast<double>(p_.features > 0 ? p_.features : clean[s].size(1));
-      for (const auto& feature : features(surrogate, seen))
-        sum = sum + ((feature - clean[s]).square() / clean[s].norm(2, 1, true)).sum(1) / dimensions;
-      count += seen.size();
-    }
-    return sum / static_cast<double>(count);
+    for (const auto& feature : features(surrogate, seen))
+      sum = sum + ((feature - clean[s]).square() / clean[s].norm(2, 1, true)).sum(1) / dimensions;
+    return sum / static_cast<double>(clean.size() * seen.size());
   }
 
   torch::Tensor own_measure(const Faces& faces, const Faces&, const torch::Tensor& pixels) const override {
     const torch::NoGradGuard no_grad;
     Faces seen = faces;
     seen.pixels = pixels;
-    return distance(seen, clean_features(faces));
+    const auto clean = clean_features(faces);
+    torch::Tensor sum = torch::zeros({faces.size()}, pixels.options());
+    for (std::size_t s = 0; s < clean.size(); ++s) sum += distance(s, seen, clean);
+    return sum;
   }
 
   Found run(const Faces& faces, const Faces&, Seed seed) const override {
@@ -104,14 +103,21 @@ class LowKey final : public Attack {
       const torch::AutoGradMode gradients(!last);
       // Clamped once, at the end, as the original.
       moved.pixels = (last ? pixels.detach().clamp(0, 1) : pixels.detach()).requires_grad_(!last);
-      const auto gained = distance(moved, clean), dissimilarity = dssim(faces.pixels, moved.pixels, windows);
-      const auto objective =
-          gained - p_.similarity_weight *
-                       (perceptual ? perceptual->between(clean_seen, perceptual->look(moved.pixels)) : dissimilarity);
-      search.note(-objective, dissimilarity, gained);
+      auto gained = torch::zeros_like(search.best), slope = torch::zeros_like(pixels);
+      // Each part's gradient at once, so that one surrogate's layers are kept at a time.
+      const auto add = [&](const torch::Tensor& part) {
+        if (!last) slope += gradient(part.sum(), moved.pixels);
+        return part.detach();
+      };
+      for (std::size_t s = 0; s < clean.size(); ++s) gained += add(distance(s, moved, clean));
+      const auto dissimilarity = dssim(faces.pixels, moved.pixels, windows);
+      const auto held =
+          add(-p_.similarity_weight *
+              (perceptual ? perceptual->between(clean_seen, perceptual->look(moved.pixels)) : dissimilarity));
+      search.note(-(gained + held), dissimilarity, gained);
       if (last || (p_.keep_best && i > 0)) search.offer(i, moved.pixels, gained, all);
       if (last) break;
-      pixels = moved.pixels.detach() + p_.step * sign_of(gradient(objective.sum(), moved.pixels));
+      pixels = moved.pixels.detach() + p_.step * sign_of(slope);
     }
     const auto best = search.pictures.clamp(0, 1);
     return {p_.truncate ? truncated(best) : best,
