@@ -154,7 +154,8 @@ at::Tensor input_slope(const at::Tensor& slope, const at::Tensor& input, const a
   const bool depthwise = groups > 1 && groups == channels && groups == weight.size(0);
   const bool has_stride = y.stride > 1 || x.stride > 1, pointwise = groups == 1 && y.kernel == 1 && x.kernel == 1;
   if (!has_stride && (depthwise || pointwise)) return turned(channels_last(slope), weight, y, x, depthwise);
-  if (depthwise) return depthwise_phases(channels_last(slope), input, weight, y, x);
+  if (depthwise && input.scalar_type() == at::kBFloat16)
+    return depthwise_phases(channels_last(slope), input, weight, y, x);
   if (groups == 1 && channels <= few_channels && has_stride && y.stride == x.stride)
     return dense_phases(channels_last(slope), weight, y, x);
   return {};

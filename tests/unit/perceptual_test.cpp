@@ -86,5 +86,29 @@ TEST_F(PerceptualTest, IsRefusedWhereItWasAltered) {
   EXPECT_EQ(caught([] { find_perceptual("lpips", {}); }).code, Exit::model);
 }
 
+TEST_F(PerceptualTest, ComparesInFloat32WhatWasSeenInBf16) {
+  write_mean_square_lpips(home_.path);
+  const auto pictures = drawn_faces(2, 64, false).pixels, others = pictures.flip(3);
+  const auto half = need_perceptual("lpips", run_options("cpu", "bf16", false)), full = need_perceptual("lpips", {});
+  const auto seen = half->look(pictures);
+  EXPECT_EQ(seen.front().scalar_type(), torch::kFloat32);
+  EXPECT_FALSE(torch::equal(seen.front(), full->look(pictures).front()));
+  EXPECT_TRUE(torch::equal(half->between(seen, seen), torch::zeros({2})));
+  EXPECT_TRUE(torch::allclose((*half)(pictures, others), (*full)(pictures, others), 0.02));
+  EXPECT_NE(half->identity(), full->identity());
+}
+
+TEST_F(PerceptualTest, AFileOfAnEarlierVersionIsMadeAgain) {
+  torch::jit::Module module("lpips");
+  module.define("def forward(self, a, b):\n  return torch.mean(a - b, [1, 2, 3])\n");
+  fs::create_directories(home_ / "models");
+  module.save((home_ / "models/lpips.pt").string());
+  write_file(home_ / "models/lpips.json", Json{{"sha256", sha256_of_file(home_ / "models/lpips.pt")}}.dump());
+  const auto lpips = need_perceptual("lpips", {});
+  const auto error = caught([&] { lpips->look(torch::rand({1, 3, 64, 64})); });
+  EXPECT_EQ(error.code, Exit::model);
+  EXPECT_TRUE(contains(error.message, "scripts/export/lpips.py")) << error.message;
+}
+
 }  // namespace
 }  // namespace facepoison::testing
