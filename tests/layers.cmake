@@ -23,8 +23,8 @@ function(layer name)
   set(known_headers ${known_headers} ${own_HEADERS} PARENT_SCOPE)
 endfunction()
 
-layer(core HEADERS artefact claim config_file coordinates device digests error executor files home interrupt json kernels
-  log memory model random rows spec stage stats store table text threads unicode version)
+layer(core HEADERS artefact claim config_file coordinates device digests error executor files home interrupt json
+  kernels log memory model random rows spec stage stats store table text threads unicode version)
 layer(imaging OVER core HEADERS blur dssim quantise)
 layer(optim OVER core HEADERS optimiser)
 layer(data OVER core HEADERS dataset dataset_folder detect geometry image npy photos pictures prepare sheet splits

@@ -50,7 +50,7 @@ Table table_of(std::span<const Audit> rows) {
   return table;
 }
 
-struct Pair {
+struct AuditedPair {
   Faces clean, written;
 };
 
@@ -60,7 +60,7 @@ RunOptions in_float32(RunOptions options) {
   return options;
 }
 
-class PairAudit final : public StageOf<Pair, Audit, AuditStage> {
+class PairAudit final : public StageOf<AuditedPair, Audit, AuditStage> {
  public:
   PairAudit(StagedPhotos clean, StagedPhotos written, const Attack& attack, const RunOptions& options)
       : StageOf("audited", concat("audit, ", attack.settings().name), audit_block),
@@ -116,11 +116,11 @@ class PairAudit final : public StageOf<Pair, Audit, AuditStage> {
   }
 
  private:
-  Pair decode_rows(const Rows& rows) const override {
+  AuditedPair decode_rows(const Rows& rows) const override {
     return {load_faces(chosen(clean_.list(), rows)), load_faces(chosen(written_.list(), rows))};
   }
 
-  std::vector<Audit> compute_rows(const Rows& rows, Pair pair) override {
+  std::vector<Audit> compute_rows(const Rows& rows, AuditedPair pair) override {
     std::vector<Audit> made(rows.size());
     in_pieces(options_.device, rows.size(), 1, [&](std::size_t first, std::size_t count) {
       for (auto n = first; n < first + count; ++n)
