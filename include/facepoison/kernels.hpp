@@ -12,7 +12,7 @@ constexpr int kernels_version = 1;
 // - `convolution`, and the gradient with respect to its input: both as convolutions by oneDNN where LibTorch would take
 //   another library for a small batch, or where oneDNN has no fast kernel for the gradient (depthwise layers; layers
 //   with a stride and few input channels, as a network's first one).
-// - `prelu` with one slope for each channel, and its gradients.
+// - `prelu` with one weight for each channel, and its gradients.
 void use_fast_kernels();
 
 }  // namespace facepoison

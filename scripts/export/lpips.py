@@ -84,7 +84,7 @@ class Lpips(nn.Module):
 
 def direction(x: torch.Tensor) -> torch.Tensor:
     """Features of length one at each place of the picture."""
-    # Not the root of a sum of squares: its gradient is no number where all channels are zero, this one's is zero.
+    # Not the root of a sum of squares: its gradient is NaN where all channels are zero, and this one's is zero.
     return x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + 1e-10)
 
 

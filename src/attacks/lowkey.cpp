@@ -110,7 +110,8 @@ class LowKey final : public Attack {
         return part.detach();
       };
       for (std::size_t s = 0; s < clean.size(); ++s) gained += add(distance(s, moved, clean));
-      const auto dissimilarity = dssim(faces.pixels, moved.pixels, windows);
+      // Beside a perceptual network it is only noted.
+      const auto dissimilarity = dssim(faces.pixels, perceptual ? moved.pixels.detach() : moved.pixels, windows);
       const auto held =
           add(-p_.similarity_weight *
               (perceptual ? perceptual->between(clean_seen, perceptual->look(moved.pixels)) : dissimilarity));

@@ -73,26 +73,27 @@ struct Reach {
         rows(wanted) {}
 };
 
-at::Tensor convolve(const at::Tensor& slope, const at::Tensor& weight, const Reach& down, const Reach& along,
+at::Tensor convolve(const at::Tensor& grad_output, const at::Tensor& weight, const Reach& down, const Reach& along,
                     std::int64_t groups) {
-  return convolve(slope, weight, down.padding, along.padding, groups)
+  return convolve(grad_output, weight, down.padding, along.padding, groups)
       .narrow(2, down.begin, down.rows)
       .narrow(3, along.begin, along.rows);
 }
 
-// The gradient with respect to the input of a convolution without a stride is a convolution with the kernel turned.
-at::Tensor turned(const at::Tensor& slope, const at::Tensor& weight, const Axis& y, const Axis& x, bool depthwise) {
+// The gradient with respect to the input of a convolution without a stride is a convolution with the kernel flipped.
+at::Tensor flipped(const at::Tensor& grad_output, const at::Tensor& weight, const Axis& y, const Axis& x,
+                   bool depthwise) {
   const Phase down(y, 0), along(x, 0);
   const auto kernel = along.of(down.of(weight, y, 2), x, 3);
-  return convolve(slope, depthwise ? kernel : kernel.transpose(0, 1), Reach(down.low, down.count, y.input, y),
+  return convolve(grad_output, depthwise ? kernel : kernel.transpose(0, 1), Reach(down.low, down.count, y.input, y),
                   Reach(along.low, along.count, x.input, x), depthwise ? weight.size(0) : 1);
 }
 
 // Depthwise, with a stride: each phase is a small depthwise convolution, whose result is written to every s-th row and
 // column.
-at::Tensor depthwise_phases(const at::Tensor& slope, const at::Tensor& input, const at::Tensor& weight, const Axis& y,
-                            const Axis& x) {
-  // Every input row and column has a phase that sees something where the kernel is no smaller than the stride.
+at::Tensor depthwise_phases(const at::Tensor& grad_output, const at::Tensor& input, const at::Tensor& weight,
+                            const Axis& y, const Axis& x) {
+  // Where the kernel is at least as large as the stride, the phases write every row and column.
   const bool whole = y.kernel >= y.stride && x.kernel >= x.stride;
   auto found = whole ? at::empty_like(input, at::MemoryFormat::ChannelsLast)
                      : at::zeros_like(input, at::MemoryFormat::ChannelsLast);
@@ -101,7 +102,7 @@ at::Tensor depthwise_phases(const at::Tensor& slope, const at::Tensor& input, co
       const Phase down(y, row), along(x, column);
       if (down.count == 0 || along.count == 0) continue;
       auto target = found.slice(2, row, std::nullopt, y.stride).slice(3, column, std::nullopt, x.stride);
-      target.copy_(convolve(slope, along.of(down.of(weight, y, 2), x, 3),
+      target.copy_(convolve(grad_output, along.of(down.of(weight, y, 2), x, 3),
                             Reach(down.low, down.count, target.size(2), y),
                             Reach(along.low, along.count, target.size(3), x), weight.size(0)));
     }
@@ -124,7 +125,7 @@ struct Phases {
 
 // Dense, with a stride and few input channels: all phases are output channels of one convolution, and their pixels are
 // then put side by side. The stride is the same along both axes.
-at::Tensor dense_phases(const at::Tensor& slope, const at::Tensor& weight, const Axis& y, const Axis& x) {
+at::Tensor dense_phases(const at::Tensor& grad_output, const at::Tensor& weight, const Axis& y, const Axis& x) {
   const Phases down(y), along(x);
   const auto s = y.stride, outputs = weight.size(0), channels = weight.size(1);
   auto kernel = at::zeros({channels, s, s, outputs, down.size, along.size}, weight.options());
@@ -139,7 +140,7 @@ at::Tensor dense_phases(const at::Tensor& slope, const at::Tensor& weight, const
           .narrow(3, of_column.low - along.low, of_column.count)
           .copy_(of_column.of(of_row.of(weight, y, 2), x, 3).transpose(0, 1));
     }
-  const auto all = convolve(slope, kernel.view({channels * s * s, outputs, down.size, along.size}),
+  const auto all = convolve(grad_output, kernel.view({channels * s * s, outputs, down.size, along.size}),
                             Reach(down.low, down.size, (y.input + s - 1) / s, y),
                             Reach(along.low, along.size, (x.input + s - 1) / s, x), 1);
   return channels_last(at::pixel_shuffle(all, s).narrow(2, 0, y.input).narrow(3, 0, x.input));
@@ -148,21 +149,21 @@ at::Tensor dense_phases(const at::Tensor& slope, const at::Tensor& weight, const
 constexpr std::int64_t few_channels = 4;
 
 // The gradient with respect to the input, or an undefined tensor where LibTorch's own is as fast.
-at::Tensor input_slope(const at::Tensor& slope, const at::Tensor& input, const at::Tensor& weight, const Axis& y,
-                       const Axis& x, std::int64_t groups) {
+at::Tensor input_gradient(const at::Tensor& grad_output, const at::Tensor& input, const at::Tensor& weight,
+                          const Axis& y, const Axis& x, std::int64_t groups) {
   const auto channels = input.size(1);
   const bool depthwise = groups > 1 && groups == channels && groups == weight.size(0);
   const bool has_stride = y.stride > 1 || x.stride > 1, pointwise = groups == 1 && y.kernel == 1 && x.kernel == 1;
-  if (!has_stride && (depthwise || pointwise)) return turned(channels_last(slope), weight, y, x, depthwise);
+  if (!has_stride && (depthwise || pointwise)) return flipped(channels_last(grad_output), weight, y, x, depthwise);
   if (depthwise && input.scalar_type() == at::kBFloat16)
-    return depthwise_phases(channels_last(slope), input, weight, y, x);
+    return depthwise_phases(channels_last(grad_output), input, weight, y, x);
   if (groups == 1 && channels <= few_channels && has_stride && y.stride == x.stride)
-    return dense_phases(channels_last(slope), weight, y, x);
+    return dense_phases(channels_last(grad_output), weight, y, x);
   return {};
 }
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor> any_convolution_backward(
-    const at::Tensor& slope, const at::Tensor& input, const at::Tensor& weight, at::OptionalIntArrayRef bias,
+    const at::Tensor& grad_output, const at::Tensor& input, const at::Tensor& weight, at::OptionalIntArrayRef bias,
     at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, bool transposed,
     at::IntArrayRef output_padding, std::int64_t groups, std::array<bool, 3> wanted) {
   at::Tensor mine;
@@ -170,14 +171,14 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> any_convolution_backward(
     const auto axis = [&](std::size_t k) {
       const auto at = static_cast<std::int64_t>(k) + 2;
       return Axis{weight.size(at), stride[stride.size() == 1 ? 0 : k], padding[padding.size() == 1 ? 0 : k],
-                  input.size(at), slope.size(at)};
+                  input.size(at), grad_output.size(at)};
     };
-    mine = input_slope(slope, input, weight, axis(0), axis(1), groups);
+    mine = input_gradient(grad_output, input, weight, axis(0), axis(1), groups);
   }
   if (mine.defined()) wanted[0] = false;
   std::tuple<at::Tensor, at::Tensor, at::Tensor> all;
   if (wanted[0] || wanted[1] || wanted[2])
-    all = at::native::convolution_backward(slope, input, weight, bias, stride, padding, dilation, transposed,
+    all = at::native::convolution_backward(grad_output, input, weight, bias, stride, padding, dilation, transposed,
                                            output_padding, groups, wanted);
   if (mine.defined()) std::get<0>(all) = mine;
   return all;

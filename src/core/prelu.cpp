@@ -18,46 +18,46 @@ namespace {
 #define FACEPOISON_EACH_INSTRUCTION_SET
 #endif
 
-// out = x > 0 ? value : slope·value, for rows of channels: PReLU with value = x, and its gradient with respect to x
-// with the output's gradient as value. With `sums`, the gradient with respect to the slopes is added to it.
+// out = x > 0 ? value : weight·value, for rows of channels: PReLU with value = x, and its gradient with respect to x
+// with the output's gradient as value. With `sums`, the gradient with respect to the weights is added to it.
 template <class T>
-[[gnu::always_inline]] inline void prelu_rows(const T* x, const T* value, const float* slopes, T* __restrict out,
+[[gnu::always_inline]] inline void prelu_rows(const T* x, const T* value, const float* weights, T* __restrict out,
                                               float* __restrict sums, std::int64_t rows, std::int64_t channels) {
   for (std::int64_t row = 0; row < rows; ++row, x += channels, value += channels, out += channels)
     if (sums)
       for (std::int64_t c = 0; c < channels; ++c) {
-        const float v = static_cast<float>(value[c]), at = static_cast<float>(x[c]), scaled = v * slopes[c];
+        const float v = static_cast<float>(value[c]), at = static_cast<float>(x[c]), scaled = v * weights[c];
         out[c] = static_cast<T>(at > 0 ? v : scaled);
         sums[c] += v * (at > 0 ? 0 : at);
       }
     else
       for (std::int64_t c = 0; c < channels; ++c) {
-        const float v = static_cast<float>(value[c]), scaled = v * slopes[c];
+        const float v = static_cast<float>(value[c]), scaled = v * weights[c];
         out[c] = static_cast<T>(static_cast<float>(x[c]) > 0 ? v : scaled);
       }
 }
 
-FACEPOISON_EACH_INSTRUCTION_SET void prelu_rows_fp32(const float* x, const float* value, const float* slopes,
+FACEPOISON_EACH_INSTRUCTION_SET void prelu_rows_fp32(const float* x, const float* value, const float* weights,
                                                      float* out, float* sums, std::int64_t rows,
                                                      std::int64_t channels) {
-  prelu_rows(x, value, slopes, out, sums, rows, channels);
+  prelu_rows(x, value, weights, out, sums, rows, channels);
 }
 
 FACEPOISON_EACH_INSTRUCTION_SET void prelu_rows_bf16(const at::BFloat16* x, const at::BFloat16* value,
-                                                     const float* slopes, at::BFloat16* out, float* sums,
+                                                     const float* weights, at::BFloat16* out, float* sums,
                                                      std::int64_t rows, std::int64_t channels) {
-  prelu_rows(x, value, slopes, out, sums, rows, channels);
+  prelu_rows(x, value, weights, out, sums, rows, channels);
 }
 
 constexpr std::int64_t rows_at_once = 1024;  // added up by themselves, so that sums do not depend on threads
 
-// The same for tensors of N×C or N×C×H×W; `slopes` has C numbers. Second: the gradient with respect to the slopes,
+// The same for tensors of N×C or N×C×H×W; `weights` has C numbers. Second: the gradient with respect to the weights,
 // where it is wanted.
-std::pair<at::Tensor, at::Tensor> prelu_pass(const at::Tensor& x, const at::Tensor& value, const at::Tensor& slopes,
+std::pair<at::Tensor, at::Tensor> prelu_pass(const at::Tensor& x, const at::Tensor& value, const at::Tensor& weights,
                                              bool with_sums) {
   const auto format = x.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
   const auto sides = x.contiguous(format), values = value.to(x.scalar_type()).contiguous(format);
-  const auto factors = slopes.to(at::kFloat).contiguous();
+  const auto factors = weights.to(at::kFloat).contiguous();
   auto out = at::empty_like(sides);
   const auto channels = x.size(1), rows = x.numel() / channels, parts = (rows + rows_at_once - 1) / rows_at_once;
   auto sums = with_sums ? at::zeros({parts, channels}, factors.options()) : at::Tensor();
@@ -74,31 +74,32 @@ std::pair<at::Tensor, at::Tensor> prelu_pass(const at::Tensor& x, const at::Tens
                         out.data_ptr<at::BFloat16>() + from, sum, count, channels);
     }
   });
-  return {out, with_sums ? sums.sum(0).to(slopes.scalar_type()).view_as(slopes) : sums};
+  return {out, with_sums ? sums.sum(0).to(weights.scalar_type()).view_as(weights) : sums};
 }
 
-bool has_fast_prelu(const at::Tensor& x, const at::Tensor& slopes) {
-  return (x.dim() == 2 || x.dim() == 4) && x.numel() > 0 && slopes.numel() == x.size(1) &&
-         x.scalar_type() == slopes.scalar_type() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
+bool has_fast_prelu(const at::Tensor& x, const at::Tensor& weights) {
+  return (x.dim() == 2 || x.dim() == 4) && x.numel() > 0 && weights.numel() == x.size(1) &&
+         x.scalar_type() == weights.scalar_type() &&
+         (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
 }
 
 class PRelu : public torch::autograd::Function<PRelu> {
  public:
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& slopes) {
-    context->save_for_backward({x, slopes});
-    return prelu_pass(x, x, slopes, false).first;
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& weights) {
+    context->save_for_backward({x, weights});
+    return prelu_pass(x, x, weights, false).first;
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list slope) {
+                                                 torch::autograd::variable_list grad_outputs) {
     const auto saved = context->get_saved_variables();
-    auto [of_x, of_slopes] = prelu_pass(saved[0], slope[0], saved[1], context->needs_input_grad(1));
-    return {of_x, of_slopes};
+    auto [of_x, of_weights] = prelu_pass(saved[0], grad_outputs[0], saved[1], context->needs_input_grad(1));
+    return {of_x, of_weights};
   }
 };
 
-at::Tensor any_prelu(const at::Tensor& x, const at::Tensor& slopes) {
-  if (has_fast_prelu(x, slopes)) return PRelu::apply(x, slopes);
-  return at::native::prelu(x, slopes);
+at::Tensor any_prelu(const at::Tensor& x, const at::Tensor& weights) {
+  if (has_fast_prelu(x, weights)) return PRelu::apply(x, weights);
+  return at::native::prelu(x, weights);
 }
 
 }  // namespace

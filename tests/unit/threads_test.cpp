@@ -15,7 +15,7 @@ namespace {
 TEST(Environment, HasThePolicyOfThreadsAndThePathThatTheSystemGave) {
   const std::string given = '\0' + read_file("/proc/self/environ");
   const auto at = given.find(std::string("\0PATH=", 6));
-  if (at == std::string::npos) GTEST_SKIP() << "there is no PATH";
+  if (at == std::string::npos) GTEST_SKIP() << "PATH is not set";
   EXPECT_STREQ(std::getenv("PATH"), given.c_str() + at + 6);
   EXPECT_NE(std::getenv("OMP_WAIT_POLICY"), nullptr);
 }
