@@ -10,7 +10,7 @@ void use_fast_kernels() {
       cpu_with_gradients(Library::IMPL, "aten", c10::DispatchKey::AutogradCPU, __FILE__, __LINE__);
   [[maybe_unused]] static const bool once = [] {
     add_convolution(cpu);
-    add_prelu(cpu_with_gradients);
+    add_prelu(cpu, cpu_with_gradients);
     return true;
   }();
 }

@@ -5,6 +5,6 @@
 namespace facepoison {
 
 void add_convolution(torch::Library& cpu);
-void add_prelu(torch::Library& cpu_with_gradients);
+void add_prelu(torch::Library& cpu, torch::Library& cpu_with_gradients);
 
 }  // namespace facepoison

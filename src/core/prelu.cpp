@@ -97,6 +97,11 @@ class PRelu : public torch::autograd::Function<PRelu> {
   }
 };
 
+// In inference mode.
+at::Tensor prelu_without_gradients(const at::Tensor& x, const at::Tensor& weights) {
+  return has_fast_prelu(x, weights) ? prelu_pass(x, x, weights, false).first : at::native::prelu(x, weights);
+}
+
 at::Tensor any_prelu(const at::Tensor& x, const at::Tensor& weights) {
   if (has_fast_prelu(x, weights)) return PRelu::apply(x, weights);
   return at::native::prelu(x, weights);
@@ -104,6 +109,9 @@ at::Tensor any_prelu(const at::Tensor& x, const at::Tensor& weights) {
 
 }  // namespace
 
-void add_prelu(torch::Library& cpu_with_gradients) { cpu_with_gradients.impl("prelu", any_prelu); }
+void add_prelu(torch::Library& cpu, torch::Library& cpu_with_gradients) {
+  cpu.impl("prelu", prelu_without_gradients);
+  cpu_with_gradients.impl("prelu", any_prelu);
+}
 
 }  // namespace facepoison
