@@ -157,7 +157,7 @@ def verified_by(files):
 
 
 def state_of(name, card):
-    """Says whether the model is there: "yes" or "no", or "by hand" where another file than the published was exported."""
+    """Says whether the model is there: "yes", "no", or "by hand" where somebody exported another file."""
     if "published" not in card:
         return "yes" if up_to_date(name, card) else "no"
     source = record_of(name).get("source")
@@ -216,7 +216,8 @@ def fetch_published(name, card, accepts_licence):
     """Makes the model of a published checkpoint. Returns the files that were downloaded for it."""
     state, cache = state_of(name, card), MODELS / ".cache"
     if state != "no":
-        print(f"{name}: ok{', made by hand of another file; left as it is' if state == 'by hand' else ''}")
+        other = ", exported by hand of another file; once models/{}.pt is moved away, the published one is fetched"
+        print(f"{name}: ok{other.format(name) if state == 'by hand' else ''}")
         return []
     print(f"{name}:\n  licence: {card['licence']}", flush=True)
     files = files_of(card)

@@ -1,4 +1,4 @@
-"""Published checkpoints: downloads the file that a card's "published" describes, and checks it before anything reads it.
+"""Downloads the file that a card's "published" describes, and checks it before anything reads it.
 
 "published" has the file's name (file), where it is (urls, tried in this order), its size (bytes) and the best sum that
 is published of it: sha256, else md5, else git_blob, the SHA-1 that git gives to a file. An address that is an object
@@ -103,8 +103,8 @@ def what_came(path):
 
 
 def run_curl(url, part, facts):
-    """Appends to the part what is missing of the file. Returns curl's exit code, the HTTP status, the content's type and
-    curl's message."""
+    """Appends to the part what is missing of the file. Returns curl's exit code, the HTTP status, the content's type
+    and curl's message."""
     limit = ["--max-filesize", str(facts["bytes"])] if "bytes" in facts else []
     command = [
         "curl", "--fail", "--location", "--globoff", "--max-redirs", "10", "--connect-timeout", "20",
@@ -190,8 +190,8 @@ def extract_checked(archive, path, facts, cache):
 
 
 def obtain(facts, cache):
-    """Makes sure that the published file is in the cache, checked. Returns its sha256, and whether it was downloaded now:
-    what somebody placed there is used. Raises Failed with each address's reason and what to do."""
+    """Makes sure that the published file is in the cache, checked. Returns its sha256, and whether it was downloaded
+    now: what somebody placed there is used. Raises Failed with each address's reason and what to do."""
     path = cache / facts["file"]
     if path.exists():
         try:

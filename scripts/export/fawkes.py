@@ -48,8 +48,10 @@ def replaced(weights, path):
     others = read_h5(path)[1]
     same = {name: others[name] for name in weights if name in others and others[name].shape == weights[name].shape}
     if not same:
-        fail(f"{path} holds none of the network's weights: {', '.join(list(others)[:3])}; expected as {list(weights)[0]}")
-    print(f"{path.name}: took {len(same)} of the network's {len(weights)} arrays, and left out {len(others) - len(same)}")
+        found = ", ".join(list(others)[:3])
+        fail(f"{path} holds none of the network's weights: it has {found}, ...; expected {next(iter(weights))}, ...")
+    more = len(others) - len(same)
+    print(f"{path.name}: took {len(same)} of the network's {len(weights)} arrays, and left out {more}")
     return weights | same
 
 
