@@ -216,8 +216,8 @@ def fetch_published(name, card, accepts_licence):
     """Makes the model of a published checkpoint. Returns the files that were downloaded for it."""
     state, cache = state_of(name, card), MODELS / ".cache"
     if state != "no":
-        other = ", exported by hand of another file; once models/{}.pt is moved away, the published one is fetched"
-        print(f"{name}: ok{other.format(name) if state == 'by hand' else ''}")
+        other = f", exported by hand; once models/{name}.pt is moved away, this command fetches the published one"
+        print(f"{name}: ok{other if state == 'by hand' else ''}")
         return []
     print(f"{name}:\n  licence: {card['licence']}", flush=True)
     files = files_of(card)

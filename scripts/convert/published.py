@@ -46,8 +46,9 @@ def verified_by(facts):
 
 
 def sums_of(path, kinds):
-    size = path.stat().st_size
-    sums = {kind: hashlib.sha1(b"blob %d\0" % size) if kind == "git_blob" else hashlib.new(kind) for kind in kinds}
+    sums = {kind: hashlib.new("sha1" if kind == "git_blob" else kind, usedforsecurity=False) for kind in kinds}
+    if "git_blob" in sums:
+        sums["git_blob"].update(b"blob %d\0" % path.stat().st_size)
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
             for one in sums.values():
@@ -140,6 +141,7 @@ def download(url, part, facts):
             return
         code, status, kind, message = run_curl(url, part, facts)
         if code == 0:
+            part.touch()  # of an empty file, curl makes none
             return
         if before and code == NO_RANGES and kind.startswith("text/html"):
             raise Failed("what comes is an HTML page, not the rest of the file")
@@ -158,7 +160,6 @@ def download_checked(url, path, facts, cache):
     if sum_kind(facts) is None or size_of(part) > facts.get("bytes", size_of(part)):
         part.unlink(missing_ok=True)
     continued = size_of(part) > 0
-    part.touch()
     download(url, part, facts)
     try:
         sha256 = check(part, facts, cache)
@@ -197,7 +198,7 @@ def obtain(facts, cache):
         try:
             return check(path, facts, cache), False
         except Wrong as wrong:
-            raise Failed(f"{path} {wrong}. It lay there: move it away, or put the right file there") from None
+            raise Failed(f"{path} {wrong}. It was there before: move it away, or put the right one there") from None
     reasons = []
     for number, address in enumerate(facts["urls"], 1):
         url = address if isinstance(address, str) else address["url"]

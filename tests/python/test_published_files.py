@@ -29,6 +29,7 @@ FIXTURES = Path(__file__).resolve().parent / "fixtures"
 sys.path[:0] = [str(ROOT / "scripts"), str(FIXTURES)]
 import fetch_models  # noqa: E402
 from convert import golden, keras_reader, published  # noqa: E402
+from export import fawkes  # noqa: E402
 from export.keras_file import read_h5  # noqa: E402
 from random_weights import random_keras, random_tensors  # noqa: E402
 
@@ -170,21 +171,37 @@ class Download(WithServer):
             self.obtain(self.url("/stall", stall))
         self.assertEqual(self.ranges(), [None, "bytes=1000-"])
 
-    def test_a_killed_download_is_resumed(self):
+    def killed_download(self, kill):
+        """Kills another process while it downloads; returns the address."""
         url = self.url("/killed", lambda handler: handler.send(DATA, pause=0 if handler.headers["Range"] else 0.1))
-        code = "import json, sys; from pathlib import Path; from convert import published\n"
-        code += "published.obtain(json.loads(sys.argv[1]), Path(sys.argv[2]))"
+        code = """
+import json, sys
+from pathlib import Path
+from convert import published
+with published.alone(Path(sys.argv[2])):
+    published.obtain(json.loads(sys.argv[1]), Path(sys.argv[2]))
+"""
         command = [sys.executable, "-c", code, json.dumps(FACTS | {"urls": [url]}), str(self.cache)]
         killed = subprocess.Popen(command, cwd=ROOT / "scripts", stdout=subprocess.DEVNULL, start_new_session=True)
         part = self.cache / "net.pth.part"
         while not (part.exists() and part.stat().st_size > 30_000):
             self.assertIsNone(killed.poll())
             time.sleep(0.01)
-        os.killpg(killed.pid, signal.SIGKILL)
+        kill(killed.pid, signal.SIGKILL)
         killed.wait()
-        self.obtain(url)
+        return url
+
+    def test_a_killed_download_is_resumed(self):
+        self.obtain(self.killed_download(os.killpg))
         self.assertRegex(self.ranges()[1], r"^bytes=[1-9]\d*-$")
-        self.assertEqual(self.cached(), ["net.pth"])
+        self.assertEqual(self.cached(), ["lock", "net.pth"])
+
+    def test_a_curl_that_outlives_its_parent_is_waited_for(self):
+        url = self.killed_download(os.kill)
+        with contextlib.redirect_stderr(io.StringIO()) as said, published.alone(self.cache):
+            self.obtain(url)
+        self.assertIn("waiting for another download", said.getvalue())
+        self.assertEqual(self.ranges(), [None])
 
     def test_where_a_server_cannot_resume_the_whole_file_comes_again(self):
         (self.cache / "net.pth.part").write_bytes(DATA[:100])
@@ -540,6 +557,13 @@ class Exporters(WithServer):
         self.assertEqual(record["source"]["exported_sha256"], hashlib.sha256(data).hexdigest())
         self.assertEqual(record["source"]["exported_from"], "cp-robust-10.ckpt")
         self.assertEqual(record["source"]["verified"], "git blob SHA-1, first use")
+
+        for file, data in (("low_extract.h5", "/webface"), ("other.ckpt", None)):
+            (self.folder / file).write_bytes(self.server.pages[data] if data else self.keras(head))
+        with contextlib.redirect_stderr(io.StringIO()) as said, self.assertRaises(SystemExit) as left:
+            fawkes.main([str(self.folder / "low_extract.h5"), "--weights", str(self.folder / "other.ckpt"), "-o", "no"])
+        self.assertEqual(left.exception.code, 4)
+        self.assertIn("other.ckpt holds none of the network's weights: it has dense_1/kernel, ...", said.getvalue())
 
         whole = self.folder / "whole.h5"
         whole.write_bytes(self.keras(robust, fixture["descriptions"]["fawkes-v0.3"]))
