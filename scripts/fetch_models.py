@@ -227,9 +227,9 @@ def fetch_published(name, card, accepts_licence):
     with published.alone(cache):
         found = {facts["file"]: published.obtain(facts, cache) for facts in files.values()}
         export(command)
-        complete_record(name, found[main_file(files)["file"]][0], verified_by(files))
         for facts in files.values():
             published.remember(facts, cache, found[facts["file"]][0])
+        complete_record(name, found[main_file(files)["file"]][0], verified_by(files))
     return [cache / file for file, (_, downloaded) in found.items() if downloaded]
 
 
