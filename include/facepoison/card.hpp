@@ -33,9 +33,11 @@ struct Card {
   std::string trained_on_file, trained_on_sha256;  // beside the card: whom it was trained on (see seen.hpp); or ""
   std::string style_name, style_year;  // "in_style_of": a small stand-in for a published method; empty otherwise
   std::string file, sha256;            // sha256 is empty where the conversion on this machine writes it
-  Json source;                         // where the published file is and its hash; for scripts/fetch_models.py
+  Json source;                         // the package that has the published file, or its authors' page
+  Json published;                      // where the published file is and its hashes; for scripts/fetch_models.py
   std::string
       origin;  // the sha256 of the published file that its weights were made of, or "" where nobody wrote it down
+  std::string verified;  // by what fetch_models.py knew that file ("sha256", "md5, first use", …), or ""
 
   int side = 0;               // network input, pixels
   std::string template_name;  // "arcface-112", "dlib-150" or "none"

@@ -87,6 +87,10 @@ Json run_facts(const Experiment& e) {
     if (!card.style_name.empty())
       notes.push_back(concat(card.name, ": a small stand-in in the style of ", card.style_name, " (", card.style_year,
                              "), never the published model; trained ", card.released));
+    if (!card.verified.empty() && card.verified != "sha256")
+      notes.push_back(concat(card.name, ": its published file was verified by ", card.verified,
+                             " (its sha256 begins with ", card.origin.substr(0, 16),
+                             "): no sha256 of it is published"));
   }
   for (const auto& sentence : e.seen) notes.push_back(sentence);
   for (const auto& card : e.absent)

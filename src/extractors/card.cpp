@@ -52,12 +52,15 @@ Task read_task(Spec& spec, const std::string& name, const std::vector<Task>& wan
 // the dimension, where the card has none.
 void complete(Card& card) {
   card.origin = card.source.value("exported_sha256", "");
+  card.verified = card.source.value("verified", "");
   const fs::path record = model_path(card.file, card.path.parent_path()).replace_extension(".json");
   if (!fs::exists(record) || record == card.path) return;
   const Json found = read_json(record);
   if (!found.is_object()) return;
-  if (found.contains("source") && found["source"].is_object())
+  if (found.contains("source") && found["source"].is_object()) {
     card.origin = found["source"].value("exported_sha256", card.origin);
+    card.verified = found["source"].value("verified", card.verified);
+  }
   card.origin = found.value("source_sha256", card.origin);
   if (card.golden.empty() && found.contains("golden") && found["golden"].is_object())
     card.golden = record.parent_path() / found["golden"].value("file", "");
@@ -126,7 +129,7 @@ Json Card::contract() const {
 }
 
 std::string Card::how_to_get() const {
-  if (source.contains("package")) return "scripts/fetch_models.py " + name;
+  if (source.contains("package") || !published.empty()) return "scripts/fetch_models.py " + name;
   return source.value("export", "");
 }
 
@@ -162,10 +165,13 @@ Card read_card(const std::string& name_or_path, const std::vector<Task>& tasks) 
   card.file = spec.text("file");
   card.sha256 = spec.text("sha256", "");
   card.source = spec.raw("source", Json::object());
+  card.published = spec.raw("published", Json::object());
+  if (!card.published.is_object())
+    spec.fail("published", concat("found ", card.published.dump(), ", expected an object"));
   card.method = spec.text("method", "forward");
   card.flip_averaging = spec.flag("flip_averaging", false);
   // The dimension of some published files is not known before they are exported.
-  if (spec.has("dimension") || !card.source.contains("export"))
+  if (spec.has("dimension") || (card.published.empty() && !card.source.contains("export")))
     card.dimension = static_cast<int>(spec.integer("dimension", 1, card.task == Task::cloak_detector ? 1 : 65536));
   Spec input = spec.object("input");
   card.side = static_cast<int>(input.integer("side", 8, 4096));

@@ -405,6 +405,22 @@ TEST_F(E2eEval, AnAbsentRecogniserIsSkippedAndNamedOrRefused) {
   EXPECT_EQ(eval().code, 4) << "nobody is left";
 }
 
+TEST_F(E2eEval, ANoteSaysWhosePublishedFileIsKnownByItsFirstUseAlone) {
+  for (const auto& [name, verified] : {std::pair{"tiny-a", "md5, first use"}, {"tiny-b", "sha256"}}) {
+    const auto path = folder_ / (std::string(name) + ".json");
+    Json card = read_json(path);
+    card["source"] = {{"exported_sha256", sha256(name)}, {"verified", verified}};
+    write_file(path, card.dump());
+  }
+  const auto outcome = eval("--format json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto notes = Json::parse(outcome.out)["notes"].dump(1);
+  const auto said = concat("tiny-a: its published file was verified by md5, first use (its sha256 begins with ",
+                           sha256("tiny-a").substr(0, 16), "): no sha256 of it is published");
+  EXPECT_TRUE(contains(notes, said)) << notes;
+  EXPECT_FALSE(contains(notes, "tiny-b: its published file")) << notes;
+}
+
 TEST_F(E2eEval, TakesClassifiersWithKeys) {
   write_config({{"classifiers",
                  {"linear",

@@ -213,7 +213,8 @@ class Record(WithFolder):
             json.loads((ROOT / f"configs/extractors/{name}.json").read_text()) for name in ("clip", "clip-facecure")
         ]
         self.assertEqual(one["input"] | {"resize": "squash"}, other["input"])
-        self.assertEqual([one["source"]["sha256"], other["source"]["sha256"]], 2 * [clip.PUBLISHED])
+        self.assertEqual(one["published"]["sha256"], clip.PUBLISHED)
+        self.assertEqual(other["published"]["exporter"], "clip {clip} --name clip-facecure")
 
     def test_names_and_shapes_of_b32(self):
         with torch.device("meta"):

@@ -44,6 +44,24 @@ TEST(Card, WhatOnlyTheExportKnowsComesFromItsRecord) {
   EXPECT_TRUE(contains(caught([&] { card_of(Json::object()); }).message, "dimension"));
 }
 
+TEST(Card, APublishedFileIsFetchedByName) {
+  const TempFolder folder;
+  Json card = read_json(write_tiny_extractor(folder.path));
+  card.erase("dimension");
+  card.update({{"file", "./exported.pt"}, {"published", {{"exporter", "fawkes {file} --name changed"}}}});
+  write_file(folder / "changed.json", card.dump());
+  const auto read = [&] { return read_card((folder / "changed.json").string()); };
+  EXPECT_EQ(read().how_to_get(), "scripts/fetch_models.py changed");
+  EXPECT_EQ(read().dimension, 0) << "it is known after the export";
+  EXPECT_EQ(read().verified, "");
+  write_file(folder / "exported.json", R"({"source": {"exported_sha256": "00", "verified": "md5, first use"}})");
+  EXPECT_EQ(read().verified, "md5, first use");
+  EXPECT_EQ(read().origin, "00");
+  card["published"] = "fawkes";
+  write_file(folder / "changed.json", card.dump());
+  EXPECT_TRUE(contains(caught(read).message, "key \"published\": found \"fawkes\", expected an object"));
+}
+
 TEST(Card, ItsHashMayBeInCapitals) {
   const TempFolder folder;
   auto hash = read_json(write_tiny_extractor(folder.path)).at("sha256").get<std::string>();

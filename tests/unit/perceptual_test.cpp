@@ -33,7 +33,7 @@ TEST_F(PerceptualTest, LowKeyIsRefusedWithoutItsOwnAndSaysHowToGetIt) {
   for (const auto* preset : {"lowkey", "lowkey-paper"}) {
     const auto error = caught([&] { make(preset); });
     EXPECT_EQ(error.code, Exit::model) << preset;
-    EXPECT_TRUE(contains(error.message, "scripts/export/lpips.py")) << error.message;
+    EXPECT_TRUE(contains(error.message, "scripts/fetch_models.py lpips")) << error.message;
   }
   const auto lite = caught([&] { make("lowkey-lite0"); });
   EXPECT_EQ(lite.code, Exit::model);
@@ -107,7 +107,7 @@ TEST_F(PerceptualTest, AFileOfAnEarlierVersionIsMadeAgain) {
   const auto lpips = need_perceptual("lpips", {});
   const auto error = caught([&] { lpips->look(torch::rand({1, 3, 64, 64})); });
   EXPECT_EQ(error.code, Exit::model);
-  EXPECT_TRUE(contains(error.message, "scripts/export/lpips.py")) << error.message;
+  EXPECT_TRUE(contains(error.message, "scripts/fetch_models.py lpips")) << error.message;
 }
 
 }  // namespace
