@@ -13,7 +13,7 @@ constexpr std::int64_t batch = 16, steps = 4;
 void attack_steps(benchmark::State& state, const char* preset, torch::ScalarType precision) {
   const auto attack = make_attack({{"preset", preset}, {"steps", steps}}, {torch::kCPU, precision, false});
   Faces faces;
-  faces.pixels = golden_picture(canvas_side).repeat({batch, 1, 1, 1});
+  faces.pixels = golden_picture(canvas_side, canvas_side).repeat({batch, 1, 1, 1});
   std::vector<double> points;
   for (const auto& p : canvas_landmarks()) points.insert(points.end(), {p.x, p.y});
   faces.landmarks = torch::tensor(points, torch::kFloat64).view({1, 5, 2}).repeat({batch, 1, 1});

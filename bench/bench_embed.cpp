@@ -14,7 +14,7 @@ constexpr std::int64_t batch = 16;
 void embed(benchmark::State& state, const std::shared_ptr<const FeatureExtractor>& extractor) {
   const c10::InferenceMode inference;
   Faces faces;
-  faces.pixels = golden_picture(canvas_side).repeat({batch, 1, 1, 1});
+  faces.pixels = golden_picture(canvas_side, canvas_side).repeat({batch, 1, 1, 1});
   std::vector<double> points;
   for (const auto& p : canvas_landmarks()) points.insert(points.end(), {p.x, p.y});
   faces.landmarks = torch::tensor(points, torch::kFloat64).view({1, 5, 2}).repeat({batch, 1, 1});

@@ -21,7 +21,8 @@ void rate(benchmark::State& state, const char* name, double each) {
 void passes(benchmark::State& state, const char* card, double forward, torch::ScalarType precision) {
   at::set_num_threads(1);
   const auto network = make_extractor(card, {torch::kCPU, precision, false});
-  const auto view = golden_picture(network->card().side).repeat({piece, 1, 1, 1}).requires_grad_(true);
+  const auto& input = network->card();
+  const auto view = golden_picture(input.height, input.width).repeat({piece, 1, 1, 1}).requires_grad_(true);
   const auto both = [&] {
     const auto embedding = network->embed_view(view);
     return torch::autograd::grad({embedding.square().sum()}, {view})[0];

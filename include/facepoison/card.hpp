@@ -18,10 +18,10 @@ inline const std::vector<Task> every_task = {Task::recogniser, Task::cloak_detec
 
 std::string name_of(Interpolation interpolation);  // as cards have it
 
-// How a whole picture becomes a square, where there are no landmarks.
+// How a whole picture becomes the network's input, where there are no landmarks.
 enum class Resize {
-  squash,      // to the square, the aspect ratio given up
-  centre_crop  // of what is resized by its shorter side
+  squash,      // to the input's size, the aspect ratio given up
+  centre_crop  // of what is resized until it just covers the input
 };
 
 struct Card {
@@ -39,7 +39,7 @@ struct Card {
       origin;  // the sha256 of the published file that its weights were made of, or "" where nobody wrote it down
   std::string verified;  // by what fetch_models.py knew that file ("sha256", "md5, first use", …), or ""
 
-  int side = 0;               // network input, pixels
+  int width = 0, height = 0;  // network input, pixels
   std::string template_name;  // "arcface-112", "dlib-150" or "none"
   bool bgr = false;
   double scale = 1;  // network input = (pixel·scale − mean) / std, pixel in [0,1], in the network's channel order
@@ -52,7 +52,7 @@ struct Card {
   bool flip_averaging = false;  // mean of the embeddings of the picture and its mirror image
   int dimension = 0;
   double threshold = 0.5;  // of a cloak detector: 0 … 1: a picture with this score or a higher one is called perturbed
-  fs::path golden;         // .npy with the embedding of golden_picture(side), from the original runtime; may be empty
+  fs::path golden;         // .npy with the embedding of golden_picture(), from the original runtime; may be empty
 
   // What tables are ordered by: the year of what it stands for, else its release.
   const std::string& order() const { return style_year.empty() ? released : style_year; }

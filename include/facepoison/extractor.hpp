@@ -8,8 +8,8 @@
 
 namespace facepoison {
 
-// What a recogniser of such a card looks at: N×3×side×side float32 RGB in [0,1], on the pixels' device; warped to its
-// template by each photo's landmarks, or resized plainly where there are none; differentiable.
+// What a recogniser of such a card looks at: N×3×height×width float32 RGB in [0,1], on the pixels' device; warped to
+// its template by each photo's landmarks, or resized plainly where there are none; differentiable.
 torch::Tensor view_under(const Card& card, const Faces& faces);
 
 // The same of a picture's file, on the CPU: resized plainly, in bytes, as PIL or OpenCV hand it to other pipelines.
@@ -38,9 +38,11 @@ class FeatureExtractor {
   const Card& card() const { return card_; }
   // What decides an embedding, for cache keys: contract, weights (their file's sha256), precision, device.
   virtual Json identity() const = 0;
+  // Once it has embedded something: how it does not compute as it was asked to, or "".
+  virtual std::string deviation() const { return ""; }
 
  private:
-  virtual torch::Tensor forward(const torch::Tensor& prepared) const = 0;  // N×3×side×side, as the network wants it
+  virtual torch::Tensor forward(const torch::Tensor& prepared) const = 0;  // N×3×height×width, as the network wants it
   Card card_;
 };
 
@@ -55,7 +57,7 @@ std::shared_ptr<const FeatureExtractor> make_extractor(const std::string& name_o
 // The same of a cloak detector: embeddings are N×1, the logit of "was perturbed".
 std::shared_ptr<const FeatureExtractor> make_cloak_detector(const std::string& name_or_card, const RunOptions& options);
 
-// A side×side test picture drawn by a formula, so that it needs no file: 1×3×side×side in [0,1], 8-bit values.
-torch::Tensor golden_picture(int side);
+// A test picture drawn by a formula, so that it needs no file: 1×3×height×width in [0,1], 8-bit values.
+torch::Tensor golden_picture(int height, int width);
 
 }  // namespace facepoison

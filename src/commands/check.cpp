@@ -98,7 +98,7 @@ GoldenCheck check_golden(const FeatureExtractor& extractor, const RunOptions& op
   // order.
   const c10::InferenceMode inference;
   Faces faces;
-  faces.pixels = golden_picture(card.side).to(options.device);
+  faces.pixels = golden_picture(card.height, card.width).to(options.device);
   const auto found = extractor.embed(faces).to(torch::kCPU).flatten();
   if (card.golden.empty()) return {};
   const auto expected = read_npy(card.golden).flatten();

@@ -22,12 +22,17 @@ std::string presence(const Card& card) {
   }
 }
 
+// The input's size: a square's side, else "WIDTHxHEIGHT".
+Cell side_of(const Card& card) {
+  if (card.width == card.height) return static_cast<std::int64_t>(card.width);
+  return concat(card.width, "x", card.height);
+}
+
 Table list_extractors() {
   Table table{{"name", "released", "dimension", "side", "template", "licence", "present"}, {}, {}};
   for (const auto& card : all_cards()) {
     const Cell dimension = card.dimension > 0 ? Cell(static_cast<std::int64_t>(card.dimension)) : unknown;
-    table.add({card.name, card.release(), dimension, static_cast<std::int64_t>(card.side), card.template_name,
-               card.licence, presence(card)});
+    table.add({card.name, card.release(), dimension, side_of(card), card.template_name, card.licence, presence(card)});
   }
   return table;
 }
@@ -35,8 +40,8 @@ Table list_extractors() {
 Table list_cloak_detectors() {
   Table table{{"name", "released", "trained_against", "threshold", "side", "licence", "present"}, {}, {}};
   for (const auto& card : all_cards(Task::cloak_detector))
-    table.add({card.name, card.released, listed(card.trained_against), card.threshold,
-               static_cast<std::int64_t>(card.side), card.licence, presence(card)});
+    table.add({card.name, card.released, listed(card.trained_against), card.threshold, side_of(card), card.licence,
+               presence(card)});
   return table;
 }
 

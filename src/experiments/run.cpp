@@ -11,6 +11,7 @@
 #include "facepoison/photos.hpp"
 #include "facepoison/recogniser.hpp"
 #include "facepoison/report.hpp"
+#include "facepoison/trial.hpp"
 #include "facepoison/version.hpp"
 #include "experiments/measures.hpp"
 #include "experiments/records.hpp"
@@ -57,7 +58,23 @@ std::vector<TreatmentId> treatments_of(const Study& study) {
   return all;
 }
 
-Json run_facts(const Experiment& e) {
+// Every network of the run, once, those that attacks optimise against first.
+std::vector<TriedNetwork> networks_of(const Experiment& e) {
+  std::vector<TriedNetwork> networks;
+  std::set<const FeatureExtractor*> known;
+  const auto add = [&](const std::shared_ptr<const FeatureExtractor>& extractor, bool is_attacked) {
+    if (extractor && known.insert(extractor.get()).second) networks.push_back({extractor, is_attacked});
+  };
+  for (const auto& one : e.axes.each(Axis::attack))
+    for (const auto& [attack, share] : one.attack->parts)
+      for (const auto& surrogate : attack->settings().surrogates) add(surrogate, true);
+  for (const auto& one : e.axes.each(Axis::filter)) add(one.filter, false);
+  for (const auto* some : {&e.extractors, &e.detectors})
+    for (const auto& extractor : *some) add(extractor, false);
+  return networks;
+}
+
+Json run_facts(const Experiment& e, const std::vector<std::string>& deviations) {
   Json notes = Json::array();
   const auto everybody = e.dataset.people().size();
   notes.push_back(concat("data: ", everybody, " people, ", e.dataset.photos.size(), " photos (", e.train.size(),
@@ -92,7 +109,8 @@ Json run_facts(const Experiment& e) {
                              " (its sha256 begins with ", card.origin.substr(0, 16),
                              "): no sha256 of it is published"));
   }
-  for (const auto& sentence : e.seen) notes.push_back(sentence);
+  for (const auto* sentences : {&deviations, &e.seen})
+    for (const auto& sentence : *sentences) notes.push_back(sentence);
   for (const auto& card : e.absent)
     notes.push_back(concat(card.name, " (", card.release(), ") was skipped: its weights are not here",
                            card.how_to_get().empty() ? "" : "; to get them: " + card.how_to_get()));
@@ -144,6 +162,8 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
   claim(e, folder);
   Study study = study_of(e, e.protected_people, store);
   Executor executor(store);
+  const auto trial = trial_stage(networks_of(e), e.options);
+  executor.run(trial);
   std::vector<Audit> budget;
   for (const auto t : treatments_of(study)) {
     for (const auto& stage : study.photos().stages(t)) executor.run(stage);
@@ -166,7 +186,7 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
   if (e.wants("open-set")) record_strangers(folder, e, study, executor);
   if (e.wants("detection")) record_detections(folder, e, study, executor);
 
-  write_file(folder / "run.json", run_facts(e).dump(1) + "\n");
+  write_file(folder / "run.json", run_facts(e, trial->notes(store)).dump(1) + "\n");
   write_file(folder / "rejected.csv", fs::exists(e.dataset.folder / "rejected.csv")
                                           ? read_file(e.dataset.folder / "rejected.csv")
                                           : "id,person,reason\n");
@@ -181,6 +201,7 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
 
 void add_to_plan(const Experiment& e, Plan& plan) {
   if (!e.is_prepared()) return plan.add(e.dataset.prepare);
+  plan.add(trial_stage(networks_of(e), e.options));
   Study study = study_of(e, e.protected_people, plan.store());
   for (const auto t : treatments_of(study))
     for (const auto& stage : study.photos().stages(t)) plan.add(stage);

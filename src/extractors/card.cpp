@@ -114,18 +114,22 @@ std::vector<std::string> attacks_of(Spec& spec) {
 std::string name_of(Interpolation interpolation) { return name_of(interpolation, interpolations); }
 
 Json Card::contract() const {
-  return {{"side", side},
-          {"template", template_name},
-          {"bgr", bgr},
-          {"scale", scale},
-          {"mean", mean},
-          {"std", std},
-          {"interpolation", name_of(interpolation)},
-          {"antialias", antialias},
-          {"resize", name_of(resize, resizings)},
-          {"method", method},
-          {"flip_averaging", flip_averaging},
-          {"dimension", dimension}};
+  Json contract = {{"template", template_name},
+                   {"bgr", bgr},
+                   {"scale", scale},
+                   {"mean", mean},
+                   {"std", std},
+                   {"interpolation", name_of(interpolation)},
+                   {"antialias", antialias},
+                   {"resize", name_of(resize, resizings)},
+                   {"method", method},
+                   {"flip_averaging", flip_averaging},
+                   {"dimension", dimension}};
+  if (width == height)
+    contract["side"] = width;
+  else
+    contract["width"] = width, contract["height"] = height;
+  return contract;
 }
 
 std::string Card::how_to_get() const {
@@ -174,7 +178,11 @@ Card read_card(const std::string& name_or_path, const std::vector<Task>& tasks) 
   if (spec.has("dimension") || (card.published.empty() && !card.source.contains("export")))
     card.dimension = static_cast<int>(spec.integer("dimension", 1, card.task == Task::cloak_detector ? 1 : 65536));
   Spec input = spec.object("input");
-  card.side = static_cast<int>(input.integer("side", 8, 4096));
+  const auto pixels = [&](const char* key) { return static_cast<int>(input.integer(key, 8, 4096)); };
+  if (input.has("width") || input.has("height"))
+    card.width = pixels("width"), card.height = pixels("height");
+  else
+    card.width = card.height = pixels("side");
   card.template_name = input.choice("template", {"arcface-112", "dlib-150", "none"});
   card.bgr = input.choice("channels", {"rgb", "bgr"}) == "bgr";
   card.scale = input.number("scale", 1e-6, 1e6);

@@ -7,7 +7,16 @@
 namespace facepoison {
 namespace {
 
-// For each photo, the similarity from its canvas to the template's square.
+// Where the landmarks lie in a network's input, or nothing where it takes whole pictures. A template is a square of
+// the input's height; a narrower input loses columns at both sides.
+std::optional<Landmarks> target_of(const Card& card) {
+  auto target = template_landmarks(card.template_name, card.height);
+  if (target)
+    for (auto& point : *target) point.x += (card.width - card.height) / 2.0;
+  return target;
+}
+
+// For each photo, the similarity from its canvas to the network's input.
 std::vector<Similarity> ways_to(const Landmarks& target, const Faces& faces) {
   const auto landmarks = faces.landmarks.to(torch::kCPU).contiguous();
   const auto points = landmarks.accessor<double, 3>();
@@ -20,8 +29,8 @@ std::vector<Similarity> ways_to(const Landmarks& target, const Faces& faces) {
   return ways;
 }
 
-// For each photo, where in the canvas each pixel of the template's square lies: N×side×side×2 in grid_sample's units.
-torch::Tensor sampling_grid(const Faces& faces, const Landmarks& target, int side) {
+// For each photo, where in the canvas each pixel of the network's input lies: N×height×width×2 in grid_sample's units.
+torch::Tensor sampling_grid(const Faces& faces, const Landmarks& target, const Card& card) {
   const auto ways = ways_to(target, faces);
   auto maps = torch::empty({faces.size(), 2, 3}, torch::kFloat64);
   auto map = maps.accessor<double, 3>();
@@ -32,10 +41,12 @@ torch::Tensor sampling_grid(const Faces& faces, const Landmarks& target, int sid
     map[n][0][0] = 2 * s.a / w, map[n][0][1] = -2 * s.b / w, map[n][0][2] = 2 * s.tx / w - 1;
     map[n][1][0] = 2 * s.b / h, map[n][1][1] = 2 * s.a / h, map[n][1][2] = 2 * s.ty / h - 1;
   }
-  const auto axis = torch::arange(side, torch::kFloat64);
-  const auto mesh = torch::meshgrid({axis, axis}, "ij");  // y, x
+  const auto mesh = torch::meshgrid(
+      {torch::arange(card.height, torch::kFloat64), torch::arange(card.width, torch::kFloat64)}, "ij");  // y, x
   const auto positions = torch::stack({mesh[1], mesh[0], torch::ones_like(mesh[0])}, -1).view({-1, 3});
-  return positions.matmul(maps.transpose(1, 2)).view({faces.size(), side, side, 2}).to(faces.pixels.options());
+  return positions.matmul(maps.transpose(1, 2))
+      .view({faces.size(), card.height, card.width, 2})
+      .to(faces.pixels.options());
 }
 
 torch::Tensor resize(const torch::Tensor& pixels, std::int64_t height, std::int64_t width, const Card& card) {
@@ -51,21 +62,22 @@ torch::Tensor resize(const torch::Tensor& pixels, std::int64_t height, std::int6
                         : at::upsample_bilinear2d(pixels, size, false);
 }
 
-// The size to which a whole picture is resized: the square, or the square's side for its shorter one.
+// The size to which a whole picture is resized: the input's, or the smallest of its own shape that covers the input.
 struct Size {
   std::int64_t height, width;
 };
 
 Size plain_size(const Card& card, Size picture) {
-  if (card.resize == Resize::squash) return {card.side, card.side};
-  const auto shorter = std::min(picture.height, picture.width);
-  return {card.side * picture.height / shorter, card.side * picture.width / shorter};
+  if (card.resize == Resize::squash) return {card.height, card.width};
+  if (picture.height * card.width <= picture.width * card.height)
+    return {card.height, card.height * picture.width / picture.height};
+  return {card.width * picture.height / picture.width, card.width};
 }
 
-// The middle square. Halves of a pixel are rounded to the even one, as torchvision's centre crop does it.
-torch::Tensor middle(const torch::Tensor& pixels, std::int64_t side) {
-  const auto start = [&](int axis) { return std::lrint(static_cast<double>(pixels.size(axis) - side) / 2); };
-  return pixels.narrow(2, start(2), side).narrow(3, start(3), side);
+// The middle part. Halves of a pixel are rounded to the even one, as torchvision's centre crop does it.
+torch::Tensor middle(const torch::Tensor& pixels, const Card& card) {
+  const auto start = [&](int axis, int size) { return std::lrint(static_cast<double>(pixels.size(axis) - size) / 2); };
+  return pixels.narrow(2, start(2, card.height), card.height).narrow(3, start(3, card.width), card.width);
 }
 
 // A view as the network receives it: channel order and scaling as on the card.
@@ -79,15 +91,15 @@ torch::Tensor prepared_under(const Card& card, const torch::Tensor& view) {
 }  // namespace
 
 torch::Tensor view_under(const Card& card, const Faces& faces) {
-  const auto target = template_landmarks(card.template_name, card.side);
+  const auto target = target_of(card);
   if (!faces.landmarks.defined() || !target) {
     const auto size = plain_size(card, {faces.pixels.size(2), faces.pixels.size(3)});
-    return middle(resize(faces.pixels, size.height, size.width, card), card.side);
+    return middle(resize(faces.pixels, size.height, size.width, card), card);
   }
   const auto mode = card.interpolation == Interpolation::bilinear  ? 0
                     : card.interpolation == Interpolation::nearest ? 1
                                                                    : 2;
-  return at::grid_sampler(faces.pixels, sampling_grid(faces, *target, card.side), mode, /*zeros outside*/ 0,
+  return at::grid_sampler(faces.pixels, sampling_grid(faces, *target, card), mode, /*zeros outside*/ 0,
                           /*align_corners*/ true);
 }
 
@@ -95,13 +107,16 @@ torch::Tensor view_under(const Card& card, const Faces& faces) {
 torch::Tensor seen_under(const Card& card, const Faces& faces) {
   const auto options = torch::TensorOptions(torch::kFloat32).device(faces.pixels.device());
   const auto height = faces.pixels.size(2), width = faces.pixels.size(3);
-  const auto target = template_landmarks(card.template_name, card.side);
+  const auto target = target_of(card);
   if (!faces.landmarks.defined() || !target) return torch::ones({faces.size(), 1, height, width}, options);
   const auto x = torch::arange(width, options).view({1, -1}), y = torch::arange(height, options).view({-1, 1});
-  const auto inside = [&](const torch::Tensor& place) { return (place > -0.5).logical_and(place < card.side - 0.5); };
+  const auto inside = [](const torch::Tensor& place, int size) {
+    return (place > -0.5).logical_and(place < size - 0.5);
+  };
   std::vector<torch::Tensor> seen;
   for (const Similarity& way : ways_to(*target, faces))
-    seen.push_back(inside(way.a * x - way.b * y + way.tx).logical_and(inside(way.b * x + way.a * y + way.ty)));
+    seen.push_back(inside(way.a * x - way.b * y + way.tx, card.width)
+                       .logical_and(inside(way.b * x + way.a * y + way.ty, card.height)));
   return torch::stack(seen).unsqueeze(1).to(options);
 }
 
@@ -109,7 +124,7 @@ torch::Tensor view_under(const Card& card, const Image& picture) {
   const auto size = plain_size(card, {picture.height, picture.width});
   const auto resized = resample_image(picture, static_cast<int>(size.width), static_cast<int>(size.height),
                                       card.interpolation, card.antialias);
-  return middle(to_tensor(resized), card.side);
+  return middle(to_tensor(resized), card);
 }
 
 torch::Tensor FeatureExtractor::embed_view_as(const Card& contract, const torch::Tensor& view) const {
@@ -131,13 +146,13 @@ bool same_weights(const FeatureExtractor& a, const FeatureExtractor& b) {
          (!origin.empty() && same_digest(origin, b.card().origin));
 }
 
-torch::Tensor golden_picture(int side) {
+torch::Tensor golden_picture(int height, int width) {
   const auto tri = [](int t) { return t % 256 < 128 ? 2 * (t % 256) : 511 - 2 * (t % 256); };
-  auto picture = torch::empty({1, 3, side, side});
+  auto picture = torch::empty({1, 3, height, width});
   auto at = picture.accessor<float, 4>();
   for (int c = 0; c < 3; ++c)
-    for (int y = 0; y < side; ++y)
-      for (int x = 0; x < side; ++x)
+    for (int y = 0; y < height; ++y)
+      for (int x = 0; x < width; ++x)
         at[0][c][y][x] =
             static_cast<float>(
                 (tri(x * (3 + c) + y * 5) + tri(y * (4 + c) - x * 2 + 1000) + tri(x * y / (7 + c) + c * 40)) / 3) /

@@ -31,6 +31,7 @@ class TorchScriptExtractor final : public FeatureExtractor {
   TorchScriptExtractor(Card card, const RunOptions& options)
       : FeatureExtractor(card),
         options_(options),
+        precision_(options.precision),
         file_(verify_model(card.file, card.path.parent_path(), card.sha256, options.trust_model, card.how_to_get())) {}
 
   Json identity() const override {
@@ -40,6 +41,8 @@ class TorchScriptExtractor final : public FeatureExtractor {
             {"device", device_name(options_.device)},
             {"folded", true}};
   }
+
+  std::string deviation() const override { return deviation_; }
 
  private:
   torch::Tensor forward(const torch::Tensor& prepared) const override {
@@ -51,18 +54,12 @@ class TorchScriptExtractor final : public FeatureExtractor {
       if (!module_.find_method(card().method))
         throw Error(Exit::model, concat(file_.path.string(), " has no method ", card().method));
       check_deterministic(prepared.narrow(0, 0, 1));
-      try {
-        module_ = fold(module_, card().method, options_.precision);
-      } catch (const std::exception& error) {  // an unusual module; it runs as it is
-        if (is_shortage(error)) throw;         // a usual one, which would give other bits
-        log_debug(concat(card().name, " cannot be frozen: ", error.what()));
-        module_ = load_model(file_, options_.device, options_.precision);
-      }
+      choose_precision(prepared.narrow(0, 0, 1));
     });
     const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
     torch::IValue output;
     try {
-      output = module_.get_method(card().method)({prepared.to(options_.precision)});
+      output = run(prepared);
     } catch (const c10::OutOfMemoryError&) {
       throw Error(Exit::resource, concat(card().name, ": out of memory for ", prepared.size(0), " faces"));
     } catch (const std::exception& error) {  // LibTorch's own, or what the network raises
@@ -75,13 +72,47 @@ class TorchScriptExtractor final : public FeatureExtractor {
     return output.toTensor().to(torch::kFloat32);
   }
 
+  torch::IValue run(const torch::Tensor& prepared) const {
+    return module_.get_method(card().method)({prepared.to(precision_)});
+  }
+
+  // The network as it was loaded, in a precision, frozen where it can be.
+  torch::jit::Module in_precision(const torch::jit::Module& loaded, torch::ScalarType precision) const {
+    try {
+      return fold(loaded, card().method, precision);
+    } catch (const std::exception& error) {  // an unusual module; it runs as it is
+      if (is_shortage(error)) throw;         // a usual one, which would give other bits
+      log_debug(concat(card().name, " cannot be frozen: ", error.what()));
+      return load_model(file_, options_.device, precision);
+    }
+  }
+
+  // Networks whose code asks for float32 in some layer cannot be run in another precision; those compute in float32.
+  void choose_precision(const torch::Tensor& picture) const {
+    const auto loaded = module_;
+    module_ = in_precision(loaded, precision_);
+    if (precision_ == torch::kFloat32) return;
+    const torch::NoGradGuard no_grad;
+    const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
+    try {
+      run(picture);
+    } catch (const std::exception& error) {
+      if (is_shortage(error)) throw;
+      deviation_ = concat("computes in float32, for it does not run in ", precision_name(options_), ": ",
+                          last_line(error.what()));
+      log_debug(concat(card().name, " ", deviation_));
+      precision_ = torch::kFloat32;
+      module_ = in_precision(loaded, precision_);
+    }
+  }
+
   // Says what to do about a network that failed, where that can be told; else "".
   std::string failure_hint(const torch::Tensor& prepared, const std::string& what) const {
-    if (options_.precision == torch::kFloat32 && what.find("Half") != std::string::npos)
+    if (precision_ == torch::kFloat32 && what.find("Half") != std::string::npos)
       return "; its code computes in half precision: export it in float32 (model.float())";
     if (prepared.size(0) == 1) return "";
     try {
-      module_.get_method(card().method)({prepared.narrow(0, 0, 1).to(options_.precision)});
+      run(prepared.narrow(0, 0, 1));
       return "; it takes one face at a time, as it was traced: export it with a free batch (x.flatten(1) in the place "
              "of x.view(1, -1), or torch.jit.script)";
     } catch (const std::exception&) {
@@ -119,7 +150,9 @@ class TorchScriptExtractor final : public FeatureExtractor {
   }
 
   RunOptions options_;
+  mutable torch::ScalarType precision_;  // that of the options, or float32
   ModelFile file_;
+  mutable std::string deviation_;
   mutable std::once_flag loaded_;
   mutable torch::jit::Module module_;
 };

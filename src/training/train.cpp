@@ -130,7 +130,7 @@ void require_finite(const TrainingConfig& c, const std::vector<torch::Tensor>& n
 
 Faces golden_faces(const TrainingConfig& c) {
   Faces faces;
-  faces.pixels = golden_picture(c.start.side);
+  faces.pixels = golden_picture(c.start.height, c.start.width);
   return faces;
 }
 

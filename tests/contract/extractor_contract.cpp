@@ -40,7 +40,7 @@ TEST_P(ExtractorContract, GivesTheOriginalRuntimesEmbedding) {
   NEEDS_MODEL(extractor);
   const torch::NoGradGuard no_grad;
   Faces faces;
-  faces.pixels = golden_picture(extractor->card().side);
+  faces.pixels = golden_picture(extractor->card().height, extractor->card().width);
   const auto found = extractor->embed(faces).flatten(), expected = read_npy(extractor->card().golden).flatten();
   EXPECT_GE(at::cosine_similarity(found.to(torch::kFloat64), expected.to(torch::kFloat64), 0).item<double>(),
             0.9999999);

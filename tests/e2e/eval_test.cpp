@@ -317,8 +317,10 @@ TEST_F(E2eEval, ADryRunNamesTheUnitsOfWorkAndWhatTheyNeed) {
     stored[unit.at("id")] = unit.at("stored");
   }
   // 2 of 5 people with 7 training photos each: two attacks; two extractors see all people and the 2 under each attack,
-  // and answer for 2 people, three attacks, two classifiers, and for nobody's photos changed, which attacks share.
-  const std::map<std::string, std::pair<int, int>> fresh = {{"perturbed", {2 * 2, 0}},
+  // and answer for 2 people, three attacks, two classifiers, and for nobody's photos changed, which attacks share. Both
+  // are tried first.
+  const std::map<std::string, std::pair<int, int>> fresh = {{"tried", {2, 0}},
+                                                            {"perturbed", {2 * 2, 0}},
                                                             {"audited", {2 * 2, 0}},
                                                             {"embedded", {2 * (5 + 2 * 2), 0}},
                                                             {"answered", {2 * (2 * 3 + 1) * 2, 0}},
@@ -419,6 +421,46 @@ TEST_F(E2eEval, ANoteSaysWhosePublishedFileIsKnownByItsFirstUseAlone) {
                            sha256("tiny-a").substr(0, 16), "): no sha256 of it is published");
   EXPECT_TRUE(contains(notes, said)) << notes;
   EXPECT_FALSE(contains(notes, "tiny-b: its published file")) << notes;
+}
+
+// tiny-a's card with a network whose embeddings are this in Python, of the pooled picture y and the weight w.
+void replace_network(const fs::path& folder, const std::string& embeddings) {
+  torch::jit::Module module("tiny");
+  module.register_parameter("w", torch::ones({108, 16}), false);
+  module.define(
+      "def forward(self, x):\n  w = self.w\n  y = torch.flatten(torch.adaptive_avg_pool2d(x, [6, 6]), 1)\n"
+      "  return " +
+      embeddings + "\n");
+  module.save((folder / "tiny-a.pt").string());
+  Json card = read_json(folder / "tiny-a.json");
+  card["sha256"] = sha256_of_file(folder / "tiny-a.pt");
+  write_file(folder / "tiny-a.json", card.dump());
+}
+
+TEST_F(E2eEval, ANetworkThatAsksForFloat32RunsInItUnderBf16AndANoteSaysSo) {
+  replace_network(folder_.path, "torch.matmul(y.to(6), w)");  // 6: float32
+  const auto said = "tiny-a: computes in float32, for it does not run in bf16: ";
+  const auto run = eval("--set precision=bf16 --format json --run-dir one");
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_TRUE(contains(run.out, said)) << run.out;
+  EXPECT_FALSE(contains(run.out, "tiny-b: computes")) << run.out;
+  const auto again = eval("--set precision=bf16 --format json --run-dir two -v");
+  EXPECT_TRUE(contains(again.out, said)) << again.out;
+  EXPECT_FALSE(contains(again.err, "loading ")) << again.err;
+  EXPECT_FALSE(contains(eval("--format json --run-dir three").out, said));
+}
+
+TEST_F(E2eEval, ANetworkThatCannotBeUsedIsNamedBeforeAnythingIsPerturbed) {
+  for (const auto& [embeddings, what] :
+       {std::pair{"torch.matmul((y > 0).to(6), w)", "cannot be attacked, for it gives no gradient"},
+        {"torch.matmul(y, w)[:, 0:7]", "the network gave the shape [1, 7]"}}) {
+    replace_network(folder_.path, embeddings);
+    const auto run = eval();
+    EXPECT_EQ(run.code, 4) << run.err;
+    EXPECT_TRUE(contains(run.err, "tiny-a: ")) << run.err;
+    EXPECT_TRUE(contains(run.err, what)) << run.err;
+    EXPECT_FALSE(fs::exists(folder_ / "store2/perturbed"));
+  }
 }
 
 TEST_F(E2eEval, TakesClassifiersWithKeys) {

@@ -62,6 +62,35 @@ TEST(Card, APublishedFileIsFetchedByName) {
   EXPECT_TRUE(contains(caught(read).message, "key \"published\": found \"fawkes\", expected an object"));
 }
 
+TEST(Card, AnInputMayBeARectangle) {
+  const TempFolder folder;
+  Json card = read_json(write_tiny_extractor(folder.path));
+  const auto read = [&](const Json& size, const std::string& template_name) {
+    Json changed = card;
+    changed["input"].erase("side");
+    changed["input"].update(size);
+    changed["input"]["template"] = template_name;
+    write_file(folder / "changed.json", changed.dump());
+    return read_card((folder / "changed.json").string());
+  };
+  const auto faces = drawn_faces(2, 184, true);
+  const Json upright = {{"width", 96}, {"height", 112}}, square = {{"side", 112}};
+  const auto narrow = read(upright, "arcface-112");
+  const auto view = view_under(narrow, faces);
+  EXPECT_EQ(view.sizes(), torch::IntArrayRef({2, 3, 112, 96}));
+  // The template's square without eight columns at each side.
+  EXPECT_TRUE(torch::allclose(view, view_under(read(square, "arcface-112"), faces).narrow(3, 8, 96), 0, 1e-4));
+  EXPECT_EQ(seen_under(narrow, faces).sizes(), torch::IntArrayRef({2, 1, 184, 184}));
+  EXPECT_LT(seen_under(narrow, faces).sum().item<float>(),
+            seen_under(read(square, "arcface-112"), faces).sum().item<float>());
+  EXPECT_EQ(view_under(read(upright, "none"), faces).sizes(), view.sizes());
+  EXPECT_EQ(narrow.contract().at("width"), 96);
+  EXPECT_FALSE(narrow.contract().contains("side"));
+  EXPECT_EQ(read(square, "none").contract().at("side"), 112);
+  EXPECT_TRUE(contains(caught([&] { read({{"width", 96}}, "none"); }).message, "height"));
+  EXPECT_TRUE(contains(caught([&] { read({{"side", 112}, {"width", 96}, {"height", 112}}, "none"); }).message, "side"));
+}
+
 TEST(Card, ItsHashMayBeInCapitals) {
   const TempFolder folder;
   auto hash = read_json(write_tiny_extractor(folder.path)).at("sha256").get<std::string>();

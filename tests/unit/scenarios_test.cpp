@@ -224,7 +224,7 @@ class Roughness final : public FeatureExtractor {
  public:
   static Card card_of() {
     Card card;
-    card.name = "roughness", card.side = 48, card.dimension = 1, card.template_name = "none";
+    card.name = "roughness", card.width = card.height = 48, card.dimension = 1, card.template_name = "none";
     card.std = {1, 1, 1};
     card.task = Task::cloak_detector, card.threshold = 0.5;
     return card;

@@ -30,7 +30,7 @@ class Counting final : public FeatureExtractor {
  public:
   static Card three() {
     Card card;
-    card.name = "counting", card.side = 8, card.dimension = 3, card.template_name = "none";
+    card.name = "counting", card.width = card.height = 8, card.dimension = 3, card.template_name = "none";
     card.std = {1, 1, 1};
     return card;
   }

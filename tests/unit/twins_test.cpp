@@ -196,7 +196,7 @@ TrainingConfig from_small_arcface() {
 
 TEST(Trainee, FrozenBatchNormKeepsTheStartsStatistics) {
   auto config = from_small_arcface();
-  const auto views = torch::rand({4, 3, config.start.side, config.start.side}, at::detail::createCPUGenerator(1));
+  const auto views = torch::rand({4, 3, config.start.height, config.start.width}, at::detail::createCPUGenerator(1));
   const auto difference = [&](bool learns) {
     config.recipe.batch_norm_learns = learns;
     Trainee trainee(config);
