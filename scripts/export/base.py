@@ -314,6 +314,18 @@ def finish(module, family_card, options, network=None):
     )
 
 
+def size_in_words(height, width):
+    return str(width) if height == width else f"{height} x {width}"
+
+
+def suggest_check(options):
+    """The last line of an export that assumed how its network is fed."""
+    print(
+        "how the network is fed was assumed; whether that is right, labelled photos tell: "
+        f"facepoison check {paths_of(options)[0]} --photos DATASET"
+    )
+
+
 def save_npy(path, output):
     with open(path, "wb") as file:  # given a name, NumPy would add an extension
         np.save(file, output)
