@@ -36,7 +36,17 @@ HARMLESS = (
     *(f"{maker}.callbacks.model_checkpoint.ModelCheckpoint" for maker in ("pytorch_lightning", "lightning.pytorch")),
 )
 # Under what a network's tensors lie beside an epoch or an optimiser's state (state_dict_backbone: InsightFace's).
-NESTED = ("state_dict", "state_dict_backbone", "model_state_dict", "model", "net", "network", "backbone")
+NESTED = (
+    "state_dict",
+    "state_dict_backbone",
+    "model_state_dict",
+    "net_state_dict",
+    "model",
+    "net",
+    "network",
+    "backbone",
+)
+PACKED = "_packed_params"
 WRAPPERS = ("model", "net", "network", "backbone", "encoder")  # before the names of a network inside another
 SAVE_TENSORS = "where its code is at hand and trusted, torch.save(model.state_dict(), FILE) saves the tensors alone"
 
@@ -142,17 +152,34 @@ def load_state_dict(path):
     """Tensors by name, without the parts of names that DataParallel and torch.compile add. Ends the program, saying
     why, for anything else."""
     check_file(path, "checkpoint")
-    loaded = read_checkpoint(path)
+    loaded = unpacked(read_checkpoint(path))
     while isinstance(loaded, dict) and not are_tensors(loaded):
         inner = [loaded[key] for key in NESTED if isinstance(loaded.get(key), dict)]
         if not inner:
             break
-        loaded = inner[0]
+        loaded = unpacked(inner[0])
     if not are_tensors(loaded):
         keys = [str(key) for key in loaded] if isinstance(loaded, dict) else []
         found = f"a dict of {', '.join(keys[:6])}{', ...' if len(keys) > 6 else ''}" if keys else type(loaded).__name__
         fail(f"{path} is no state dict: it holds {found}; expected tensors by name, or these under {', '.join(NESTED)}")
     return {re.sub(r"(?:(?<=\.)|^)(?:module|_orig_mod)\.", "", name): tensor for name, tensor in loaded.items()}
+
+
+def unpacked(loaded):
+    """Tensors by name, where PyTorch's quantised linear layers have theirs in pairs, beside the scale of what they give.
+    The weights stay quantised tensors."""
+    if not isinstance(loaded, dict):
+        return loaded
+    pairs = {name: value for name, value in loaded.items() if str(name).endswith(f"{PACKED}.{PACKED}")}
+    layers = {name.removesuffix(f"{PACKED}.{PACKED}") for name, value in pairs.items() if isinstance(value, tuple)}
+    beside = {layer + part for layer in layers for part in (f"{PACKED}.dtype", "scale", "zero_point")}
+    found = {name: value for name, value in loaded.items() if name not in beside and name not in pairs}
+    for layer in layers:
+        weight, bias = pairs[f"{layer}{PACKED}.{PACKED}"]
+        found[f"{layer}weight"] = weight
+        if bias is not None:
+            found[f"{layer}bias"] = bias.detach()
+    return found
 
 
 def are_tensors(loaded):
@@ -223,7 +250,11 @@ def load_into(module, tensors, complaint):
     wanted = {
         name: tensor.shape for name, tensor in module.state_dict().items() if not name.endswith("num_batches_tracked")
     }
-    found = {name: tensor.float() for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")}
+    found = {
+        name: tensor.dequantize() if tensor.is_quantized else tensor.float()
+        for name, tensor in tensors.items()
+        if not name.endswith("num_batches_tracked")
+    }
     check_keys(found, wanted, complaint)
     module.load_state_dict(found, strict=False)
     return module.eval()
