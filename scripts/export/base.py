@@ -48,6 +48,21 @@ NESTED = (
 )
 PACKED = "_packed_params"
 WRAPPERS = ("model", "net", "network", "backbone", "encoder")  # before the names of a network inside another
+# What files are by their first bytes, and what reads them.
+KERAS, MXNET, TFLITE, ONNX, PYTORCH = (
+    "a Keras file (HDF5)",
+    "a .params file of MXNet",
+    "a TFLite file",
+    "an ONNX file",
+    "a PyTorch checkpoint",
+)
+READ_BY = {
+    KERAS: "facenet.py, fawkes.py, ghostfacenet.py and vggface.py read such files",
+    MXNET: "mobilefacenet.py reads MobileFaceNet's; other networks are in the .json file beside it, which MXNet reads",
+    TFLITE: "none of the exporters reads such files",
+    ONNX: "onnx.py reads such files",
+    PYTORCH: "the exporter of its network reads it",
+}
 SAVE_TENSORS = "where its code is at hand and trusted, torch.save(model.state_dict(), FILE) saves the tensors alone"
 
 
@@ -69,14 +84,40 @@ def in_its_place(start):
     return None
 
 
-def check_file(path, what):
-    """Ends the program where there is no file, or where something else came in the place of one."""
+def kind_of(path):
+    """Of another program's files, by their first bytes; None for any other."""
+    with open(path, "rb") as file:
+        start = file.read(16)
+    if start.startswith(b"\x89HDF"):
+        return KERAS
+    if start == (0x112).to_bytes(16, "little"):
+        return MXNET
+    if start[4:8] == b"TFL3":
+        return TFLITE
+    if start[:1] == b"\x08" and start[2:3] in (b"\x12", b":"):  # a version and a name, or a graph
+        return ONNX
+    if start.startswith(b"\x80\x02") or zipfile.is_zipfile(path) and is_pickle_in_zip(path):
+        return PYTORCH
+    return None
+
+
+def is_pickle_in_zip(path):
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("data.pkl") for name in archive.namelist())
+
+
+def check_file(path, what, kind):
+    """Ends the program where there is no file, or where something else came in the place of one. kind: that of what is
+    read."""
     if not path.is_file():
         fail(f"no such file: {path}")
     with open(path, "rb") as file:
         found = in_its_place(file.read(512))
     if found:
         fail(f"{path} {found.format(what=what)}")
+    other = kind_of(path)
+    if other and other != kind:
+        fail(f"{path} is {other}, not {kind}: {READ_BY[other]}")
 
 
 def dimension_of(module, height, width, path):
@@ -151,7 +192,7 @@ class StandIn:
 def load_state_dict(path):
     """Tensors by name, without the parts of names that DataParallel and torch.compile add. Ends the program, saying
     why, for anything else."""
-    check_file(path, "checkpoint")
+    check_file(path, "checkpoint", PYTORCH)
     loaded = unpacked(read_checkpoint(path))
     while isinstance(loaded, dict) and not are_tensors(loaded):
         inner = [loaded[key] for key in NESTED if isinstance(loaded.get(key), dict)]

@@ -3,7 +3,7 @@ import json
 
 import h5py
 from convert.keras_reader import MODELS, layers_of
-from export.base import check_file, fail, sentence
+from export.base import KERAS, check_file, fail, sentence
 
 
 def attribute(group, name):
@@ -21,7 +21,7 @@ def attribute(group, name):
 def read_h5(path):
     """The model's description (None where only weights were saved) and the weights: arrays by "layer/kind", in the
     network's order."""
-    check_file(path, "Keras file")
+    check_file(path, "Keras file", KERAS)
     try:
         with h5py.File(path, "r") as file:
             described = file.attrs.get("model_config")

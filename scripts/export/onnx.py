@@ -26,6 +26,7 @@ import onnx  # noqa: E402
 from convert import golden, onnx_reader  # noqa: E402
 from export import runtime  # noqa: E402
 from export.base import (  # noqa: E402
+    ONNX,
     ROOT,
     arguments,
     check_file,
@@ -44,7 +45,7 @@ PASSING = ("Transpose", "Cast", "Identity")  # leave the pixels as bright as the
 
 
 def load(path):
-    check_file(path, "network")
+    check_file(path, "network", ONNX)
     try:
         model = onnx.load_from_string(path.read_bytes())
     except Exception:  # half a file can break its reader anywhere
