@@ -5,17 +5,20 @@ be pending (see pending.py); constants are NumPy arrays.
 """
 import operator
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
-from .pending import Affine, Kinked, Padded, Tensor, per_channel, same_padding
+from .pending import Affine, Kinked, Padded, Tensor, pair, per_channel, same_padding
 
 # Some networks hold weights that decayed to next to nothing. They change no output, but their
 # products are denormal numbers, which CPUs are slow at: faceplugin takes seven times as long.
 TINY = 1e-20
+# How many pictures a shape is asked for: a prime that no other axis is long, so that the batch is known in the result.
+BATCH = 7919
 
 
 class Builder:
@@ -27,6 +30,10 @@ class Builder:
 
     # -- graph nodes -------------------------------------------------------------------------
     def parameter(self, array):
+        if array.dtype.kind in "iu":  # whole numbers, which nobody trains
+            name = f"b{len(self.root._buffers)}"
+            self.root.register_buffer(name, torch.from_numpy(array.astype(np.int64)))
+            return self.graph.get_attr(name)
         name = f"p{len(self.root._parameters)}"
         array = np.where(np.abs(array) < TINY, 0, array)
         self.root.register_parameter(name, nn.Parameter(torch.from_numpy(array.astype(np.float32))))
@@ -34,6 +41,20 @@ class Builder:
 
     def emit(self, shape, function, *args, **kwargs):
         return Tensor(self.graph.call_function(function, args, kwargs), tuple(shape))
+
+    def apply(self, function, *arguments, **named):
+        """A function of PyTorch's on values, wherever they stand among its arguments; constants become parameters. The
+        result's shape, or shapes, are what PyTorch says of tensors without numbers."""
+        given = replaced((arguments, named), lambda v: v if isinstance(v, np.ndarray) else self.tensor(v))
+        arguments, named = replaced(given, without_numbers)
+        shapes = function(*arguments, **named)
+        node = self.graph.call_function(function, *replaced(given, self.node))
+        if isinstance(shapes, torch.Tensor):
+            return of_shape(node, shapes)
+        return [of_shape(self.graph.call_function(operator.getitem, (node, k)), s) for k, s in enumerate(shapes)]
+
+    def node(self, v):
+        return self.parameter(v) if isinstance(v, np.ndarray) else v.node
 
     def tensor(self, v):
         """The value as a node of the graph; a pending value is emitted once."""
@@ -52,13 +73,13 @@ class Builder:
         if np.all(k.pos == 1) and np.all(k.neg == 1):
             return x
         if np.all(k.pos == 1) and np.all(k.neg == 0):
-            return self.emit(x.shape, F.relu, x.node)
+            return self.apply(F.relu, x)
         if not np.all(k.pos == k.neg):
             if np.any(k.pos == 0):
                 raise NotImplementedError("an activation that is zero above zero")
-            x = self.emit(x.shape, F.prelu, x.node, self.parameter(np.atleast_1d(k.neg / k.pos)))
+            x = self.apply(F.prelu, x, np.atleast_1d(k.neg / k.pos))
         if not np.all(k.pos == 1):
-            x = self.emit(x.shape, operator.mul, x.node, self.constant(k.pos, x))
+            x = self.apply(operator.mul, x, self.constant(k.pos, x))
         return x
 
     def emit_padded(self, p):
@@ -69,7 +90,7 @@ class Builder:
 
     def constant(self, c, x):
         """A constant as an argument that broadcasts over the channels of x."""
-        return float(c) if np.ndim(c) == 0 else self.parameter(np.reshape(c, (-1, *[1] * (len(x.shape) - 1))))
+        return float(c) if np.ndim(c) == 0 else np.reshape(c, (-1, *[1] * (len(x.shape) - 1)))
 
     def module(self, *outputs):
         nodes = tuple(self.tensor(v).node for v in outputs)
@@ -85,8 +106,7 @@ class Builder:
         if isinstance(a, np.ndarray):
             a, b = b, a
         if not isinstance(b, np.ndarray):
-            a, b = self.tensor(a), self.tensor(b)
-            return self.emit(a.shape, operator.mul, a.node, b.node)
+            return self.apply(operator.mul, a, b)
         if isinstance(a, Affine) and a.tensor is None:
             return a.scaled(per_channel(b, a.shape[0]))
         a = self.kinked(a)
@@ -100,15 +120,14 @@ class Builder:
         a, b = self.kinked(a), self.kinked(b)
         if a.base.node is b.base.node:
             return Kinked(a.base, a.pos + b.pos, a.neg + b.neg)
-        a, b = self.tensor(a), self.tensor(b)
-        return self.emit(a.shape, operator.add, a.node, b.node)
+        return self.apply(operator.add, a, b)
 
     def add_constant(self, a, c):
         c = per_channel(c, a.shape[0])
         if isinstance(a, Affine) and a.tensor is None:
             return a.shifted(c)
         a = self.tensor(a)
-        return self.emit(a.shape, operator.add, a.node, self.constant(c, a))
+        return self.apply(operator.add, a, self.constant(c, a))
 
     def neg(self, v):
         return np.asarray(-v) if isinstance(v, np.ndarray) else self.kinked(v).times(-1.0)
@@ -118,7 +137,7 @@ class Builder:
 
     def div(self, a, b):
         if not isinstance(b, np.ndarray):
-            raise NotImplementedError("a division by what is no constant")
+            return self.apply(operator.truediv, float(a) if np.ndim(a) == 0 and isinstance(a, np.ndarray) else a, b)
         return self.mul(a, np.asarray(1 / b.astype(np.float64)))
 
     def abs(self, v):
@@ -138,8 +157,8 @@ class Builder:
         if float(c) == 0:
             return self.neg(self.relu(self.neg(v)))
         if isinstance(v, Kinked) and np.all(v.pos > 0) and np.all(v.neg == 0) and float(c) > 0:
-            x = self.tensor(Kinked(v.base, v.pos, v.pos))  # what the ReLU was applied to
-            return replace(self.emit(x.shape, F.hardtanh, x.node, 0.0, float(c)), lowest=0.0)  # ReLU6
+            x = Kinked(v.base, v.pos, v.pos)  # what the ReLU was applied to
+            return replace(self.apply(F.hardtanh, x, 0.0, float(c)), lowest=0.0)  # ReLU6
         raise NotImplementedError("minimum other than with zero or after a ReLU")
 
     def maximum(self, a, b):
@@ -155,19 +174,20 @@ class Builder:
         return self.add(self.mul(v, k), bias - mean * k)
 
     # -- layers ------------------------------------------------------------------------------
-    def conv(self, v, weight, bias=None, stride=1, padding="valid", groups=1):
+    def conv(self, v, weight, bias=None, stride=1, padding="valid", groups=1, dilation=1):
         """padding: "same", "valid" or (top, bottom, left, right)."""
-        (_, h, w), kernel = v.shape, weight.shape[2:]
+        (_, h, w), stride, dilation = v.shape, pair(stride), pair(dilation)
+        kernel = [(n - 1) * d + 1 for n, d in zip(weight.shape[2:], dilation)]
         if padding == "same":
-            padding = same_padding(h, kernel[0], stride) + same_padding(w, kernel[1], stride)
+            padding = same_padding(h, kernel[0], stride[0]) + same_padding(w, kernel[1], stride[1])
         v = self.padded(v, (0, 0, 0, 0) if padding == "valid" else padding)
         _, h, w = v.shape
-        shape = (weight.shape[0], (h - kernel[0]) // stride + 1, (w - kernel[1]) // stride + 1)
+        shape = (weight.shape[0], (h - kernel[0]) // stride[0] + 1, (w - kernel[1]) // stride[1] + 1)
         t, b, l, r = v.padding
         # F.conv2d itself pads both sides alike. (Zeros in a larger kernel would do without F.pad,
         # but are slower where gradients are wanted.)
         x, t, l = (v.x, t, l) if (t, l) == (b, r) else (self.tensor(v), 0, 0)
-        return Affine(F.conv2d, x, weight, bias, ((stride, stride), (t, l), (1, 1), groups), shape)
+        return Affine(F.conv2d, x, weight, bias, (stride, (t, l), dilation, groups), shape)
 
     def linear(self, v, weight, bias=None):
         """weight: (out, in), its input numbered in the foreign network's order."""
@@ -183,7 +203,7 @@ class Builder:
 
     def flatten(self, v):
         x = self.tensor(v)
-        t = self.emit((int(np.prod(x.shape)),), torch.flatten, x.node, 1)
+        t = self.emit((prod(x.shape),), torch.flatten, x.node, 1)
         # (of one pixel every order is the same)
         return replace(t, picture=x.shape if x.shape[1:] != (1, 1) else None)
 
@@ -224,11 +244,35 @@ class Builder:
         return self.emit(x.shape[:1], torch.mean, x.node, [2, 3])
 
 
+def replaced(arguments, change):
+    """The arguments with each value and constant changed, also in lists."""
+    if isinstance(arguments, dict):
+        return {name: replaced(value, change) for name, value in arguments.items()}
+    if isinstance(arguments, (list, tuple)):
+        return type(arguments)(replaced(value, change) for value in arguments)
+    return change(arguments) if isinstance(arguments, (np.ndarray, Tensor, Affine, Kinked, Padded)) else arguments
+
+
+def without_numbers(v):
+    """A tensor of the value's shape, in a batch of BATCH, that holds no numbers."""
+    if isinstance(v, np.ndarray):
+        return torch.empty(v.shape, dtype=torch.int64 if v.dtype.kind in "iu" else None, device="meta")
+    return torch.empty((*v.shape[: v.batch], BATCH, *v.shape[v.batch :]), device="meta")
+
+
+def of_shape(node, found):
+    axes = [axis for axis, size in enumerate(found.shape) if size == BATCH]
+    if len(axes) != 1:
+        raise NotImplementedError("an operation that joins the batch with another axis, or loses it")
+    (axis,) = axes
+    return Tensor(node, (*found.shape[:axis], *found.shape[axis + 1 :]), axis)
+
+
 def needed(operations, outputs):
     """Those of the (topologically sorted) operations that the outputs depend on."""
     wanted, kept = set(outputs), []
     for op in reversed(operations):
-        if op.output in wanted:
+        if wanted.intersection(op.outputs):
             wanted.update(op.inputs)
             kept.append(op)
     return kept[::-1]
@@ -238,5 +282,9 @@ def needed(operations, outputs):
 class Operation:
     kind: str
     inputs: list
-    output: str
+    outputs: list
     attributes: object
+
+    @property
+    def output(self):
+        return self.outputs[0]

@@ -26,6 +26,11 @@ def network_input(rgb, recipe):
     return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None], dtype=np.float32)
 
 
+def size(recipe):
+    """Width and height of what the network takes, by the "input" part of a card."""
+    return (recipe["side"], recipe["side"]) if "side" in recipe else (recipe["width"], recipe["height"])
+
+
 def mtcnn_input(net):
     rgb = picture(*MTCNN_SIZES[net]).astype(np.float32)
     return np.ascontiguousarray(((rgb - 127.5) / 128).transpose(2, 0, 1)[None])
@@ -39,8 +44,8 @@ def golden_output(module, name, card):
         if name == "mtcnn":
             parts = [t for net in MTCNN_SIZES for t in getattr(module, net)(torch.from_numpy(mtcnn_input(net)))]
         else:
-            side = card["input"]["side"]
-            parts = [module(torch.from_numpy(network_input(picture(side, side), card["input"])))]
+            pixels = picture(*size(card["input"]))
+            parts = [module(torch.from_numpy(network_input(pixels, card["input"])))]
     return torch.cat([t.flatten() for t in parts]).numpy()
 
 

@@ -1,18 +1,35 @@
 """Reads a Keras network by the description that its .h5 file carries (Keras 2's and 3's)."""
+import operator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
 from .builder import Builder
 
 MODELS = ("Functional", "Model", "Sequential")
 
 
 def read_keras(description, weights, output=None):
-    """description: model_config. weights: arrays by "layer/kind". output: the layer whose output is the result; by
+    """description: model_config, with "keras_version". weights: arrays by "layer/kind". output: the layer whose output is the result; by
     default the model's. Returns a torch.fx GraphModule on N×3×H×W."""
     h, w, c = input_shape(description)
+    if c != 3:
+        raise NotImplementedError(f"pictures whose number of channels is {c}; 3 are expected")
     builder = Builder((c, h, w), "hwc")
+    builder.steep = 1 / 6 if str(description.get("keras_version", "2")).startswith("3") else 0.2
     result = builder.tensor(apply_model(builder, weights, description, builder.input, output))
     if result.picture:
         raise NotImplementedError("a picture that is flattened at the end: its numbers would come in another order")
     return builder.module(result)
+
+
+def names_of(model):
+    """Of all layers, also those of models inside."""
+    for layer in layers_of(model):
+        yield layer["config"]["name"]
+        if layer["class_name"] in MODELS:
+            yield from names_of(layer)
 
 
 def layers_of(model):
@@ -102,11 +119,16 @@ class Weights:
     def __init__(self, weights, layer):
         self.weights, self.layer = weights, layer
 
-    def __call__(self, kind):
-        key = f"{self.layer}/{kind}"
-        if key not in self.weights:
-            raise NotImplementedError(f"the weights {key} are missing")
-        return self.weights[key]
+    def __call__(self, *kinds):
+        """The array of the first of the kinds that is there."""
+        for kind in kinds:
+            if f"{self.layer}/{kind}" in self.weights:
+                return self.weights[f"{self.layer}/{kind}"]
+        raise NotImplementedError(f"the weights {self.layer}/{kinds[0]} are missing")
+
+    def of(self, config, kind):
+        """An array that is a setting in some files and among the weights in others."""
+        return np.asarray(self(kind) if config.get(kind) is None else config[kind], np.float32)
 
 
 def one(value):
@@ -117,13 +139,31 @@ def one(value):
     return first
 
 
+def hard_sigmoid(builder, v):
+    """Keras 3's is steeper at the ends, and less so between."""
+    line = builder.apply(operator.add, builder.apply(operator.mul, v, builder.steep), 0.5)
+    return builder.apply(torch.clamp, line, 0.0, 1.0)
+
+
+ACTIVATIONS = {
+    "linear": lambda builder, v: v,
+    "relu": Builder.relu,
+    "relu6": lambda builder, v: builder.apply(F.hardtanh, v, 0.0, 6.0),
+    "sigmoid": lambda builder, v: builder.apply(torch.sigmoid, v),
+    "hard_sigmoid": hard_sigmoid,
+    "tanh": lambda builder, v: builder.apply(torch.tanh, v),
+    "swish": lambda builder, v: builder.apply(F.silu, v),
+    "silu": lambda builder, v: builder.apply(F.silu, v),
+    "elu": lambda builder, v: builder.apply(F.elu, v),
+    "gelu": lambda builder, v: builder.apply(F.gelu, v),
+}
+
+
 def activated(builder, v, config):
     activation = config.get("activation", "linear")
     activation = activation if isinstance(activation, str) else activation["config"]["name"]
-    if activation == "linear":
-        return v
-    if activation == "relu":
-        return builder.relu(v)
+    if activation in ACTIVATIONS:
+        return ACTIVATIONS[activation](builder, v)
     what = (
         "a classifier's head; --layer names the layer before it"
         if activation == "softmax"
@@ -132,20 +172,44 @@ def activated(builder, v, config):
     raise NotImplementedError(f"the activation {activation} of {config['name']}: {what}")
 
 
-def conv(builder, inputs, config, weights):
-    if one(config.get("dilation_rate", 1)) != 1 or config.get("groups", 1) != 1:
-        raise NotImplementedError("a dilated or grouped convolution")
-    bias = weights("bias") if config["use_bias"] else None
-    # from HWIO
-    found = builder.conv(
-        inputs[0], weights("kernel").transpose(3, 2, 0, 1), bias, one(config["strides"]), config["padding"]
+def convolved(builder, v, kernel, bias, config, groups=1):
+    """kernel: out × in × height × width."""
+    return builder.conv(
+        v, kernel, bias, config["strides"], config["padding"], groups, config.get("dilation_rate") or 1
     )
+
+
+def depthwise_kernel(kernel):
+    """From height × width × in × multiplier."""
+    height, width, inputs, multiplier = kernel.shape
+    return kernel.transpose(2, 3, 0, 1).reshape(inputs * multiplier, 1, height, width)
+
+
+def conv(builder, inputs, config, weights):
+    bias = weights("bias") if config["use_bias"] else None
+    kernel = weights("kernel").transpose(3, 2, 0, 1)
+    return activated(builder, convolved(builder, inputs[0], kernel, bias, config, config.get("groups", 1)), config)
+
+
+def depthwise(builder, inputs, config, weights):
+    kernel = weights("depthwise_kernel", "kernel")
+    bias = weights("bias") if config["use_bias"] else None
+    found = convolved(builder, inputs[0], depthwise_kernel(kernel), bias, config, kernel.shape[2])
     return activated(builder, found, config)
+
+
+def separable(builder, inputs, config, weights):
+    kernel = weights("depthwise_kernel")
+    v = convolved(builder, inputs[0], depthwise_kernel(kernel), None, config, kernel.shape[2])
+    bias = weights("bias") if config["use_bias"] else None
+    return activated(builder, builder.conv(v, weights("pointwise_kernel").transpose(3, 2, 0, 1), bias), config)
 
 
 def dense(builder, inputs, config, weights):
-    found = builder.linear(inputs[0], weights("kernel").T, weights("bias") if config["use_bias"] else None)
-    return activated(builder, found, config)
+    kernel, bias = weights("kernel").T, weights("bias") if config["use_bias"] else None
+    if len(inputs[0].shape) == 3:  # each pixel by itself
+        return activated(builder, builder.conv(inputs[0], kernel[..., None, None], bias), config)
+    return activated(builder, builder.linear(inputs[0], kernel, bias), config)
 
 
 def batch_norm(builder, inputs, config, weights):
@@ -162,9 +226,48 @@ def batch_norm(builder, inputs, config, weights):
 
 
 def activation(builder, inputs, config, _):
-    if config.get("max_value") is not None or config.get("negative_slope") or config.get("threshold"):
-        raise NotImplementedError("a ReLU with a limit, a slope or a threshold")
-    return activated(builder, inputs[0], {"activation": "relu", **config})
+    return activated(builder, inputs[0], config)
+
+
+def relu(builder, inputs, config, _):
+    highest, slope = config.get("max_value"), config.get("negative_slope") or config.get("alpha") or 0
+    if config.get("threshold") or highest is not None and slope:
+        raise NotImplementedError("a ReLU with a threshold, or with a limit and a slope")
+    if highest is not None:
+        return builder.apply(F.hardtanh, inputs[0], 0.0, float(highest))
+    return builder.apply(F.leaky_relu, inputs[0], float(slope)) if slope else builder.relu(inputs[0])
+
+
+def leaky(builder, inputs, config, _):
+    return builder.apply(F.leaky_relu, inputs[0], float(config.get("negative_slope", config.get("alpha", 0.3))))
+
+
+def rescaling(builder, inputs, config, _):
+    return builder.add(builder.mul(inputs[0], np.asarray(config["scale"])), np.asarray(config["offset"]))
+
+
+def normalization(builder, inputs, config, weights):
+    if config.get("invert") or config.get("axis") not in (-1, [-1], len(inputs[0].shape), [len(inputs[0].shape)], None):
+        raise NotImplementedError(f"the normalisation {config['name']} over axes other than the channels, or undone")
+    mean, variance = [weights.of(config, kind).squeeze() for kind in ("mean", "variance")]
+    factor = 1 / np.maximum(np.sqrt(variance.astype(np.float64)), 1e-7)
+    return builder.mul(builder.add(inputs[0], -mean), factor)
+
+
+def reshape(builder, inputs, config, _):
+    v, target = inputs[0], list(config["target_shape"])
+    if target == [1, 1, *v.shape[:1]] or target == [1, 1, -1] and len(v.shape) == 1:
+        return v if len(v.shape) == 3 else builder.apply(torch.reshape, v, [-1, *v.shape, 1, 1])
+    if len(target) == 1:
+        return builder.flatten(v) if len(v.shape) == 3 else v
+    raise NotImplementedError(f"the layer {config['name']}, which makes {target} of {v.shape[1:]} x {v.shape[0]}")
+
+
+def multiply(builder, inputs, *_):
+    product = inputs[0]
+    for other in inputs[1:]:
+        product = builder.mul(product, other)
+    return product
 
 
 def zero_padding(builder, inputs, config, _):
@@ -177,16 +280,19 @@ def max_pool(builder, inputs, config, _):
 
 
 def avg_pool(builder, inputs, config, _):
-    size = one(config["pool_size"])
-    if one(config["strides"]) != size or config["padding"] != "valid":
-        raise NotImplementedError("a mean over windows that overlap or are padded")
-    return builder.avg_pool(inputs[0], size)
+    size, stride = one(config["pool_size"]), one(config["strides"])
+    if config["padding"] != "valid":
+        raise NotImplementedError("a mean over windows that are padded")
+    if stride == size:
+        return builder.avg_pool(inputs[0], size)
+    return builder.apply(F.avg_pool2d, inputs[0], size, stride)
 
 
-def global_mean(builder, inputs, config, _):
-    if config.get("keepdims"):
-        raise NotImplementedError("a mean that keeps its axes")
-    return builder.mean(inputs[0])
+def over_picture(function):
+    def read(builder, inputs, config, _):
+        return builder.apply(function, inputs[0], [2, 3], keepdim=bool(config.get("keepdims")))
+
+    return read
 
 
 def concatenate(builder, inputs, config, _):
@@ -208,17 +314,28 @@ def same(builder, inputs, *_):
 
 READERS = {
     "Conv2D": conv,
+    "DepthwiseConv2D": depthwise,
+    "SeparableConv2D": separable,
     "Dense": dense,
     "BatchNormalization": batch_norm,
     "Activation": activation,
-    "ReLU": activation,
+    "ReLU": relu,
+    "LeakyReLU": leaky,
+    "PReLU": lambda builder, inputs, config, weights: builder.prelu(inputs[0], weights("alpha")),
+    "Normalization": normalization,
+    "Rescaling": rescaling,
     "ZeroPadding2D": zero_padding,
     "MaxPooling2D": max_pool,
     "AveragePooling2D": avg_pool,
-    "GlobalAveragePooling2D": global_mean,
+    "GlobalAveragePooling2D": over_picture(torch.mean),
+    "GlobalMaxPooling2D": over_picture(torch.amax),
+    "Multiply": multiply,
+    "Reshape": reshape,
     "Concatenate": concatenate,
     "Add": add,
     "Flatten": lambda builder, inputs, *_: builder.flatten(inputs[0]),
     "InputLayer": same,
     "Dropout": same,
+    "SpatialDropout2D": same,
+    "GaussianNoise": same,
 }

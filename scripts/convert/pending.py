@@ -18,7 +18,8 @@ from torch import fx
 @dataclass
 class Tensor:
     node: fx.Node
-    shape: tuple
+    shape: tuple  # without the batch
+    batch: int = 0  # which axis the batch is
     # Of a flattened picture: its (C, H, W), for the foreign order of the numbers has to be undone
     # in the dense layer that follows.
     picture: tuple | None = None
@@ -72,6 +73,11 @@ class Kinked:
 
     def times(self, k):
         return Kinked(self.base, self.pos * k, self.neg * k)
+
+
+def pair(value):
+    """Of a stride or a window: height and width."""
+    return tuple(value) if isinstance(value, (list, tuple)) else (value, value)
 
 
 def per_channel(constant, channels):

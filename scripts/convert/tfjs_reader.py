@@ -35,7 +35,7 @@ def read_tfjs(model_json, data, output):
     values[source["name"]] = builder.input
 
     operations = [
-        Operation(n["op"], n.get("input", []), n["name"], n["attr"]) for n in nodes if n["name"] not in values
+        Operation(n["op"], n.get("input", []), [n["name"]], n["attr"]) for n in nodes if n["name"] not in values
     ]
     for op in needed(operations, [output]):
         if op.kind not in READERS:

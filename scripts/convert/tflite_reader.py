@@ -48,7 +48,7 @@ def operations(model, net, names):
         # Old files have the operation's number in one field, new ones in the other.
         kind = OPERATORS[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
         inputs = [names[j] for j in op.InputsAsNumpy() if j >= 0]
-        result.append(Operation(kind, inputs, names[op.Outputs(0)], op.BuiltinOptions()))
+        result.append(Operation(kind, inputs, [names[op.Outputs(0)]], op.BuiltinOptions()))
     return result
 
 

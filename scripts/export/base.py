@@ -36,8 +36,33 @@ HARMLESS = (
     *(f"{maker}.callbacks.model_checkpoint.ModelCheckpoint" for maker in ("pytorch_lightning", "lightning.pytorch")),
 )
 # Under what a network's tensors lie beside an epoch or an optimiser's state (state_dict_backbone: InsightFace's).
-NESTED = ("state_dict", "state_dict_backbone", "model_state_dict", "model", "net", "network", "backbone")
+NESTED = (
+    "state_dict",
+    "state_dict_backbone",
+    "model_state_dict",
+    "net_state_dict",
+    "model",
+    "net",
+    "network",
+    "backbone",
+)
+PACKED = "_packed_params"
 WRAPPERS = ("model", "net", "network", "backbone", "encoder")  # before the names of a network inside another
+# What files are by their first bytes, and what reads them.
+KERAS, MXNET, TFLITE, ONNX, PYTORCH = (
+    "a Keras file (HDF5)",
+    "a .params file of MXNet",
+    "a TFLite file",
+    "an ONNX file",
+    "a PyTorch checkpoint",
+)
+READ_BY = {
+    KERAS: "facenet.py, fawkes.py, ghostfacenet.py and vggface.py read such files",
+    MXNET: "mobilefacenet.py reads MobileFaceNet's; other networks are in the .json file beside it, which MXNet reads",
+    TFLITE: "none of the exporters reads such files",
+    ONNX: "onnx.py reads such files",
+    PYTORCH: "the exporter of its network reads it",
+}
 SAVE_TENSORS = "where its code is at hand and trusted, torch.save(model.state_dict(), FILE) saves the tensors alone"
 
 
@@ -59,14 +84,40 @@ def in_its_place(start):
     return None
 
 
-def check_file(path, what):
-    """Ends the program where there is no file, or where something else came in the place of one."""
+def kind_of(path):
+    """Of another program's files, by their first bytes; None for any other."""
+    with open(path, "rb") as file:
+        start = file.read(16)
+    if start.startswith(b"\x89HDF"):
+        return KERAS
+    if start == (0x112).to_bytes(16, "little"):
+        return MXNET
+    if start[4:8] == b"TFL3":
+        return TFLITE
+    if start[:1] == b"\x08" and start[2:3] in (b"\x12", b":"):  # a version and a name, or a graph
+        return ONNX
+    if start.startswith(b"\x80\x02") or zipfile.is_zipfile(path) and is_pickle_in_zip(path):
+        return PYTORCH
+    return None
+
+
+def is_pickle_in_zip(path):
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("data.pkl") for name in archive.namelist())
+
+
+def check_file(path, what, kind):
+    """Ends the program where there is no file, or where something else came in the place of one. kind: that of what is
+    read."""
     if not path.is_file():
         fail(f"no such file: {path}")
     with open(path, "rb") as file:
         found = in_its_place(file.read(512))
     if found:
         fail(f"{path} {found.format(what=what)}")
+    other = kind_of(path)
+    if other and other != kind:
+        fail(f"{path} is {other}, not {kind}: {READ_BY[other]}")
 
 
 def dimension_of(module, height, width, path):
@@ -141,18 +192,35 @@ class StandIn:
 def load_state_dict(path):
     """Tensors by name, without the parts of names that DataParallel and torch.compile add. Ends the program, saying
     why, for anything else."""
-    check_file(path, "checkpoint")
-    loaded = read_checkpoint(path)
+    check_file(path, "checkpoint", PYTORCH)
+    loaded = unpacked(read_checkpoint(path))
     while isinstance(loaded, dict) and not are_tensors(loaded):
         inner = [loaded[key] for key in NESTED if isinstance(loaded.get(key), dict)]
         if not inner:
             break
-        loaded = inner[0]
+        loaded = unpacked(inner[0])
     if not are_tensors(loaded):
         keys = [str(key) for key in loaded] if isinstance(loaded, dict) else []
         found = f"a dict of {', '.join(keys[:6])}{', ...' if len(keys) > 6 else ''}" if keys else type(loaded).__name__
         fail(f"{path} is no state dict: it holds {found}; expected tensors by name, or these under {', '.join(NESTED)}")
     return {re.sub(r"(?:(?<=\.)|^)(?:module|_orig_mod)\.", "", name): tensor for name, tensor in loaded.items()}
+
+
+def unpacked(loaded):
+    """Tensors by name, where PyTorch's quantised linear layers have theirs in pairs, beside the scale of what they give.
+    The weights stay quantised tensors."""
+    if not isinstance(loaded, dict):
+        return loaded
+    pairs = {name: value for name, value in loaded.items() if str(name).endswith(f"{PACKED}.{PACKED}")}
+    layers = {name.removesuffix(f"{PACKED}.{PACKED}") for name, value in pairs.items() if isinstance(value, tuple)}
+    beside = {layer + part for layer in layers for part in (f"{PACKED}.dtype", "scale", "zero_point")}
+    found = {name: value for name, value in loaded.items() if name not in beside and name not in pairs}
+    for layer in layers:
+        weight, bias = pairs[f"{layer}{PACKED}.{PACKED}"]
+        found[f"{layer}weight"] = weight
+        if bias is not None:
+            found[f"{layer}bias"] = bias.detach()
+    return found
 
 
 def are_tensors(loaded):
@@ -223,7 +291,11 @@ def load_into(module, tensors, complaint):
     wanted = {
         name: tensor.shape for name, tensor in module.state_dict().items() if not name.endswith("num_batches_tracked")
     }
-    found = {name: tensor.float() for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")}
+    found = {
+        name: tensor.dequantize() if tensor.is_quantized else tensor.float()
+        for name, tensor in tensors.items()
+        if not name.endswith("num_batches_tracked")
+    }
     check_keys(found, wanted, complaint)
     module.load_state_dict(found, strict=False)
     return module.eval()
@@ -311,6 +383,18 @@ def finish(module, family_card, options, network=None):
     print(
         f"{options.checkpoint.name}: {which}{parameters:,} parameters, {output.size}-d; "
         f"wrote {outputs[1]}, sha256 {card['sha256'][:16]}"
+    )
+
+
+def size_in_words(height, width):
+    return str(width) if height == width else f"{height} x {width}"
+
+
+def suggest_check(options):
+    """The last line of an export that assumed how its network is fed."""
+    print(
+        "how the network is fed was assumed; whether that is right, labelled photos tell: "
+        f"facepoison check {paths_of(options)[0]} --photos DATASET"
     )
 
 

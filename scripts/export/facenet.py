@@ -16,7 +16,16 @@ import torch.nn.functional as F
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from export.base import arguments, check_keys, finish, load_into, load_state_dict, unwrap  # noqa: E402
+from export.base import (  # noqa: E402
+    KERAS,
+    arguments,
+    check_keys,
+    finish,
+    kind_of,
+    load_into,
+    load_state_dict,
+    unwrap,
+)
 from export.keras_file import read_h5  # noqa: E402
 
 
@@ -185,7 +194,7 @@ def to_torch(tensor):
 
 def main(given=None):
     options = arguments(__doc__).parse_args(given)
-    keras = options.checkpoint.suffix == ".h5"
+    keras = options.checkpoint.is_file() and kind_of(options.checkpoint) == KERAS
     options.name = options.name or ("facenet-deepface" if keras else "facenet")
     if keras:
         module = from_keras(

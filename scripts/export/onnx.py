@@ -6,12 +6,14 @@ that kind.
     .venv/bin/python scripts/export/onnx.py mine.onnx --name mine [--channels bgr] [--mean 0 --std 255]
         [--template none] [--title ...] ...
 
-A committed card of the name is completed. For another name a whole card is made: the side and the dimension are the
+A committed card of the name is completed. For another name a whole card is made: the size and the dimension are the
 graph's, the rest is InsightFace's (RGB, (x - 127.5) / 127.5, the ArcFace-112 template) unless the switches say
 otherwise; a graph that begins with arithmetic, as those converted from MXNet do, scales the pixels itself and gets them
 from 0 to 255, or from 0 to 1 where its numbers are for these. The batch becomes free.
 
-Read by scripts/convert/onnx_reader.py, which runs nothing of the file's.
+The file is read by scripts/convert/onnx_reader.py, which runs nothing of it. Before anything is written, the network's
+embeddings of 20 rendered faces are compared with onnxruntime's: the cosine has to be at least .999999. An int8 graph
+becomes a float32 network, which embeds a little differently; the card says how much.
 """
 import json
 import operator
@@ -21,24 +23,52 @@ from pathlib import Path
 if __name__ == "__main__":  # a program's folder comes first, where this file would be taken for the package onnx
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 import onnx  # noqa: E402
-from convert import onnx_reader  # noqa: E402
-from export.base import ROOT, arguments, check_file, dimension_of, fail, finish, sentence  # noqa: E402
+from convert import golden, onnx_reader  # noqa: E402
+from export import runtime  # noqa: E402
+from export.base import (  # noqa: E402
+    ONNX,
+    ROOT,
+    arguments,
+    check_file,
+    dimension_of,
+    fail,
+    finish,
+    sentence,
+    size_in_words,
+    suggest_check,
+)
 
 PIXELS = (0.0, 255.0)
+DEQUANTISED = "The int8 graph's layers compute in float32: least cosine to the graph on {} rendered faces {:.4f}."
 SCALING = {"Sub": operator.sub, "Add": operator.add, "Mul": operator.mul, "Div": operator.truediv}
+PASSING = ("Transpose", "Cast", "Identity")  # leave the pixels as bright as they are
 
 
 def load(path):
-    check_file(path, "network")
+    check_file(path, "network", ONNX)
     try:
         model = onnx.load_from_string(path.read_bytes())
     except Exception:  # half a file can break its reader anywhere
         model = None
     if model is None or not model.graph.node:
         fail(f"{path} is no ONNX file, or a truncated one")
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
-        fail(f"{path} keeps its weights in another file; onnx.save(onnx.load(...)) makes one of the two")
+    load_data(model, path)
     return model
+
+
+def load_data(model, path):
+    """Of weights that are in a file of their own, beside the graph's."""
+    outside = [tensor for tensor in model.graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL]
+    if not outside:
+        return
+    try:
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except Exception as error:
+        names = sorted({entry.value for tensor in outside for entry in tensor.external_data if entry.key == "location"})
+        fail(
+            f"{path} keeps its weights in {', '.join(names[:3]) or 'another file'}, which has to lie beside it, "
+            f"whole: {sentence(str(error))}"
+        )
 
 
 def input_of(graph, path):
@@ -53,17 +83,24 @@ def input_of(graph, path):
     return inputs[0]
 
 
-def side_of(source, side, path):
-    """Of the square pictures that the network takes. side: where the graph leaves it open."""
+def size_of(source, side, path):
+    """Height and width of the pictures that the network takes, and whether the channels are the last axis. side: where
+    the graph leaves it open."""
     axes = source.type.tensor_type.shape.dim
     shape = [axis.dim_value for axis in axes]
-    if len(shape) == 4 and shape[1] == 3 and not any(shape[2:]) and side:
-        axes[2].dim_value = axes[3].dim_value = side
-        return side
-    if len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3] or not shape[2]:
+    last = len(shape) == 4 and shape[1] != 3 and shape[3] == 3
+    picture = axes[1:3] if last else axes[2:]
+    if len(shape) == 4 and 3 in (shape[1], shape[3]) and side and not any(axis.dim_value for axis in picture):
+        for axis in picture:
+            axis.dim_value = side
+    height, width = [axis.dim_value for axis in picture] if len(shape) == 4 else (0, 0)
+    if 3 not in shape[1::2] or not height or not width:
         found = " x ".join(str(size or "free") for size in shape)
-        fail(f"{path} takes {found}, expected pictures: free x 3 x SIDE x SIDE, or, with --side, a free side")
-    return shape[2]
+        fail(
+            f"{path} takes {found}, expected pictures: free x 3 x HEIGHT x WIDTH, or free x HEIGHT x WIDTH x 3, "
+            "or, with --side, a free size"
+        )
+    return height, width, last
 
 
 def scaled_pixels(graph, source):
@@ -73,9 +110,11 @@ def scaled_pixels(graph, source):
     name, ends = source.name, None
     for node in graph.node:
         if node.op_type == "Constant":
-            known[node.output[0]] = onnx_reader.constant(onnx_reader.attributes_of(node))
+            known[node.output[0]] = onnx_reader.constant(*onnx_reader.attributes_of(node).values())
         elif node.op_type in SCALING and all(part in known for part in node.input):
             known[node.output[0]] = SCALING[node.op_type](*[known[part] for part in node.input])
+        elif name in node.input and node.op_type in PASSING:
+            name = node.output[0]
         elif name in node.input and node.op_type in SCALING:
             numbers = [known.get(part) for part in node.input if part != name]
             if len(numbers) != 1 or numbers[0] is None:
@@ -92,11 +131,12 @@ def pixel_scale(ends):
     return 1.0 if ends and max(abs(end).max() for end in ends) > 300 else 255.0
 
 
-def build(model, side, path):
-    """The module and its dimension."""
+def build(model, height, width, path):
+    """The module, its dimension, and the module with the graph's rounding, of a graph that quantises; else None."""
     try:
-        module = onnx_reader.read_onnx(model.SerializeToString())
-        return module, dimension_of(module, side, side, path)
+        module, quantised = onnx_reader.read_model(model)
+        rounding = onnx_reader.read_model(model, rounding=True)[0] if quantised else None
+        return module, dimension_of(module, height, width, path), rounding
     except NotImplementedError as error:
         fail(f"{path} has what scripts/convert/onnx_reader.py cannot read: {error}")
     except Exception as error:
@@ -107,10 +147,10 @@ def three(numbers):
     return numbers * 3 if len(numbers) == 1 else numbers
 
 
-def new_card(options, side, dimension, ends):
+def new_card(options, height, width, dimension, ends):
     mean, std = ([0.0], [1.0]) if ends else ([127.5], [127.5])
     recipe = {
-        "side": side,
+        **({"side": height} if height == width else {"width": width, "height": height}),
         "template": options.template or "arcface-112",
         "channels": options.channels or "rgb",
         "scale": 255.0 if options.mean or options.std else pixel_scale(ends),
@@ -129,7 +169,7 @@ def new_card(options, side, dimension, ends):
         "method": "forward",
         "flip_averaging": False,
         "dimension": dimension,
-        "notes": "Made of an ONNX file. Whether it wants its pictures so, "
+        "notes": "Made of an ONNX file. Whether it wants its pictures so, facepoison check CARD --photos DATASET or "
         "facepoison check CARD --image PHOTO --reference X.npy tells.",
     }
 
@@ -168,19 +208,26 @@ def main(given=None):
     path = options.checkpoint
     model = load(path)
     source = input_of(model.graph, path)
-    card = json.loads(options.committed.read_text()) if options.committed.exists() else None
-    side = side_of(source, card["input"]["side"] if card else options.side, path)
+    committed = json.loads(options.committed.read_text()) if options.committed.exists() else None
+    height, width, last = size_of(source, committed["input"].get("side") if committed else options.side, path)
     ends = scaled_pixels(model.graph, source)
-    if card and (ends or side != card["input"]["side"]):
-        found = "scales its pixels itself" if ends else f"takes pictures of {side}"
+    if committed and (ends or (width, height) != golden.size(committed["input"])):
+        found = "scales its pixels itself" if ends else f"takes pictures of {size_in_words(height, width)}"
         fail(
             f"{path} {found}, "
             f"which is not what the card {options.committed.name} says; another --name gets a card of its own"
         )
-    module, dimension = build(model, side, path)
-    convolutions = sum(node.op_type == "Conv" for node in model.graph.node)
-    network = f"ONNX, {convolutions} convolutions, {side} x {side}{', scales pixels itself' if ends else ''}"
-    finish(module, card or new_card(options, side, dimension, ends), options, network)
+    module, dimension, rounding = build(model, height, width, path)
+    card = committed or new_card(options, height, width, dimension, ends)
+    cosine = runtime.check(module, rounding, model, card["input"], last, path)
+    print(f"{path.name}: least cosine to onnxruntime on {runtime.FACES} rendered faces {cosine:.7f}")
+    if rounding:
+        card["notes"] = f"{card.get('notes', '')} {DEQUANTISED.format(runtime.FACES, cosine)}".strip()
+    convolutions = sum("Conv" in node.op_type for node in model.graph.node)
+    network = f"ONNX, {convolutions} convolutions, {height} x {width}{', scales pixels itself' if ends else ''}"
+    finish(module, card, options, network)
+    if not committed:
+        suggest_check(options)
 
 
 if __name__ == "__main__":

@@ -16,12 +16,14 @@ from unittest import mock
 import h5py
 import numpy as np
 import torch
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(ROOT / "scripts"), str(HERE / "fixtures")]
 from convert import keras_reader  # noqa: E402
 from export import facenet, fawkes, vggface  # noqa: E402
+from export.keras_file import read_h5  # noqa: E402
 from random_weights import random_keras  # noqa: E402
 
 BINARY = Path(os.environ.get("FACEPOISON_BINARY", ROOT / "build/release/facepoison"))
@@ -179,6 +181,29 @@ class Descriptions(WithFolder):
         ).detach()
         np.testing.assert_allclose(found.numpy()[0], np.maximum(picture.ravel() @ kernel, 0), rtol=1e-5)
 
+    def test_the_layers_of_face_recognisers(self):
+        """Beside what Keras gave (fixtures/make_keras_layers_fixture.py)."""
+        fixture = json.loads((HERE / "fixtures/keras_layers.json").read_text())
+        write(self.folder / "layers.hdf5", fixture["layers"], fixture["description"])
+        with h5py.File(self.folder / "layers.hdf5", "a") as file:
+            file.attrs["keras_version"] = fixture["keras_version"]
+        module = keras_reader.read_keras(*read_h5(self.folder / "layers.hdf5"))
+        faces = np.stack([np.asarray(Image.open(path).resize((32, 32)), np.float32) for path in PICTURES])
+        x = torch.from_numpy(faces.transpose(0, 3, 1, 2).copy()).requires_grad_()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch calls TorchScript deprecated
+            found = torch.jit.script(module)(x)
+        np.testing.assert_allclose(found.detach(), fixture["embeddings"], rtol=0, atol=3e-6)
+        (gradient,) = torch.autograd.grad(found.sum(), x)
+        self.assertTrue(gradient.isfinite().all())
+
+    def test_two_layers_of_one_name_in_two_models(self):
+        described = self.sequential()
+        described["config"].append(described["config"][1] | {"config": described["config"][1]["config"] | {"name": "b"}})
+        rows = [["inner", [["inner/dense/kernel:0", [18, 4]]]], ["b", [["b/dense/kernel:0", [4, 4]]]]]
+        write(self.folder / "low_extract.h5", rows, described)
+        self.assertIn("two layers called dense", self.refused(fawkes, self.folder / "low_extract.h5"))
+
     def test_the_output_of_a_named_layer(self):
         described = changed(FOUND["descriptions"]["fawkes-v0.3"], "relu", activation="softmax")
         checkpoint = self.saved("fawkes-v0.3", description=described)
@@ -204,7 +229,9 @@ class Refusals(WithFolder):
         for exporter, more in ((facenet, []), (vggface, []), (fawkes, ["--name", "webface"])):
             self.assertIn("HTML page", self.refused(exporter, page, *more))
             self.assertIn("no Keras .h5 file, or a truncated one", self.refused(exporter, half, *more))
-            self.assertIn("no Keras .h5 file, or a truncated one", self.refused(exporter, torchs, *more))
+            if exporter is not facenet:  # which reads PyTorch's too
+                said = "is a PyTorch checkpoint, not a Keras file (HDF5): the exporter of its network reads it"
+                self.assertIn(said, self.refused(exporter, torchs, *more))
             self.assertIn("no such file", self.refused(exporter, self.folder / "none.h5", *more))
 
     def test_wrong_families(self):
