@@ -56,7 +56,6 @@ class TorchScriptExtractor final : public FeatureExtractor {
       check_deterministic(prepared.narrow(0, 0, 1));
       choose_precision(prepared.narrow(0, 0, 1));
     });
-    const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
     torch::IValue output;
     try {
       output = run(prepared);
@@ -72,7 +71,9 @@ class TorchScriptExtractor final : public FeatureExtractor {
     return output.toTensor().to(torch::kFloat32);
   }
 
+  // Where a network is frozen, optimisation stays on: without it, methods that are called get lost.
   torch::IValue run(const torch::Tensor& prepared) const {
+    const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
     return module_.get_method(card().method)({prepared.to(precision_)});
   }
 
@@ -93,7 +94,6 @@ class TorchScriptExtractor final : public FeatureExtractor {
     module_ = in_precision(loaded, precision_);
     if (precision_ == torch::kFloat32) return;
     const torch::NoGradGuard no_grad;
-    const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
     try {
       run(picture);
     } catch (const std::exception& error) {
