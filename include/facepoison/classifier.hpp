@@ -74,6 +74,8 @@ struct NoDirection : Error {
   NoDirection() : Error(Exit::input, "an embedding of zeros has no direction to compare") {}
 };
 
+bool all_finite(const torch::Tensor& numbers);  // in one pass, and without memory of its own
+
 // Makes a classifier of its name, or of a JSON object {"classifier": …, "name": …, its own keys}, given as an object or
 // as a text of it. Throws Error(usage).
 std::unique_ptr<Classifier> make_classifier(const Json& wanted);

@@ -23,12 +23,6 @@ const std::vector<ClassifierRow>& classifier_registry() {
 
 namespace {
 
-bool all_finite(const torch::Tensor& numbers) {
-  if (numbers.numel() == 0) return true;
-  const auto [least, most] = at::aminmax(numbers);  // NaN where one is; one pass, and no memory
-  return std::isfinite(least.item<double>()) && std::isfinite(most.item<double>());
-}
-
 // What was given as an object {"classifier": …, …}.
 Json as_object(const Json& wanted) {
   if (wanted.is_object()) return wanted;
@@ -120,6 +114,12 @@ void check_swap(const Swap& swap, const torch::Tensor& probes) {
   if (rows.dim() != 2 || rows.size(0) != expected || rows.size(1) != probes.size(1))
     throw Error(Exit::input, concat("a swap of shape ", rows.sizes(), ", expected ", expected, "×", probes.size(1)));
   if (!all_finite(rows)) throw Error(Exit::input, "a non-finite embedding");
+}
+
+bool all_finite(const torch::Tensor& numbers) {
+  if (numbers.numel() == 0) return true;
+  const auto [least, most] = at::aminmax(numbers);  // NaN where one is; one pass, and no memory
+  return std::isfinite(least.item<double>()) && std::isfinite(most.item<double>());
 }
 
 void check(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels, const torch::Tensor& probes) {

@@ -21,9 +21,7 @@ struct Side {
 
 // The first row that has a number which is not finite.
 std::optional<std::size_t> first_not_finite(const torch::Tensor& matrix) {
-  if (matrix.numel() == 0) return std::nullopt;
-  const auto [least, most] = at::aminmax(matrix);  // NaN where one is; one pass, and no memory
-  if (std::isfinite(least.item<double>()) && std::isfinite(most.item<double>())) return std::nullopt;
+  if (all_finite(matrix)) return std::nullopt;
   const auto rows = matrix.isfinite().all(1).logical_not().nonzero();
   return static_cast<std::size_t>(rows[0].item<std::int64_t>());
 }

@@ -4,10 +4,21 @@
 
 #include <atomic>
 
+#include "stages/blocks.hpp"
 #include "support/support.hpp"
 
 namespace facepoison::testing {
 namespace {
+
+TEST(Blocks, ABatchHasAPieceForEachThread) {
+  const auto before = at::get_num_threads();
+  at::set_num_threads(1);
+  EXPECT_EQ(batch_rows(16, torch::kCPU), 16u);
+  at::set_num_threads(8);
+  EXPECT_EQ(batch_rows(16, torch::kCPU), 8 * piece_size);
+  EXPECT_EQ(batch_rows(16, torch::kCUDA), 16u);
+  at::set_num_threads(before);
+}
 
 std::vector<Photo> repeated(const Photo& photo, std::size_t count) { return std::vector<Photo>(count, photo); }
 
