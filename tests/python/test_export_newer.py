@@ -1,5 +1,5 @@
-"""The exporters of EdgeFace, DINOv2, GhostFaceNet and MobileFaceNet: against what the authors' code, timm's or plain sums
-gave for random weights, and against files that are none of theirs."""
+"""The exporters of EdgeFace, DINOv2, GhostFaceNet and MobileFaceNet: against what the authors' code, timm's or plain
+sums gave for random weights, and against files that are none of theirs."""
 import contextlib
 import io
 import json
@@ -61,7 +61,7 @@ class WithFolder(unittest.TestCase):
         return json.loads((self.folder / f"out/{name}.json").read_text())
 
     def check(self, name, side, expected):
-        """The numbers, a free batch, gradients and bf16. The pictures are resized by PIL and scaled as the card says."""
+        """The numbers, a free batch, gradients and bf16. PIL resizes the pictures; they are scaled as the card says."""
         recipe = self.card(name)["input"]
         rows = [np.asarray(Image.open(path).resize((side, side)), np.float64) / 255 for path in PICTURES]
         scaled = (np.stack(rows) * recipe["scale"] - recipe["mean"]) / recipe["std"]
@@ -111,7 +111,8 @@ class EdgeFace(WithFolder):
 
     def test_another_network(self):
         other = {"stem.0.weight": torch.zeros(32, 3, 4, 4)}
-        self.assertIn("no EdgeNeXt of EdgeFace's: there is no block in one of 4", self.refused(edgeface, self.saved(other)))
+        said = self.refused(edgeface, self.saved(other))
+        self.assertIn("no EdgeNeXt of EdgeFace's: there is no block in one of 4", said)
         self.assertIn("there is no stem.0.weight", self.refused(edgeface, self.saved({"a": torch.zeros(1)})))
         tensors = random_tensors(fixture("edgeface")["whole"]["shapes"])
         del tensors["model.head.fc.bias"]
@@ -150,7 +151,8 @@ class GhostFaceNet(WithFolder):
                     group[layer][name] = arrays[layer, name]
         self.export(ghostfacenet, self.folder / "Ghost.h5")
         recipe = self.card("ghostfacenet")["input"]
-        self.assertEqual([recipe[key] for key in ("side", "channels", "mean", "std")], [32, "rgb", [127.5] * 3, [128] * 3])
+        found = [recipe[key] for key in ("side", "channels", "mean", "std")]
+        self.assertEqual(found, [32, "rgb", [127.5] * 3, [128] * 3])
 
 
 def mxnet_file(arrays):
@@ -184,7 +186,7 @@ class MobileFaceNet(WithFolder):
         self.assertTrue(torch.autograd.grad(found.sum(), x)[0].isfinite().all())
 
     def mxnet(self):
-        """The same weights as MXNet has them, whose last layer is a dense one with a bias and a norm without a factor."""
+        """The same weights as MXNet has them: its last layer is a dense one with a bias and a norm without a factor."""
         arrays, tensors = {}, self.tensors((7, 7))
         parts = [("conv1", "conv_1"), ("dw_conv1", "conv_2_dw"), ("conv2", "conv_6sep"), ("linear7", "conv_6dw7_7")]
         rows = [(ours, theirs, ("conv", "bn", "prelu")) for ours, theirs in parts]
