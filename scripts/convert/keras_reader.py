@@ -11,8 +11,8 @@ MODELS = ("Functional", "Model", "Sequential")
 
 
 def read_keras(description, weights, output=None):
-    """description: model_config, with "keras_version". weights: arrays by "layer/kind". output: the layer whose output is the result; by
-    default the model's. Returns a torch.fx GraphModule on N×3×H×W."""
+    """description: model_config, with "keras_version". weights: arrays by "layer/kind". output: the layer whose output
+    is the result; by default the model's. Returns a torch.fx GraphModule on N×3×H×W."""
     h, w, c = input_shape(description)
     if c != 3:
         raise NotImplementedError(f"pictures whose number of channels is {c}; 3 are expected")

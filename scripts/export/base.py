@@ -207,8 +207,8 @@ def load_state_dict(path):
 
 
 def unpacked(loaded):
-    """Tensors by name, where PyTorch's quantised linear layers have theirs in pairs, beside the scale of what they give.
-    The weights stay quantised tensors."""
+    """Tensors by name, where PyTorch's quantised linear layers have theirs in pairs, beside the scale of what they
+    give. The weights stay quantised tensors."""
     if not isinstance(loaded, dict):
         return loaded
     pairs = {name: value for name, value in loaded.items() if str(name).endswith(f"{PACKED}.{PACKED}")}

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""EdgeFace: the authors' checkpoints, `edgeface_s_gamma_05.pt`, `edgeface_xs_gamma_06.pt` and their others, whose linear
-layers may be products of two narrow ones, or int8.
+"""EdgeFace: the authors' checkpoints, `edgeface_s_gamma_05.pt`, `edgeface_xs_gamma_06.pt` and their others, whose
+linear layers may be products of two narrow ones, or int8.
 
     .venv/bin/python scripts/export/edgeface.py edgeface_s_gamma_05.pt [--name edgeface-s] [-o FOLDER]
 

@@ -4,8 +4,8 @@
 
     .venv/bin/python scripts/export/ghostfacenet.py GhostFaceNet_W1.3_S1_ArcFace.h5 [--name ghostfacenet] [-o FOLDER]
 
-Built from the description that the file carries, as fawkes.py does. A file that was saved with a head for training has
-that dropped with --layer embedding. The published file was not at hand.
+Built from the description that the file carries, as fawkes.py does. Of a file that was saved with a head for training,
+--layer embedding takes the layer before it. The published file was not at hand.
 """
 import sys
 from pathlib import Path

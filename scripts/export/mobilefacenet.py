@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""MobileFaceNet (Chen et al. 2018): Xiaoccer's PyTorch checkpoints, such as `068.ckpt`, whose pictures are 112 high and 96
-wide, and InsightFace's of MXNet, such as `model-0000.params`, whose pictures are 112 × 112.
+"""MobileFaceNet (Chen et al. 2018): Xiaoccer's PyTorch checkpoints, such as `068.ckpt`, whose pictures are 112 high and
+96 wide, and InsightFace's of MXNet, such as `model-0000.params`, whose pictures are 112 × 112.
 
     .venv/bin/python scripts/export/mobilefacenet.py 068.ckpt [--name mobilefacenet-068] [-o FOLDER]
 
@@ -28,7 +28,8 @@ from export.base import (  # noqa: E402
 )
 from export.mxnet_file import read_params  # noqa: E402
 
-STAGES = ((64, 2, 5, 2), (128, 4, 1, 2), (128, 2, 6, 1), (128, 4, 1, 2), (128, 2, 2, 1))  # width, growth, blocks, stride
+# Width, growth, blocks, stride.
+STAGES = ((64, 2, 5, 2), (128, 4, 1, 2), (128, 2, 6, 1), (128, 4, 1, 2), (128, 2, 2, 1))
 # What MXNet's file calls the blocks, in their order.
 BLOCKS = ["dconv_23", *[f"res_3_block{k}" for k in range(4)], "dconv_34", *[f"res_4_block{k}" for k in range(6)],
           "dconv_45", *[f"res_5_block{k}" for k in range(2)]]  # fmt: skip

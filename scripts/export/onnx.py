@@ -131,6 +131,11 @@ def pixel_scale(ends):
     return 1.0 if ends and max(abs(end).max() for end in ends) > 300 else 255.0
 
 
+def feeds_pixels(recipe, ends):
+    """Whether a card leaves the scaling to the graph."""
+    return recipe["scale"] == pixel_scale(ends) and not any(recipe["mean"]) and all(n == 1 for n in recipe["std"])
+
+
 def build(model, height, width, path):
     """The module, its dimension, and the module with the graph's rounding, of a graph that quantises; else None."""
     try:
@@ -211,8 +216,9 @@ def main(given=None):
     committed = json.loads(options.committed.read_text()) if options.committed.exists() else None
     height, width, last = size_of(source, committed["input"].get("side") if committed else options.side, path)
     ends = scaled_pixels(model.graph, source)
-    if committed and (ends or (width, height) != golden.size(committed["input"])):
-        found = "scales its pixels itself" if ends else f"takes pictures of {size_in_words(height, width)}"
+    scaled_twice = committed and ends and not feeds_pixels(committed["input"], ends)
+    if committed and (scaled_twice or (width, height) != golden.size(committed["input"])):
+        found = "scales its pixels itself" if scaled_twice else f"takes pictures of {size_in_words(height, width)}"
         fail(
             f"{path} {found}, "
             f"which is not what the card {options.committed.name} says; another --name gets a card of its own"

@@ -199,7 +199,8 @@ class Descriptions(WithFolder):
 
     def test_two_layers_of_one_name_in_two_models(self):
         described = self.sequential()
-        described["config"].append(described["config"][1] | {"config": described["config"][1]["config"] | {"name": "b"}})
+        inner = described["config"][1]
+        described["config"].append(inner | {"config": inner["config"] | {"name": "b"}})
         rows = [["inner", [["inner/dense/kernel:0", [18, 4]]]], ["b", [["b/dense/kernel:0", [4, 4]]]]]
         write(self.folder / "low_extract.h5", rows, described)
         self.assertIn("two layers called dense", self.refused(fawkes, self.folder / "low_extract.h5"))

@@ -334,10 +334,12 @@ class Refusals(WithFolder):
 
     def test_other_checkpoints(self):
         trap = self.folder / "it ran"
-        self.assertIn("no ONNX file", self.refused(pickle.dumps(Runs(str(trap)), protocol=2)))
+        said = "is a PyTorch checkpoint, not an ONNX file"
+        self.assertIn(said, self.refused(pickle.dumps(Runs(str(trap)), protocol=2)))
+        self.assertIn("no ONNX file", self.refused(pickle.dumps(Runs(str(trap)))))
         self.assertFalse(trap.exists())
         torch.save({"a": torch.zeros(3)}, self.folder / "network.pth")
-        self.assertIn("no ONNX file", self.refused(self.folder / "network.pth"))
+        self.assertIn(said, self.refused(self.folder / "network.pth"))
 
     def changed(self, change):
         model = onnx_package.load_from_string(INSIGHTFACE)
@@ -381,6 +383,15 @@ class Refusals(WithFolder):
         with mock.patch.object(onnx.onnx_reader, "read_model", wrongly):
             said = self.refused(INSIGHTFACE)
         self.assertRegex(said, r"not read rightly: on 20 rendered faces the least cosine .* is 0\.\d+, expected 0\.999")
+
+    def test_a_card_may_leave_the_scaling_to_the_graph(self):
+        """As SFace's does."""
+        graph = onnx_package.load_from_string(MXNET).graph
+        ends = onnx.scaled_pixels(graph, graph.input[0])
+        raw = {"scale": 255.0, "mean": [0.0] * 3, "std": [1.0] * 3}
+        self.assertTrue(onnx.feeds_pixels(raw, ends))
+        for change in ({"scale": 1.0}, {"mean": [127.5] * 3}, {"std": [128.0] * 3}):
+            self.assertFalse(onnx.feeds_pixels(raw | change, ends))
 
     def test_what_contradicts_a_committed_card(self):
         said = self.refused(MXNET, "--name", "buffalo-l")

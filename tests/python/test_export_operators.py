@@ -134,7 +134,9 @@ CASES = {
     "Reshape that regroups": model(
         [node("Transpose", "x", "t", perm=[2, 0, 1, 3]), node("Reshape", "t to", "y")], batch=1, to=ints(1, 18, 8)
     ),
-    "Flatten of a flat tensor": model([flat(), node("Flatten", "f", "g"), node("MatMul", "g w", "y")], w=random(144, 5)),
+    "Flatten of a flat tensor": model(
+        [flat(), node("Flatten", "f", "g"), node("MatMul", "g w", "y")], w=random(144, 5)
+    ),
     "Transpose, MatMul, bias on the last axis": model(
         [node("Transpose", "x", "t", perm=[0, 2, 3, 1]), node("MatMul", "t w", "m"), node("Add", "m b", "y")],
         w=random(3, 5), b=random(5),
