@@ -23,7 +23,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 BINARY = ROOT / "build/release/facepoison"
-TEMPLATE = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]])
+TEMPLATE = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
+)
 
 
 def photos_of(dataset):
@@ -91,9 +93,7 @@ def main():
     card = json.loads((ROOT / f"configs/extractors/{options.name}.json").read_text())
     if options.worker:
         network, target = options.worker
-        return embed_by_onnxruntime(
-            options.dataset, network, card["input"], options.batch[0], options.threads, target
-        )
+        return embed_by_onnxruntime(options.dataset, network, card["input"], options.batch[0], options.threads, target)
 
     from compare import ONNX_FILES, free_batch
     from convert import packages

@@ -359,6 +359,15 @@ def write(module, output, card, options, network):
     replace_atomically(golden_path, lambda path: save_npy(path, output))
 
 
+def card_like(name, **facts):
+    """The card of another member of a family: what the committed card of this name says of all of them, and the
+    facts."""
+    card = json.loads((ROOT / "configs/extractors" / f"{name}.json").read_text())
+    for own in ("published", "source", "dimension", "notes"):
+        card.pop(own, None)
+    return card | facts
+
+
 def finish(module, family_card, options, network=None):
     """Writes NAME.pt, its golden embedding and NAME.json: the committed card of that name, else the family's (by name,
     or itself), with what only this machine knows. In models/ that completes the committed card; anywhere,

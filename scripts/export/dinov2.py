@@ -16,28 +16,11 @@ import torch.nn.functional as F
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from export.base import arguments, fail, finish, load_into, load_state_dict, unwrap  # noqa: E402
+from export.base import arguments, card_like, fail, finish, load_into, load_state_dict, unwrap  # noqa: E402
 
 SIDE, PATCH, HEAD = 224, 14, 64  # pixels, pixels, numbers of each head
 EPSILON = 1e-6
 SIZES = {384: "S", 768: "B", 1024: "L"}
-CARD = {
-    "released": "2023",
-    "licence": "Apache-2.0",
-    "input": {
-        "side": SIDE,
-        "template": "none",
-        "channels": "rgb",
-        "scale": 1.0,
-        "mean": [0.485, 0.456, 0.406],
-        "std": [0.229, 0.224, 0.225],
-        "interpolation": "bicubic",
-        "antialias": True,
-        "resize": "centre-crop",
-    },
-    "method": "forward",
-    "flip_averaging": False,
-}
 
 
 class Scaled(nn.Module):
@@ -128,7 +111,7 @@ def main(given=None):
     module = load_into(VisionTransformer(width, depth), tensors, complaint)
     options.name = options.name or f"dinov2-{SIZES[width].lower()}"
     title = f"DINOv2 ViT-{SIZES[width]}/14, an image encoder"
-    finish(module, CARD | {"title": title}, options, f"ViT-{SIZES[width]}/14, {depth} layers")
+    finish(module, card_like("dinov2-s", title=title), options, f"ViT-{SIZES[width]}/14, {depth} layers")
 
 
 if __name__ == "__main__":

@@ -17,30 +17,11 @@ import torch.nn.functional as F
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from export.base import arguments, fail, finish, load_into, load_state_dict, unwrap  # noqa: E402
+from export.base import arguments, card_like, fail, finish, load_into, load_state_dict, unwrap  # noqa: E402
 
 SIDE = 112
 EPSILON = 1e-6
 SIZES = {32: "XS", 48: "S", 24: "XXS", 80: "Base"}  # by the first width
-CARD = {
-    "title": "EdgeFace",
-    "released": "2023",
-    "licence": "CC BY-NC-SA 4.0 (the authors' weights)",
-    "input": {
-        "side": SIDE,
-        "template": "arcface-112",
-        "channels": "rgb",
-        "scale": 1.0,
-        "mean": [0.5, 0.5, 0.5],
-        "std": [0.5, 0.5, 0.5],
-        "interpolation": "bilinear",
-        "antialias": False,
-        "resize": "squash",
-    },
-    "method": "forward",
-    "flip_averaging": False,
-    "dimension": 512,
-}
 
 
 class LowRank(nn.Module):
@@ -153,8 +134,10 @@ class Global(nn.Module):
 class Stage(nn.Module):
     def __init__(self, inputs, blocks):
         super().__init__()
-        shrink = nn.Sequential(OverChannels(inputs, EPSILON), nn.Conv2d(inputs, blocks[0].gamma.numel(), 2, 2))
-        self.downsample = shrink if inputs else nn.Identity()
+        self.downsample = nn.Identity()
+        if inputs:
+            shrink = nn.Conv2d(inputs, blocks[0].gamma.numel(), 2, 2)
+            self.downsample = nn.Sequential(OverChannels(inputs, EPSILON), shrink)
         self.blocks = nn.Sequential(*blocks)
 
     def forward(self, x):
@@ -221,7 +204,7 @@ def main(given=None):
     described = [f"EdgeNeXt {size}"]
     described += ["low-rank linear layers"] if any(".linear1." in name for name in tensors) else []
     described += ["int8 linear layers in float32"] if any(tensor.is_quantized for tensor in tensors.values()) else []
-    card = CARD | {"title": f"EdgeFace-{size}"}
+    card = card_like("edgeface-s", title=f"EdgeFace-{size}")
     finish(load_into(network, tensors, complaint), card, options, ", ".join(described))
 
 

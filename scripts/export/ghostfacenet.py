@@ -11,29 +11,15 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from export.base import arguments, finish  # noqa: E402
+from export.base import arguments, card_like, finish  # noqa: E402
 from export.fawkes import build  # noqa: E402
 
 
 def card(height, width):
-    return {
-        "title": "GhostFaceNet",
-        "released": "2023",
-        "licence": "MIT (the authors' repository); rights in weights and training data not stated",
-        "input": {
-            **({"side": height} if height == width else {"width": width, "height": height}),
-            "template": "arcface-112",
-            "channels": "rgb",
-            "scale": 255.0,
-            "mean": [127.5] * 3,
-            "std": [128.0] * 3,
-            "interpolation": "bilinear",
-            "antialias": False,
-            "resize": "squash",
-        },
-        "method": "forward",
-        "flip_averaging": False,
-    }
+    like = card_like("ghostfacenet", title="GhostFaceNet")
+    size = {"side": height} if height == width else {"width": width, "height": height}
+    like["input"] = {key: value for key, value in like["input"].items() if key != "side"} | size
+    return like
 
 
 def main(given=None):

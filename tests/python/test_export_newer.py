@@ -149,8 +149,8 @@ class GhostFaceNet(WithFolder):
                 group.create_group(layer).attrs["weight_names"] = [name for name, _ in weights]
                 for name, _ in weights:
                     group[layer][name] = arrays[layer, name]
-        self.export(ghostfacenet, self.folder / "Ghost.h5")
-        recipe = self.card("ghostfacenet")["input"]
+        self.export(ghostfacenet, self.folder / "Ghost.h5", "--name", "ghost-small")
+        recipe = self.card("ghost-small")["input"]
         found = [recipe[key] for key in ("side", "channels", "mean", "std")]
         self.assertEqual(found, [32, "rgb", [127.5] * 3, [128] * 3])
 
