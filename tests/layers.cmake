@@ -33,7 +33,7 @@ layer(extractors OVER data HEADERS card extractor mistakes perceptual seen)
 layer(attacks OVER extractors imaging optim HEADERS attack)
 layer(classifiers OVER core HEADERS classifier)
 layer(report OVER core HEADERS expect report)
-layer(stages OVER attacks classifiers HEADERS answers embeddings posted scenario study treated_photos
+layer(stages OVER attacks classifiers HEADERS answers embeddings posted preprocessing scenario study treated_photos
   verification)
 layer(training OVER stages HEADERS augmentation losses training)
 layer(recognisers OVER training HEADERS recogniser)
