@@ -24,8 +24,8 @@ struct Tried {
   std::vector<double> tars;  // in each draw of people, the same ones for all that are tried
 };
 
-// By how much TAR is higher than another's. The interval is of 99 % over the same draws, not of 95 %: the best of many
-// that are tried is looked for.
+// By how much TAR is higher than another's. The interval is of 99 % over the same draws, not of 95 %, since the best
+// of many is looked for; it holds for each that is tried, not for all at once.
 struct Gain {
   double value = 0;
   Interval interval;
