@@ -33,7 +33,7 @@ constexpr Command commands[] = {
     {"show", "contact sheets of people; original | perturbed | difference", show_command},
     {"train", "a recogniser from fresh or given weights: card in, card out", train_command},
     {"list", "extractors by release, attacks, classifiers", list_command},
-    {"check", "a recogniser's hash and golden embedding", check_command},
+    {"check", "a recogniser: its hash, its golden embedding, its preprocessing", check_command},
     {"store", "what is cached: is it whole, and what may go", store_command},
     {"doctor", "what this machine has, and whether every recogniser here is sound", doctor_command},
 };

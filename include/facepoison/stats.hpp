@@ -30,6 +30,10 @@ Interval clopper_pearson(double fraction, double n);
 // others, and NaN for nobody.
 Interval protection_interval(std::span<const double> per_person, double probes);
 
+// Between which values the middle `share` of resampled ones lie (a percentile bootstrap). NaN for none, and where one
+// of them is NaN.
+Interval middle_interval(std::vector<double> resampled, double share = 0.95);
+
 // By how much the same people's rates are higher in one row than in another.
 struct Difference {
   double mean = 0;

@@ -55,6 +55,13 @@ double sign_flip_p(std::vector<double> values, Seed seed) {
   return (1 + share_as_far(values, draws - 1, flip)) / static_cast<double>(draws);
 }
 
+// The value below which `share` of the sorted values lie, between two of them in proportion.
+double quantile(const std::vector<double>& sorted, double share) {
+  const double place = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(place), above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
+
 }  // namespace
 
 double mean(std::span<const double> values) {
@@ -93,6 +100,13 @@ Interval protection_interval(std::span<const double> per_person, double probes) 
   const bool agree = p <= 0 || p >= 1;  // then nothing is known of how people differ
   const double effective = agree ? people : variance > 0 ? std::min(probes, p * (1 - p) / variance) : probes;
   return clopper_pearson(p, effective * (z / t) * (z / t));
+}
+
+Interval middle_interval(std::vector<double> resampled, double share) {
+  const bool known = std::none_of(resampled.begin(), resampled.end(), [](double value) { return std::isnan(value); });
+  if (resampled.empty() || !known) return no_interval;
+  std::sort(resampled.begin(), resampled.end());
+  return {quantile(resampled, (1 - share) / 2), quantile(resampled, (1 + share) / 2)};
 }
 
 Difference paired_difference(std::span<const double> per_person, Seed seed) {

@@ -5,16 +5,10 @@
 
 #include "facepoison/classifier.hpp"
 #include "facepoison/stats.hpp"
+#include "facepoison/verification.hpp"
 
 namespace facepoison {
 namespace {
-
-torch::Tensor directions(const torch::Tensor& rows) {
-  const auto wide = rows.to(torch::kFloat64);
-  const auto lengths = wide.norm(2, 1, true);
-  if ((lengths == 0).any().item<bool>()) throw NoDirection();
-  return wide / lengths;
-}
 
 std::vector<double> numbers(const torch::Tensor& values) {
   const auto flat = values.contiguous().view(-1);
@@ -91,7 +85,7 @@ std::vector<PairsOf> compare_pairs(const GalleryAndProbes& sides, const std::vec
     nearest.add(impostors);
   }
   const auto accepted = [&](const PairsOf& person, double rate) {
-    const auto place = static_cast<std::size_t>(std::floor(rate * static_cast<double>(total) + 1e-9));
+    const auto place = let_through(rate, static_cast<double>(total));
     return total == 0 ? std::nan("") : share_below(person.genuine, nearest.at(place));
   };
   for (auto& person : people) {

@@ -2,19 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
+#include <set>
 
 #include "facepoison/error.hpp"
 
 namespace facepoison {
 namespace {
-
-// One change of a contract. Of two changes of one kind the second would undo the first, so pairs are of different
-// kinds.
-struct Change {
-  std::string kind, what;
-  std::function<void(Card&)> apply;
-};
 
 struct Scaling {
   std::string formula;  // of a grey level x, 0 … 255
@@ -44,7 +37,9 @@ bool same(const Card& card, const Scaling& other) {
   return true;
 }
 
-std::vector<Change> changes_of(const Card& card) {
+}  // namespace
+
+std::vector<Change> usual_changes(const Card& card) {
   std::vector<Change> changes;
   changes.push_back({"channels", card.bgr ? "channels rgb" : "channels bgr", [](Card& c) { c.bgr = !c.bgr; }});
   for (const auto& scaling : scalings())
@@ -54,7 +49,7 @@ std::vector<Change> changes_of(const Card& card) {
   if (card.template_name != "none")
     changes.push_back({"alignment", "no alignment", [](Card& c) { c.template_name = "none"; }});
   for (const std::string other : {"arcface-112", "dlib-150"})
-    if (card.template_name != "none" && card.template_name != other)
+    if (card.template_name != other)
       changes.push_back({"alignment", "template " + other, [other](Card& c) { c.template_name = other; }});
   for (const auto other : {Interpolation::bilinear, Interpolation::bicubic, Interpolation::nearest})
     for (const bool antialias : {false, true})
@@ -69,21 +64,41 @@ std::vector<Change> changes_of(const Card& card) {
   return changes;
 }
 
-}  // namespace
+Mistake changed(const Card& card, const std::vector<Change>& changes) {
+  std::vector<std::string> what;
+  Mistake made{"", card};
+  for (const auto& change : changes) {
+    what.push_back(change.what);
+    change.apply(made.contract);
+  }
+  made.what = listed(what);
+  return made;
+}
 
 std::vector<Mistake> usual_mistakes(const Card& card) {
-  const auto changes = changes_of(card);
+  const auto changes = usual_changes(card);
   std::vector<Mistake> mistakes;
-  const auto add = [&](const std::string& what, std::initializer_list<const Change*> applied) {
-    mistakes.push_back({what, card});
-    for (const auto* change : applied) change->apply(mistakes.back().contract);
-  };
-  for (const auto& change : changes) add(change.what, {&change});
+  for (const auto& change : changes) mistakes.push_back(changed(card, {change}));
   for (std::size_t i = 0; i < changes.size(); ++i)
     for (std::size_t j = i + 1; j < changes.size(); ++j)
-      if (changes[i].kind != changes[j].kind)
-        add(concat(changes[i].what, ", ", changes[j].what), {&changes[i], &changes[j]});
+      if (changes[i].kind != changes[j].kind) mistakes.push_back(changed(card, {changes[i], changes[j]}));
   return mistakes;
+}
+
+Json differing(const Card& card, const Card& wanted) {
+  static const std::set<std::string> outside_input = {"method", "flip_averaging", "dimension"};
+  const Json has = card.contract(), wants = wanted.contract();
+  Json out = Json::object();
+  for (const auto& [key, value] : wants.items()) {
+    if (has.at(key) == value) continue;
+    if (key == "bgr")
+      out["input"]["channels"] = value.get<bool>() ? "bgr" : "rgb";
+    else if (outside_input.count(key))
+      out[key] = value;
+    else
+      out["input"][key] = value;
+  }
+  return out;
 }
 
 Table explain(const FeatureExtractor& extractor, const std::optional<Faces>& aligned, const Image& whole,
@@ -103,7 +118,9 @@ Table explain(const FeatureExtractor& extractor, const std::optional<Faces>& ali
         {what, at::cosine_similarity(found, wanted, 0).item<double>(), (found - wanted).abs().max().item<double>()});
   };
   add(as_is, extractor.card());
-  for (const auto& mistake : usual_mistakes(extractor.card())) add(mistake.what, mistake.contract);
+  for (const auto& mistake : usual_mistakes(extractor.card()))
+    if (aligned || mistake.contract.template_name == extractor.card().template_name)  // else there is nothing to align
+      add(mistake.what, mistake.contract);
   // Of directions alike, the nearer numbers; of equals, the simplest, which was added first.
   const auto rank = [](const std::vector<Cell>& row) {
     return std::pair(-std::round(std::get<double>(row[1]) * 1e7), std::get<double>(row[2]));

@@ -1,5 +1,8 @@
 // The other commands, as a user or a script runs them.
+#include <algorithm>
+
 #include "facepoison/npy.hpp"
+#include "facepoison/random.hpp"
 #include "support/support.hpp"
 
 namespace facepoison::testing {
@@ -513,6 +516,99 @@ TEST_F(E2eCommands, CheckNamesTheMistakeThatExplainsAnotherPipelinesEmbedding) {
   EXPECT_TRUE(contains(other.out, "explained by: channels ")) << other.out;
   EXPECT_EQ(run_binary("check ./tiny.json --image one/p00/v0.png", folder_.path).code, 2)
       << "an image alone has nothing to be compared with";
+}
+
+// Pictures of which the red plane alone says who is on them, and a network that sees the first plane alone.
+class E2eCheckPhotos : public ::testing::Test {
+ protected:
+  static constexpr int people = 8, photos = 6, side = 48;
+
+  void SetUp() override {
+    for (int p = 0; p < people; ++p)
+      for (int n = 0; n < photos; ++n)
+        write_file(folder_ / concat("photos/p", p, "/", n, ".png"), encode_png(picture(p, n)));
+    ASSERT_EQ(run("prepare photos -o dataset --no-detect --canvas 48 --store store").code, 0);
+    write_tiny_extractor(folder_.path);  // for its card
+    torch::jit::Module module("red");
+    module.register_parameter("middle", torch::full({1}, 0.5), false);
+    module.define(
+        "def forward(self, x):\n  return torch.flatten(torch.adaptive_avg_pool2d(x[:, :1], [6, 6]), 1) - "
+        "self.middle\n");
+    module.save((folder_ / "red.pt").string());
+    write_card("right", "rgb"), write_card("wrong", "bgr");
+  }
+
+  static Image picture(int person, int photo) {
+    Stream who(1, "who", concat(person)), which(1, "which", concat(person), concat(photo));
+    double red[36], others[2][36];
+    for (auto& block : red) block = who.uniform() + 0.2 * (which.uniform() - 0.5);
+    for (auto& plane : others)
+      for (auto& block : plane) block = which.uniform();
+    Image image{side, side, {}};
+    for (int y = 0; y < side; ++y)
+      for (int x = 0; x < side; ++x)
+        for (const auto* plane : {red, others[0], others[1]})
+          image.rgb.push_back(static_cast<std::uint8_t>(std::clamp(255 * plane[y / 8 * 6 + x / 8], 0.0, 255.0)));
+    return image;
+  }
+
+  void write_card(const std::string& name, const std::string& channels) {
+    Json card = read_json(folder_ / "tiny.json");
+    card["file"] = "./red.pt", card["sha256"] = sha256_of_file(folder_ / "red.pt"), card["dimension"] = 36;
+    card["input"] = {{"side", 48},   {"template", "none"}, {"channels", channels},
+                     {"scale", 1.0}, {"mean", {0, 0, 0}},  {"std", {1, 1, 1}}};
+    write_file(folder_ / (name + ".json"), card.dump());
+  }
+
+  Outcome run(const std::string& arguments, const std::string& environment = "") {
+    return run_binary(arguments, folder_.path, environment);
+  }
+
+  static const std::vector<Cell>& row_of(const Table& table, const std::string& what) {
+    return *std::find_if(table.rows.begin(), table.rows.end(), [&](const auto& row) { return text(row[0]) == what; });
+  }
+
+  TempFolder folder_;
+};
+
+TEST_F(E2eCheckPhotos, TheRightCardIsLeftAsItIs) {
+  const std::string check = "check ./right.json --photos dataset --format csv";
+  const auto outcome = run(check);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  const Table table = parse_csv(outcome.out, "stdout");
+  EXPECT_EQ(text(table.rows[0][0]), "the card");
+  EXPECT_EQ(named(table, table.rows[0], "tar"), "1");
+  const auto& swapped = row_of(table, "channels bgr");
+  EXPECT_LT(as_number(swapped[1], "tar"), 0.3);
+  EXPECT_EQ(named(table, swapped, "reading"), "worse");
+  EXPECT_LT(as_number(swapped[9], "gain_high"), 0);
+  for (const auto& row : table.rows)
+    for (const auto* idle : {"interpolation", "template", "crop", "mirror"})
+      EXPECT_FALSE(contains(text(row[0]), idle)) << "changes nothing here, or is not tried: " << text(row[0]);
+  EXPECT_EQ(run(check, "OMP_NUM_THREADS=1").out, outcome.out);
+}
+
+TEST_F(E2eCheckPhotos, TheWrongOneIsExit4WithWhatToWrite) {
+  const auto outcome = run("check ./wrong.json --photos dataset");
+  EXPECT_EQ(outcome.code, 4);
+  EXPECT_TRUE(contains(outcome.err, R"(write on the card {"input":{"channels":"rgb"}})")) << outcome.err;
+  for (const auto* part : {"channels rgb", "better", "48 photos of 8 people", "120 pairs of one person", "1008 of"})
+    EXPECT_TRUE(contains(outcome.out, part)) << outcome.out;
+}
+
+TEST_F(E2eCheckPhotos, TooFewPhotosAreExit3) {
+  const auto outcome = run("check ./right.json --photos dataset --most-photos 47");
+  EXPECT_EQ(outcome.code, 3);
+  for (const auto* part : {"too few", "found 8 people", "966 pairs", "expected 6 people and 1000 pairs"})
+    EXPECT_TRUE(contains(outcome.err, part)) << outcome.err;
+  EXPECT_TRUE(outcome.out.empty());
+}
+
+TEST_F(E2eCheckPhotos, WhatDoesNotFitIsRefused) {
+  EXPECT_EQ(run("check ./right.json --photos photos").code, 3) << "not a data set";
+  EXPECT_EQ(run("check small-cloak-detector --photos dataset").code, 4) << "no recogniser";
+  EXPECT_EQ(run("check ./right.json --most-photos 40").code, 2);
+  EXPECT_EQ(run("check ./right.json --photos dataset --image photos/p0/0.png --reference x.npy").code, 2);
 }
 
 TEST_F(E2eCommands, CheckPrintsWhatItChecked) {

@@ -109,6 +109,19 @@ TEST_F(E2eStandIn, ChecksAsTheCpu) {
   EXPECT_TRUE(contains(reference.out, "agrees")) << reference.out;
 }
 
+TEST_F(E2eStandIn, ComparesPreprocessingsAsTheCpu) {
+  prepare_drawn(folder_ / "eight", 8, 6);
+  std::vector<Table> tables;
+  for (const auto* device : {"cpu", "standin"}) {
+    const auto outcome = run(concat("check small-surrogate --photos eight/dataset --format csv --device ", device));
+    ASSERT_TRUE(outcome.code == 0 || outcome.code == 4) << outcome.err;  // drawn blobs are no faces
+    tables.push_back(parse_csv(outcome.out, device));
+  }
+  ASSERT_GT(tables[0].rows.size(), 5u);
+  const auto d_prime = [](const Table& table) { return as_number(table.rows.at(0).at(4), "d_prime"); };
+  EXPECT_NEAR(d_prime(tables[0]), d_prime(tables[1]), 1e-3);
+}
+
 // What the CPU made is not what another device makes.
 TEST_F(E2eStandIn, KeepsItsResultsApart) {
   const auto blocks = [&] {

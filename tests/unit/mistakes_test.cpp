@@ -1,5 +1,8 @@
 // Which mistake explains that two embeddings differ: each planted one is found, and nothing is claimed for a stranger.
 #include "facepoison/mistakes.hpp"
+
+#include <set>
+
 #include "support/support.hpp"
 
 namespace facepoison::testing {
@@ -48,6 +51,24 @@ TEST_F(Mistakes, TwoAtOnceAreFound) {
   contract.bgr = !contract.bgr;
   contract.template_name = "none";
   EXPECT_EQ(found(embedded(contract)), channels + ", no alignment");
+}
+
+TEST_F(Mistakes, AreWrittenAsACardHasThem) {
+  const Card& card = extractor_->card();  // bgr, arcface-112
+  EXPECT_EQ(differing(card, card), Json::object());
+  Card wanted = card;
+  wanted.bgr = false, wanted.template_name = "none", wanted.flip_averaging = true, wanted.std = {1, 2, 3};
+  EXPECT_EQ(differing(card, wanted), Json({{"input", {{"template", "none"}, {"channels", "rgb"}, {"std", {1, 2, 3}}}},
+                                           {"flip_averaging", true}}));
+}
+
+TEST_F(Mistakes, EachTemplateIsTriedInThePlaceOfNone) {
+  Card card = extractor_->card();
+  card.template_name = "none";
+  std::set<std::string> templates;
+  for (const auto& change : usual_changes(card))
+    if (change.kind == "alignment") templates.insert(changed(card, {change}).contract.template_name);
+  EXPECT_EQ(templates, (std::set<std::string>{"arcface-112", "dlib-150"}));
 }
 
 TEST_F(Mistakes, AStrangerIsExplainedByNone) {

@@ -25,6 +25,17 @@ TEST(Mean, OfNothingIsZero) {
   EXPECT_DOUBLE_EQ(mean(std::vector<double>{1, 2, 6}), 3);
 }
 
+TEST(MiddleInterval, LiesBetweenSortedValues) {
+  std::vector<double> resampled;
+  for (int k = 200; k >= 0; --k) resampled.push_back(k);
+  expect_near(middle_interval(resampled), 5, 195, 1e-9);
+  expect_near(middle_interval(resampled, 0.99), 1, 199, 1e-9);
+  expect_near(middle_interval({1, 2}, 0.5), 1.25, 1.75, 1e-9);
+  expect_near(middle_interval({3}), 3, 3, 0);
+  EXPECT_TRUE(std::isnan(middle_interval({}).low));
+  EXPECT_TRUE(std::isnan(middle_interval({1, std::nan("")}).high));
+}
+
 TEST(ClopperPearson, IsThePublishedInterval) {  // Newcombe 1998, Statistics in Medicine 17, table I, method 5
   expect_near(clopper_pearson(81. / 263, 263), 0.2527, 0.3676, 5e-5);
   expect_near(clopper_pearson(15. / 148, 148), 0.0578, 0.1617, 5e-5);
