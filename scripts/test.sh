@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sets up, builds, fetches the recognisers and runs every test. With "asan": the unit tests under the sanitizers.
 # FACEPOISON_REAL_PHOTOS=FOLDER (<person>/*.jpg) lets the tests labelled `real` run; without it they skip and say so.
+# FACEPOISON_REAL_WEIGHTS=FOLDER (default: weights/ beside it) has other people's networks for tests/python.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/quiet.sh
