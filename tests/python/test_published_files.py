@@ -586,6 +586,7 @@ class Cards(unittest.TestCase):
                 self.assertTrue(files, "an exporter takes a file")
                 words = card["published"]["exporter"].split()
                 self.assertEqual(words[words.index("--name") + 1] if "--name" in words else words[0], name)
+                self.assertTrue(Path(fetch_models.exporter_command(card, files)[1]).is_file())
                 for facts in files.values():
                     self.assertLessEqual({"file", "urls", "confidence"}, facts.keys())
                     kind = published.sum_kind(facts)
