@@ -66,6 +66,12 @@ torch::jit::Module fold(const torch::jit::Module& module, const std::string& met
   each_node(graph->block(), [&](Node* node) {
     if (node->kind() == aten::batch_norm) spell_out_batch_norm(*graph, node);
   });
+  // Freezing joins all methods into one and removes the others, which nodes still name as their callers; LibTorch would
+  // crash where it tells a network's error.
+  auto& function = frozen.get_method(method).function();
+  each_node(graph->block(), [&](Node* node) {
+    if (node->callstack()) node->setCallStack(c10::make_intrusive<InlinedCallStack>(&function, node->sourceRange()));
+  });
   each_node(graph->block(), [&](Node* node) {
     if (node->kind() == prim::Constant) prepare_constant(*graph, node, precision);
   });

@@ -90,8 +90,7 @@ class TorchScriptExtractor final : public FeatureExtractor {
 
   // Networks whose code asks for float32 in some layer cannot be run in another precision; those compute in float32.
   void choose_precision(const torch::Tensor& picture) const {
-    const auto loaded = module_;
-    module_ = in_precision(loaded, precision_);
+    module_ = in_precision(module_, precision_);
     if (precision_ == torch::kFloat32) return;
     const torch::NoGradGuard no_grad;
     try {
@@ -102,7 +101,7 @@ class TorchScriptExtractor final : public FeatureExtractor {
                           last_line(error.what()));
       log_debug(concat(card().name, " ", deviation_));
       precision_ = torch::kFloat32;
-      module_ = in_precision(loaded, precision_);
+      module_ = in_precision(load_model(file_, options_.device), precision_);
     }
   }
 

@@ -423,14 +423,14 @@ TEST_F(E2eEval, ANoteSaysWhosePublishedFileIsKnownByItsFirstUseAlone) {
   EXPECT_FALSE(contains(notes, "tiny-b: its published file")) << notes;
 }
 
-// tiny-a's card with a network whose embeddings are this in Python, of the pooled picture y and the weight w.
+// tiny-a's card with a network whose embeddings are this in Python, of the pooled picture y; product(y) is a product
+// with its weights.
 void replace_network(const fs::path& folder, const std::string& embeddings) {
   torch::jit::Module module("tiny");
   module.register_parameter("w", torch::ones({108, 16}), false);
-  module.define(
-      "def forward(self, x):\n  w = self.w\n  y = torch.flatten(torch.adaptive_avg_pool2d(x, [6, 6]), 1)\n"
-      "  return " +
-      embeddings + "\n");
+  module.define("def product(self, y):\n  return torch.matmul(y, self.w)\n");
+  module.define("def forward(self, x):\n  y = torch.flatten(torch.adaptive_avg_pool2d(x, [6, 6]), 1)\n  return " +
+                embeddings + "\n");
   module.save((folder / "tiny-a.pt").string());
   Json card = read_json(folder / "tiny-a.json");
   card["sha256"] = sha256_of_file(folder / "tiny-a.pt");
@@ -438,7 +438,7 @@ void replace_network(const fs::path& folder, const std::string& embeddings) {
 }
 
 TEST_F(E2eEval, ANetworkThatAsksForFloat32RunsInItUnderBf16AndANoteSaysSo) {
-  replace_network(folder_.path, "torch.matmul(y.to(6), w)");  // 6: float32
+  replace_network(folder_.path, "self.product(y.to(6))");  // 6: float32
   const auto said = "tiny-a: computes in float32, for it does not run in bf16: ";
   const auto run = eval("--set precision=bf16 --format json --run-dir one");
   ASSERT_EQ(run.code, 0) << run.err;
@@ -452,8 +452,8 @@ TEST_F(E2eEval, ANetworkThatAsksForFloat32RunsInItUnderBf16AndANoteSaysSo) {
 
 TEST_F(E2eEval, ANetworkThatCannotBeUsedIsNamedBeforeAnythingIsPerturbed) {
   for (const auto& [embeddings, what] :
-       {std::pair{"torch.matmul((y > 0).to(6), w)", "cannot be attacked, for it gives no gradient"},
-        {"torch.matmul(y, w)[:, 0:7]", "the network gave the shape [1, 7]"}}) {
+       {std::pair{"self.product((y > 0).to(6))", "cannot be attacked, for it gives no gradient"},
+        {"self.product(y)[:, 0:7]", "the network gave the shape [1, 7]"}}) {
     replace_network(folder_.path, embeddings);
     const auto run = eval();
     EXPECT_EQ(run.code, 4) << run.err;
