@@ -38,7 +38,7 @@ class FeatureExtractor {
   const Card& card() const { return card_; }
   // What decides an embedding, for cache keys: contract, weights (their file's sha256), precision, device.
   virtual Json identity() const = 0;
-  // Once it has embedded something: how it does not compute as it was asked to, or "".
+  // How it computes otherwise than its options ask, as a sentence without a subject, or "". Known once it has embedded.
   virtual std::string deviation() const { return ""; }
 
  private:

@@ -1,4 +1,4 @@
-// Trying networks before they are needed.
+// Runs each network of an experiment once, before photos are perturbed: one that cannot be used is named at once.
 #pragma once
 #include <memory>
 

@@ -132,7 +132,7 @@ def size_of(path):
 def reason_of(code, status, message, facts):
     if code == TOO_LARGE:
         return f"the file there is larger than the published one of {facts['bytes']:,} bytes"
-    hints = {404: ": it is no longer there", 403: ": refused", 429: ": refused, too many have asked for it lately"}
+    hints = {404: ": the file is gone", 403: ": access is refused", 429: ": too many requests"}
     return f"HTTP {status}{hints.get(status, '')}" if status >= 400 else message or f"curl ended with {code}"
 
 

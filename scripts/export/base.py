@@ -107,8 +107,7 @@ def is_pickle_in_zip(path):
 
 
 def check_file(path, what, kind):
-    """Ends the program where there is no file, or where something else came in the place of one. kind: that of what is
-    read."""
+    """Ends the program where the file is missing, or where it is another kind of file. kind: the kind that is read."""
     if not path.is_file():
         fail(f"no such file: {path}")
     with open(path, "rb") as file:

@@ -97,9 +97,9 @@ def resampled(places):
 def main(given=None):
     options = arguments(__doc__).parse_args(given)
     tensors = unwrap(load_state_dict(options.checkpoint), "patch_embed.proj.weight")
-    complaint = f"{options.checkpoint} is no DINOv2"
+    complaint = f"{options.checkpoint} is not a DINOv2"
     if "pos_embed" not in tensors or tensors["pos_embed"].dim() != 3:
-        fail(f"{complaint}: there is no patch_embed.proj.weight or no pos_embed")
+        fail(f"{complaint}: it lacks patch_embed.proj.weight or pos_embed")
     if "register_tokens" in tensors:
         fail(f"{complaint} without registers: it has register_tokens; the file without _reg4 in its name is read")
     width = tensors["pos_embed"].shape[2]

@@ -192,11 +192,12 @@ def block_of(shapes, path, side):
 def main(given=None):
     options = arguments(__doc__).parse_args(given)
     tensors = unwrap(load_state_dict(options.checkpoint), "stem.0.")
-    complaint = f"{options.checkpoint} is no EdgeNeXt of EdgeFace's"
+    complaint = f"{options.checkpoint} is not EdgeFace's EdgeNeXt"
     try:
         network = EdgeNeXt({name: tuple(tensor.shape) for name, tensor in tensors.items()})
     except (KeyError, IndexError) as error:
-        fail(f"{complaint}: there is no {error.args[0] if isinstance(error, KeyError) else 'block in one of 4 stages'}")
+        missing = error.args[0] if isinstance(error, KeyError) else "a block in one of 4 stages"
+        fail(f"{complaint}: it lacks {missing}")
     except AttributeError:
         fail(f"{complaint}: a low-rank layer stands where the network has no linear one")
     size = SIZES.get(network.stem[0].out_channels, f"of width {network.stem[0].out_channels}")

@@ -140,7 +140,7 @@ def last_layer(arrays):
 def main(given=None):
     options = arguments(__doc__).parse_args(given)
     mxnet = options.checkpoint.is_file() and kind_of(options.checkpoint) == MXNET
-    complaint = f"{options.checkpoint} is no MobileFaceNet of {'InsightFace' if mxnet else 'Xiaoccer'}'s"
+    complaint = f"{options.checkpoint} is not {'InsightFace' if mxnet else 'Xiaoccer'}'s MobileFaceNet"
     if mxnet:
         arrays = read_params(options.checkpoint)
         tensors = from_mxnet(arrays) | arrays

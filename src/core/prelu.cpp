@@ -103,8 +103,7 @@ at::Tensor prelu_without_gradients(const at::Tensor& x, const at::Tensor& weight
 }
 
 at::Tensor any_prelu(const at::Tensor& x, const at::Tensor& weights) {
-  if (has_fast_prelu(x, weights)) return PRelu::apply(x, weights);
-  return at::native::prelu(x, weights);
+  return has_fast_prelu(x, weights) ? PRelu::apply(x, weights) : at::native::prelu(x, weights);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "facepoison/classifier.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/interrupt.hpp"
 #include "facepoison/log.hpp"
@@ -131,7 +132,7 @@ class ManyWays {
 };
 
 bool is_usable(const torch::Tensor& embeddings) {
-  return embeddings.isfinite().all().item<bool>() && (embeddings != 0).any(1).all().item<bool>();
+  return all_finite(embeddings) && (embeddings != 0).any(1).all().item<bool>();
 }
 
 // Do the contracts make the same of these photos?

@@ -112,8 +112,8 @@ class EdgeFace(WithFolder):
     def test_another_network(self):
         other = {"stem.0.weight": torch.zeros(32, 3, 4, 4)}
         said = self.refused(edgeface, self.saved(other))
-        self.assertIn("no EdgeNeXt of EdgeFace's: there is no block in one of 4", said)
-        self.assertIn("there is no stem.0.weight", self.refused(edgeface, self.saved({"a": torch.zeros(1)})))
+        self.assertIn("is not EdgeFace's EdgeNeXt: it lacks a block in one of 4", said)
+        self.assertIn("it lacks stem.0.weight", self.refused(edgeface, self.saved({"a": torch.zeros(1)})))
         tensors = random_tensors(fixture("edgeface")["whole"]["shapes"])
         del tensors["model.head.fc.bias"]
         self.assertIn("1 missing (head.fc.bias)", self.refused(edgeface, self.saved(tensors)))
@@ -131,10 +131,10 @@ class DinoV2(WithFolder):
     def test_another_network(self):
         tensors = random_tensors(fixture("dinov2")["shapes"])
         registers = tensors | {"register_tokens": torch.zeros(1, 4, 384)}
-        self.assertIn("no DINOv2 without registers", self.refused(dinov2, self.saved(registers)))
+        self.assertIn("is not a DINOv2 without registers", self.refused(dinov2, self.saved(registers)))
         del tensors["blocks.1.ls2.gamma"]
         self.assertIn("1 missing (blocks.1.ls2.gamma)", self.refused(dinov2, self.saved(tensors)))
-        self.assertIn("is no DINOv2: there is no", self.refused(dinov2, self.saved({"a": torch.zeros(1)})))
+        self.assertIn("is not a DINOv2: it lacks", self.refused(dinov2, self.saved({"a": torch.zeros(1)})))
 
 
 class GhostFaceNet(WithFolder):
@@ -234,9 +234,9 @@ class MobileFaceNet(WithFolder):
         self.assertIn("is a truncated .params file of MXNet, or one that is not read: it ends after", said)
         (self.folder / "other.params").write_bytes(mxnet_file({"arg:conv0_weight": np.zeros((8, 3, 3, 3))}))
         said = self.refused(mobilefacenet, self.folder / "other.params")
-        self.assertIn("no MobileFaceNet of InsightFace's: it has no conv_6dw7_7 or fc1", said)
+        self.assertIn("is not InsightFace's MobileFaceNet: it has no conv_6dw7_7 or fc1", said)
         said = self.refused(mobilefacenet, self.saved({"layer1.0.weight": torch.zeros(1)}))
-        self.assertIn("no MobileFaceNet of Xiaoccer's: it has no dw_conv1", said)
+        self.assertIn("is not Xiaoccer's MobileFaceNet: it has no dw_conv1", said)
         tensors = self.tensors()
         del tensors["blocks.3.conv.6.weight"]
         self.assertIn("1 missing (blocks.3.conv.6.weight)", self.refused(mobilefacenet, self.saved(tensors)))

@@ -230,7 +230,7 @@ with published.alone(Path(sys.argv[2])):
             dead = f"http://127.0.0.1:{nobody.getsockname()[1]}/net"
             said = self.obtain(dead, self.url("/gone"), self.url("/net", DATA))
         self.assertRegex(said, "connect.*; trying the next address")
-        self.assertIn("HTTP 404: it is no longer there; trying the next address", said)
+        self.assertIn("HTTP 404: the file is gone; trying the next address", said)
 
     def test_what_one_address_left_another_completes(self):
         def cut(handler):
@@ -240,7 +240,7 @@ with published.alone(Path(sys.argv[2])):
         self.assertEqual(self.server.asked[-1], ("/net", "bytes=50000-"))
 
     def test_statuses_are_named(self):
-        for status, hint in ((404, "no longer there"), (403, "refused"), (429, "too many"), (500, "")):
+        for status, hint in ((404, "the file is gone"), (403, "refused"), (429, "too many"), (500, "")):
             reason = self.refused(self.url("/no", lambda handler: handler.head(status, 0)))  # noqa: B023
             self.assertIn(f"HTTP {status}{': ' * bool(hint)}", reason)
             self.assertIn(hint, reason)
