@@ -87,6 +87,9 @@ std::string tools_note(std::size_t files);  // how many were left out for that r
 // is nothing to say.
 std::vector<std::string> duplicate_notes(const Dataset& dataset);
 
+// How many photos show several faces, and which one is used; "" where none does or it isn't known.
+std::string several_faces_note(const Dataset& dataset);
+
 // Writes manifest.jsonl (paths relative to `folder`) and rejected.csv. The canvas pictures must be there already; see
 // DatasetFolder.
 void write_dataset(const fs::path& folder, const std::vector<Photo>& photos, int side, const Table& rejected);

@@ -7,6 +7,11 @@
 
 namespace facepoison {
 
+// Which face is taken of a photo that shows several: the one that fills most of the picture's middle, or the one
+// nearest the middle, as LFW means it.
+inline const std::string prominent_face = "prominent", middle_face = "middle";
+inline const std::vector<std::string> face_rules = {prominent_face, middle_face};
+
 struct PrepareOptions {
   bool detect = true;  // false: crops are squashed to the canvas, and no extractor aligns them
   int canvas = canvas_side;
@@ -15,6 +20,8 @@ struct PrepareOptions {
   Seed seed = 0;                           // of the seeded rule
   bool drop_duplicates = true;             // else they are kept and flagged
   std::vector<std::string> people{"all"};  // whom of the folder; see match_people
+  std::string face = prominent_face;       // of the detected ones, where FaceScrub's lists give no box
+  std::int64_t photos_per_person = 0;      // at most, the first by their ids; 0: all
   bool allow_perturbed = false;            // canvases of a perturbed data set, which are marked so; decides no picture
 
   static PrepareOptions from(Spec& spec);  // keys of the same names, "split" for train_share; throws Error(usage)

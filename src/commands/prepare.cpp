@@ -35,6 +35,14 @@ Action prepare_command(CLI::App& app) {
   app.add_flag("--drop-duplicates", o->drop_duplicates, "drop them, the lowest id stays (default)")->excludes(keep);
   app.add_option("--people", o->prepare.people, "all, or names or patterns (ann-*), separated by commas")
       ->delimiter(',');
+  app.add_option("--face", o->prepare.face,
+                 "of a photo with several: prominent (large and near the middle), or middle (as LFW means it)")
+      ->check(CLI::IsMember(face_rules))
+      ->capture_default_str();
+  app.add_option("--photos-per-person", o->prepare.photos_per_person,
+                 "use at most so many photos of a person, the first by name; 0: all")
+      ->check(whole_number(0))
+      ->capture_default_str();
   app.add_flag("--allow-perturbed", o->prepare.allow_perturbed,
                "take canvases that were perturbed, of a data set that perturb made; the new one says so too");
   const auto store = std::make_shared<StoreOption>(app);

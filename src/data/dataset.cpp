@@ -252,6 +252,15 @@ std::vector<std::string> duplicate_notes(const Dataset& dataset) {
   return notes;
 }
 
+std::string several_faces_note(const Dataset& dataset) {
+  const fs::path file = dataset.folder / "prepare.json";
+  if (!is_own_record(file)) return "";
+  const Json record = read_json(file);
+  if (record.value("several_faces", 0) == 0) return "";
+  return concat("photos that show several faces: ", record["several_faces"].get<std::size_t>(), "; the ",
+                record["options"]["face"].get<std::string>(), " one is used");
+}
+
 std::vector<std::string> Dataset::people() const {
   std::vector<std::string> names;
   for (const auto& photo : photos) names.push_back(photo.person);

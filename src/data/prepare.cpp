@@ -33,29 +33,37 @@ struct Context {
   std::unique_ptr<FaceDetector> detector;  // where the source is the detector
 };
 
-// The face that FaceScrub's box means, else the one that fills most of the picture's middle.
-const Detection& choose(const std::vector<Detection>& faces, const Image& image, const std::optional<Box>& box) {
+// The face that FaceScrub's box means, else the one that the rule means; see PrepareOptions::face.
+const Detection& choose(const std::vector<Detection>& faces, const Image& image, const std::optional<Box>& box,
+                        const std::string& rule) {
   const auto rank = [&](const Detection& face) {
     if (box) return overlap(face.box, *box);
     const double dx = (face.box.x1 + face.box.x2) / image.width - 1,
                  dy = (face.box.y1 + face.box.y2) / image.height - 1;
-    return face.box.area() / (static_cast<double>(image.width) * image.height) - 0.5 * (dx * dx + dy * dy);
+    const double off_middle = 0.5 * (dx * dx + dy * dy);
+    if (rule == middle_face) return -off_middle;
+    return face.box.area() / (static_cast<double>(image.width) * image.height) - off_middle;
   };
   return *std::max_element(faces.begin(), faces.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
 }
 
-Landmarks find_landmarks(const Context& context, const PhotoFile& photo, const Image& image,
-                         const std::optional<Box>& box) {
+struct FoundFace {
+  Landmarks landmarks;
+  std::size_t of = 1;  // faces that the photo shows
+};
+
+FoundFace find_face_of(const Context& context, const PhotoFile& photo, const Image& image,
+                       const std::optional<Box>& box) {
   if (context.source == Source::landmarks_file) {
     const auto found = context.folder.landmarks_of(photo);
     if (!found) throw Error(Exit::input, "not in landmarks.csv");
-    return *found;
+    return {*found};
   }
   const auto faces = context.detector->detect(image);
   if (faces.empty()) throw Error(Exit::input, "no face found");
-  const auto& face = choose(faces, image, box);
+  const auto& face = choose(faces, image, box, context.options.face);
   if (box && overlap(face.box, *box) < 0.2) throw Error(Exit::input, "no face found at FaceScrub's box");
-  return face.landmarks;
+  return {face.landmarks, faces.size()};
 }
 
 // What is made of one photo: its row, with why it was refused or where its face lies, and its canvas picture's bytes.
@@ -69,6 +77,7 @@ Made prepare_photo(const Context& context, const PhotoFile& photo, const std::st
   Json& row = made.row;
   for (const auto* key : {"refused", "sha256", "size", "landmarks", "source_landmarks", "thumbnail"})
     row[key] = nullptr;
+  row["faces"] = 1;
   try {
     const Image image = decode_image(read_file(photo.path), Exif::rotate);
     row["size"] = {image.width, image.height};
@@ -76,7 +85,8 @@ Made prepare_photo(const Context& context, const PhotoFile& photo, const std::st
     if (context.source == Source::none) {
       canvas = squash(image, context.options.canvas);
     } else {
-      const auto landmarks = find_landmarks(context, photo, image, context.folder.box_of(photo, source_sha256));
+      const auto [landmarks, faces] = find_face_of(context, photo, image, context.folder.box_of(photo, source_sha256));
+      row["faces"] = faces;
       auto face = align_face(image, landmarks, context.options.canvas);
       canvas = std::move(face.canvas);
       for (const auto& p : face.landmarks) row["landmarks"].push_back({p.x, p.y});
@@ -163,7 +173,8 @@ class PrepareStage final : public StageOf<std::vector<Made>, Made> {
         context_(make_context(folder_, options_)),
         hashes_(hashes_of(folder_, store)) {
     if (context_.detector)
-      detector_ = {{"weights", context_.detector->sha256()}, {"arithmetic", arithmetic(torch::kCPU)}};
+      detector_ = {
+          {"weights", context_.detector->sha256()}, {"arithmetic", arithmetic(torch::kCPU)}, {"face", options_.face}};
     add_units_by_person(folder_.photos, prepare_block);
   }
 
@@ -183,7 +194,7 @@ class PrepareStage final : public StageOf<std::vector<Made>, Made> {
           for (const auto& p : *found) photo.push_back({p.x, p.y});
       photos.push_back(photo);
     }
-    return {{"format", 8},
+    return {{"format", 9},
             {"source", static_cast<int>(context_.source)},
             {"side", context_.options.canvas},
             {"detector", detector_},
@@ -219,8 +230,16 @@ class PrepareStage final : public StageOf<std::vector<Made>, Made> {
   Json detector_;
 };
 
-// The folder without the photos of people who were not chosen.
+// Keeps a person's first photos.
+void keep_first(PhotoFolder& folder, std::int64_t photos_per_person) {
+  if (photos_per_person == 0) return;
+  std::map<std::string, std::int64_t> kept;
+  std::erase_if(folder.photos, [&](const PhotoFile& photo) { return ++kept[photo.person] > photos_per_person; });
+}
+
+// The folder without the photos that were not chosen.
 PhotoFolder only_chosen(PhotoFolder folder, const PrepareOptions& options) {
+  keep_first(folder, options.photos_per_person);
   if (options.people == std::vector<std::string>{"all"}) return folder;
   std::set<std::string> people;
   for (const auto& photo : folder.photos) people.insert(photo.person);
@@ -258,6 +277,7 @@ Dataset prepare_into(const fs::path& output, const PhotoFolder& folder, const Pr
   std::vector<Photo> photos;
   std::vector<Thumbnail> thumbnails;
   std::map<std::string, fs::path> made_canvas;  // in the store, by id
+  std::size_t several_faces = 0;                // photos that show them
   for (const auto& person : folder.empty_people) {
     log_warning(concat("person ", person, " has no photos"));
     rejected.add({person + "/", person, "no photos in this folder"});
@@ -280,6 +300,7 @@ Dataset prepare_into(const fs::path& output, const PhotoFolder& folder, const Pr
       photos.push_back(photo_of(file, stage->hash(unit.first + i), rows[i], output));
       thumbnails.push_back(rows[i]["thumbnail"].get<Thumbnail>());
       made_canvas[file.id] = made_in / concat(i, ".png");
+      several_faces += rows[i]["faces"].get<std::size_t>() > 1;
     }
   }
   mark_duplicates(photos, thumbnails, options.drop_duplicates, rejected);
@@ -294,14 +315,17 @@ Dataset prepare_into(const fs::path& output, const PhotoFolder& folder, const Pr
     copy_to(made_canvas[photo.id], photo.path);
   }
   std::sort(rejected.rows.begin(), rejected.rows.end());
-  Json record = {
-      {"photos", folder.root.string()}, {"options", options.record()}, {"detector", stage->detector_sha256()}};
+  const Json record = {{"photos", folder.root.string()},
+                       {"options", options.record()},
+                       {"detector", stage->detector_sha256()},
+                       {"several_faces", several_faces}};
   write_file(output / "prepare.json", record.dump(1) + "\n");
   if (written) written->settle();
   write_dataset(output, photos, options.canvas, rejected);
   if (written) written->finish();
   const Dataset dataset = read_dataset(output, !in_store);
   for (const auto& note : duplicate_notes(dataset)) log_warning(note);
+  if (const auto note = several_faces_note(dataset); !note.empty()) log_info(note);
   return dataset;
 }
 
@@ -319,7 +343,7 @@ AlignedFace align_face(const Image& image, const Landmarks& landmarks, int side)
 Landmarks find_face(const FaceDetector& detector, const Image& image) {
   const auto faces = detector.detect(image);
   if (faces.empty()) throw Error(Exit::input, "no face found");
-  return choose(faces, image, {}).landmarks;
+  return choose(faces, image, {}, prominent_face).landmarks;
 }
 
 PrepareOptions PrepareOptions::of_config(Spec& config) {
@@ -340,13 +364,15 @@ PrepareOptions PrepareOptions::from(Spec& spec) {
   options.seed = static_cast<Seed>(spec.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 0));
   options.drop_duplicates = spec.flag("drop_duplicates", options.drop_duplicates);
   options.people = spec.texts("people", options.people);
+  options.face = spec.choice("face", face_rules, options.face);
+  options.photos_per_person = spec.integer("photos_per_person", 0, std::numeric_limits<std::int64_t>::max(), 0);
   return options;
 }
 
 Json PrepareOptions::record() const {
   return {{"detect", detect},     {"canvas", canvas}, {"split_rule", split_rule},
           {"split", train_share}, {"seed", seed},     {"drop_duplicates", drop_duplicates},
-          {"people", people}};
+          {"people", people},     {"face", face},     {"photos_per_person", photos_per_person}};
 }
 
 void require_apart(const fs::path& photos, const fs::path& output) {

@@ -27,9 +27,30 @@ void find_eligible(Experiment& e) {
     throw Error(Exit::input, concat(e.dataset.folder.string(), ": nobody has both train and test photos"));
 }
 
+namespace {
+
+// Those of the eligible people who have at least so many photos.
+std::vector<std::string> people_with(std::int64_t photos, const Experiment& e) {
+  std::map<std::string, std::int64_t> counts;
+  for (const auto& photo : e.dataset.photos) ++counts[photo.person];
+  std::vector<std::string> people = e.eligible;
+  std::erase_if(people, [&](const std::string& person) { return counts[person] < photos; });
+  return people;
+}
+
+}  // namespace
+
 // The draw is nested, the first K of one shuffled list, so that a larger K keeps everybody of a smaller one.
-std::vector<std::string> choose_protected(const Spec& spec, const Json& wanted, const Experiment& e, Seed seed) {
+std::vector<std::string> choose_protected(const Spec& spec, const Json& given, const Experiment& e, Seed seed) {
   std::vector<std::string> drawn = e.eligible;
+  Json wanted = given;
+  if (given.is_object()) {
+    Spec object(given, concat(spec.where(), ", protected"));
+    wanted = object.raw("people", Json("all"));
+    drawn = people_with(object.integer("least_photos", 1, std::numeric_limits<std::int64_t>::max(), 1), e);
+    object.finish();
+    if (drawn.empty()) object.fail("least_photos", "nobody has so many photos");
+  }
   Stream(seed, "protected").shuffle(drawn);
   if (wanted == "all") return drawn;
   if (wanted.is_number_integer()) {
@@ -41,7 +62,10 @@ std::vector<std::string> choose_protected(const Spec& spec, const Json& wanted, 
     return drawn;
   }
   if (!wanted.is_array() || wanted.empty())
-    spec.fail("protected", concat("found ", wanted.dump(), ", expected \"all\", a number or a list of names"));
+    spec.fail(
+        "protected",
+        concat("found ", wanted.dump(),
+               ", expected \"all\", a number, a list of names, or an object with \"people\" and \"least_photos\""));
   std::vector<std::string> named;
   for (const auto& name : wanted) {
     if (!name.is_string()) spec.fail("protected", concat("found ", name.dump(), " in the list, expected a name"));
@@ -72,10 +96,14 @@ void check_seen(Experiment& e) {
     const Card& card = network->card();
     const auto trainings = trainings_of(card);
     if (trainings.empty()) continue;
-    std::vector<std::string> met, others;
+    std::vector<std::string> met;
+    std::size_t others = 0;
     std::set<std::string> people, photos;
     for (const auto& person : people_seen(trainings, e.dataset))
-      (protected_people.count(person) ? met : others).push_back(person);
+      if (protected_people.count(person))
+        met.push_back(person);
+      else
+        ++others;
     if (!met.empty())
       throw Error(Exit::usage, concat(card.name, " was trained on photos of ", listed(met, 5),
                                       ", who would be protected here: protect others, or train without them (the "
@@ -85,8 +113,7 @@ void check_seen(Experiment& e) {
       photos.insert(training.photos.begin(), training.photos.end());
     }
     e.seen.push_back(concat(card.name, ": trained on ", photos.size(), " photos of ", people.size(),
-                            " people; of those here nobody who is protected, and ", others.size(), " others",
-                            others.empty() ? "" : ": " + listed(others, 5)));
+                            " people; of those here nobody who is protected, and ", others, " others"));
   }
 }
 

@@ -83,6 +83,7 @@ Json run_facts(const Experiment& e, const std::vector<std::string>& deviations) 
   if (const auto note = perturbed_note(e.dataset.photos); !note.empty())
     notes.push_back(note + " before; here they are taken for clean ones");
   for (const auto& note : duplicate_notes(e.dataset)) notes.push_back(note);
+  if (const auto note = several_faces_note(e.dataset); !note.empty()) notes.push_back(note);
   std::vector<std::string> seeds;
   for (const auto seed : e.axes.seeds()) seeds.push_back(std::to_string(seed));
   const bool all = e.axes.is_neutral(Axis::clean_photos) && e.axes.is_neutral(Axis::enrolled);
