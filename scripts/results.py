@@ -16,6 +16,7 @@ is no way to name two.
 """
 
 import argparse
+import csv
 import hashlib
 import json
 import os
@@ -62,6 +63,23 @@ def neutral(value, root):
     return short(value) if value.startswith("/") else PATH.sub(lambda found: short(found.group()), value)
 
 
+def numbers_of_people(root, config, tables):
+    """What stands for each person's name: "person 1". Nobody who exists is named in the repository."""
+    if Path(config["dataset"]).is_relative_to(root / "data/rendered"):
+        return {}
+    names = [name for drawn in config["protected"].values() for name in drawn]
+    rows = csv.DictReader(tables.get("confusion", "").splitlines())
+    names += [row["most"] for row in rows if row["most"]]
+    return {name: f"person {number}" for number, name in enumerate(dict.fromkeys(names), 1)}
+
+
+def numbered(text, numbers):
+    if not numbers:
+        return text
+    longest_first = sorted(numbers, key=len, reverse=True)
+    return re.sub("|".join(map(re.escape, longest_first)), lambda found: numbers[found.group()], text)
+
+
 def sha256(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -88,6 +106,9 @@ def add(root, run, study):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.csv").write_text(table)
     others = {name: (run / f"{name}.csv").read_text() for name in config.get("tables", []) if name != "protection"}
+    numbers = numbers_of_people(root, config, others)
+    others = {name: numbered(text, numbers) for name, text in others.items()}
+    facts, config = (json.loads(numbered(json.dumps(one, ensure_ascii=False), numbers)) for one in (facts, config))
     for name, text in others.items():
         (folder / f"{name}.csv").write_text(text)
     facts["table_sha256"] = sha256(table)

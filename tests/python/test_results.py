@@ -1,6 +1,7 @@
 """The pages' tables: made from a run's files, of one run each; the pages that ship agree with their files."""
 
 import json
+import re
 import sys
 import tempfile
 import unittest
@@ -137,6 +138,22 @@ class Results(unittest.TestCase):
             run["notes"], ["read elsewhere/mine.json, L∞ ≤ 34/255", "scripts/export/lpips.py, https://a.org/b/c"]
         )
         self.assertEqual((self.root / "docs/results/first/table.csv").read_text(), TABLE)
+
+    def test_nobody_who_exists_is_named(self):
+        people = {"0": ["Ann Lee", "Ann", "Bob"]}
+        confusion = "attack,most\npgd,Zoë Ray\nnone,\npgd,Bob\n"
+        (self.run_folder / "confusion.csv").write_text(confusion)
+        self.write_run({"notes": ["Ann Lee and Bob"]})
+        for dataset, named in (("/photos/lfw", False), (f"{self.root}/data/rendered", True)):
+            self.write_config({"dataset": dataset, "protected": people, "tables": ["protection", "confusion"]})
+            self.call("add", self.run_folder, "first")
+            folder = self.root / "docs/results/first"
+            texts = [(folder / name).read_text() for name in ("config.resolved.json", "run.json", "confusion.csv")]
+            self.assertEqual([bool(re.search("Ann|Lee|Bob|Ray", text)) for text in texts], [named] * 3)
+            self.assertEqual(json.loads(texts[1])["tables_sha256"]["confusion"], results.sha256(texts[2]))
+            if not named:
+                self.assertEqual(json.loads(texts[0])["protected"], {"0": ["person 1", "person 2", "person 3"]})
+                self.assertEqual(texts[2], "attack,most\npgd,person 4\nnone,\npgd,person 3\n")
 
     def test_a_run_that_nobody_can_make_again_is_not_added(self):
         for changes, why in (

@@ -34,6 +34,26 @@ TEST(RealRendered, TheDetectorFindsTheFacesWhereTheMeshSaysTheyAre) {
   EXPECT_LT(errors[errors.size() / 2], 0.09) << "median, in eye–mouth distances";
 }
 
+// One face is large and at the side, one small and in the middle.
+TEST(RealRendered, TheFaceInTheMiddleIsTakenWhereItIsAskedFor) {
+  if (!fetched("mtcnn")) GTEST_SKIP() << "models/mtcnn.pt is not here; scripts/fetch_models.py fetches it";
+  const auto photo = [](const char* id) { return decode_image(read_file(gallery / id), Exif::rotate); };
+  Image both = crop_image(photo("gallery-000/00.jpg"), 0, 0, 576, 192);
+  const Image small = resize_image(photo("gallery-001/00.jpg"), 110, 110);
+  for (int y = 0; y < 110; ++y)
+    std::copy_n(small.rgb.begin() + y * 110 * 3, 110 * 3, both.rgb.begin() + ((y + 41) * 576 + 233) * 3);
+  const TempFolder folder;
+  write_file(folder / "photos/A/1.png", encode_png(both));
+  for (const auto& [face, left, right] : {std::tuple{"prominent", 0, 192}, std::tuple{"middle", 233, 343}}) {
+    const auto run = run_binary(concat("prepare photos -o ", face, " --store store --face ", face), folder.path);
+    ASSERT_EQ(run.code, 0) << run.err;
+    EXPECT_TRUE(contains(run.err, concat("photos that show several faces: 1; the ", face, " one is used"))) << run.err;
+    const auto prepared = read_dataset(folder / face);
+    for (const auto& point : *prepared.photos.front().source_landmarks)
+      EXPECT_TRUE(left < point.x && point.x < right) << face << ": " << point.x;
+  }
+}
+
 TEST(RealRendered, RecognisersKnowThePeople) {
   const std::vector<std::string> names{"dlib", "mobilefacenet", "hse-faceres", "faceplugin"};
   for (const auto& name : names)

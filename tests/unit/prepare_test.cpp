@@ -50,6 +50,14 @@ TEST_F(PrepareTest, TakesTheChosenPeopleOnly) {
   EXPECT_EQ(caught([&] { run("other"); }).code, Exit::usage);
 }
 
+TEST_F(PrepareTest, TakesAPersonsFirstPhotos) {
+  draw_people(photos(), 2, 5);
+  put("p00/a.txt.jpg", "no picture");  // the first by name counts, though it is rejected
+  options_.photos_per_person = 3;
+  EXPECT_EQ(ids(run()),
+            (std::vector<std::string>{"p00/v0.png", "p00/v1.png", "p01/v0.png", "p01/v1.png", "p01/v2.png"}));
+}
+
 TEST_F(PrepareTest, TakesCropsAsTheyAreWithoutDetection) {
   draw_people(photos(), 2, 10);
   put("landmarks.csv", "id,a,b,c,d,e,f,g,h,i,j\n");  // not asked for
@@ -338,16 +346,23 @@ TEST_F(PrepareTest, SplitsByTheRuleAskedFor) {
 }
 
 TEST(PrepareOptions, ReadTheirOwnRecord) {
-  const Json json = {{"detect", false},        {"canvas", 64}, {"split_rule", "facecure"},
-                     {"split", 0.5},           {"seed", 9},    {"drop_duplicates", false},
-                     {"people", {"ann", "b*"}}};
+  const Json json = {{"detect", false},
+                     {"canvas", 64},
+                     {"split_rule", "facecure"},
+                     {"split", 0.5},
+                     {"seed", 9},
+                     {"drop_duplicates", false},
+                     {"people", {"ann", "b*"}},
+                     {"face", "middle"},
+                     {"photos_per_person", 12}};
   Spec spec(json, "x.json"), defaults(Json::object(), "x.json"), wrong({{"split", 1.5}}, "x.json"),
-      small({{"canvas", 15}}, "x.json");
+      small({{"canvas", 15}}, "x.json"), left({{"face", "left"}}, "x.json");
   EXPECT_EQ(PrepareOptions::from(spec).record(), json);
   EXPECT_NO_THROW(spec.finish());
   EXPECT_EQ(PrepareOptions::from(defaults).record(), PrepareOptions{}.record());
   EXPECT_EQ(caught([&] { PrepareOptions::from(wrong); }).code, Exit::usage);
   EXPECT_EQ(caught([&] { PrepareOptions::from(small); }).code, Exit::usage);
+  EXPECT_EQ(caught([&] { PrepareOptions::from(left); }).code, Exit::usage);
 }
 
 TEST_F(PrepareTest, IsDoneOnceForAFolderOfPhotos) {

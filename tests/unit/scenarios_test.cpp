@@ -322,6 +322,29 @@ TEST_F(FilterTest, WhatIsTrainedOnTheRestIsFoundAgain) {
   EXPECT_EQ(Executor(store).look(stage), std::vector(3, true));
 }
 
+TEST_F(ScenariosTest, WhoHasFewPhotosIsNotProtected) {
+  draw_people(folder_ / "fewer/photos", 5, 7);
+  for (const char* person : {"p00", "p03"}) {
+    fs::remove_all(folder_ / "photos" / person);
+    fs::rename(folder_ / "fewer/photos" / person, folder_ / "photos" / person);
+  }
+  ArtifactStore store(folder_ / "store");
+  PrepareOptions options;
+  options.detect = false, options.canvas = 48;
+  prepare(scan_photos(folder_ / "photos"), folder_ / "dataset", options, store);
+  const auto people = [&](const Json& wanted) {
+    auto drawn = experiment({{"protected", wanted}}).protected_people.front();
+    std::sort(drawn.begin(), drawn.end());
+    return drawn;
+  };
+  EXPECT_EQ(people({{"least_photos", 10}}), (std::vector<std::string>{"p01", "p02", "p04"}));
+  EXPECT_EQ(people({{"people", 5}, {"least_photos", 7}}).size(), 5u);
+  EXPECT_EQ(people({{"people", {"p01"}}}), std::vector<std::string>{"p01"});
+  for (const Json& wrong : {Json{{"people", 4}, {"least_photos", 10}}, Json{{"least_photos", 11}},
+                            Json{{"least_photos", 0}}, Json{{"most_photos", 9}}})
+    EXPECT_EQ(caught([&] { people(wrong); }).code, Exit::usage) << wrong;
+}
+
 TEST_F(ScenariosTest, AnEmbeddingOfZerosIsNamedByItsPhoto) {
   write_file(folder_ / "photos/p00/v0.png", encode_png(Image{48, 48, std::vector<std::uint8_t>(48 * 48 * 3)}));
   ArtifactStore store(folder_ / "store");
