@@ -35,6 +35,7 @@ struct Recipe {
   std::optional<double> twin_share;   // of the draws; without it a twin is drawn like a photo
   double pair = 0;                    // weight of 1 − cos(photo, its twin); a batch is then photos and a twin of each
   bool anchored = false;              // there the photo's embedding stays and the twin's moves
+  double keep = 0;                    // weight of 1 − cos(a photo or twin, the start's embedding of the photo)
 };
 
 // What it is trained on.

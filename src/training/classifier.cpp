@@ -47,7 +47,7 @@ ClassScores train_classifier(const TrainingConfig& c, const LabelledPhotos& gall
   const auto* head = dynamic_cast<const Dense*>(loss.get());
   loss->to(c.options.device);
   const auto known = load_labelled(c, c.data.twins, numbered, people.size(), pictures, store);
-  fit({c, known, trainee, *loss, hash, checkpoint, {}, "nothing"});
+  fit({c, known, trainee, *loss, hash, checkpoint, {}, {}, "nothing"});
   out.scores = class_scores(trainee, *head, Decoded(probes, pictures), c.options.device);
   return out;
 }

@@ -110,7 +110,7 @@ void check_detector(const TrainingConfig& c, std::size_t held_out, const Spec& s
   if (held_out == 0) spec.fail("held_out", "a cloak detector's threshold is chosen on people held out: 1 at least");
   if (c.recipe.photos_per_person % 2)
     batch.fail("photos", concat("found ", c.recipe.photos_per_person, "; half of a cloak detector's batch are twins"));
-  for (const auto* key : {"twin_share", "pair", "anchored"})
+  for (const auto* key : {"twin_share", "pair", "anchored", "keep"})
     if (spec.has(key)) spec.fail(key, "of a recogniser's training alone");
 }
 
@@ -135,6 +135,7 @@ void read_twins(TrainingConfig& c, std::size_t held_out, Spec& spec, Spec& batch
   };
   for (const auto* key : {"twin_share", "twin_transforms", "pair", "anchored"}) needs_twins(key);
   if (spec.has("twin_share")) c.recipe.twin_share = spec.number("twin_share", 0, 1);
+  if (spec.has("keep")) c.recipe.keep = spec.number("keep", 0, 1e6);
   c.recipe.pair = spec.number("pair", 0, 1e6, 0);
   c.recipe.anchored = spec.flag("anchored", false);
   if (c.recipe.pair == 0) return;
@@ -220,6 +221,8 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
   c.options = run_options(device, precision, trust_model);
   read_twins(c, wanted.held_out, spec, batch);
   c.recipe.loss = LossChoice::from(loss, c.task);
+  if (c.recipe.loss.kind == "none" && c.recipe.keep + c.recipe.pair == 0)
+    loss.fail("kind", "\"none\" teaches nothing without \"keep\" or \"pair\"");
   const auto prepare_options = PrepareOptions::of_config(spec);
   const bool allow_perturbed = spec.flag("allow_perturbed", false);
   spec.finish();

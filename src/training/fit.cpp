@@ -16,13 +16,14 @@ namespace {
 
 struct Batch {
   torch::Tensor views, labels;
+  torch::Tensor photos;  // that each view is of
 };
 
 Batch draw_batch(const Fit& f, std::int64_t step) {
   const auto draw = draw_rows(f.config, f.photos, step);
   return {
       augmented_views(f.trainee, f.photos.decoded->rows(draw.rows), f.config.recipe.augmentation, f.config.seed, step),
-      torch::tensor(draw.labels)};
+      torch::tensor(draw.labels), torch::tensor(draw.rows).remainder(f.photos.photos())};
 }
 
 // The mean of 1 − cosine between photos and their twins, which follow them.
@@ -30,6 +31,11 @@ torch::Tensor apart(const torch::Tensor& embeddings, bool anchored) {
   const auto pairs = embeddings.view({-1, 2, embeddings.size(1)});
   const auto photos = pairs.select(1, 0), twins = pairs.select(1, 1);
   return (1 - at::cosine_similarity(anchored ? photos.detach() : photos, twins, 1)).mean();
+}
+
+// The mean of 1 − cosine between embeddings and what the start made of their clean photos.
+torch::Tensor away(const torch::Tensor& embeddings, const torch::Tensor& kept, const torch::Tensor& photos) {
+  return (1 - at::cosine_similarity(embeddings, kept.index_select(0, photos.to(kept.device())), 1)).mean();
 }
 
 // The rate at a step: it rises linearly, then falls to 0 as a half cosine, or stays.
@@ -62,6 +68,7 @@ double one_step(const Fit& f, const Batch& batch, const std::vector<torch::Tenso
   const auto embeddings = f.trainee.embed_view(batch.views.to(c.options.device));
   auto value = f.loss(embeddings, batch.labels.to(c.options.device));
   if (c.recipe.pair > 0) value = value + c.recipe.pair * apart(embeddings, c.recipe.anchored);
+  if (c.recipe.keep > 0) value = value + c.recipe.keep * away(embeddings, f.kept, batch.photos);
   value.backward();
   torch::nn::utils::clip_grad_norm_(parameters, c.recipe.gradient_limit);
   optimiser.step();

@@ -13,6 +13,7 @@ struct Fit {
   Loss& loss;
   std::string hash;                    // of all that decides the result: a checkpoint of another is refused
   fs::path checkpoint, log;            // the log is a CSV; without a path there is none
+  torch::Tensor kept = {};             // photos × dimension, what `keep` pulls to: the start's embeddings
   std::string called;                  // what the check's number is, in the log
   std::function<double()> check = {};  // of held-out people, every `check_every` steps and after the last
   bool keeps_least = false;            // what the step with the least of these numbers had learnt stays at the end
@@ -20,6 +21,9 @@ struct Fit {
 
 // Trains to the last step, from the checkpoint where it is there; it stays. Throws what train() throws.
 Progression fit(const Fit& fit);
+
+// The network's embeddings of the clean photos, in their order, in evaluation mode.
+torch::Tensor embed_photos(Trainee& trainee, const TrainingPhotos& known, torch::Device device);
 
 // The accuracy of a network, as it is, on held-out people: the share of their test photos whose nearest train photo, by
 // cosine, is of the same person.

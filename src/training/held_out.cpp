@@ -27,8 +27,12 @@ torch::Tensor embed_first(Trainee& trainee, const TrainingPhotos& known, std::in
 
 }  // namespace
 
+torch::Tensor embed_photos(Trainee& trainee, const TrainingPhotos& known, torch::Device device) {
+  return embed_first(trainee, known, known.photos(), device);
+}
+
 double held_out_accuracy(Trainee& trainee, const TrainingPhotos& known, torch::Device device) {
-  const auto all = embed_first(trainee, known, known.photos(), device).to(torch::kCPU);
+  const auto all = embed_photos(trainee, known, device).to(torch::kCPU);
   std::vector<std::int64_t> gallery, probes, gallery_labels, probe_labels;
   for (std::size_t i = 0; i < known.labels.size(); ++i) {
     (known.train[i] ? gallery : probes).push_back(static_cast<std::int64_t>(i));

@@ -176,6 +176,13 @@ class Contrastive final : public Loss {
   torch::Tensor log_scale_;
 };
 
+class None final : public Loss {
+ public:
+  torch::Tensor operator()(const torch::Tensor& embeddings, const torch::Tensor&) override {
+    return torch::zeros({}, embeddings.options());
+  }
+};
+
 // Reads the scale. The authors' 64 is for a hundred thousand people; few people want less.
 double read_scale(Spec& spec) { return spec.number("scale", 1, 1000, 32); }
 
@@ -241,6 +248,10 @@ MakeLoss read_contrastive(Spec& spec) {
   return [=](std::int64_t, std::int64_t, Seed) { return std::make_unique<Contrastive>(temperature); };
 }
 
+MakeLoss read_none(Spec&) {
+  return [](std::int64_t, std::int64_t, Seed) { return std::make_unique<None>(); };
+}
+
 MakeLoss read_cloaked(Spec&) {
   return [](std::int64_t, std::int64_t dimension, Seed seed) { return std::make_unique<Cloaked>(dimension, seed); };
 }
@@ -255,6 +266,8 @@ const std::vector<LossRow>& loss_registry() {
       {"arcface", "additive angular margin", Task::recogniser, false, read_arcface},
       {"magface", "angular margin that grows with the embedding's length", Task::recogniser, false, read_magface},
       {"contrastive", "CLIP's, between two photos of each person", Task::recogniser, true, read_contrastive},
+      {"none", "nothing: who is who is not asked, and the keys keep and pair say what is learnt", Task::recogniser, false,
+       read_none},
       {"cloaked", "perturbed or not: cross-entropy over a dense layer to one number", Task::cloak_detector, false,
        read_cloaked},
   };

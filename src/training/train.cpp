@@ -231,9 +231,10 @@ void train(const TrainingConfig& c, const fs::path& output, ArtifactStore& store
       c.data.held_out.empty() ? TrainingPhotos{} : load_photos(c, c.data.held_out, c.detects(), store);
   require_twins(c, known, "trained on");
   require_twins(c, held_out, "held out");
-  Fit how{c, known, trainee, *loss, config_hash, paths.checkpoint, paths.log, "held_out_accuracy"};
-  const auto* head = dynamic_cast<const Dense*>(loss.get());
   const auto device = c.options.device;
+  const auto kept = c.recipe.keep > 0 ? embed_photos(trainee, known, device) : torch::Tensor();
+  Fit how{c, known, trainee, *loss, config_hash, paths.checkpoint, paths.log, kept, "held_out_accuracy"};
+  const auto* head = dynamic_cast<const Dense*>(loss.get());
   if (c.detects()) {
     how.called = "held_out_loss";
     how.check = [&] { return loss_of(held_out_scores(trainee, *head, held_out, device)); };
