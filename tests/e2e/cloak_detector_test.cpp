@@ -163,6 +163,7 @@ TEST_F(E2eCloakDetector, BadInputIsOneLine) {
        2,
        "half of a cloak detector's batch"},
       {"train --config y.json -o y", {{"pair", 1}}, 2, "of a recogniser's training alone"},
+      {"train --config y.json -o y", {{"keep", 1}}, 2, "of a recogniser's training alone"},
       {"train --config y.json -o y", {{"loss", {{"kind", "arcface"}}}}, 2, "\"arcface\""},
       {"train --config y.json -o y", {{"task", "recogniser"}}, 2, "\"cloaked\""},
   };

@@ -160,6 +160,32 @@ TEST_F(E2eTwins, WhoeverWasTrainedOnCannotBeProtected) {
   EXPECT_EQ(eval().code, 4);
 }
 
+// With "keep" a photo stays where the start put it, and its twin comes there.
+TEST_F(E2eTwins, KeepTheStartsEmbeddings) {
+  write_config("x.json", {{"twins", {{{"preset", "noise"}, {"name", "loud"}, {"epsilon", 0.2}}}},
+                          {"loss", {{"kind", "none"}}},
+                          {"keep", 10},
+                          {"held_out", 0},
+                          {"rate", 0.003},
+                          {"steps", 100}});
+  ASSERT_EQ(train("out").code, 0);
+  ASSERT_EQ(
+      run_binary("perturb dataset --attack noise --set epsilon=0.2 --photos all -o loud --store store", folder_.path)
+          .code,
+      0);
+  const auto embedded = [&](const std::string& dataset, const std::string& extractor) {
+    const auto run = run_binary(concat("embed ", dataset, " -e ", extractor, " -o x.npy --store store"), folder_.path);
+    EXPECT_EQ(run.code, 0) << run.err;
+    return read_npy(folder_ / "x.npy");
+  };
+  const auto start = embedded("dataset", "./fresh.json");
+  const auto apart = [&](const std::string& dataset, const std::string& extractor) {
+    return (1 - at::cosine_similarity(start, embedded(dataset, extractor), 1)).mean().item<double>();
+  };
+  EXPECT_LT(apart("loud", "out/x.json"), 0.7 * apart("loud", "./fresh.json"));
+  EXPECT_LT(apart("dataset", "out/x.json"), 0.5 * apart("loud", "./fresh.json"));
+}
+
 TEST_F(E2eTwins, KilledAndResumedItEndsWithTheSameWeights) {
   ASSERT_EQ(train("whole").code, 0);
   int code = 137;
@@ -203,6 +229,7 @@ TEST_F(E2eTrain, WhatIsWrongInAConfigIsNamed) {
   fails({{"batch", {{"people", 6}, {"photos", 2}}}}, "only 5 are trained on");
   fails({{"batch", {{"people", 4}, {"photos", 3}}}, {"loss", {{"kind", "contrastive"}}}}, "compares 2");
   fails({{"augmentation", {{"flips", 1}}}}, "flip");
+  fails({{"loss", {{"kind", "none"}}}}, "teaches nothing without");
   fails({{"card", {{"dimension", 5}}}}, "dimension");
   EXPECT_FALSE(fs::exists(folder_ / "out"));
 }

@@ -111,7 +111,7 @@ TEST(Losses, ContrastiveIsTheCrossEntropyOfFindingOnesPartner) {
 
 TEST(Losses, GradientsReachTheEmbeddingsAndStayFinite) {
   for (const auto& row : loss_registry()) {
-    if (row.task != Task::recogniser) continue;
+    if (row.task != Task::recogniser || row.name == "none") continue;
     const Case c;
     auto embeddings =
         torch::cat({c.embeddings, c.embeddings.flip(0)}).set_requires_grad(true);  // equal pairs too: distances of zero
