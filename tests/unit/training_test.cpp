@@ -91,7 +91,7 @@ TEST_F(TrainingTest, ReplacesWhatItMadeItself) {
 TEST_F(TrainingTest, ABatchWithoutAPairIsRefusedWhereTheLossComparesPhotos) {
   const Json one = {{"people", 3}, {"photos", 1}};
   for (const auto& row : loss_registry()) {
-    if (row.task != Task::recogniser) continue;
+    if (row.task != Task::recogniser || row.name == "none") continue;
     const Json changes = {{"loss", {{"kind", row.name}}}, {"batch", one}};
     if (row.compares_photos)
       expect_error(changes, Exit::usage, "key \"photos\"");
