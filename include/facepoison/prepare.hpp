@@ -7,10 +7,11 @@
 
 namespace facepoison {
 
-// Which face is taken of a photo that shows several: the one that fills most of the picture's middle, or the one
-// nearest the middle, as LFW means it.
-inline const std::string prominent_face = "prominent", middle_face = "middle";
-inline const std::vector<std::string> face_rules = {prominent_face, middle_face};
+// Which face is used of a photo that shows several: the one that fills most of the picture's middle, or the one nearest
+// the middle, which is what LFW means. "auto": the latter where all photos are called as LFW's are,
+// <person>/<person>_0001.jpg.
+inline const std::string prominent_face = "prominent", middle_face = "middle", auto_face = "auto";
+inline const std::vector<std::string> face_rules = {auto_face, prominent_face, middle_face};
 
 struct PrepareOptions {
   bool detect = true;  // false: crops are squashed to the canvas, and no extractor aligns them
@@ -20,7 +21,7 @@ struct PrepareOptions {
   Seed seed = 0;                           // of the seeded rule
   bool drop_duplicates = true;             // else they are kept and flagged
   std::vector<std::string> people{"all"};  // whom of the folder; see match_people
-  std::string face = prominent_face;       // of the detected ones, where FaceScrub's lists give no box
+  std::string face = auto_face;            // of the detected ones, where FaceScrub's lists give no box
   std::int64_t photos_per_person = 0;      // at most, the first by their ids; 0: all
   bool allow_perturbed = false;            // canvases of a perturbed data set, which are marked so; decides no picture
 

@@ -36,7 +36,8 @@ Action prepare_command(CLI::App& app) {
   app.add_option("--people", o->prepare.people, "all, or names or patterns (ann-*), separated by commas")
       ->delimiter(',');
   app.add_option("--face", o->prepare.face,
-                 "of a photo with several: prominent (large and near the middle), or middle (as LFW means it)")
+                 "of a photo with several: prominent (large and near the middle), middle, or auto: middle where all "
+                 "photos are called as LFW's are, else prominent")
       ->check(CLI::IsMember(face_rules))
       ->capture_default_str();
   app.add_option("--photos-per-person", o->prepare.photos_per_person,

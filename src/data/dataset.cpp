@@ -258,7 +258,7 @@ std::string several_faces_note(const Dataset& dataset) {
   const Json record = read_json(file);
   if (record.value("several_faces", 0) == 0) return "";
   return concat("photos that show several faces: ", record["several_faces"].get<std::size_t>(), "; the ",
-                record["options"]["face"].get<std::string>(), " one is used");
+                record["face"].get<std::string>(), " one is used");
 }
 
 std::vector<std::string> Dataset::people() const {

@@ -26,10 +26,24 @@ Source source_of(const PhotoFolder& folder, const PrepareOptions& options) {
   return !options.detect ? Source::none : folder.has_landmarks ? Source::landmarks_file : Source::detector;
 }
 
+// LFW's names: <person>/<person>_0001.jpg.
+bool is_called_as_in_lfw(const PhotoFile& photo) {
+  const auto name = photo.path.filename().string();
+  return name.size() == photo.person.size() + 9 && name.starts_with(photo.person + "_") && name.ends_with(".jpg") &&
+         std::all_of(name.end() - 8, name.end() - 4, [](char c) { return '0' <= c && c <= '9'; });
+}
+
+std::string face_rule_of(const PhotoFolder& folder, const PrepareOptions& options) {
+  if (options.face != auto_face) return options.face;
+  const bool is_lfw = std::all_of(folder.photos.begin(), folder.photos.end(), is_called_as_in_lfw);
+  return is_lfw ? middle_face : prominent_face;
+}
+
 struct Context {
   const PhotoFolder& folder;
   const PrepareOptions& options;
   Source source = Source::none;
+  std::string face;                        // the rule, which is not auto
   std::unique_ptr<FaceDetector> detector;  // where the source is the detector
 };
 
@@ -61,7 +75,7 @@ FoundFace find_face_of(const Context& context, const PhotoFile& photo, const Ima
   }
   const auto faces = context.detector->detect(image);
   if (faces.empty()) throw Error(Exit::input, "no face found");
-  const auto& face = choose(faces, image, box, context.options.face);
+  const auto& face = choose(faces, image, box, context.face);
   if (box && overlap(face.box, *box) < 0.2) throw Error(Exit::input, "no face found at FaceScrub's box");
   return {face.landmarks, faces.size()};
 }
@@ -155,7 +169,7 @@ void split(std::vector<Photo>& photos, const PrepareOptions& options) {
 }
 
 Context make_context(const PhotoFolder& folder, const PrepareOptions& options) {
-  Context context{folder, options, source_of(folder, options), nullptr};
+  Context context{folder, options, source_of(folder, options), face_rule_of(folder, options), nullptr};
   if (options.detect && options.canvas != canvas_side)
     throw Error(Exit::usage, concat("canvas ", options.canvas, " goes with no detection: an aligned canvas is ",
                                     canvas_side, " pixels, so that it holds every template"));
@@ -174,11 +188,12 @@ class PrepareStage final : public StageOf<std::vector<Made>, Made> {
         hashes_(hashes_of(folder_, store)) {
     if (context_.detector)
       detector_ = {
-          {"weights", context_.detector->sha256()}, {"arithmetic", arithmetic(torch::kCPU)}, {"face", options_.face}};
+          {"weights", context_.detector->sha256()}, {"arithmetic", arithmetic(torch::kCPU)}, {"face", context_.face}};
     add_units_by_person(folder_.photos, prepare_block);
   }
 
   const std::string& hash(std::size_t row) const { return hashes_[row]; }  // of the photo's file
+  const std::string& face() const { return context_.face; }
   std::string detector_sha256() const { return context_.detector ? context_.detector->sha256() : ""; }
 
   Json key(const Unit& unit) const override {
@@ -318,7 +333,8 @@ Dataset prepare_into(const fs::path& output, const PhotoFolder& folder, const Pr
   const Json record = {{"photos", folder.root.string()},
                        {"options", options.record()},
                        {"detector", stage->detector_sha256()},
-                       {"several_faces", several_faces}};
+                       {"several_faces", several_faces},
+                       {"face", stage->face()}};
   write_file(output / "prepare.json", record.dump(1) + "\n");
   if (written) written->settle();
   write_dataset(output, photos, options.canvas, rejected);

@@ -44,8 +44,11 @@ TEST(RealRendered, TheFaceInTheMiddleIsTakenWhereItIsAskedFor) {
     std::copy_n(small.rgb.begin() + y * 80 * 3, 80 * 3, both.rgb.begin() + ((y + 110) * 480 + 260) * 3);
   const TempFolder folder;
   write_file(folder / "photos/A/1.png", encode_png(both));
-  for (const auto& [face, left, right] : {std::tuple{"prominent", 0, 260}, std::tuple{"middle", 260, 340}}) {
-    const auto run = run_binary(concat("prepare photos -o ", face, " --store store --face ", face), folder.path);
+  write_file(folder / "lfw/A_B/A_B_0001.jpg", encode_jpeg(both, 95));
+  for (const auto& [photos, face, left, right] :
+       {std::tuple{"photos", "prominent", 0, 260}, std::tuple{"photos --face middle", "middle", 260, 340},
+        std::tuple{"lfw", "middle", 260, 340}}) {
+    const auto run = run_binary(concat("prepare ", photos, " -o ", face, " --store store"), folder.path);
     ASSERT_EQ(run.code, 0) << run.err;
     EXPECT_TRUE(contains(run.err, concat("photos that show several faces: 1; the ", face, " one is used"))) << run.err;
     const auto prepared = read_dataset(folder / face);
