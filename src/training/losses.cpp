@@ -266,8 +266,8 @@ const std::vector<LossRow>& loss_registry() {
       {"arcface", "additive angular margin", Task::recogniser, false, read_arcface},
       {"magface", "angular margin that grows with the embedding's length", Task::recogniser, false, read_magface},
       {"contrastive", "CLIP's, between two photos of each person", Task::recogniser, true, read_contrastive},
-      {"none", "nothing: who is who is not asked, and the keys keep and pair say what is learnt", Task::recogniser, false,
-       read_none},
+      {"none", "nothing: who is who is not asked, and the keys keep and pair say what is learnt", Task::recogniser,
+       false, read_none},
       {"cloaked", "perturbed or not: cross-entropy over a dense layer to one number", Task::cloak_detector, false,
        read_cloaked},
   };

@@ -134,7 +134,8 @@ class FetchLfw(WithServer):
 
     def test_a_broken_archive_is_named(self):
         whole = packed("lfw-deepfunneled", self.photos)
-        for data, said in ((b"no archive" * 99, "cannot be unpacked"), (whole[: len(whole) // 2], "holds other photos")):
+        half = whole[: len(whole) // 2]
+        for data, said in ((b"no archive" * 99, "cannot be unpacked"), (half, "holds other photos")):
             self.serve("FUNNELED", data)
             self.serve("FUNNELED_SITE", b"", md5=None)
             self.assertIn(f"lfw-deepfunneled.tgz {said}", self.fetch(code=1))
