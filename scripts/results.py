@@ -25,6 +25,7 @@ import subprocess
 import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 from pathlib import Path
 
 from outputs import WouldReplace, check_outputs
@@ -63,21 +64,24 @@ def neutral(value, root):
     return short(value) if value.startswith("/") else PATH.sub(lambda found: short(found.group()), value)
 
 
-def numbers_of_people(root, config, tables):
-    """What stands for each person's name: "person 1". Nobody who exists is named in the repository."""
+def without_names(root, config, tables):
+    """The resolved config and the tables with "person 1" for a name: nobody who exists is named in the repository."""
     if Path(config["dataset"]).is_relative_to(root / "data/rendered"):
-        return {}
-    names = [name for drawn in config["protected"].values() for name in drawn]
-    rows = csv.DictReader(tables.get("confusion", "").splitlines())
-    names += [row["most"] for row in rows if row["most"]]
-    return {name: f"person {number}" for number, name in enumerate(dict.fromkeys(names), 1)}
+        return config, tables
+    numbers = {}
 
+    def number(name):
+        return name and numbers.setdefault(name, f"person {len(numbers) + 1}")
 
-def numbered(text, numbers):
-    if not numbers:
-        return text
-    longest_first = sorted(numbers, key=len, reverse=True)
-    return re.sub("|".join(map(re.escape, longest_first)), lambda found: numbers[found.group()], text)
+    drawn = {seed: [number(name) for name in names] for seed, names in config["protected"].items()}
+    if "confusion" in tables:
+        rows = list(csv.DictReader(StringIO(tables["confusion"])))
+        out = StringIO()
+        writer = csv.DictWriter(out, rows[0] if rows else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row | {"most": number(row["most"])} for row in rows)
+        tables = tables | {"confusion": out.getvalue()}
+    return config | {"protected": drawn}, tables
 
 
 def sha256(text):
@@ -106,9 +110,7 @@ def add(root, run, study):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.csv").write_text(table)
     others = {name: (run / f"{name}.csv").read_text() for name in config.get("tables", []) if name != "protection"}
-    numbers = numbers_of_people(root, config, others)
-    others = {name: numbered(text, numbers) for name, text in others.items()}
-    facts, config = (json.loads(numbered(json.dumps(one, ensure_ascii=False), numbers)) for one in (facts, config))
+    config, others = without_names(root, config, others)
     for name, text in others.items():
         (folder / f"{name}.csv").write_text(text)
     facts["table_sha256"] = sha256(table)

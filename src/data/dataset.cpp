@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -255,10 +256,10 @@ std::vector<std::string> duplicate_notes(const Dataset& dataset) {
 std::string several_faces_note(const Dataset& dataset) {
   const fs::path file = dataset.folder / "prepare.json";
   if (!is_own_record(file)) return "";
-  const Json record = read_json(file);
-  if (record.value("several_faces", 0) == 0) return "";
-  return concat("photos that show several faces: ", record["several_faces"].get<std::size_t>(), "; the ",
-                record["face"].get<std::string>(), " one is used");
+  Spec record(read_json(file), file.string());
+  const auto photos = record.integer("several_faces", 0, std::numeric_limits<std::int64_t>::max(), 0);
+  if (photos == 0) return "";
+  return concat("photos that show several faces: ", photos, "; the ", record.text("face"), " one is used");
 }
 
 std::vector<std::string> Dataset::people() const {
