@@ -4,124 +4,17 @@
 #include <optional>
 
 #include "data/duplicates.hpp"
+#include "data/prepare_stage.hpp"
+#include "facepoison/dataset_folder.hpp"
+#include "facepoison/error.hpp"
 #include "facepoison/executor.hpp"
 #include "facepoison/interrupt.hpp"
-#include "facepoison/memory.hpp"
-#include "facepoison/dataset_folder.hpp"
-#include "facepoison/device.hpp"
-#include "facepoison/error.hpp"
 #include "facepoison/log.hpp"
+#include "facepoison/memory.hpp"
 #include "facepoison/splits.hpp"
-#include "facepoison/version.hpp"
 
 namespace facepoison {
 namespace {
-
-constexpr std::size_t prepare_block = 32;
-
-// How a photo's face is found. Landmarks in a file win over the detector, so that rendered faces need none.
-enum class Source { landmarks_file, detector, none };
-
-Source source_of(const PhotoFolder& folder, const PrepareOptions& options) {
-  return !options.detect ? Source::none : folder.has_landmarks ? Source::landmarks_file : Source::detector;
-}
-
-// LFW's names: <person>/<person>_0001.jpg.
-bool is_called_as_in_lfw(const PhotoFile& photo) {
-  const auto name = photo.path.filename().string();
-  return name.size() == photo.person.size() + 9 && name.starts_with(photo.person + "_") && name.ends_with(".jpg") &&
-         std::all_of(name.end() - 8, name.end() - 4, [](char c) { return '0' <= c && c <= '9'; });
-}
-
-std::string face_rule_of(const PhotoFolder& folder, const PrepareOptions& options) {
-  if (options.face != auto_face) return options.face;
-  const bool is_lfw = std::all_of(folder.photos.begin(), folder.photos.end(), is_called_as_in_lfw);
-  return is_lfw ? middle_face : prominent_face;
-}
-
-struct Context {
-  const PhotoFolder& folder;
-  const PrepareOptions& options;
-  Source source = Source::none;
-  std::string face;                        // the rule, which is not auto
-  std::unique_ptr<FaceDetector> detector;  // where the source is the detector
-};
-
-// The face that FaceScrub's box means, else the one that the rule means; see PrepareOptions::face.
-const Detection& choose(const std::vector<Detection>& faces, const Image& image, const std::optional<Box>& box,
-                        const std::string& rule) {
-  const auto rank = [&](const Detection& face) {
-    if (box) return overlap(face.box, *box);
-    const double dx = (face.box.x1 + face.box.x2) / image.width - 1,
-                 dy = (face.box.y1 + face.box.y2) / image.height - 1;
-    const double off_middle = 0.5 * (dx * dx + dy * dy);
-    if (rule == middle_face) return -off_middle;
-    return face.box.area() / (static_cast<double>(image.width) * image.height) - off_middle;
-  };
-  return *std::max_element(faces.begin(), faces.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
-}
-
-struct FoundFace {
-  Landmarks landmarks;
-  std::size_t of = 1;  // faces that the photo shows
-};
-
-FoundFace find_face_of(const Context& context, const PhotoFile& photo, const Image& image,
-                       const std::optional<Box>& box) {
-  if (context.source == Source::landmarks_file) {
-    const auto found = context.folder.landmarks_of(photo);
-    if (!found) throw Error(Exit::input, "not in landmarks.csv");
-    return {*found};
-  }
-  const auto faces = context.detector->detect(image);
-  if (faces.empty()) throw Error(Exit::input, "no face found");
-  const auto& face = choose(faces, image, box, context.face);
-  if (box && overlap(face.box, *box) < 0.2) throw Error(Exit::input, "no face found at FaceScrub's box");
-  return {face.landmarks, faces.size()};
-}
-
-// What is made of one photo: its row, with why it was refused or where its face lies, and its canvas picture's bytes.
-struct Made {
-  Json row;
-  std::string png;
-};
-
-Made prepare_photo(const Context& context, const PhotoFile& photo, const std::string& source_sha256) {
-  Made made;
-  Json& row = made.row;
-  for (const auto* key : {"refused", "sha256", "size", "landmarks", "source_landmarks", "thumbnail"})
-    row[key] = nullptr;
-  row["faces"] = 1;
-  try {
-    const Image image = decode_image(read_file(photo.path), Exif::rotate);
-    row["size"] = {image.width, image.height};
-    Image canvas;
-    if (context.source == Source::none) {
-      canvas = squash(image, context.options.canvas);
-    } else {
-      const auto [landmarks, faces] = find_face_of(context, photo, image, context.folder.box_of(photo, source_sha256));
-      row["faces"] = faces;
-      auto face = align_face(image, landmarks, context.options.canvas);
-      canvas = std::move(face.canvas);
-      for (const auto& p : face.landmarks) row["landmarks"].push_back({p.x, p.y});
-      for (const auto& p : landmarks) row["source_landmarks"].push_back({p.x, p.y});
-    }
-    made.png = encode_png(canvas);
-    row["sha256"] = sha256(made.png);
-    row["thumbnail"] = thumbnail_of(image);
-  } catch (const Error& error) {
-    if (error.code() != Exit::input) throw;
-    row["refused"] = error.what();
-  }
-  return made;
-}
-
-// Of each photo; "" for a file that cannot be read, which is refused in its turn.
-std::vector<std::string> hashes_of(const PhotoFolder& folder, ArtifactStore& store) {
-  std::vector<fs::path> files;
-  for (const auto& photo : folder.photos) files.push_back(photo.path);
-  return store.digests_of(files, folder.root);
-}
 
 std::optional<Landmarks> landmarks_of(const Json& points) {
   if (points.is_null()) return {};
@@ -167,83 +60,6 @@ void split(std::vector<Photo>& photos, const PrepareOptions& options) {
                                         : seeded_split(people, options.train_share, options.seed);
   for (std::size_t i = 0; i < photos.size(); ++i) photos[i].split = sides[i];
 }
-
-Context make_context(const PhotoFolder& folder, const PrepareOptions& options) {
-  Context context{folder, options, source_of(folder, options), face_rule_of(folder, options), nullptr};
-  if (options.detect && options.canvas != canvas_side)
-    throw Error(Exit::usage, concat("canvas ", options.canvas, " goes with no detection: an aligned canvas is ",
-                                    canvas_side, " pixels, so that it holds every template"));
-  if (context.source == Source::detector) context.detector = std::make_unique<FaceDetector>();
-  return context;
-}
-
-// Makes the canvas of each photo of a folder.
-class PrepareStage final : public StageOf<std::vector<Made>, Made> {
- public:
-  PrepareStage(PhotoFolder folder, const PrepareOptions& options, ArtifactStore& store)
-      : StageOf("prepared", "prepare", prepare_block),
-        folder_(std::move(folder)),
-        options_(options),
-        context_(make_context(folder_, options_)),
-        hashes_(hashes_of(folder_, store)) {
-    if (context_.detector)
-      detector_ = {
-          {"weights", context_.detector->sha256()}, {"arithmetic", arithmetic(torch::kCPU)}, {"face", context_.face}};
-    add_units_by_person(folder_.photos, prepare_block);
-  }
-
-  const std::string& hash(std::size_t row) const { return hashes_[row]; }  // of the photo's file
-  const std::string& face() const { return context_.face; }
-  std::string detector_sha256() const { return context_.detector ? context_.detector->sha256() : ""; }
-
-  Json key(const Unit& unit) const override {
-    stop_if_interrupted();
-    const auto& files = context_.folder.photos;
-    Json photos = Json::array();
-    for (auto i = unit.first; i < unit.first + unit.count; ++i) {
-      Json photo = {hashes_[i]};
-      if (const auto box = context_.folder.box_of(files[i], hashes_[i]))
-        photo.push_back({box->x1, box->y1, box->x2, box->y2});
-      if (context_.source == Source::landmarks_file)
-        if (const auto found = context_.folder.landmarks_of(files[i]))
-          for (const auto& p : *found) photo.push_back({p.x, p.y});
-      photos.push_back(photo);
-    }
-    return {{"format", 9},
-            {"source", static_cast<int>(context_.source)},
-            {"side", context_.options.canvas},
-            {"detector", detector_},
-            {"opencv", opencv_version()},
-            {"photos", photos}};
-  }
-
- private:
-  std::vector<Made> decode_rows(const Rows& rows) const override {
-    std::vector<Made> made(rows.size());
-    in_pieces(torch::kCPU, rows.size(), 1, [&](std::size_t first, std::size_t count) {
-      for (auto n = first; n < first + count; ++n)
-        made[n] = prepare_photo(context_, context_.folder.photos[rows[n]], hashes_[rows[n]]);
-    });
-    return made;
-  }
-
-  std::vector<Made> compute_rows(const Rows&, std::vector<Made> made) override { return made; }
-
-  void write_unit(const Unit&, std::span<const Made> made, const fs::path& folder) const override {
-    Json rows = Json::array();
-    for (std::size_t i = 0; i < made.size(); ++i) {
-      rows.push_back(made[i].row);
-      if (!made[i].png.empty()) write_unflushed(folder / concat(i, ".png"), made[i].png);
-    }
-    write_unflushed(folder / "rows.json", rows.dump());
-  }
-
-  PhotoFolder folder_;
-  PrepareOptions options_;
-  Context context_;
-  std::vector<std::string> hashes_;
-  Json detector_;
-};
 
 // Keeps a person's first photos.
 void keep_first(PhotoFolder& folder, std::int64_t photos_per_person) {
@@ -334,7 +150,7 @@ Dataset prepare_into(const fs::path& output, const PhotoFolder& folder, const Pr
                        {"options", options.record()},
                        {"detector", stage->detector_sha256()},
                        {"several_faces", several_faces},
-                       {"face", stage->face()}};
+                       {"face", stage->face_rule()}};
   write_file(output / "prepare.json", record.dump(1) + "\n");
   if (written) written->settle();
   write_dataset(output, photos, options.canvas, rejected);
@@ -346,21 +162,6 @@ Dataset prepare_into(const fs::path& output, const PhotoFolder& folder, const Pr
 }
 
 }  // namespace
-
-Image squash(const Image& image, int side) { return resample_image(image, side, side, Interpolation::bicubic, true); }
-
-AlignedFace align_face(const Image& image, const Landmarks& landmarks, int side) {
-  const auto to_canvas = fit_similarity(landmarks, canvas_landmarks());
-  AlignedFace face{warp_image(image, to_canvas, side), {}};
-  for (std::size_t i = 0; i < landmarks.size(); ++i) face.landmarks[i] = to_canvas.apply(landmarks[i]);
-  return face;
-}
-
-Landmarks find_face(const FaceDetector& detector, const Image& image) {
-  const auto faces = detector.detect(image);
-  if (faces.empty()) throw Error(Exit::input, "no face found");
-  return choose(faces, image, {}, prominent_face).landmarks;
-}
 
 PrepareOptions PrepareOptions::of_config(Spec& config) {
   if (config.has("prepare")) {
