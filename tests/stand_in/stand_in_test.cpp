@@ -233,14 +233,15 @@ TEST_F(E2eStandIn, DetectsAndTrainsEndToEndAsTheCpu) {
 class E2eStandInLoss : public E2eStandIn, public ::testing::WithParamInterface<std::string> {};
 
 TEST_P(E2eStandInLoss, TrainsAsTheCpu) {
-  const Json config = {{"start", "./net-a.json"},
-                       {"dataset", "dataset"},
-                       {"held_out", 2},
-                       {"batch", {{"people", 2}, {"photos", 2}}},
-                       {"steps", 6},
-                       {"log_every", 1},
-                       {"optimiser", GetParam() == "softmax" ? "adadelta" : "adamw"},
-                       {"loss", {{"kind", GetParam()}}}};
+  Json config = {{"start", "./net-a.json"},
+                 {"dataset", "dataset"},
+                 {"held_out", 2},
+                 {"batch", {{"people", 2}, {"photos", 2}}},
+                 {"steps", 6},
+                 {"log_every", 1},
+                 {"optimiser", GetParam() == "softmax" ? "adadelta" : "adamw"},
+                 {"loss", {{"kind", GetParam()}}}};
+  if (GetParam() == "none") config["keep"] = 1, config["twins"] = {"noise"};
   for (const auto* device : {"cpu", "standin"}) write_file(folder_ / concat(device, ".json"), config.dump());
   run_on_both("train --config @.json --device @ -o trained");
   EXPECT_EQ(read_csv(folder_ / "trained/training/cpu.csv").rows.size(), 6u);
@@ -252,7 +253,7 @@ TEST_P(E2eStandInLoss, TrainsAsTheCpu) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, E2eStandInLoss,
-                         ::testing::Values("arcface", "magface", "triplet", "contrastive", "softmax"),
+                         ::testing::Values("arcface", "magface", "triplet", "contrastive", "softmax", "none"),
                          [](const auto& info) { return info.param; });
 
 TEST_F(E2eStandIn, GoesOnFromACheckpoint) {
