@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From nothing to the table: sets up, builds, fetches the recognisers, and runs the main job on the rendered people that
-# ship with the project, or on a folder of photos. Then come three sentences that say what the table says, and a sheet
-# of pictures.
+# ship with the project, or on a folder of photos. Then come sentences that say what the table says, a sheet of pictures
+# and a page with figures.
 # Usage: scripts/quickstart.sh [PHOTOS] [eval options]; PHOTOS is <person>/<photo>.jpg, at least two photos a person.
 set -euo pipefail
 photos=
@@ -42,9 +42,6 @@ fi
 # What was asked for by name went elsewhere, or was not run.
 case " $* " in *" --run-dir"* | *" --dry-run "* | *" --help "* | *" -h "*) exit 0 ;; esac
 run=runs/quickstart/latest
-echo >&2
-differences=$("$facepoison" --quiet table "$run" --against attack=none --format csv 2>/dev/null) || differences=
-.venv/bin/python scripts/sentences.py "$run" <<<"$differences" >&2
 shared=()
 for ((i = 1; i <= $#; ++i)); do
   case ${!i} in
@@ -53,4 +50,10 @@ for ((i = 1; i <= $#; ++i)); do
   esac
 done
 "$facepoison" --quiet show --config "$config" "${settings[@]}" "${shared[@]}" -o "$run/sheet.png"
+# Photos of people who exist are not put into a page that may be passed on.
+pictures=()
+[[ -n $photos ]] || pictures=(--pictures "$run/sheet.png")
+echo >&2
+"$facepoison" report "$run" "${pictures[@]}" -o "$run/report.html"
 say "the pictures, original | perturbed | difference: $run/sheet.png"
+say "the page, with figures: $run/report.html"

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The tables in the pages, made from the runs that they report.
+"""The tables and figures in the pages, made from the runs that they report.
 
     scripts/results.py add RUN STUDY   copies a run's table.csv, run.json, config.resolved.json to docs/results/STUDY/
-    scripts/results.py write           makes the tables in README.md and docs/*.md again
-    scripts/results.py check           exits 1 where a page is not what `write` would make of it
+    scripts/results.py write           makes the tables and figures in README.md and docs/*.md again
+    scripts/results.py check           exits 1 where a page or a figure is not what `write` would make of it
 
 A table stands in a page between two lines:
 
@@ -13,11 +13,21 @@ A table stands in a page between two lines:
 The table is the matrix of `facepoison table`, with its options --rows, --across, --of and --value; every other word
 chooses among the rows, as --where: COLUMN=VALUE,VALUE. One table is one study, and so one commit on one machine: there
 is no way to name two.
+
+A figure stands between
+
+    <!-- figure STUDY NAME -->
+    <!-- end -->
+
+where NAME is one of the files that `facepoison report docs/results/STUDY --figures` writes. It is drawn twice, for
+light and dark pages, as docs/figures/STUDY-NAME.svg and …-dark.svg, each with the sha256 of its specification: figures
+are compared by that, since fonts differ from machine to machine.
 """
 
 import argparse
 import csv
 import hashlib
+import html
 import json
 import os
 import re
@@ -28,11 +38,14 @@ from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from pathlib import Path
 
+import figures
 from outputs import WouldReplace, check_outputs
 
 ROOT = Path(__file__).resolve().parent.parent
 BINARY = Path(os.environ.get("FACEPOISON_BINARY", ROOT / "build/release/facepoison"))
 MARKER = re.compile(r"^<!-- results (\S+)([^\n]*?) *-->\n(.*?)^<!-- end -->$", re.MULTILINE | re.DOTALL)
+FIGURE = re.compile(r"^<!-- figure (\S+) (\S+) -->\n(.*?)^<!-- end -->$", re.MULTILINE | re.DOTALL)
+MOST_BYTES = 60_000  # of a figure
 PATH = re.compile(r"""(?<![\w.:/])/(?:[^/\s"'(),;:]+/)+[^/\s"'(),;:]*""")
 
 
@@ -186,14 +199,59 @@ def rewritten(root, page):
     return MARKER.sub(lambda match: next(tables), text)
 
 
+class Drawing:
+    """A figure of a page: its specification, and its two files."""
+
+    def __init__(self, root, study, name):
+        read_study(root, study)
+        specs = figures.specifications(results(root) / study)
+        if name not in specs:
+            raise Refused(f"{study} has no figure {name!r}; it has {', '.join(specs)}")
+        self.spec = specs[name]
+        self.sum = f"<!-- of the specification {sha256(json.dumps(self.spec, sort_keys=True))} -->"
+        folder = root / "docs" / "figures"
+        self.files = {theme: folder / f"{study}-{name}{end}.svg" for theme, end in (("light", ""), ("dark", "-dark"))}
+
+    def is_drawn(self):
+        return all(path.exists() and path.read_text().startswith(self.sum) for path in self.files.values())
+
+    def draw(self):
+        for theme, path in self.files.items():
+            svg = f"{self.sum}\n{figures.drawn(self.spec, 'svg', theme).decode()}\n"
+            if len(svg) > MOST_BYTES:
+                raise Refused(f"{path.name} would have {len(svg)} bytes, more than {MOST_BYTES}")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(svg)
+
+    def html(self, page):
+        light, dark = (os.path.relpath(self.files[theme], page.parent) for theme in ("light", "dark"))
+        alt = html.escape(self.spec["description"])
+        return (
+            f'<picture>\n<source media="(prefers-color-scheme: dark)" srcset="{dark}">\n'
+            f'<img alt="{alt}" src="{light}">\n</picture>\n'
+        )
+
+
+def with_figures(root, page, text):
+    """The page's text with its figures, and those that are not drawn as they should be."""
+    drawings = {match.groups()[:2]: Drawing(root, *match.groups()[:2]) for match in FIGURE.finditer(text)}
+
+    def mark(match):
+        study, name, _ = match.groups()
+        return f"<!-- figure {study} {name} -->\n\n{drawings[study, name].html(page)}\n<!-- end -->"
+
+    return FIGURE.sub(mark, text), [one for one in drawings.values() if not one.is_drawn()]
+
+
 def pages_that_differ(root):
+    """Each page that is not what it should be: its path, its text, its figures that are not drawn."""
     for page in pages(root):
         try:
-            text = rewritten(root, page)
-        except Refused as error:
+            text, undrawn = with_figures(root, page, rewritten(root, page))
+        except (Refused, figures.Refused) as error:
             raise Refused(f"{page.relative_to(root)}: {error}") from None
-        if text != page.read_text():
-            yield page, text
+        if undrawn or text != page.read_text():
+            yield page, text, undrawn
 
 
 def main(arguments=None, root=ROOT):
@@ -210,12 +268,14 @@ def main(arguments=None, root=ROOT):
             add(root, options.run, options.study)
             return 0
         different = list(pages_that_differ(root))
-    except (Refused, WouldReplace) as error:
+        for page, text, undrawn in different if options.command == "write" else []:
+            page.write_text(text)
+            for drawing in undrawn:
+                drawing.draw()
+    except (Refused, figures.Refused, WouldReplace) as error:
         print(f"results: {error}", file=sys.stderr)
         return 1
-    for page, text in different:
-        if options.command == "write":
-            page.write_text(text)
+    for page, _, _ in different:
         print(
             f"results: {page.relative_to(root)}: {'written' if options.command == 'write' else 'differs'}",
             file=sys.stderr,

@@ -30,6 +30,7 @@ constexpr Command commands[] = {
     {"eval", "the experiment: recognisers × attacks × classifiers, one table", eval_command},
     {"table", "the tables of a run folder again", table_command},
     {"compare", "two runs over the same people, or a run and the paper's figures", compare_command},
+    {"report", "a run as one HTML page, and its figures", report_command},
     {"show", "contact sheets of people; original | perturbed | difference", show_command},
     {"train", "a recogniser from fresh or given weights: card in, card out", train_command},
     {"list", "extractors by release, attacks, classifiers", list_command},

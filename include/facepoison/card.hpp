@@ -30,6 +30,7 @@ struct Card {
   fs::path path;  // of the card itself
   std::string title, released, licence, notes;
   std::vector<std::string> trained_against;        // attacks whose pictures it was trained on
+  std::string trained_from;                        // the recogniser whose weights it started from; or ""
   std::string trained_on_file, trained_on_sha256;  // beside the card: whom it was trained on (see seen.hpp); or ""
   std::string style_name, style_year;  // "in_style_of": a small stand-in for a published method; empty otherwise
   std::string file, sha256;            // sha256 is empty where the conversion on this machine writes it

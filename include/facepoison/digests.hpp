@@ -14,6 +14,8 @@ std::string sha256(std::string_view bytes);
 std::string sha256_of_file(const fs::path& path);
 // Are two hexadecimal digests the same? The case of letters does not count.
 bool same_digest(std::string_view a, std::string_view b);
+// Bytes as base64, in one line.
+std::string base64(std::string_view bytes);
 // FaceScrub's downloader names a photo by the SHA-1 of its address.
 std::string sha1(std::string_view bytes);
 

@@ -15,12 +15,30 @@ namespace facepoison {
 std::vector<std::string> table_columns(bool by_person);
 Table table_of_run(const fs::path& folder, bool by_person);
 
+// A kind of figure of a table. Rows that differ in another column than the named ones are not drawn, but for those with
+// its neutral (else its first) value.
+struct FigureRow {
+  std::string name;  // after the table's: "" for its first figure
+  enum class Kind {
+    dots,   // value with its interval from left to right, a line for each `along`
+    curve,  // value over `along`, which is numbers
+    cells   // a grid of `along` and `colour`, in each cell the value
+  } kind;
+  std::string along;
+  std::string panel;   // the column whose values have a panel each; "": one panel
+  std::string colour;  // the column whose values differ in colour and shape; "": none
+  std::string title, look;
+  bool needs_variety = false;  // only where `along` has several values
+  std::string value;           // "": the column that is measured, with its interval
+};
+
 // A table: a function of the run folder. A new one is one .cpp in report/tables and one row of its registry. Throws
 // as table_of_run, and Error(usage) where the run was not asked for what it needs (the config's "tables").
 struct TableRow {
   std::string name, help;
   Table (*make)(const fs::path& folder);
   std::string measured;  // the column that low and high are of; "" for a table that is not printed as a matrix
+  std::vector<FigureRow> figures;
 };
 const std::vector<TableRow>& table_registry();
 const TableRow& table_row(const std::string& name);  // throws Error(usage)
@@ -55,6 +73,13 @@ Table rows_where(Table table, const std::vector<std::pair<std::string, std::stri
 // people are unknown. Throws Error(usage) where there is no such row, Error(input) where all rows are without people,
 // else as table_of_run.
 Table differences_of_run(const fs::path& folder, const std::string& key, const std::string& value);
+
+// Sentences that say what a table "protection" says, of the rows in which nothing but recogniser and attack varies:
+// what recognisers know of clean photos; how each attack does that is `optimising` (has surrogates, whether or not
+// those are rows); what noise does. One sentence where nobody is protected. `differences`: of the same run, against
+// attack "none"; perhaps empty.
+std::vector<std::string> sentences_on(const Table& protection, const std::vector<std::string>& optimising,
+                                      const Table& differences);
 
 // What the runs A and B differ by, row by row: the coordinates, a, b (protection in either), difference (a − b), low,
 // high (95 %), p, people, verdict ("A higher", "B higher", "includes 0" or "too few people"). Rows are joined on all

@@ -27,6 +27,7 @@ Action identify_command(CLI::App& app);
 Action list_command(CLI::App& app);
 Action perturb_command(CLI::App& app);
 Action prepare_command(CLI::App& app);
+Action report_command(CLI::App& app);
 Action show_command(CLI::App& app);
 Action store_command(CLI::App& app);
 Action table_command(CLI::App& app);

@@ -76,6 +76,14 @@ std::string digest_of(const EVP_MD* algorithm, std::string_view bytes) {
 }  // namespace
 
 std::string sha256(std::string_view bytes) { return digest_of(EVP_sha256(), bytes); }
+std::string base64(std::string_view bytes) {
+  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // with the zero that OpenSSL writes at its end
+  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), reinterpret_cast<const unsigned char*>(bytes.data()),
+                  static_cast<int>(bytes.size()));
+  text.pop_back();
+  return text;
+}
+
 std::string sha1(std::string_view bytes) { return digest_of(EVP_sha1(), bytes); }
 
 bool same_digest(std::string_view a, std::string_view b) {

@@ -12,11 +12,13 @@ namespace {
 
 Json resolved_extractors(const Experiment& e) {
   Json all = Json::array();
-  for (const auto& extractor : e.extractors)
+  for (const auto& extractor : e.extractors) {
     all.push_back({{"name", extractor->card().name},
                    {"released", extractor->card().release()},
                    {"licence", extractor->card().licence},
                    {"identity", extractor->identity()}});
+    if (const auto& start = extractor->card().trained_from; !start.empty()) all.back()["trained_from"] = start;
+  }
   return all;
 }
 

@@ -154,6 +154,7 @@ Card read_card(const std::string& name_or_path, const std::vector<Task>& tasks) 
   card.title = spec.text("title");
   card.released = spec.text("released");
   card.trained_against = attacks_of(spec);
+  card.trained_from = spec.text("trained_from", "");
   if (spec.has("trained_on")) {
     Spec trained_on = spec.object("trained_on");
     card.trained_on_file = trained_on.text("file");

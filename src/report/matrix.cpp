@@ -7,20 +7,15 @@
 #include "facepoison/report.hpp"
 #include "facepoison/spec.hpp"
 #include "facepoison/unicode.hpp"
+#include "report/columns.hpp"
 #include "report/paired.hpp"
 
 namespace facepoison {
 namespace {
 
-using Words = std::vector<std::string>;
-
-bool has(const Words& names, const std::string& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
-// The columns of any table that say what a row is of. The first four say which recogniser it is.
+// The columns of any table that say what a row is of. The first five say which recogniser it is, of which run.
 const Words known_keys = [] {
-  Words all = {"extractor", "combine", "detector", "released"};
+  Words all = {"run", "extractor", "combine", "detector", "released"};
   for (const auto& axis : axis_columns)
     if (axis.name != "attack" && axis.name != "seed") all.emplace_back(axis.name);
   all.insert(all.end(), {"attack", "classifier", "seed", "measure", "first", "share", "protected"});
@@ -31,34 +26,6 @@ const Words words = {"strategy", "surrogate", "most", "trained_on", "reading",
                      "verdict",  "setting",   "tag",  "source",     "says"};
 // What is said under a matrix, of all its rows; the last ones where they are not 0.
 const Words said = {"people", "n", "photos", "others_error", "left_out", "not_enrolled"};
-
-class Columns {
- public:
-  explicit Columns(const Table& table) : table_(table) {}
-  bool has(const std::string& name) const { return facepoison::has(table_.columns, name); }
-  std::string word(const std::vector<Cell>& row, const std::string& name) const {
-    return has(name) ? text(row[column(table_, name, "the table")]) : "";
-  }
-  double number(const std::vector<Cell>& row, const std::string& name) const {
-    return has(name) ? number_of(row[column(table_, name, "the table")], "the table") : unknown;
-  }
-  Words values(const std::string& name) const {  // in the order of the rows
-    Words all;
-    for (const auto& row : table_.rows)
-      if (auto value = word(row, name); !facepoison::has(all, value)) all.push_back(std::move(value));
-    return all;
-  }
-
- private:
-  const Table& table_;
-};
-
-std::string with_decimals(double number, int decimals) {
-  char digits[32];
-  std::snprintf(digits, sizeof digits, "%.*f", decimals, number);
-  const std::string zero = concat("-0.", std::string(static_cast<std::size_t>(decimals), '0'));
-  return digits == zero ? zero.substr(1) : digits;
-}
 
 // A cell of `value` with its interval: "0.90 [0.74, 0.97]*".
 Cell with_interval(const Columns& columns, const std::vector<Cell>& row, const std::string& value) {
@@ -85,7 +52,7 @@ Words rows_of(const Columns& columns, const Table& table, const std::string& mea
   for (const auto& name : table.columns) {
     const auto index = std::find(known_keys.begin(), known_keys.end(), name) - known_keys.begin();
     const bool is_key = name != measured && name != across && index < static_cast<std::ptrdiff_t>(known_keys.size());
-    if (is_key && (index < 4 || columns.values(name).size() > 1)) rows.push_back(name);
+    if (is_key && (index < 5 || columns.values(name).size() > 1)) rows.push_back(name);
   }
   return rows;
 }

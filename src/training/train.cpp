@@ -57,6 +57,8 @@ Json card_of(const TrainingConfig& c, const Outcome& outcome, const std::string&
   }
   if (!against.empty()) card["trained_against"] = against;
   card["trained_on"] = {{"file", "training/" + c.name + ".seen.json"}, {"sha256", seen_sha256}};
+  card.erase("trained_from");
+  if (c.start.name != c.name) card["trained_from"] = c.start.name;
   card["released"] = this_month();
   c.card.apply(card);
   card["file"] = "./" + c.name + ".pt";

@@ -13,7 +13,7 @@ FACEPOISON = """#!/bin/bash
 echo "facepoison $*" >>calls
 case $1 in
   list) echo '{"rows": []}' ;;
-  --quiet) [[ $2 != table ]] || echo "differences" ;;
+  report) echo "sentences on $2" >&2 ;;
   eval) mkdir -p runs/quickstart/latest; echo "the table" ;;
 esac
 """
@@ -56,7 +56,6 @@ class Quickstart(unittest.TestCase):
             self.write(f"scripts/{name}", "#!/bin/bash\n")
         self.write("scripts/fetch_models.py", "print('mtcnn: ok')\n")
         self.write("scripts/without_missing.py", "print('seed=7')\n")
-        self.write("scripts/sentences.py", "import sys\nprint('sentences of', sys.argv[1], sys.stdin.read())\n")
         self.write("build/release/facepoison", FACEPOISON)
         (self.root / ".venv/bin").mkdir(parents=True)
         self.write(".venv/bin/python", '#!/bin/bash\nexec python3 "$@"\n')
@@ -76,15 +75,18 @@ class Quickstart(unittest.TestCase):
     def test_the_table_is_all_of_stdout_and_sentences_and_pictures_follow(self):
         done = self.quickstart()
         self.assertEqual((done.returncode, done.stdout), (0, "the table\n"), done.stderr)
-        self.assertIn("sentences of runs/quickstart/latest differences\n", done.stderr)
+        self.assertIn("sentences on runs/quickstart/latest\n", done.stderr)
         self.assertIn("runs/quickstart/latest/sheet.png\n", done.stderr)
+        self.assertTrue(done.stderr.endswith("runs/quickstart/latest/report.html\n"), done.stderr)
+        self.assertIn("--pictures", self.calls()[-1])
         self.assertNotIn("mtcnn", done.stderr)
         self.assertEqual(self.root.joinpath("build/models.log").read_text(), "mtcnn: ok\n")
 
     def test_the_sheet_is_of_what_was_run(self):
         (self.root / "my photos").mkdir()
         self.quickstart("'my photos' --set protected=3 --format csv --store=s --strict")
-        _, evaluated, _, shown = self.calls()
+        _, evaluated, shown, reported = self.calls()
+        self.assertNotIn("--pictures", reported, "of people who exist")
         for words in (
             "--set seed=7",
             f"--set dataset={self.root.resolve()}/my photos",
@@ -107,7 +109,7 @@ class Quickstart(unittest.TestCase):
             self.root.joinpath("calls").unlink(missing_ok=True)
             done = run("CPUINFO=cpuinfo scripts/quickstart.sh", self.root)
             self.assertIn(words, self.calls()[1])
-            self.assertIn(words, self.calls()[3], "the sheet is of what was run")
+            self.assertIn(words, self.calls()[2], "the sheet is of what was run")
             self.assertEqual("lowkey-lite0, half an hour" in done.stderr, said, done.stderr)
 
     def test_nothing_follows_a_run_elsewhere_or_none(self):

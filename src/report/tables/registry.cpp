@@ -4,17 +4,84 @@
 
 namespace facepoison {
 
+namespace {
+
+using enum FigureRow::Kind;
+
+const std::vector<FigureRow> figures_of_protection = {
+    {"", dots, "extractor", "attack", "", "Recognisers by release",
+     "From top to bottom recognisers are newer. A dot near 1 means that the attack protects; a diamond marks a "
+     "recogniser that the attack optimises against."},
+    {"clean_photos", curve, "clean_photos", "extractor", "attack", "What clean photos leave",
+     "How fast the curves fall: each clean photo that a trainer finds beside the perturbed ones takes protection away.",
+     true},
+    {"transform", dots, "transform", "attack", "extractor", "What sites and trainers do to a photo",
+     "A line that lies left of the first, \"none\", is something that takes protection away.", true},
+    {"filter", dots, "filter", "attack", "extractor", "With and without a cloak detector",
+     "Whether dropping flagged photos changes anything.", true},
+    {"enrolled", dots, "enrolled", "attack", "extractor", "What of the person is in the gallery",
+     "Whether it matters how the perturbed photos get there.", true},
+    {"together", dots, "together", "attack", "extractor", "Alone and together",
+     "Whether an attack protects more where many people use it.", true},
+    {"probes", dots, "probes", "attack", "extractor", "What is asked",
+     "Whether new photos are recognised when they are perturbed too.", true},
+    {"classifier", dots, "classifier", "attack", "extractor", "Classifiers",
+     "Whether the way of finding the nearest person matters.", true},
+};
+
+}  // namespace
+
 const std::vector<TableRow>& table_registry() {
   static const std::vector<TableRow> rows = {
       {"protection", "share of a protected person's probes that are misidentified",
-       [](const fs::path& folder) { return table_of_run(folder, false); }, "protection"},
-      {"rank", "share of them whose person is among the first 1, 2, 5, 10, 50", rank, "share"},
-      {"open-set", "missed, or found though not enrolled, at a threshold set on others", open_set, "share"},
-      {"verification", "1:1: probe against posted photos; AUC and accepted shares", verification, "value"},
-      {"confusion", "whom protected people are taken for, and who is taken for them", confusion, ""},
-      {"detection", "how well cloak detectors tell perturbed photos from clean ones", detection, "recall"},
-      {"displacement", "how far embeddings moved, beside the nearest other person", displacement, "beyond"},
-      {"threshold", "the curve of a combination with a threshold", threshold, "protection"},
+       [](const fs::path& folder) { return table_of_run(folder, false); }, "protection", figures_of_protection},
+      {"rank",
+       "share of them whose person is among the first 1, 2, 5, 10, 50",
+       rank,
+       "share",
+       {{"", curve, "first", "attack", "extractor", "Is the person among the first few?",
+         "How soon the curves rise: a person who is among the first ten is found by who looks at ten."}}},
+      {"open-set",
+       "missed, or found though not enrolled, at a threshold set on others",
+       open_set,
+       "share",
+       {{"", dots, "extractor", "attack", "measure", "A trainer who may answer \"nobody I know\"",
+         "fnir: the person is missed; fpir: the person is found without being there."}}},
+      {"verification",
+       "1:1: probe against posted photos; AUC and accepted shares",
+       verification,
+       "value",
+       {{"", dots, "extractor", "attack", "measure", "Does a 1:1 check still pass?",
+         "Far right, a new photo still matches the posted ones."}}},
+      {"confusion",
+       "whom protected people are taken for, and who is taken for them",
+       confusion,
+       "",
+       {{"", cells, "attack", "", "extractor", "How often the most frequent wrong name is given",
+         "Dark cells: a person under this attack is nearly always taken for the same other one.", false,
+         "most_share"}}},
+      {"detection",
+       "how well cloak detectors tell perturbed photos from clean ones",
+       detection,
+       "recall",
+       {{"", cells, "attack", "transform", "detector", "Can perturbed photos be found?",
+         "Dark cells: nearly every perturbed photo is flagged."},
+        {"false_alarms", cells, "attack", "transform", "detector", "Clean photos that are flagged",
+         "The darker, the more clean photos a detector flags.", false, "false_alarms"}}},
+      {"displacement",
+       "how far embeddings moved, beside the nearest other person",
+       displacement,
+       "beyond",
+       {{"", dots, "extractor", "attack", "", "Photos that moved beyond the nearest other person",
+         "A dot near 1 means that nearly every photo now lies farther from where it was than another person does."}}},
+      {"threshold",
+       "the curve of a combination with a threshold",
+       threshold,
+       "protection",
+       {{"", curve, "share", "attack", "combine", "The more often the robust recogniser is asked",
+         "From left to right the robust recogniser answers more often."},
+        {"others_error", curve, "share", "attack", "combine", "What that costs everybody else",
+         "Whether the errors on other people's photos grow.", false, "others_error"}}},
   };
   return rows;
 }

@@ -1,0 +1,37 @@
+// Runs as one HTML file, for a browser without a network.
+#pragma once
+#include <optional>
+
+#include "facepoison/json.hpp"
+#include "facepoison/report.hpp"
+
+namespace facepoison {
+
+// What a page needs of a run folder: the tables as they were written, and what they were made of. scripts/results.py
+// keeps the same files of a run.
+struct KeptRun {
+  fs::path folder;
+  Json config, facts;  // config.resolved.json, run.json
+  std::vector<std::pair<const TableRow*, Table>> tables;
+  Table differences;  // against attack "none"; empty without noise, or the trials
+
+  std::vector<std::string> sentences() const;  // see sentences_on()
+};
+// Throws Error(input) where a file is missing or damaged.
+KeptRun read_kept_run(const fs::path& folder);
+
+struct PageContent {
+  std::vector<KeptRun> runs;   // one or more
+  std::optional<Table> paper;  // compare_to_paper() of the first
+  std::string pictures;        // the bytes of a PNG or a JPEG file; "": none
+};
+
+// An HTML page, complete in itself: sentences, figures, tables, and under folds what they were made of. It asks for
+// nothing from elsewhere, and its tables need no scripts. `home` has data/report, and in build/report the scripts that
+// draw; without these there are no figures, and the page says how to get them.
+std::string page_of(const PageContent& content, const fs::path& home);
+
+// What HTML reserves, replaced: the text stands in an element or in an attribute as it is.
+std::string escape_html(std::string_view text);
+
+}  // namespace facepoison

@@ -1,0 +1,54 @@
+#include "commands/commands.hpp"
+#include "facepoison/figures.hpp"
+#include "facepoison/home.hpp"
+#include "facepoison/log.hpp"
+#include "facepoison/page.hpp"
+
+namespace facepoison {
+namespace {
+
+struct ReportOptions {
+  std::vector<fs::path> runs;
+  fs::path output, figures, pictures;
+  std::string to;
+};
+
+void write_figures(const KeptRun& run, const fs::path& folder) {
+  fs::create_directories(folder);
+  for (const auto& [row, table] : run.tables)
+    for (const auto& figure : figures_of(*row, table, run.config))
+      write_file(folder / (figure.name + ".vl.json"), figure.spec.dump(1) + "\n");
+}
+
+}  // namespace
+
+Action report_command(CLI::App& app) {
+  const auto o = std::make_shared<ReportOptions>();
+  app.add_option("RUN", o->runs, "run folders of eval; of several, the page has them side by side")->required();
+  auto* page = app.add_option("-o,--output", o->output, "an HTML page: what the tables say, figures, tables");
+  auto* figures = app.add_option("--figures", o->figures,
+                                 "a folder: each figure of a run as a Vega-Lite specification, NAME.vl.json, which "
+                                 "scripts/figures.py draws");
+  app.add_option("--to", o->to, "paper: the page has the published figures (data/paper.json) beside the first run's")
+      ->check(CLI::IsMember({"paper"}))
+      ->needs(page);
+  app.add_option("--pictures", o->pictures, "a picture of facepoison show, PNG or JPEG, for the page")->needs(page);
+  return [o, page, figures] {
+    if (!*page && !*figures) throw Error(Exit::usage, "report needs -o, --figures, or both");
+    if (*figures && o->runs.size() > 1) throw Error(Exit::usage, "--figures: of one run at a time");
+    check_output(o->output, o->runs);
+    PageContent content;
+    for (const auto& run : o->runs) content.runs.push_back(read_kept_run(run));
+    if (*figures) write_figures(content.runs.front(), o->figures);
+    if (*page) {
+      if (!o->to.empty()) content.paper = compare_to_paper(o->runs.front(), project_home() / "data" / "paper.json");
+      if (!o->pictures.empty()) content.pictures = read_file(o->pictures);
+      write_file(o->output, page_of(content, project_home()));
+    }
+    for (const auto& run : content.runs)
+      for (const auto& sentence : run.sentences()) log_info(sentence);
+    return Exit::ok;
+  };
+}
+
+}  // namespace facepoison

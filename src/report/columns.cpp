@@ -1,0 +1,63 @@
+#include "report/columns.hpp"
+
+#include <algorithm>
+
+#include "facepoison/text.hpp"
+#include "report/run_folder.hpp"
+
+namespace facepoison {
+
+bool has(const Words& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+std::string Columns::word(const std::vector<Cell>& row, const std::string& name) const {
+  return has(name) ? text(row[column(table_, name, "the table")]) : "";
+}
+
+double Columns::number(const std::vector<Cell>& row, const std::string& name) const {
+  return has(name) ? number_of(row[column(table_, name, "the table")], "the table") : unknown;
+}
+
+Words Columns::values(const std::string& name) const {
+  Words all;
+  for (const auto& row : table_.rows)
+    if (auto value = word(row, name); !facepoison::has(all, value)) all.push_back(std::move(value));
+  return all;
+}
+
+namespace {
+
+std::string stays_at(const Columns& columns, const std::string& name, const std::string& neutral) {
+  auto values = columns.values(name);
+  if (name == "seed" && has(values, "all")) return "all";
+  if (name == "transform_on") std::erase(values, "");  // which is that of photos without a transform
+  return has(values, neutral) || values.empty() ? neutral : values.front();
+}
+
+}  // namespace
+
+std::vector<const std::vector<Cell>*> rows_that_stay(const Table& table, const Words& free) {
+  const Columns columns(table);
+  std::vector<std::pair<std::string, std::string>> fixed;
+  for (const auto& [name, neutral] : coordinate_columns)
+    if (columns.has(name) && !has(free, name)) fixed.emplace_back(name, stays_at(columns, name, neutral));
+  std::vector<const std::vector<Cell>*> rows;
+  for (const auto& row : table.rows) {
+    const bool stays = std::all_of(fixed.begin(), fixed.end(), [&](const auto& one) {
+      const auto value = columns.word(row, one.first);
+      return value == one.second || (one.first == "transform_on" && value.empty());
+    });
+    if (stays) rows.push_back(&row);
+  }
+  return rows;
+}
+
+std::string with_decimals(double number, int decimals) {
+  char digits[32];
+  std::snprintf(digits, sizeof digits, "%.*f", decimals, number);
+  const std::string zero = concat("-0.", std::string(static_cast<std::size_t>(decimals), '0'));
+  return digits == zero ? zero.substr(1) : digits;
+}
+
+}  // namespace facepoison

@@ -1,0 +1,358 @@
+#include "facepoison/figures.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "facepoison/text.hpp"
+#include "report/columns.hpp"
+
+namespace facepoison {
+namespace {
+
+using Kind = FigureRow::Kind;
+using Row = std::vector<Cell>;
+
+// Okabe and Ito's colours, which colour-blind readers tell apart, without yellow and black, which one of a light and a
+// dark page swallows; and a shape for each.
+const Json colours = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#888888"};
+const Json shapes = {"circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right"};
+
+// What a column is called in a figure.
+std::string title_of(const std::string& column) {
+  static const std::map<std::string, std::string> titles = {{"protection", "misidentified probes"},
+                                                            {"clean_photos", "clean photos among the posted ones"},
+                                                            {"first", "among the first …"},
+                                                            {"recall", "flagged perturbed photos"},
+                                                            {"others_error", "misidentified probes of others"}};
+  const auto found = titles.find(column);
+  return found == titles.end() ? column : found->second;
+}
+
+// The rows that a figure draws.
+std::vector<const Row*> drawn_rows(const FigureRow& figure, const Table& table, const std::string& value) {
+  auto rows = rows_that_stay(table, {"extractor", "attack", figure.along, figure.panel, figure.colour});
+  const Columns columns(table);
+  std::erase_if(rows, [&](const auto* row) { return std::isnan(columns.number(*row, value)); });
+  return rows;
+}
+
+// The values of a column in the order in which they are drawn: recognisers by release, others as in the table.
+Words order_of(const std::string& name, const std::vector<const Row*>& rows, const Columns& columns) {
+  std::vector<std::pair<std::string, std::string>> values;  // release or "", value
+  for (const auto* row : rows) {
+    std::pair one{name == "extractor" ? columns.word(*row, "released") : "", columns.word(*row, name)};
+    if (std::find(values.begin(), values.end(), one) == values.end()) values.push_back(std::move(one));
+  }
+  std::stable_sort(values.begin(), values.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  Words names;
+  for (auto& [release, one] : values) names.push_back(std::move(one));
+  return names;
+}
+
+Json number_or_null(double number) { return std::isnan(number) ? Json() : Json(number); }
+
+// Text has the colour of the text around the figure, so that it is readable on a light and on a dark page.
+Json style() {
+  const auto ink = "currentColor", line = "#88888855";
+  return {{"font", "sans-serif"},
+          {"background", nullptr},
+          {"view", {{"stroke", nullptr}}},
+          {"header", {{"labelColor", ink}}},
+          {"axis",
+           {{"labelLimit", 220},
+            {"labelColor", ink},
+            {"titleColor", ink},
+            {"titleFontWeight", "normal"},
+            {"gridColor", line},
+            {"domainColor", line},
+            {"tickColor", line}}},
+          {"legend",
+           {{"orient", "top"},
+            {"columns", 3},
+            {"labelLimit", 220},
+            {"labelColor", ink},
+            {"titleColor", ink},
+            {"titleFontWeight", "normal"}}}};
+}
+
+// A specification in the making: what all kinds of figures ask for.
+class Drawing {
+ public:
+  Drawing(const FigureRow& figure, const Table& table, std::string value)
+      : figure_(figure),
+        columns_(table),
+        value_(std::move(value)),
+        has_interval_(figure.value.empty() && columns_.has("low")),
+        rows_(drawn_rows(figure, table, value_)) {}
+
+  bool is_empty() const {
+    return rows_.empty() || (figure_.needs_variety && order_of(figure_.along, rows_, columns_).size() < 2);
+  }
+  const std::vector<const Row*>& rows() const { return rows_; }
+  Words order(const std::string& name) const { return order_of(name, rows_, columns_); }
+
+  Json spec() const {
+    Json view = figure_.kind == Kind::dots ? dots() : figure_.kind == Kind::curve ? curve() : cells();
+    Json all = {{"$schema", "https://vega.github.io/schema/vega-lite/v6.json"}, {"data", {{"values", values()}}}};
+    if (figure_.panel.empty()) {
+      all.update(view);
+    } else {
+      all["facet"] = {{"field", figure_.panel},
+                      {"type", "nominal"},
+                      {"sort", order(figure_.panel)},
+                      {"header", {{"title", nullptr}, {"labelFontWeight", "bold"}, {"labelLimit", 260}}}};
+      all["columns"] = order(figure_.panel).size() == 4 ? 2 : 3;
+      all["spec"] = std::move(view);
+    }
+    all["spacing"] = 12;
+    all["config"] = style();
+    return all;
+  }
+
+ private:
+  Json values() const {
+    Json all = Json::array();
+    const bool marks_surrogates = columns_.has("surrogate") && figure_.kind != Kind::cells;
+    for (const auto* row : rows_) {
+      Json one = {{value_, columns_.number(*row, value_)}};
+      for (const auto& name : {figure_.along, figure_.panel, figure_.colour})
+        if (!name.empty()) one[name] = columns_.word(*row, name);
+      for (const auto* name : {"low", "high", "people"})
+        if (has_interval_ && columns_.has(name)) one[name] = number_or_null(columns_.number(*row, name));
+      if (marks_surrogates) one["optimised against"] = columns_.word(*row, "surrogate");
+      all.push_back(std::move(one));
+    }
+    return all;
+  }
+
+  Json tooltip() const {
+    Json all = Json::array();
+    for (const auto& name : {figure_.panel, figure_.along, figure_.colour})
+      if (!name.empty()) all.push_back({{"field", name}, {"type", "nominal"}});
+    for (const auto& name : {value_, std::string("low"), std::string("high")})
+      if (name == value_ || has_interval_)
+        all.push_back({{"field", name}, {"type", "quantitative"}, {"format", ".3f"}});
+    return all;
+  }
+
+  Json quantity() const {
+    return {{"field", value_},
+            {"type", "quantitative"},
+            {"title", title_of(value_)},
+            {"scale", has_interval_ ? Json{{"domain", {0, 1}}} : Json{{"zero", true}}},
+            {"axis", {{"format", has_interval_ ? ".1f" : ".2f"}, {"tickCount", 5}}}};
+  }
+
+  // Colour and shape, with one legend for both.
+  Json told_apart() const {
+    const auto names = order(figure_.colour);
+    Json range = Json::array(), forms = Json::array();
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      range.push_back(colours[i % colours.size()]);
+      forms.push_back(shapes[i % shapes.size()]);
+    }
+    const auto channel = [&](const Json& values) {
+      return Json{{"field", figure_.colour},
+                  {"type", "nominal"},
+                  {"title", figure_.colour},
+                  {"scale", {{"domain", names}, {"range", values}}}};
+    };
+    return {{"color", channel(range)}, {"shape", channel(forms)}};
+  }
+
+  // Of one colour: the shape says whether the attack optimises against the recogniser.
+  Json of_surrogates() const {
+    if (!columns_.has("surrogate")) return Json::object();
+    return {{"shape",
+             {{"field", "optimised against"},
+              {"type", "nominal"},
+              {"title", "optimised against"},
+              {"scale", {{"domain", {"no", "yes"}}, {"range", {"circle", "diamond"}}}}}},
+            {"color",
+             {{"field", "optimised against"},
+              {"type", "nominal"},
+              {"title", "optimised against"},
+              {"scale", {{"domain", {"no", "yes"}}, {"range", {colours[0], colours[1]}}}}}}};
+  }
+
+  Json dots() const {
+    Json line = {{"field", figure_.along}, {"type", "nominal"}, {"sort", order(figure_.along)}, {"title", nullptr}};
+    Json shared = {{"y", line}};
+    Json marks = figure_.colour.empty() ? of_surrogates() : told_apart();
+    if (!figure_.colour.empty())
+      shared["yOffset"] = {{"field", figure_.colour}, {"type", "nominal"}, {"sort", order(figure_.colour)}};
+    if (marks.contains("color")) shared["color"] = marks["color"];
+    Json layers = Json::array();
+    if (has_interval_)
+      layers.push_back({{"mark", {{"type", "rule"}, {"strokeWidth", 2}, {"opacity", 0.6}}},
+                        {"encoding", {{"x", quantity_of("low")}, {"x2", {{"field", "high"}}}}}});
+    Json point = {{"x", quantity()}, {"tooltip", tooltip()}};
+    if (marks.contains("shape")) point["shape"] = marks["shape"];
+    layers.push_back(
+        {{"mark", {{"type", "point"}, {"filled", true}, {"size", 55}, {"opacity", 1}}}, {"encoding", point}});
+    return {{"width", 210},
+            {"height", {{"step", figure_.colour.empty() ? 18 : 10}}},
+            {"encoding", shared},
+            {"layer", layers}};
+  }
+
+  Json curve() const {
+    Json shared = {{"x",
+                    {{"field", figure_.along},
+                     {"type", "ordinal"},
+                     {"sort", order(figure_.along)},
+                     {"title", figure_.along == "share" ? "share of probes asked twice" : title_of(figure_.along)},
+                     {"axis", {{"labelAngle", 0}}}}}};
+    const Json marks = figure_.colour.empty() ? Json::object() : told_apart();
+    if (marks.contains("color")) shared["color"] = marks["color"];
+    Json layers = Json::array();
+    if (has_interval_)
+      layers.push_back({{"mark", {{"type", "area"}, {"opacity", 0.15}}},
+                        {"encoding", {{"y", quantity_of("low")}, {"y2", {{"field", "high"}}}}}});
+    layers.push_back({{"mark", {{"type", "line"}, {"strokeWidth", 2}}}, {"encoding", {{"y", quantity()}}}});
+    Json point = {{"y", quantity()}, {"tooltip", tooltip()}};
+    if (marks.contains("shape")) point["shape"] = marks["shape"];
+    layers.push_back({{"mark", {{"type", "point"}, {"filled", true}, {"size", 45}}}, {"encoding", point}});
+    return {{"width", 210}, {"height", 150}, {"encoding", shared}, {"layer", layers}};
+  }
+
+  // A number stands in each cell, so that the colour only helps.
+  Json cells() const {
+    const auto nominal = [&](const std::string& name) {
+      return Json{{"field", name}, {"type", "nominal"}, {"sort", order(name)}, {"title", nullptr}};
+    };
+    Json across = nominal(figure_.along);
+    across["axis"] = {{"labelAngle", -35}};
+    const Json shade = {{"field", value_},
+                        {"type", "quantitative"},
+                        {"legend", nullptr},
+                        {"scale", {{"domain", {0, 1}}, {"range", {"#f0f4f8", "#0072B2"}}}}};
+    const Json ink = {{"condition", {{"test", concat("datum['", value_, "'] > 0.5")}, {"value", "#ffffff"}}},
+                      {"value", "#111111"}};
+    Json layers = Json::array();
+    layers.push_back({{"mark", "rect"}, {"encoding", {{"color", shade}, {"tooltip", tooltip()}}}});
+    layers.push_back(
+        {{"mark", {{"type", "text"}, {"fontSize", 11}}},
+         {"encoding", {{"text", {{"field", value_}, {"type", "quantitative"}, {"format", ".2f"}}}, {"color", ink}}}});
+    return {{"width", {{"step", 52}}},
+            {"height", {{"step", 22}}},
+            {"encoding", {{"x", across}, {"y", nominal(figure_.colour)}}},
+            {"layer", layers}};
+  }
+
+  Json quantity_of(const std::string& bound) const {
+    Json quantity_there = quantity();
+    quantity_there["field"] = bound;
+    return quantity_there;
+  }
+
+  const FigureRow& figure_;
+  Columns columns_;
+  std::string value_;
+  bool has_interval_;
+  std::vector<const Row*> rows_;
+};
+
+std::string counted(const Words& values, const std::string& of) {
+  return concat(values.size(), " of \"", of, "\" (", listed(values, 6), ")");
+}
+
+// What a figure shows, in words: its kind, what stands where, and the range of its values.
+std::string alternative(const FigureRow& figure, const Drawing& drawing, const Columns& columns,
+                        const std::string& value) {
+  static const std::map<Kind, std::string> kinds = {
+      {Kind::dots, "Dots with intervals"}, {Kind::curve, "Curves"}, {Kind::cells, "A grid of numbers"}};
+  Words parts;
+  for (const auto& name : {figure.panel, figure.along, figure.colour})
+    if (!name.empty()) parts.push_back(counted(drawing.order(name), name));
+  double least = INFINITY, most = -INFINITY;
+  for (const auto* row : drawing.rows()) {
+    least = std::min(least, columns.number(*row, value));
+    most = std::max(most, columns.number(*row, value));
+  }
+  return concat(kinds.at(figure.kind), ": ", title_of(value), ", from ", with_decimals(least, 2), " to ",
+                with_decimals(most, 2), "; ", listed(parts), ". The table has the numbers.");
+}
+
+// Adds a figure of the table, where its columns ask for it.
+void add_figure(std::vector<Figure>& figures, const FigureRow& figure, const std::string& name, const Table& table,
+                const std::string& measured) {
+  const Columns columns(table);
+  const auto& value = figure.value.empty() ? measured : figure.value;
+  for (const auto& needed : {value, figure.along, figure.panel, figure.colour})
+    if (!needed.empty() && !columns.has(needed)) return;
+  const Drawing drawing(figure, table, value);
+  if (drawing.is_empty()) return;
+  Figure made{figure.name.empty() ? name : concat(name, "-", figure.name), figure.title, figure.look,
+              alternative(figure, drawing, columns, value), drawing.spec()};
+  made.spec["description"] = made.alt;
+  figures.push_back(std::move(made));
+}
+
+// Of each recogniser that was trained from another one of the table: the other's rows as "before", its own as "after".
+Table before_and_after(const Table& table, const Json& config) {
+  Table out{{"trained", "training", "attack", "protection", "low", "high", "people"}, {}, {}};
+  const Columns columns(table);
+  const auto rows = rows_that_stay(table, {"extractor", "attack"});
+  const auto add = [&](const std::string& trained, const char* when, const std::string& extractor) {
+    for (const auto* row : rows)
+      if (columns.word(*row, "extractor") == extractor)
+        out.add({trained, when, columns.word(*row, "attack"), columns.number(*row, "protection"),
+                 columns.number(*row, "low"), columns.number(*row, "high"), columns.number(*row, "people")});
+  };
+  for (const auto& one : config.value("extractors", Json::array())) {
+    const auto name = one.value("name", ""), start = one.value("trained_from", "");
+    if (start.empty() || !has(columns.values("extractor"), start)) continue;
+    const auto trained = concat(name, ", from ", start);
+    add(trained, "before", start);
+    add(trained, "after", name);
+  }
+  return out;
+}
+
+// Ours and what is published, each a row of its own.
+Table in_turn(const Table& compared) {
+  Table out{{"extractor", "attack", "whose", "protection", "low", "high"}, {}, {}};
+  const Columns columns(compared);
+  for (const auto& row : compared.rows) {
+    const auto ours = columns.number(row, "ours"), published = columns.number(row, "published");
+    if (std::isnan(ours)) continue;
+    const auto extractor = columns.word(row, "extractor"), attack = columns.word(row, "attack");
+    out.add({extractor, attack, "ours", ours, columns.number(row, "low"), columns.number(row, "high")});
+    out.add({extractor, attack, "published", published, unknown, unknown});
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<Figure> figures_of(const TableRow& row, const Table& table, const Json& config) {
+  std::vector<Figure> figures;
+  for (const auto& figure : row.figures) add_figure(figures, figure, row.name, table, row.measured);
+  if (row.name == "protection")
+    add_figure(figures,
+               {"training", Kind::curve, "training", "trained", "attack", "Before and after training",
+                "How far the lines fall: training on other people's perturbed photos takes protection away."},
+               row.name, before_and_after(table, config), row.measured);
+  return figures;
+}
+
+std::vector<Figure> figures_of_runs(const Table& joined) {
+  std::vector<Figure> figures;
+  add_figure(figures,
+             {"", Kind::dots, "extractor", "attack", "run", "The runs side by side",
+              "Dots of one line are of the same recogniser and attack."},
+             "runs", joined, "protection");
+  return figures;
+}
+
+std::vector<Figure> figures_beside_paper(const Table& compared) {
+  std::vector<Figure> figures;
+  add_figure(figures,
+             {"", Kind::dots, "extractor", "attack", "whose", "Beside the published figures",
+              "Whether a published figure lies in our interval."},
+             "paper", in_turn(compared), "protection");
+  return figures;
+}
+
+}  // namespace facepoison

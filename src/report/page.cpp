@@ -1,0 +1,292 @@
+#include "facepoison/page.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "facepoison/digests.hpp"
+#include "facepoison/error.hpp"
+#include "facepoison/figures.hpp"
+#include "report/columns.hpp"
+
+namespace facepoison {
+namespace {
+
+// A name as an id: letters, digits, - and _ stay.
+std::string id_of(std::string name) {
+  for (char& c : name)
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_') c = '-';
+  return name;
+}
+
+std::string element(const std::string& tag, const std::string& text, const std::string& attributes = "") {
+  return concat("<", tag, attributes.empty() ? "" : " ", attributes, ">", text, "</", tag, ">");
+}
+
+// JSON in a <script>, which a "</script" in it would end.
+std::string json_in_script(const Json& json) {
+  std::string text = json.dump();
+  for (std::size_t at = 0; (at = text.find("</", at)) != std::string::npos; at += 3) text.replace(at, 2, "<\\/");
+  return text;
+}
+
+std::string fold(const std::string& summary, const std::string& content, const std::string& id) {
+  return concat("<details class=\"fold\" id=\"", id, "\">", element("summary", escape_html(summary)), content,
+                "</details>\n");
+}
+
+// A table whose first `heads` columns name its rows.
+std::string html_table(const Table& table, std::size_t heads, const std::string& id, const std::string& caption) {
+  std::string out = concat("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"", escape_html(id),
+                           "\"><table id=\"", id, "\">\n", element("caption", escape_html(caption)), "\n<thead><tr>");
+  for (const auto& name : table.columns) out += element("th", escape_html(name), "scope=\"col\"");
+  out += "</tr></thead>\n<tbody>\n";
+  std::set<std::string> used;
+  for (const auto& row : table.rows) {
+    Words names;
+    for (std::size_t c = 0; c < heads; ++c) names.push_back(text(row[c]));
+    auto row_id = id_of(concat(id, "-", listed(names)));
+    while (!used.insert(row_id).second) row_id += "-";
+    out += concat("<tr id=\"", row_id, "\">");
+    for (std::size_t c = 0; c < row.size(); ++c) {
+      const auto cell = text(row[c]);
+      out += element(c < heads ? "th" : "td", cell.empty() ? "–" : escape_html(cell), c < heads ? "scope=\"row\"" : "");
+    }
+    out += "</tr>\n";
+  }
+  return out + "</tbody></table></div>\n";
+}
+
+std::string csv_link(const Table& table, const std::string& name) {
+  return concat("<p class=\"download\"><a download=\"", name, ".csv\" href=\"data:text/csv;charset=utf-8;base64,",
+                base64(print(table, Format::csv)), "\">", name, ".csv</a>: every row, every digit</p>\n");
+}
+
+std::string html_figure(const Figure& figure, const std::string& section) {
+  return concat("<figure id=\"figure-", id_of(concat(section, "-", figure.name)), "\" data-alt=\"",
+                escape_html(figure.alt), "\">\n<figcaption>", element("strong", escape_html(figure.title)), "<br>",
+                escape_html(figure.look),
+                "</figcaption>\n<div class=\"chart\" tabindex=\"0\" role=\"group\" aria-label=\"Figure\" "
+                "hidden></div>\n<script type=\"application/json\">",
+                json_in_script(figure.spec), "</script>\n</figure>\n");
+}
+
+// A table's part of the page.
+struct Section {
+  std::string id, heading;
+  std::vector<Figure> figures;
+  Table shown;  // for reading
+  std::size_t heads = 1;
+  Table all;  // every row
+};
+
+std::string html_section(const Section& section, bool draws) {
+  std::string out = concat("<section id=\"", section.id, "\">\n", element("h2", escape_html(section.heading)), "\n");
+  if (section.all.rows.empty()) return out + "<p>No rows.</p>\n</section>\n";
+  if (draws)
+    for (const auto& figure : section.figures) out += html_figure(figure, section.id);
+  const auto& notes = section.shown.notes;
+  out += html_table(section.shown, section.heads, concat("table-", section.id),
+                    notes.empty() ? section.heading : notes.front());
+  if (notes.size() > 1) out += element("p", escape_html(notes[1]), "class=\"soft\"") + "\n";
+  return out + csv_link(section.all, section.id) + "</section>\n";
+}
+
+// A matrix of the table; `value`: the column that has an interval.
+Section section_of(const std::string& id, const std::string& heading, const Table& table, const std::string& value) {
+  Section section{id, heading, {}, {}, 1, table};
+  if (table.rows.empty()) return section;
+  section.shown = matrix(table, value);
+  section.heads = section.shown.columns.size() - Columns(table).values("attack").size();
+  return section;
+}
+
+Section section_of(const TableRow& row, const Table& table, const Json& config) {
+  const auto heading = concat(row.name, ": ", row.help);
+  Section section = row.measured.empty() ? Section{row.name, heading, {}, for_reading(table), 1, table}
+                                         : section_of(row.name, heading, table, row.measured);
+  if (row.measured.empty()) section.shown.notes.clear();
+  section.figures = figures_of(row, table, config);
+  return section;
+}
+
+// The tables "protection" of several runs, each row with its run's folder.
+Table joined(const std::vector<KeptRun>& runs) {
+  Table all;
+  for (const auto& run : runs) {
+    const auto& table = run.tables.front().second;
+    if (all.columns.empty()) {
+      all.columns = table.columns;
+      all.columns.insert(all.columns.begin(), "run");
+    }
+    for (const auto& row : table.rows) {
+      std::vector<Cell> cells = {run.folder.filename().string()};
+      for (std::size_t c = 1; c < all.columns.size(); ++c) {
+        const auto found = std::find(table.columns.begin(), table.columns.end(), all.columns[c]);
+        const auto index = static_cast<std::size_t>(found - table.columns.begin());
+        cells.push_back(found == table.columns.end() ? Cell("") : row[index]);
+      }
+      all.add(std::move(cells));
+    }
+  }
+  return all;
+}
+
+Section beside_paper(const Table& compared) {
+  Table shown{{"extractor", "attack", "published", "ours", "low", "high", "verdict", "source"}, {}, {}};
+  const Columns columns(compared);
+  for (const auto& row : compared.rows) {
+    std::vector<Cell> cells;
+    for (const auto& name : shown.columns) cells.push_back(row[column(compared, name, "the comparison")]);
+    for (std::size_t c = 2; c < 6; ++c)
+      if (const auto number = columns.number(row, shown.columns[c]); !std::isnan(number))
+        cells[c] = with_decimals(number, 2);
+    shown.add(std::move(cells));
+  }
+  return {"paper", "Beside the published figures", figures_beside_paper(compared), shown, 2, compared};
+}
+
+std::vector<Section> sections_of(const PageContent& content) {
+  std::vector<Section> sections;
+  const auto& runs = content.runs;
+  if (runs.size() > 1) {
+    sections.push_back(section_of("runs", "The runs side by side", joined(runs), "protection"));
+    sections.back().figures = figures_of_runs(sections.back().all);
+  }
+  for (const auto& run : runs)
+    for (const auto& [row, table] : run.tables) {
+      sections.push_back(section_of(*row, table, run.config));
+      if (runs.size() == 1) continue;
+      const auto name = run.folder.filename().string();
+      sections.back().id = id_of(concat(name, "-", row->name));
+      sections.back().heading = concat(name, ", ", sections.back().heading);
+    }
+  if (content.paper) sections.push_back(beside_paper(*content.paper));
+  return sections;
+}
+
+std::string listing(const std::vector<std::string>& lines) {
+  std::string out = "<ul>\n";
+  for (const auto& line : lines) out += element("li", escape_html(line)) + "\n";
+  return out + "</ul>\n";
+}
+
+// The recognisers of a run: release, licence, weights.
+Table recognisers_of(const Json& config) {
+  Table table{{"recogniser", "released", "licence", "weights (sha256)", "trained from"}, {}, {}};
+  for (const auto& one : config.at("extractors"))
+    table.add({one.at("name").get<std::string>(), one.at("released").get<std::string>(),
+               one.at("licence").get<std::string>(), one.at("identity").value("weights", "").substr(0, 16),
+               one.value("trained_from", "")});
+  return table;
+}
+
+// What was measured, of whom, when and where.
+std::string heading_of(const KeptRun& run) {
+  const auto notes = run.facts.at("notes").get<std::vector<std::string>>();
+  std::string out;
+  for (const auto& note : notes)
+    if (note.starts_with("data: ") || note.starts_with("protected: ")) out += element("p", escape_html(note)) + "\n";
+  const auto made = concat(run.folder.filename().string(), ", ", run.facts.value("date", ""), ", commit ",
+                           run.facts.value("commit", ""), ", ", run.facts.value("machine", ""), ", ",
+                           run.config.value("precision", ""));
+  return out + element("p", escape_html(made), "class=\"soft\"") + "\n" + listing(run.sentences());
+}
+
+std::string folds_of(const KeptRun& run, const std::string& id) {
+  const auto notes = run.facts.at("notes").get<std::vector<std::string>>();
+  return fold("Data, deviations, versions", listing(notes), id + "notes") +
+         fold("Recognisers and their licences",
+              html_table(recognisers_of(run.config), 1, id + "recognisers", "Recognisers"), id + "licences") +
+         fold("The config, resolved", element("pre", escape_html(run.config.dump(1)), "tabindex=\"0\""), id + "config");
+}
+
+std::string html_pictures(const std::string& bytes) {
+  if (bytes.empty()) return "";
+  const auto type = bytes.starts_with("\xff\xd8") ? "image/jpeg" : "image/png";
+  return concat(
+      "<section id=\"pictures\"><h2>Pictures</h2>\n<p>This page shows photos of people: each as it was, "
+      "perturbed, and the difference × 8 around grey.</p>\n<img class=\"strips\" alt=\"Strips of photos: "
+      "original, perturbed, difference\" src=\"data:",
+      type, ";base64,", base64(bytes), "\">\n</section>\n");
+}
+
+std::string html_of(const PageContent& content, bool draws) {
+  std::string out = "<header>\n<h1>What protection is left</h1>\n";
+  for (const auto& run : content.runs) out += heading_of(run);
+  const auto sections = sections_of(content);
+  out += "<nav aria-label=\"Sections\"><ul>";
+  for (const auto& section : sections)
+    out += element("li", element("a", escape_html(section.id), concat("href=\"#", section.id, "\"")));
+  out += "</ul></nav>\n</header>\n<main>\n";
+  if (!draws)
+    out +=
+        "<p><em>There are no figures: <code>scripts/setup.sh</code> fetches the scripts that draw them; then write "
+        "this page again.</em></p>\n";
+  for (const auto& section : sections) out += html_section(section, draws);
+  out += html_pictures(content.pictures);
+  out += "<section id=\"made-of\"><h2>What this was made of</h2>\n";
+  for (std::size_t r = 0; r < content.runs.size(); ++r)
+    out += folds_of(content.runs[r], content.runs.size() > 1 ? concat("run-", r + 1, "-") : "");
+  if (draws)
+    out +=
+        "<p class=\"soft\">Drawn by Vega, Vega-Lite and Vega-Embed (University of Washington Interactive Data Lab, "
+        "BSD-3-Clause), which this page carries.</p>\n";
+  return out + "</section>\n</main>\n";
+}
+
+// The scripts that draw, in their order; nothing where one is missing.
+std::string scripts_of(const fs::path& home) {
+  std::string out;
+  for (const auto* name : {"vega", "vega-lite", "vega-embed"}) {
+    const auto file = home / "build" / "report" / concat(name, ".min.js");
+    if (!fs::exists(file)) return "";
+    out += element("script", read_file(file)) + "\n";
+  }
+  return out + element("script", read_file(home / "data" / "report" / "page.js"));
+}
+
+}  // namespace
+
+std::string escape_html(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+std::string page_of(const PageContent& content, const fs::path& home) {
+  const auto scripts = scripts_of(home), shell = read_file(home / "data" / "report" / "page.html");
+  const std::vector<std::pair<std::string, std::string>> parts = {
+      {"{{style}}", read_file(home / "data" / "report" / "page.css")},
+      {"{{content}}", html_of(content, !scripts.empty())},
+      {"{{scripts}}", scripts}};
+  std::string page;
+  std::size_t from = 0;
+  for (const auto& [mark, part] : parts) {
+    const auto at = shell.find(mark, from);
+    page += shell.substr(from, at - from) + part;
+    from = at + mark.size();
+  }
+  return page + shell.substr(from);
+}
+
+}  // namespace facepoison
