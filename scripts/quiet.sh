@@ -34,3 +34,13 @@ fetch_recognisers() {
   grep '^missing: ' "$log" >&2 || tail -n 30 "$log" >&2
   return 1
 }
+
+# install_packages LOG PACKAGE...: by apt, as root or through sudo.
+install_packages() {
+  local log=$1 sudo=()
+  shift
+  say "installing system packages: $* (log: $log)"
+  [[ $(id -u) == 0 ]] || sudo=(sudo)
+  quietly "$log" "${sudo[@]}" apt-get update &&
+    quietly "$log" "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}

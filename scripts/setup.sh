@@ -24,12 +24,7 @@ for package in libopencv-dev libcli11-dev libspdlog-dev nlohmann-json3-dev libbo
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
 if ((${#missing[@]})); then
-  say "installing system packages: ${missing[*]} (log: $log)"
-  sudo=()
-  [[ $(id -u) == 0 ]] || sudo=(sudo)
-  quietly "$log" "${sudo[@]}" apt-get update
-  install=(apt-get install -y --no-install-recommends)
-  quietly "$log" "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}" "${missing[@]}"
+  install_packages "$log" "${missing[@]}"
 else
   say "system packages: all there"
 fi

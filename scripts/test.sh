@@ -10,6 +10,8 @@ preset=${1:-release}
 scripts/build.sh "$preset"
 if [[ $preset != asan ]]; then
   fetch_recognisers || say "some recognisers are missing; the tests that need them will skip"
+  command -v chromium >/dev/null || install_packages build/setup.log chromium ||
+    say "there is no Chromium; the tests that look at reports in a browser will skip"
 fi
 # Most tests are a process that starts; two at a time, each on one core,
 # for two threads that wait for each other are slower.

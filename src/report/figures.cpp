@@ -54,7 +54,7 @@ Json number_or_null(double number) { return std::isnan(number) ? Json() : Json(n
 // Text has the colour of the text around the figure, so that it is readable on a light and on a dark page.
 Json style() {
   const auto ink = "currentColor", line = "#88888855";
-  return {{"font", "sans-serif"},
+  return {{"font", "Helvetica, Arial, sans-serif"},
           {"background", nullptr},
           {"view", {{"stroke", nullptr}}},
           {"header", {{"labelColor", ink}}},
@@ -70,6 +70,7 @@ Json style() {
            {{"orient", "top"},
             {"columns", 3},
             {"labelLimit", 220},
+            {"symbolOpacity", 1},
             {"labelColor", ink},
             {"titleColor", ink},
             {"titleFontWeight", "normal"}}}};
@@ -105,6 +106,8 @@ class Drawing {
       all["spec"] = std::move(view);
     }
     all["spacing"] = 12;
+    // Where a reader's font is wider than the one that the labels were measured in, they do not leave the picture.
+    all["padding"] = {{"left", 24}, {"right", 12}, {"top", 5}, {"bottom", 5}};
     all["config"] = style();
     return all;
   }

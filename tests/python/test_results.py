@@ -114,6 +114,30 @@ class Results(unittest.TestCase):
         self.page.write_text(text.replace("0.50", "0.60"))
         self.assertEqual(self.call("check"), (1, "results: docs/page.md: differs\n"))
 
+    def test_a_figure_is_drawn_for_light_and_dark_pages_and_checked(self):
+        self.write_config({"attacks": [], "extractors": []})
+        self.assertEqual(self.call("add", self.run_folder, "first"), (0, ""))
+        self.page.write_text("before\n<!-- figure first protection -->\nold\n<!-- end -->\nafter\n")
+        self.assertEqual(self.call("check")[0], 1)
+        self.assertEqual(self.call("write")[0], 0)
+        self.assertEqual(self.call("check"), (0, ""))
+        text = self.page.read_text()
+        self.assertIn('<img alt="Dots with intervals: misidentified probes, from 0.00 to 1.00;', text)
+        for name, ink in (("first-protection.svg", "#1c2024"), ("first-protection-dark.svg", "#e4e7ea")):
+            self.assertIn(f'="figures/{name}"', text)
+            svg = (self.root / "docs/figures" / name).read_text()
+            self.assertIn(f'fill="{ink}"', svg)
+            self.assertNotIn("currentColor", svg)
+            self.assertIn(">old</text>", svg)
+        table = self.root / "docs/results/first/table.csv"
+        (self.run_folder / "table.csv").write_text(TABLE.replace("0.51,1", "0.61,1"))
+        self.assertEqual(self.call("add", self.run_folder, "first"), (0, ""))
+        self.assertIn("0.61", table.read_text())
+        self.assertEqual(self.call("check")[0], 1, "the figure is of the former table")
+        self.page.write_text("<!-- figure first rank -->\n<!-- end -->\n")
+        code, said = self.call("write")
+        self.assertEqual((code, "has no figure 'rank'; it has protection" in said), (1, True), said)
+
     def test_other_columns_can_stand_across(self):
         self.call("add", self.run_folder, "first")
         self.page.write_text(

@@ -11,13 +11,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("FACEPOISON_BINARY", ROOT / "build/release/facepoison"))
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 AXE = ROOT / "build/report/axe.min.js"
 try:
     from playwright.sync_api import sync_playwright
 except ImportError:
     sync_playwright = None
-HOSTILE = ['<script>alert("x")</script>', "\"><img src=x onerror=alert(1)>", "{{scripts}}{{style}}", "</script><b>", "Ünïcode", "人工", "עברית"]
+HOSTILE = [
+    '<script>alert("x")</script>', '"><img src=x onerror=alert(1)>', "{{scripts}}{{style}}", "</script><b>", "Ünïcode",
+    "人工", "עברית",
+]  # fmt: skip
 
 
 def report(*arguments):
