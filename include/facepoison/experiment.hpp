@@ -10,7 +10,8 @@ namespace facepoison {
 
 // A config, read and checked to the last key before the first network is loaded.
 struct Experiment {
-  std::string name;  // the config's file stem
+  std::string name;     // the config's file stem
+  std::string command;  // by which it is run; decides nothing
   Dataset dataset;
   std::vector<PhotoRow> train, test;                                // of the data set
   std::vector<std::string> eligible;                                // by name

@@ -17,6 +17,13 @@ void link_latest(const fs::path& folder) {
   log_warning(concat(link.string(), " does not lead to this run (", error.message(), "): it is ", folder.string()));
 }
 
+// What is typed to run it again.
+std::string command_of(const std::string& config, const std::vector<std::string>& overrides) {
+  std::string command = concat("facepoison eval --config ", config);
+  for (const auto& override : overrides) command += concat(" --set '", override, "'");
+  return command;
+}
+
 Json json_of(const std::vector<PlannedUnit>& units) {
   Json list = Json::array();
   for (const auto& unit : units)
@@ -67,7 +74,8 @@ Action eval_command(CLI::App& app) {
     auto artifacts = store->open(o->dry_run ? Access::read : Access::write);
     if (o->allow_perturbed) o->overrides.push_back("allow_perturbed=true");
     if (o->strict) o->overrides.push_back("absent=refuse");
-    const Experiment experiment = read_experiment(o->config, o->overrides, o->trust_model, artifacts, expectations);
+    Experiment experiment = read_experiment(o->config, o->overrides, o->trust_model, artifacts, expectations);
+    experiment.command = command_of(o->config, o->overrides);
     if (o->dry_run) {
       Plan work(artifacts);
       add_to_plan(experiment, work);

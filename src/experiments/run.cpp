@@ -132,7 +132,9 @@ Json run_facts(const Experiment& e, const std::vector<std::string>& deviations) 
     }
   }
   const auto where = machine(e.options.device);
-  return {{"notes", notes}, {"date", utc_time()}, {"commit", commit()}, {"machine", where}};
+  Json facts = {{"notes", notes}, {"date", utc_time()}, {"commit", commit()}, {"machine", where}};
+  if (!e.command.empty()) facts["command"] = e.command;
+  return facts;
 }
 
 // The hash that identifies a run. It holds the data set's manifest, not its path on this machine.

@@ -192,11 +192,21 @@ std::string heading_of(const KeptRun& run) {
   return out + element("p", escape_html(made), "class=\"soft\"") + "\n" + listing(run.sentences());
 }
 
+// What made the run, and what tells more of it.
+std::string commands_of(const KeptRun& run) {
+  const auto folder = run.folder.string();
+  std::string out = run.facts.contains("command") ? run.facts["command"].get<std::string>() + "\n" : "";
+  for (const auto& [row, table] : run.tables) out += concat("facepoison table ", folder, " --of ", row->name, "\n");
+  return out + concat("facepoison table ", folder, " --against attack=none\nfacepoison table ", folder,
+                      " --by person\nscripts/figures.py ", folder, " -o figures --format pdf\n");
+}
+
 std::string folds_of(const KeptRun& run, const std::string& id) {
   const auto notes = run.facts.at("notes").get<std::vector<std::string>>();
   return fold("Data, deviations, versions", listing(notes), id + "notes") +
          fold("Recognisers and their licences",
               html_table(recognisers_of(run.config), 1, id + "recognisers", "Recognisers"), id + "licences") +
+         fold("Commands", element("pre", escape_html(commands_of(run)), "tabindex=\"0\""), id + "commands") +
          fold("The config, resolved", element("pre", escape_html(run.config.dump(1)), "tabindex=\"0\""), id + "config");
 }
 

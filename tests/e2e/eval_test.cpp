@@ -166,6 +166,25 @@ TEST_F(E2eEval, RunJsonSaysWhenOfWhichCommitAndWhere) {
   EXPECT_TRUE(std::regex_match(machine, std::regex(".*\\w, \\d+ threads"))) << machine;
   const auto version = run_binary("--version", folder_.path).out;
   EXPECT_TRUE(contains(version, concat("commit ", run.at("commit").get<std::string>(), "\n"))) << version;
+  EXPECT_TRUE(run.at("command").get<std::string>().starts_with("facepoison eval --config x.json")) << run.dump();
+}
+
+TEST_F(E2eEval, ReportWritesAPageAndFigures) {
+  ASSERT_EQ(eval("--run-dir run").code, 0);
+  const auto report = run_binary("report run -o run/page.html --figures figures --to paper", folder_.path);
+  ASSERT_EQ(report.code, 0) << report.err;
+  EXPECT_TRUE(contains(report.err, "Of clean photos the recognisers know ")) << report.err;
+  const auto page = read_file(folder_ / "run/page.html");
+  for (const std::string part :
+       {"<table id=\"table-protection\">", "<section id=\"paper\">", "facepoison eval --config x.json",
+        "<a download=\"protection.csv\"", "Of clean photos the recognisers know "})
+    EXPECT_TRUE(contains(page, part)) << part;
+  EXPECT_FALSE(contains(page, "{{content}}"));
+  EXPECT_FALSE(read_json(folder_ / "figures/protection.vl.json")["data"]["values"].empty());
+  EXPECT_EQ(run_binary("report run", folder_.path).code, 2);
+  EXPECT_EQ(run_binary("report nowhere -o page.html", folder_.path).code, 3);
+  EXPECT_EQ(run_binary("report run -o run/table.csv", folder_.path).code, 2) << "a file of the run is not replaced";
+  EXPECT_EQ(run_binary("report run -o no/such/page.html", folder_.path).code, 7);
 }
 
 TEST_F(E2eEval, ShowDrawsThePicturesThatWereMeasured) {
