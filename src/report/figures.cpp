@@ -256,25 +256,21 @@ class Drawing {
   std::vector<const Row*> rows_;
 };
 
-std::string counted(const Words& values, const std::string& of) {
-  return concat(values.size(), " of \"", of, "\" (", listed(values, 6), ")");
-}
-
 // What a figure shows, in words: its kind, what stands where, and the range of its values.
 std::string alternative(const FigureRow& figure, const Drawing& drawing, const Columns& columns,
                         const std::string& value) {
   static const std::map<Kind, std::string> kinds = {
       {Kind::dots, "Dots with intervals"}, {Kind::curve, "Curves"}, {Kind::cells, "A grid of numbers"}};
-  Words parts;
+  std::string of;
   for (const auto& name : {figure.panel, figure.along, figure.colour})
-    if (!name.empty()) parts.push_back(counted(drawing.order(name), name));
+    if (!name.empty()) of += concat("; ", name, ": ", listed(drawing.order(name), 6));
   double least = INFINITY, most = -INFINITY;
   for (const auto* row : drawing.rows()) {
     least = std::min(least, columns.number(*row, value));
     most = std::max(most, columns.number(*row, value));
   }
   return concat(kinds.at(figure.kind), ": ", title_of(value), ", from ", with_decimals(least, 2), " to ",
-                with_decimals(most, 2), "; ", listed(parts), ". The table has the numbers.");
+                with_decimals(most, 2), of, ". The table has the numbers.");
 }
 
 // Adds a figure of the table, where its columns ask for it.

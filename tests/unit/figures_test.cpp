@@ -72,8 +72,8 @@ TEST(Figures, HaveTheTablesNumbers) {
 TEST(Figures, SayInWordsWhatTheyShow) {
   const auto figure = named(figures_of_protection(protection_table()), "protection");
   EXPECT_EQ(figure.alt,
-            "Dots with intervals: misidentified probes, from 0.02 to 1.00; 2 of \"attack\" (none, pgd), 2 of "
-            "\"extractor\" (old, new). The table has the numbers.");
+            "Dots with intervals: misidentified probes, from 0.02 to 1.00; attack: none, pgd; extractor: old, new. The "
+            "table has the numbers.");
   EXPECT_EQ(figure.spec["description"], figure.alt);
 }
 
