@@ -36,6 +36,8 @@ Action report_command(CLI::App& app) {
   return [o, page, figures] {
     if (!*page && !*figures) throw Error(Exit::usage, "report needs -o, --figures, or both");
     if (*figures && o->runs.size() > 1) throw Error(Exit::usage, "--figures: of one run at a time");
+    if (*page && o->output.extension() != ".html")
+      throw Error(Exit::usage, concat("-o ", o->output.string(), ": expected a name that ends in .html"));
     check_output(o->output, o->runs);
     PageContent content;
     for (const auto& run : o->runs) content.runs.push_back(read_kept_run(run));
