@@ -11,6 +11,7 @@ namespace facepoison {
 // keeps the same files of a run.
 struct KeptRun {
   fs::path folder;
+  std::string name;    // the folder's
   Json config, facts;  // config.resolved.json, run.json
   std::vector<std::pair<const TableRow*, Table>> tables;
   Table differences;  // against attack "none"; empty without noise, or the trials

@@ -40,7 +40,12 @@ Action report_command(CLI::App& app) {
       throw Error(Exit::usage, concat("-o ", o->output.string(), ": expected a name that ends in .html"));
     check_output(o->output, o->runs);
     PageContent content;
-    for (const auto& run : o->runs) content.runs.push_back(read_kept_run(run));
+    std::set<std::string> names;
+    for (const auto& folder : o->runs) {
+      content.runs.push_back(read_kept_run(folder));
+      auto& name = content.runs.back().name;
+      while (!names.insert(name).second) name += "'";
+    }
     if (*figures) write_figures(content.runs.front(), o->figures);
     if (*page) {
       if (!o->to.empty()) content.paper = compare_to_paper(o->runs.front(), project_home() / "data" / "paper.json");

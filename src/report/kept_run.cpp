@@ -7,7 +7,12 @@ KeptRun read_kept_run(const fs::path& folder) {
   for (const auto* name : {"table.csv", "config.resolved.json", "run.json"})
     if (!fs::exists(folder / name))
       throw Error(Exit::input, concat(folder.string(), " holds no finished run: no ", name));
-  KeptRun run{folder, read_json(folder / "config.resolved.json"), read_json(folder / "run.json"), {}, {}};
+  KeptRun run{folder,
+              (fs::absolute(folder) / "").parent_path().filename().string(),
+              read_json(folder / "config.resolved.json"),
+              read_json(folder / "run.json"),
+              {},
+              {}};
   for (const auto& row : table_registry()) {
     const auto file = folder / (row.name == "protection" ? "table.csv" : row.name + ".csv");
     if (fs::exists(file)) run.tables.emplace_back(&row, read_table(file));

@@ -119,7 +119,7 @@ Table joined(const std::vector<KeptRun>& runs) {
       all.columns.insert(all.columns.begin(), "run");
     }
     for (const auto& row : table.rows) {
-      std::vector<Cell> cells = {run.folder.filename().string()};
+      std::vector<Cell> cells = {run.name};
       for (std::size_t c = 1; c < all.columns.size(); ++c) {
         const auto found = std::find(table.columns.begin(), table.columns.end(), all.columns[c]);
         const auto index = static_cast<std::size_t>(found - table.columns.begin());
@@ -156,9 +156,8 @@ std::vector<Section> sections_of(const PageContent& content) {
     for (const auto& [row, table] : run.tables) {
       sections.push_back(section_of(*row, table, run.config));
       if (runs.size() == 1) continue;
-      const auto name = run.folder.filename().string();
-      sections.back().id = id_of(concat(name, "-", row->name));
-      sections.back().heading = concat(name, ", ", sections.back().heading);
+      sections.back().id = id_of(concat(run.name, "-", row->name));
+      sections.back().heading = concat(run.name, ", ", sections.back().heading);
     }
   if (content.paper) sections.push_back(beside_paper(*content.paper));
   return sections;
@@ -186,9 +185,8 @@ std::string heading_of(const KeptRun& run) {
   std::string out;
   for (const auto& note : notes)
     if (note.starts_with("data: ") || note.starts_with("protected: ")) out += element("p", escape_html(note)) + "\n";
-  const auto made = concat(run.folder.filename().string(), ", ", run.facts.value("date", ""), ", commit ",
-                           run.facts.value("commit", ""), ", ", run.facts.value("machine", ""), ", ",
-                           run.config.value("precision", ""));
+  const auto made = concat(run.name, ", ", run.facts.value("date", ""), ", commit ", run.facts.value("commit", ""),
+                           ", ", run.facts.value("machine", ""), ", ", run.config.value("precision", ""));
   return out + element("p", escape_html(made), "class=\"soft\"") + "\n" + listing(run.sentences());
 }
 
