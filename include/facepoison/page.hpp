@@ -14,7 +14,7 @@ struct KeptRun {
   std::string name;    // the folder's
   Json config, facts;  // config.resolved.json, run.json
   std::vector<std::pair<const TableRow*, Table>> tables;
-  Table differences;  // against attack "none"; empty without noise, or the trials
+  Table differences;  // noise against no attack; empty without either, or the trials
 
   std::vector<std::string> sentences() const;  // see sentences_on()
 };

@@ -72,7 +72,9 @@ Table rows_where(Table table, const std::vector<std::pair<std::string, std::stri
 // other's), difference, low, high (95 %), p, reading (of the difference; see paired.hpp). The numbers of a row without
 // people are unknown. Throws Error(usage) where there is no such row, Error(input) where all rows are without people,
 // else as table_of_run.
-Table differences_of_run(const fs::path& folder, const std::string& key, const std::string& value);
+// `attack`: of this attack's rows alone; "": of all.
+Table differences_of_run(const fs::path& folder, const std::string& key, const std::string& value,
+                         const std::string& attack = "");
 
 // Sentences that say what a table "protection" says, of the rows in which nothing but recogniser and attack varies:
 // what recognisers know of clean photos; how each attack does that is `optimising` (has surrogates, whether or not

@@ -38,7 +38,8 @@ bool is_counterpart(const RowAnswers& group, const RowAnswers& other, const std:
 
 }  // namespace
 
-Table differences_of_run(const fs::path& folder, const std::string& key, const std::string& value) {
+Table differences_of_run(const fs::path& folder, const std::string& key, const std::string& value,
+                         const std::string& attack) {
   const RunFolder run = read_run(folder);
   if (coordinate_index(key) == coordinate_columns.size()) {
     std::vector<std::string> names;
@@ -56,6 +57,7 @@ Table differences_of_run(const fs::path& folder, const std::string& key, const s
   std::size_t in_common = 0;
   for (const auto& group : run.groups) {
     if (group.people.empty() || decomposed(group.value(key)) == decomposed(value)) continue;
+    if (!attack.empty() && group.value("attack") != attack) continue;
     const auto found = std::find_if(run.groups.begin(), run.groups.end(),
                                     [&](const RowAnswers& other) { return is_counterpart(group, other, key, value); });
     if (found == run.groups.end())

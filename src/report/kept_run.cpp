@@ -24,7 +24,7 @@ KeptRun read_kept_run(const fs::path& folder) {
                        [&](const auto& row) { return text(row[attack]) == name; });
   };
   if (has("none") && has("noise") && fs::exists(folder / "trials.csv"))
-    run.differences = differences_of_run(folder, "attack", "none");
+    run.differences = differences_of_run(folder, "attack", "none", "noise");
   return run;
 }
 
