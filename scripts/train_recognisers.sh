@@ -2,14 +2,14 @@
 # Makes the recognisers that ship in data/recognisers/ again: training people, fresh networks, training.
 # Interrupted, the same command goes on where it was; what is there already is not made again.
 # Usage: scripts/train_recognisers.sh [FOLDER] [NAME ...]; default: models/trained, all small-* of
-# configs/training and robust-small-arcface.
+# configs/training and the two robust ones.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 output=${1:-models/trained}
 shift || true
 names=("$@")
 ((${#names[@]})) ||
-  mapfile -t names < <(basename -s .json configs/training/{small-*,robust-small-arcface}.json)
+  mapfile -t names < <(basename -s .json configs/training/{small-*,robust-small-arcface,robust-pair-*}.json)
 scripts/render_faces/run.sh --group training --people 0..239 --photos 12 --setting training -o data/training
 for name in "${names[@]}"; do
   [[ $name != small-* || -f models/fresh/$name.json ]] || .venv/bin/python scripts/fresh_networks.py "$name"
