@@ -9,14 +9,14 @@
 namespace facepoison {
 namespace {
 
-struct Figure {
+struct PublishedFigure {
   std::string source, tag, setting, measure, says;
   double value;
   std::map<std::string, std::vector<std::string>> stated;  // by coordinate: any of these is a counterpart
 };
 
 struct Published {
-  std::vector<Figure> figures;
+  std::vector<PublishedFigure> figures;
   std::vector<std::string> notes;  // how its protocol and its sources are
 };
 
@@ -25,15 +25,15 @@ std::vector<std::string> texts_of(Spec& spec, const std::string& key) {
   return spec.raw(key).is_string() ? std::vector{spec.text(key)} : spec.texts(key);
 }
 
-Figure read_figure(const Json& json, const std::string& where) {
+PublishedFigure read_figure(const Json& json, const std::string& where) {
   Spec spec(json, where);
-  Figure figure{spec.text("source"),
-                spec.text("tag"),
-                spec.text("setting"),
-                spec.text("measure", "protection"),
-                spec.text("says", ""),
-                spec.number("value", 0, 1),
-                {}};
+  PublishedFigure figure{spec.text("source"),
+                         spec.text("tag"),
+                         spec.text("setting"),
+                         spec.text("measure", "protection"),
+                         spec.text("says", ""),
+                         spec.number("value", 0, 1),
+                         {}};
   for (const auto& [name, neutral] : coordinate_columns)
     if (spec.has(name)) figure.stated[name] = texts_of(spec, name);
   spec.finish();
@@ -59,7 +59,7 @@ Published read_published(const fs::path& file) {
 }
 
 // Refuses a stand-in without something published on the one side and something of the run on the other.
-void refuse_unknown(const StandIns& stand_ins, const std::vector<Figure>& figures, const RunFolder& run) {
+void refuse_unknown(const StandIns& stand_ins, const std::vector<PublishedFigure>& figures, const RunFolder& run) {
   std::set<std::string> stated, there;
   for (const auto& figure : figures)
     for (const auto& [name, values] : figure.stated) stated.insert(values.begin(), values.end());
@@ -83,7 +83,7 @@ std::string stands_in_for(const std::string& ours, const std::vector<std::string
 }
 
 // Is the group what the figure is of? A figure says nothing of seeds, and where it states no classifier any is meant.
-bool is_counterpart_of(const RowAnswers& group, const Figure& figure, const StandIns& stand_ins) {
+bool is_counterpart_of(const RowAnswers& group, const PublishedFigure& figure, const StandIns& stand_ins) {
   return std::all_of(coordinate_columns.begin(), coordinate_columns.end(), [&](const CoordinateColumn& column) {
     const auto& [name, neutral] = column;
     const auto stated = figure.stated.find(name);
@@ -111,7 +111,7 @@ std::string joined_by_or(const std::vector<std::string>& words) {
 }
 
 // The coordinates of our row, or else what the figure states.
-std::vector<Cell> coordinates_of_figure(const Figure& figure, const RowAnswers* ours) {
+std::vector<Cell> coordinates_of_figure(const PublishedFigure& figure, const RowAnswers* ours) {
   std::vector<Cell> cells;
   for (const auto& [name, neutral] : coordinate_columns) {
     if (name == "seed") continue;
@@ -145,7 +145,7 @@ std::vector<Cell> numbers_beside(double published, const RowAnswers* ours) {
                              : "within our interval"};
 }
 
-std::vector<Cell> row_of_figure(const Figure& figure, const RowAnswers* ours, const StandIns& stand_ins) {
+std::vector<Cell> row_of_figure(const PublishedFigure& figure, const RowAnswers* ours, const StandIns& stand_ins) {
   auto row = coordinates_of_figure(figure, ours);
   row.emplace_back(figure.setting);
   for (auto& cell : numbers_beside(figure.value, ours)) row.push_back(std::move(cell));
@@ -167,7 +167,7 @@ std::vector<std::string> columns_beside_figures() {
   return columns;
 }
 
-std::string note_of_other_measures(const std::vector<Figure>& figures) {
+std::string note_of_other_measures(const std::vector<PublishedFigure>& figures) {
   std::vector<std::string> others;
   for (const auto& [source, tag, setting, measure, says, value, stated] : figures)
     if (measure != "protection")
@@ -183,7 +183,7 @@ Table compare_to_paper(const fs::path& run, const fs::path& figures, const Stand
   refuse_unknown(stand_ins, published.figures, files);
   const auto groups = rows_to_compare(files.groups);
   Table table{columns_beside_figures(), {}, {}};
-  std::vector<const Figure*> without;
+  std::vector<const PublishedFigure*> without;
   for (const auto& figure : published.figures) {
     if (figure.measure != "protection") continue;
     const auto before = table.rows.size();
