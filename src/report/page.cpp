@@ -131,10 +131,13 @@ Table joined(const std::vector<KeptRun>& runs) {
   return all;
 }
 
+// Shows the published figures that have a counterpart in the run; the CSV has all.
 Section beside_paper(const Table& compared) {
   Table shown{{"extractor", "attack", "published", "ours", "low", "high", "verdict", "source"}, {}, {}};
   const Columns columns(compared);
+  std::size_t without = 0;
   for (const auto& row : compared.rows) {
+    if (std::isnan(columns.number(row, "ours")) && ++without) continue;
     std::vector<Cell> cells;
     for (const auto& name : shown.columns) cells.push_back(row[column(compared, name, "the comparison")]);
     for (std::size_t c = 2; c < 6; ++c)
@@ -142,6 +145,8 @@ Section beside_paper(const Table& compared) {
         cells[c] = with_decimals(number, 2);
     shown.add(std::move(cells));
   }
+  shown.notes = {concat("Published figures, and those of the same recogniser and attack here; ", without,
+                        " others have no counterpart in this run")};
   return {"paper", "Beside the published figures", figures_beside_paper(compared), shown, 2, compared};
 }
 
