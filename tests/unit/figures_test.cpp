@@ -7,7 +7,7 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-Table protection_table() {
+Table varied_table() {
   return parse_csv(
       "extractor,released,attack,transform,transform_on,clean_photos,classifier,seed,people,protection,low,high,"
       "surrogate\n"
@@ -40,14 +40,14 @@ std::vector<Figure> figures_of_protection(const Table& table, const Json& config
 }
 
 TEST(Figures, AreThoseOfTheAxesThatVary) {
-  const auto all = figures_of_protection(protection_table());
+  const auto all = figures_of_protection(varied_table());
   EXPECT_EQ(names_of(all),
             (Words{"protection", "protection-clean_photos", "protection-transform", "protection-classifier"}));
-  EXPECT_TRUE(figures_of_protection(Table{protection_table().columns, {}, {}}).empty());
+  EXPECT_TRUE(figures_of_protection(Table{varied_table().columns, {}, {}}).empty());
 }
 
 TEST(Figures, DrawTheRowsInWhichNothingElseVaries) {
-  const auto all = figures_of_protection(protection_table());
+  const auto all = figures_of_protection(varied_table());
   const auto& first = named(all, "protection").spec;
   EXPECT_EQ(first["data"]["values"].size(), 4u) << "not the other classifier, clean photo, transform; nor nobody";
   const auto& transforms = named(all, "protection-transform").spec["data"]["values"];
@@ -55,7 +55,7 @@ TEST(Figures, DrawTheRowsInWhichNothingElseVaries) {
 }
 
 TEST(Figures, HaveRecognisersByReleaseAndTheSurrogateMarked) {
-  const auto spec = named(figures_of_protection(protection_table()), "protection").spec;
+  const auto spec = named(figures_of_protection(varied_table()), "protection").spec;
   EXPECT_EQ(spec["spec"]["encoding"]["y"]["sort"], Json({"old", "new"}));
   EXPECT_EQ(spec["facet"]["sort"], Json({"none", "pgd"}));
   for (const auto& one : spec["data"]["values"])
@@ -63,14 +63,14 @@ TEST(Figures, HaveRecognisersByReleaseAndTheSurrogateMarked) {
 }
 
 TEST(Figures, HaveTheTablesNumbers) {
-  const auto values = named(figures_of_protection(protection_table()), "protection").spec["data"]["values"];
+  const auto values = named(figures_of_protection(varied_table()), "protection").spec["data"]["values"];
   const Json expected = {{"protection", 1.0}, {"extractor", "old"}, {"attack", "pgd"},           {"low", 0.6},
                          {"high", 1.0},       {"people", 8.0},      {"optimised against", "yes"}};
   EXPECT_NE(std::find(values.begin(), values.end(), expected), values.end()) << values.dump(1);
 }
 
 TEST(Figures, SayInWordsWhatTheyShow) {
-  const auto figure = named(figures_of_protection(protection_table()), "protection");
+  const auto figure = named(figures_of_protection(varied_table()), "protection");
   EXPECT_EQ(figure.alt,
             "Dots with intervals: misidentified probes, from 0.02 to 1.00; attack: none, pgd; extractor: old, new. The "
             "table has the numbers.");
@@ -80,14 +80,14 @@ TEST(Figures, SayInWordsWhatTheyShow) {
 TEST(Figures, OfTrainingHaveTheStartBeforeAndTheTrainedAfter) {
   const Json config = {{"extractors", {{{"name", "old"}}, {{"name", "new"}, {"trained_from", "old"}}}}};
   const auto values =
-      named(figures_of_protection(protection_table(), config), "protection-training").spec["data"]["values"];
+      named(figures_of_protection(varied_table(), config), "protection-training").spec["data"]["values"];
   EXPECT_EQ(values.size(), 4u);
   for (const auto& one : values)
     if (one["attack"] == "pgd") {
       EXPECT_EQ(one["protection"], one["training"] == "before" ? 1.0 : 0.5);
     }
   const Json unknown_start = {{"extractors", {{{"name", "new"}, {"trained_from", "elsewhere"}}}}};
-  EXPECT_EQ(figures_of_protection(protection_table(), unknown_start).size(), 4u);
+  EXPECT_EQ(figures_of_protection(varied_table(), unknown_start).size(), 4u);
 }
 
 TEST(Figures, OfEveryTableAreThereAndNamedOnce) {
