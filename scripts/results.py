@@ -234,6 +234,8 @@ class Drawing:
 
 def with_figures(root, page, text):
     """The page's text with its figures, and those that are not drawn as they should be."""
+    if any("<!--" in match.group(3) for match in FIGURE.finditer(text)):
+        raise Refused("a <!-- figure … --> without its <!-- end -->")
     drawings = {match.groups()[:2]: Drawing(root, *match.groups()[:2]) for match in FIGURE.finditer(text)}
 
     def mark(match):

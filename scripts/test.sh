@@ -11,7 +11,7 @@ scripts/build.sh "$preset"
 if [[ $preset != asan ]]; then
   fetch_recognisers || say "some recognisers are missing; the tests that need them will skip"
   command -v chromium >/dev/null || install_packages build/setup.log chromium ||
-    say "there is no Chromium; the tests that look at reports in a browser will skip"
+    say "Chromium is missing: the tests of reports in a browser will be skipped"
 fi
 # Most tests are a process that starts; two at a time, each on one core,
 # for two threads that wait for each other are slower.

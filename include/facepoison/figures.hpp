@@ -19,10 +19,4 @@ struct Figure {
 // without rows. `table` may be one that was read from a file.
 std::vector<Figure> figures_of(const TableRow& row, const Table& table, const Json& config);
 
-// The figure of a table that several runs make together, each row with its "run".
-std::vector<Figure> figures_of_runs(const Table& joined);
-
-// The figure of compare_to_paper()'s table.
-std::vector<Figure> figures_beside_paper(const Table& compared);
-
 }  // namespace facepoison

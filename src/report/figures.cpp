@@ -49,7 +49,10 @@ Words order_of(const std::string& name, const std::vector<const Row*>& rows, con
   return names;
 }
 
-Json number_or_null(double number) { return std::isnan(number) ? Json() : Json(number); }
+// A channel of colours or of shapes, one for each value of a column. Channels of one column share a legend.
+Json channel(const std::string& column, const Json& values, const Json& range) {
+  return {{"field", column}, {"type", "nominal"}, {"title", column}, {"scale", {{"domain", values}, {"range", range}}}};
+}
 
 // Text has the colour of the text around the figure, so that it is readable on a light and on a dark page.
 Json style() {
@@ -121,7 +124,7 @@ class Drawing {
       for (const auto& name : {figure_.along, figure_.panel, figure_.colour})
         if (!name.empty()) one[name] = columns_.word(*row, name);
       for (const auto* name : {"low", "high", "people"})
-        if (has_interval_ && columns_.has(name)) one[name] = number_or_null(columns_.number(*row, name));
+        if (has_interval_ && columns_.has(name)) one[name] = columns_.number(*row, name);
       if (marks_surrogates) one["optimised against"] = columns_.word(*row, "surrogate");
       all.push_back(std::move(one));
     }
@@ -154,28 +157,15 @@ class Drawing {
       range.push_back(colours[i % colours.size()]);
       forms.push_back(shapes[i % shapes.size()]);
     }
-    const auto channel = [&](const Json& values) {
-      return Json{{"field", figure_.colour},
-                  {"type", "nominal"},
-                  {"title", figure_.colour},
-                  {"scale", {{"domain", names}, {"range", values}}}};
-    };
-    return {{"color", channel(range)}, {"shape", channel(forms)}};
+    return {{"color", channel(figure_.colour, names, range)}, {"shape", channel(figure_.colour, names, forms)}};
   }
 
-  // Of one colour: the shape says whether the attack optimises against the recogniser.
+  // Whether the attack optimises against the recogniser.
   Json of_surrogates() const {
     if (!columns_.has("surrogate")) return Json::object();
-    return {{"shape",
-             {{"field", "optimised against"},
-              {"type", "nominal"},
-              {"title", "optimised against"},
-              {"scale", {{"domain", {"no", "yes"}}, {"range", {"circle", "diamond"}}}}}},
-            {"color",
-             {{"field", "optimised against"},
-              {"type", "nominal"},
-              {"title", "optimised against"},
-              {"scale", {{"domain", {"no", "yes"}}, {"range", {colours[0], colours[1]}}}}}}};
+    const Json answers = {"no", "yes"};
+    return {{"shape", channel("optimised against", answers, {"circle", "diamond"})},
+            {"color", channel("optimised against", answers, {colours[0], colours[1]})}};
   }
 
   Json dots() const {
@@ -309,20 +299,6 @@ Table before_and_after(const Table& table, const Json& config) {
   return out;
 }
 
-// Ours and what is published, each a row of its own.
-Table in_turn(const Table& compared) {
-  Table out{{"extractor", "attack", "whose", "protection", "low", "high"}, {}, {}};
-  const Columns columns(compared);
-  for (const auto& row : compared.rows) {
-    const auto ours = columns.number(row, "ours"), published = columns.number(row, "published");
-    if (std::isnan(ours)) continue;
-    const auto extractor = columns.word(row, "extractor"), attack = columns.word(row, "attack");
-    out.add({extractor, attack, "ours", ours, columns.number(row, "low"), columns.number(row, "high")});
-    out.add({extractor, attack, "published", published, unknown, unknown});
-  }
-  return out;
-}
-
 }  // namespace
 
 std::vector<Figure> figures_of(const TableRow& row, const Table& table, const Json& config) {
@@ -331,26 +307,8 @@ std::vector<Figure> figures_of(const TableRow& row, const Table& table, const Js
   if (row.name == "protection")
     add_figure(figures,
                {"training", Kind::curve, "training", "trained", "attack", "Before and after training",
-                "How far the lines fall: training on other people's perturbed photos takes protection away."},
+                "Look at how far the lines fall: training on other people's perturbed photos takes protection away."},
                row.name, before_and_after(table, config), row.measured);
-  return figures;
-}
-
-std::vector<Figure> figures_of_runs(const Table& joined) {
-  std::vector<Figure> figures;
-  add_figure(figures,
-             {"", Kind::dots, "extractor", "attack", "run", "The runs side by side",
-              "Dots of one line are of the same recogniser and attack."},
-             "runs", joined, "protection");
-  return figures;
-}
-
-std::vector<Figure> figures_beside_paper(const Table& compared) {
-  std::vector<Figure> figures;
-  add_figure(figures,
-             {"", Kind::dots, "extractor", "attack", "whose", "Beside the published figures",
-              "Whether a published figure lies in our interval."},
-             "paper", in_turn(compared), "protection");
   return figures;
 }
 

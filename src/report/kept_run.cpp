@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "facepoison/error.hpp"
 #include "facepoison/page.hpp"
 

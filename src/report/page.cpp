@@ -11,6 +11,20 @@
 namespace facepoison {
 namespace {
 
+// Tables that no run has by itself.
+const TableRow runs_row = {"runs",
+                           "protection, side by side",
+                           nullptr,
+                           "protection",
+                           {{"", FigureRow::Kind::dots, "extractor", "attack", "run", "The runs side by side",
+                             "Dots of one line are of the same recogniser and attack."}}};
+const TableRow paper_row = {"paper",
+                            "beside the published figures",
+                            nullptr,
+                            "protection",
+                            {{"", FigureRow::Kind::dots, "extractor", "attack", "whose", "Beside the published figures",
+                              "Does the published figure lie in our interval?"}}};
+
 // A name as an id: letters, digits, - and _ stay.
 std::string id_of(std::string name) {
   for (char& c : name)
@@ -91,21 +105,16 @@ std::string html_section(const Section& section, bool draws) {
   return out + csv_link(section.all, section.id) + "</section>\n";
 }
 
-// A matrix of the table; `value`: the column that has an interval.
-Section section_of(const std::string& id, const std::string& heading, const Table& table, const std::string& value) {
-  Section section{id, heading, {}, {}, 1, table};
-  if (table.rows.empty()) return section;
-  section.shown = matrix(table, value);
-  section.heads = section.shown.columns.size() - Columns(table).values("attack").size();
-  return section;
-}
-
 Section section_of(const TableRow& row, const Table& table, const Json& config) {
-  const auto heading = concat(row.name, ": ", row.help);
-  Section section = row.measured.empty() ? Section{row.name, heading, {}, for_reading(table), 1, table}
-                                         : section_of(row.name, heading, table, row.measured);
-  if (row.measured.empty()) section.shown.notes.clear();
-  section.figures = figures_of(row, table, config);
+  Section section{row.name, concat(row.name, ": ", row.help), figures_of(row, table, config), {}, 1, table};
+  if (table.rows.empty()) return section;
+  if (row.measured.empty()) {
+    section.shown = for_reading(table);
+    section.shown.notes.clear();
+    return section;
+  }
+  section.shown = matrix(table, row.measured);
+  section.heads = section.shown.columns.size() - Columns(table).values("attack").size();
   return section;
 }
 
@@ -131,6 +140,20 @@ Table joined(const std::vector<KeptRun>& runs) {
   return all;
 }
 
+// Ours and what is published, each a row of its own.
+Table in_turn(const Table& compared) {
+  Table out{{"extractor", "attack", "whose", "protection", "low", "high"}, {}, {}};
+  const Columns columns(compared);
+  for (const auto& row : compared.rows) {
+    const auto ours = columns.number(row, "ours"), published = columns.number(row, "published");
+    if (std::isnan(ours)) continue;
+    const auto extractor = columns.word(row, "extractor"), attack = columns.word(row, "attack");
+    out.add({extractor, attack, "ours", ours, columns.number(row, "low"), columns.number(row, "high")});
+    out.add({extractor, attack, "published", published, unknown, unknown});
+  }
+  return out;
+}
+
 // Shows the published figures that have a counterpart in the run; the CSV has all.
 Section beside_paper(const Table& compared) {
   Table shown{{"extractor", "attack", "published", "ours", "low", "high", "verdict", "source"}, {}, {}};
@@ -147,16 +170,14 @@ Section beside_paper(const Table& compared) {
   }
   shown.notes = {concat("Published figures, and those of the same recogniser and attack here; ", without,
                         " others have no counterpart in this run")};
-  return {"paper", "Beside the published figures", figures_beside_paper(compared), shown, 2, compared};
+  return {"paper", "Beside the published figures", figures_of(paper_row, in_turn(compared), Json::object()), shown, 2,
+          compared};
 }
 
 std::vector<Section> sections_of(const PageContent& content) {
   std::vector<Section> sections;
   const auto& runs = content.runs;
-  if (runs.size() > 1) {
-    sections.push_back(section_of("runs", "The runs side by side", joined(runs), "protection"));
-    sections.back().figures = figures_of_runs(sections.back().all);
-  }
+  if (runs.size() > 1) sections.push_back(section_of(runs_row, joined(runs), Json::object()));
   for (const auto& run : runs)
     for (const auto& [row, table] : run.tables) {
       sections.push_back(section_of(*row, table, run.config));

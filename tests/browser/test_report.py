@@ -81,8 +81,8 @@ class Report(unittest.TestCase):
         page.goto(path.as_uri())
         if scripts and page.locator("figure[data-alt]").count():
             page.wait_for_function("document.documentElement.dataset.drawn", timeout=60000)
-        if os.environ.get("FACEPOISON_SHOW"):
-            page.screenshot(path=f"/tmp/report-{self._testMethodName}-{width}-{scheme}.png", full_page=True)
+        if shown := os.environ.get("FACEPOISON_SHOW"):  # a folder
+            page.screenshot(path=f"{shown}/{self._testMethodName}-{width}-{scheme}.png", full_page=True)
         return page
 
     def check(self, page, path, width):

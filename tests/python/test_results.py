@@ -134,6 +134,8 @@ class Results(unittest.TestCase):
         self.assertEqual(self.call("add", self.run_folder, "first"), (0, ""))
         self.assertIn("0.61", table.read_text())
         self.assertEqual(self.call("check")[0], 1, "the figure is of the former table")
+        self.page.write_text("<!-- figure first protection -->\n<!-- results first -->\n<!-- end -->\n")
+        self.assertEqual(self.call("write")[0], 1, "a mark without its end does not take the next one's")
         self.page.write_text("<!-- figure first rank -->\n<!-- end -->\n")
         code, said = self.call("write")
         self.assertEqual((code, "has no figure 'rank'; it has protection" in said), (1, True), said)

@@ -13,20 +13,19 @@ const std::vector<FigureRow> figures_of_protection = {
      "From top to bottom recognisers are newer. A dot near 1 means that the attack protects; a diamond marks a "
      "recogniser that the attack optimises against."},
     {"clean_photos", curve, "clean_photos", "extractor", "attack", "What clean photos leave",
-     "How fast the curves fall: each clean photo that a trainer finds beside the perturbed ones takes protection away.",
-     true},
+     "Look at how fast the curves fall: each clean photo that a trainer finds takes protection away.", true},
     {"transform", dots, "transform", "attack", "extractor", "What sites and trainers do to a photo",
      "A line that lies left of the first, \"none\", is something that takes protection away.", true},
     {"filter", dots, "filter", "attack", "extractor", "With and without a cloak detector",
-     "Whether dropping flagged photos changes anything.", true},
+     "Compare the lines: does it change anything that flagged photos are dropped?", true},
     {"enrolled", dots, "enrolled", "attack", "extractor", "What of the person is in the gallery",
-     "Whether it matters how the perturbed photos get there.", true},
+     "Compare the lines: does it matter which of the person's photos the trainer has?", true},
     {"together", dots, "together", "attack", "extractor", "Alone and together",
-     "Whether an attack protects more where many people use it.", true},
+     "Compare the lines: does an attack protect more where many people use it?", true},
     {"probes", dots, "probes", "attack", "extractor", "What is asked",
-     "Whether new photos are recognised when they are perturbed too.", true},
+     "Compare the lines: are new photos recognised when they are perturbed too?", true},
     {"classifier", dots, "classifier", "attack", "extractor", "Classifiers",
-     "Whether the way of finding the nearest person matters.", true},
+     "Compare the lines: does the classifier matter?", true},
 };
 
 }  // namespace
@@ -40,7 +39,7 @@ const std::vector<TableRow>& table_registry() {
        rank,
        "share",
        {{"", curve, "first", "attack", "extractor", "Is the person among the first few?",
-         "How soon the curves rise: a person who is among the first ten is found by who looks at ten."}}},
+         "Look at how soon the curves rise: a person who is among the first ten is found by who looks at ten."}}},
       {"open-set",
        "missed, or found though not enrolled, at a threshold set on others",
        open_set,
@@ -81,7 +80,7 @@ const std::vector<TableRow>& table_registry() {
        {{"", curve, "share", "attack", "combine", "The more often the robust recogniser is asked",
          "From left to right the robust recogniser answers more often."},
         {"others_error", curve, "share", "attack", "combine", "What that costs everybody else",
-         "Whether the errors on other people's photos grow.", false, "others_error"}}},
+         "Do the errors on other people's photos grow?", false, "others_error"}}},
   };
   return rows;
 }
