@@ -216,6 +216,12 @@ NETWORKS = {
     "small-arcface": (
         lambda: iresnet([24, 48, 80, 104], [1, 1, 2, 1]), "arcface-112", "iResNet in small", SIDE, DIMENSION
     ),
+    "small-arcface-half": (
+        lambda: iresnet([12, 24, 40, 52], [1, 1, 2, 1]), "arcface-112", "iResNet in small", SIDE, DIMENSION
+    ),
+    "small-arcface-double": (
+        lambda: iresnet([48, 96, 160, 208], [1, 1, 2, 1]), "arcface-112", "iResNet in small", SIDE, DIMENSION
+    ),
     "small-magface": (
         lambda: iresnet([24, 40, 72, 112], [1, 2, 2, 1]), "arcface-112", "iResNet in small", SIDE, DIMENSION
     ),

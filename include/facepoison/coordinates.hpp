@@ -27,6 +27,9 @@ inline constexpr std::array<AxisColumn, 9> axis_columns = {{{"attack", "", true}
                                                             {"filter", "none", false},
                                                             {"seed", "0", false}}};
 
+// The false accept rates at which 1:1 pairs are asked: pairs.csv has a column accepted_at_RATE for each.
+inline constexpr std::array<const char*, 5> false_accept_rates = {"0.0001", "0.0003", "0.001", "0.003", "0.01"};
+
 constexpr std::size_t index_of(Axis axis) { return static_cast<std::size_t>(axis); }
 static_assert(index_of(Axis::seed) + 1 == axis_columns.size());
 

@@ -1,3 +1,5 @@
+#include <regex>
+
 #include "commands/commands.hpp"
 #include "facepoison/expect.hpp"
 #include "facepoison/experiment.hpp"
@@ -17,10 +19,19 @@ void link_latest(const fs::path& folder) {
   log_warning(concat(link.string(), " does not lead to this run (", error.message(), "): it is ", folder.string()));
 }
 
+// A word as it is typed in a shell.
+std::string for_shell(const std::string& word) {
+  static const std::regex plain("[A-Za-z0-9_./=:,%+@-]+");
+  if (std::regex_match(word, plain)) return word;
+  std::string quoted = "'";
+  for (const char letter : word) quoted += letter == '\'' ? "'\\''" : std::string(1, letter);
+  return quoted + "'";
+}
+
 // What is typed to run it again.
 std::string command_of(const std::string& config, const std::vector<std::string>& overrides) {
-  std::string command = concat("facepoison eval --config ", config);
-  for (const auto& override : overrides) command += concat(" --set '", override, "'");
+  std::string command = concat("facepoison eval --config ", for_shell(config));
+  for (const auto& override : overrides) command += concat(" --set ", for_shell(override));
   return command;
 }
 

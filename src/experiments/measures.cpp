@@ -39,9 +39,11 @@ double BottomK::at(std::size_t place) {
 
 Measures::Measures(const fs::path& folder, const Experiment& experiment, Study& study, Executor& executor)
     : experiment_(experiment), study_(study), executor_(executor) {
-  if (experiment.wants("verification"))
-    pairs_.emplace(folder / "pairs.csv", columns_of(study, {"protected", "genuine", "impostors", "auc",
-                                                            "accepted_at_0.01", "accepted_at_0.001"}));
+  if (experiment.wants("verification") || experiment.wants("det")) {
+    std::vector<std::string> columns = {"protected", "genuine", "impostors", "auc"};
+    for (const auto* rate : false_accept_rates) columns.push_back(concat("accepted_at_", rate));
+    pairs_.emplace(folder / "pairs.csv", columns_of(study, columns));
+  }
   if (experiment.wants("displacement"))
     displacement_.emplace(folder / "displacements.csv",
                           columns_of(study, {"protected", "id", "moved", "nearest_other"}));
@@ -55,10 +57,12 @@ void Measures::of(const std::shared_ptr<const FeatureExtractor>& extractor, cons
   const auto question = study_.filtered_question(extractor, scenario);
   if (pairs_) {
     try {
-      for (const auto& person : compare_pairs(*question.sides, question.trials))
-        pairs_->add(
-            joined(coordinates, {person.person, static_cast<std::int64_t>(person.genuine.size()), person.impostors,
-                                 person.area, person.accepted_at_hundredth, person.accepted_at_thousandth}));
+      for (const auto& person : compare_pairs(*question.sides, question.trials)) {
+        auto cells = joined(coordinates, {person.person, static_cast<std::int64_t>(person.genuine.size()),
+                                          person.impostors, person.area});
+        cells.insert(cells.end(), person.accepted.begin(), person.accepted.end());
+        pairs_->add(std::move(cells));
+      }
     } catch (const NoDirection&) {
       study_.refuse_zeros(extractor, scenario);
     }
@@ -68,11 +72,12 @@ void Measures::of(const std::shared_ptr<const FeatureExtractor>& extractor, cons
 }
 
 std::vector<PairsOf> compare_pairs(const GalleryAndProbes& sides, const std::vector<TrialSwap>& trials) {
-  constexpr double hundredth = 0.01, thousandth = 0.001;
+  std::vector<double> rates;
+  for (const auto* rate : false_accept_rates) rates.push_back(std::stod(rate));
   const auto gallery = directions(sides.gallery.read()), probes = directions(sides.probes.read());
   std::vector<PairsOf> people;
   std::int64_t total = 0;
-  BottomK nearest(static_cast<std::size_t>(hundredth * static_cast<double>(gallery.size(0) * probes.size(0))) + 1);
+  BottomK nearest(static_cast<std::size_t>(rates.back() * static_cast<double>(gallery.size(0) * probes.size(0))) + 1);
   for (const auto& swap : trials) {
     if (swap.rows.size() + swap.added == 0) continue;  // nothing was posted
     const auto own = probes.index_select(0, torch::tensor(sides.probes_of(swap.label)));
@@ -84,13 +89,10 @@ std::vector<PairsOf> compare_pairs(const GalleryAndProbes& sides, const std::vec
     total += person.impostors;
     nearest.add(impostors);
   }
-  const auto accepted = [&](const PairsOf& person, double rate) {
-    const auto place = let_through(rate, static_cast<double>(total));
-    return total == 0 ? std::nan("") : share_below(person.genuine, nearest.at(place));
-  };
-  for (auto& person : people) {
-    person.accepted_at_hundredth = accepted(person, hundredth);
-    person.accepted_at_thousandth = accepted(person, thousandth);
+  for (const double rate : rates) {
+    const double threshold = nearest.at(let_through(rate, static_cast<double>(total)));
+    for (auto& person : people)
+      person.accepted.push_back(total == 0 ? std::nan("") : share_below(person.genuine, threshold));
   }
   return people;
 }

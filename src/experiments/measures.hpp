@@ -11,10 +11,10 @@
 namespace facepoison {
 
 // Writes, for each extractor and scenario (not for classifiers: there is none in it),
-// pairs.csv, for "verification": of each protected person the AUC of telling their clean probes' pairs with their own
-//   posted photos from the pairs with other people's gallery photos, by cosine, and the share of the former that is
-//   accepted where a hundredth and a thousandth of the latter are (all protected people's together); empty where there
-//   are no such photos of others;
+// pairs.csv, for "verification" and "det": of each protected person the AUC of telling their clean probes' pairs with
+//   their own posted photos from the pairs with other people's gallery photos, by cosine, and the share of the former
+//   that is accepted at each of the false accept rates (of all protected people's impostors together); empty where
+//   there are no such photos of others;
 // displacements.csv, for "displacement": of each posted photo the Euclidean distance to its clean self, and to the
 //   nearest clean gallery photo of anybody else, empty where nobody else has one.
 class Measures {
@@ -39,7 +39,8 @@ struct PairsOf {
   std::string person;
   std::vector<double> genuine;  // distances, 1 − cosine
   std::int64_t impostors = 0;   // how many
-  double area = 0, accepted_at_hundredth = 0, accepted_at_thousandth = 0;
+  double area = 0;
+  std::vector<double> accepted;  // by false accept rate
 };
 // Compares the pairs of each trial in which something was posted. Throws NoDirection.
 std::vector<PairsOf> compare_pairs(const GalleryAndProbes& sides, const std::vector<TrialSwap>& trials);

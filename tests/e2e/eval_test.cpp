@@ -166,7 +166,16 @@ TEST_F(E2eEval, RunJsonSaysWhenOfWhichCommitAndWhere) {
   EXPECT_TRUE(std::regex_match(machine, std::regex(".*\\w, \\d+ threads"))) << machine;
   const auto version = run_binary("--version", folder_.path).out;
   EXPECT_TRUE(contains(version, concat("commit ", run.at("commit").get<std::string>(), "\n"))) << version;
-  EXPECT_TRUE(run.at("command").get<std::string>().starts_with("facepoison eval --config x.json")) << run.dump();
+}
+
+TEST_F(E2eEval, TheCommandInRunJsonRunsItAgain) {
+  fs::rename(folder_ / "x.json", folder_ / "it's mine.json");
+  ASSERT_EQ(run_binary("eval --config \"it's mine.json\" --set 'seed=1' --run-dir run", folder_.path).code, 0);
+  const auto command = read_json(folder_ / "run/run.json").at("command").get<std::string>();
+  const std::string program = "facepoison ";
+  ASSERT_TRUE(command.starts_with(program)) << command;
+  EXPECT_EQ(run_binary(command.substr(program.size()) + " --run-dir again", folder_.path).code, 0) << command;
+  EXPECT_EQ(read_file(folder_ / "again/table.csv"), read_file(folder_ / "run/table.csv"));
 }
 
 TEST_F(E2eEval, ReportWritesAPageAndFigures) {

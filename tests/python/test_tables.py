@@ -24,6 +24,7 @@ BINARY = Path(os.environ.get("FACEPOISON_BINARY", ROOT / "build/release/facepois
 SEED, RATE = 3, 0.05
 ACCURATE, ROBUST = "small-arcface", "small-magface"
 PROTECTED = ["gallery-011", "gallery-001", "gallery-004", "gallery-005"]
+FALSE_ACCEPT_RATES = [0.0001, 0.0003, 0.001, 0.003, 0.01]
 CLASSIFIERS = ["nearest", "centroid", "k-nearest"]
 # Each recogniser has an attack on it, so that neither one's errors are among the other's. Weak, so that some probes of
 # a person are still known and some are not.
@@ -50,7 +51,7 @@ CONFIG = {
     "enrolled": ["replaced", "absent"],
     "seed": SEED,
     "false_positive_rate": RATE,
-    "tables": ["protection", "rank", "open-set", "verification", "confusion", "displacement"],
+    "tables": ["protection", "rank", "open-set", "verification", "det", "confusion", "displacement"],
     "combine": [
         {"name": name, "rule": rule, "accurate": ACCURATE, "robust": ROBUST, **keys}
         for name, (rule, _, keys) in PAIRINGS.items()
@@ -256,14 +257,17 @@ class Tables(unittest.TestCase):
         pooled = np.concatenate([*genuine, *impostors])
         is_genuine = np.arange(len(pooled)) < sum(map(len, genuine))
         far, _, scores = roc_curve(is_genuine, -pooled, drop_intermediate=False)
-        return {rate: [(-one >= scores[far <= rate][-1]).mean() for one in genuine] for rate in (0.01, 0.001)}
+        return {rate: [(-one >= scores[far <= rate][-1]).mean() for one in genuine] for rate in FALSE_ACCEPT_RATES}
 
     def test_verification_is_scikit_learns(self):
         written = {(row["extractor"], row["attack"], row["enrolled"], row["protected"]): row
                    for row in self.table("pairs")}  # fmt: skip
         tables = {(row["extractor"], row["attack"], row["measure"]): float(row["value"])
                   for row in self.table("verification")}  # fmt: skip
+        missed = {(row["extractor"], row["attack"], f"accepted_at_{row['far']}"): float(row["missed"])
+                  for row in self.table("det")}  # fmt: skip
         cells = list(itertools.product((ACCURATE, ROBUST), ATTACKS))
+        self.assertEqual(len(missed), len(cells) * len(FALSE_ACCEPT_RATES))
         self.assertEqual(len(written), len(cells) * len(PROTECTED), "who is absent has no pairs")
         for extractor, attack in cells:
             genuine, impostors = zip(*(self.pairs(extractor, attack, person) for person in PROTECTED))
@@ -276,7 +280,9 @@ class Tables(unittest.TestCase):
                 with self.subTest(extractor=extractor, attack=attack, key=key):
                     found = [float(written[extractor, attack, "replaced", person][key]) for person in PROTECTED]
                     np.testing.assert_allclose(found, values, atol=1e-12)
-                    if key not in ("genuine", "impostors"):
+                    if (extractor, attack, key) in missed:
+                        self.assertAlmostEqual(missed[extractor, attack, key], 1 - np.mean(values), places=12)
+                    if key in ("auc", "accepted_at_0.01", "accepted_at_0.001"):
                         self.assertAlmostEqual(tables[extractor, attack, key], np.mean(values), places=12)
 
     def strangers(self, extractor, classifier):

@@ -39,8 +39,8 @@ TEST(Pairs, AreByHand) {
   EXPECT_EQ(pairs[0].genuine, (std::vector<double>{0, 1}));
   EXPECT_EQ(pairs[0].impostors, 4) << "two probes with the other's two photos: 1, 2, 0 and 1";
   EXPECT_EQ(pairs[0].area, (3.5 + 2) / 8) << "0 is nearer than three and ties one, 1 is nearer than one and ties two";
-  EXPECT_EQ(pairs[0].accepted_at_hundredth, 0) << "no impostor may be as near, and the nearest is at 0";
-  EXPECT_EQ(pairs[0].accepted_at_thousandth, 0);
+  EXPECT_EQ(pairs[0].accepted, std::vector<double>(false_accept_rates.size(), 0))
+      << "no impostor may be as near, and the nearest is at 0";
 }
 
 TEST(Pairs, AreNotKnownWithoutImpostors) {
@@ -50,8 +50,9 @@ TEST(Pairs, AreNotKnownWithoutImpostors) {
   const auto pairs = compare_pairs(alone, {{"ann", 0, {0}, 0, {}, of(rows({{5, 0}}))}});
   ASSERT_EQ(pairs.size(), 1u);
   EXPECT_EQ(pairs[0].impostors, 0);
-  for (const auto number : {pairs[0].area, pairs[0].accepted_at_hundredth, pairs[0].accepted_at_thousandth})
-    EXPECT_TRUE(std::isnan(number));
+  EXPECT_TRUE(std::isnan(pairs[0].area));
+  ASSERT_EQ(pairs[0].accepted.size(), false_accept_rates.size());
+  for (const auto number : pairs[0].accepted) EXPECT_TRUE(std::isnan(number));
   const TrialSwap nothing{"ann", 0, {}, 0, {0}, of(rows({}))};
   EXPECT_TRUE(compare_pairs(alone, {nothing}).empty()) << "nothing was posted";
 }

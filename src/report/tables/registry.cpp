@@ -52,6 +52,13 @@ const std::vector<TableRow>& table_registry() {
        "value",
        {{"", dots, "extractor", "attack", "measure", "Does a 1:1 check still pass?",
          "Far right, a new photo still matches the posted ones."}}},
+      {"det",
+       "1:1: missed genuine pairs at several false accept rates (DET)",
+       det,
+       "missed",
+       {{"", curve, "far", "attack", "extractor", "What a 1:1 check misses, the stricter it is",
+         "From left to right a check accepts more pairs of different people (far, the false accept rate). A curve near "
+         "the top misses nearly every pair of the protected person."}}},
       {"confusion",
        "whom protected people are taken for, and who is taken for them",
        confusion,

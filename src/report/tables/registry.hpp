@@ -6,6 +6,7 @@
 namespace facepoison {
 
 Table confusion(const fs::path& folder);
+Table det(const fs::path& folder);
 Table detection(const fs::path& folder);
 Table displacement(const fs::path& folder);
 Table open_set(const fs::path& folder);
