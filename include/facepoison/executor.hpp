@@ -9,16 +9,25 @@
 
 namespace facepoison {
 
+// Which part a process takes in work that it shares with others.
+struct Part {
+  bool waits = true;            // for artefacts that another process makes; else they are left to it
+  double start = 0;             // where it begins among the missing units of a stage, from 0 to below 1
+  std::set<std::string> kinds;  // the kinds of artefacts that it makes; empty: all
+};
+
 // For one thread.
 class Executor {
  public:
   // The store must outlive it.
-  explicit Executor(ArtifactStore& store) : store_(store) {}
+  explicit Executor(ArtifactStore& store, Part part = {}) : store_(store), part_(std::move(part)) {}
 
   // Finds or makes every artefact of the stage. Where one is missing, the stages that it is made from are run first;
-  // where none is, nothing else is made. What other processes make meanwhile is waited for. Asks
-  // stop_if_interrupted() between two batches: what is finished then is in the store.
-  void run(const std::shared_ptr<Stage>& stage);
+  // where none is, nothing else is made. Asks stop_if_interrupted() between two batches: what is finished then is in
+  // the store. Says whether all artefacts are there; some may not be where it does not wait, or makes some kinds only.
+  // A stage that was left to others is tried again after look_again().
+  bool run(const std::shared_ptr<Stage>& stage);
+  void look_again() { left_.clear(); }
 
   // Is each unit's artefact in the store, whole, and made from what its inputs are now? Makes nothing.
   const std::vector<bool>& look(const std::shared_ptr<Stage>& stage);
@@ -37,10 +46,17 @@ class Executor {
   void make(Stage& stage, std::vector<bool>& stored);
 
   ArtifactStore& store_;
+  Part part_;
   std::map<std::uint64_t, State> states_;        // by Stage::number()
+  std::set<std::uint64_t> left_;                 // stages that are left to others
   std::map<std::string, std::string> contents_;  // digests of artefacts that are there, by name; "": of one that is not
   std::map<std::string, std::string> groups_;    // likewise
 };
+
+// Makes what is missing of the stages, together with other processes that do likewise, until all of it is in the store.
+// Where everything that is left is claimed by others, it looks again after a pause. With kinds it is done when all of
+// those kinds is there, and waits for what others make of the rest. Throws Error(usage) for a kind that no stage has.
+void share(std::vector<std::shared_ptr<Stage>> stages, Part part, ArtifactStore& store);
 
 // A unit of work, and how it stands with it.
 struct PlannedUnit {

@@ -75,6 +75,10 @@ fs::path default_run_folder(const Experiment& experiment);
 // Refuses a folder that holds another config's run: Error(usage).
 void run_experiment(const Experiment& experiment, const fs::path& folder, ArtifactStore& store);
 
+// Makes what the run takes and the store has not, together with other processes that do likewise; see share(). Writes
+// nothing outside the store.
+void share_experiment(const Experiment& experiment, const Part& part, ArtifactStore& store);
+
 // What would be run, a row for each extractor, attack and classifier; notes say where, and how much there is to make.
 Table plan(const Experiment& experiment, const std::vector<PlannedUnit>& units);
 

@@ -1,5 +1,6 @@
 // Ctrl-C and SIGTERM stop the program between two blocks of work, when everything done so far is on disk.
 #pragma once
+#include <chrono>
 
 namespace facepoison {
 
@@ -8,5 +9,17 @@ void install_signal_handlers();
 
 // Throws Error(interrupted) or Error(terminated) when a signal has come. Called between blocks of work.
 void stop_if_interrupted();
+
+// Pauses between two looks at what another process does: first short ones, then up to 10 s.
+class Pauses {
+ public:
+  bool is_first() const { return next_ == shortest; }
+  void wait();  // ends early, with an Error, after a signal
+  void start_again() { next_ = shortest; }
+
+ private:
+  static constexpr std::chrono::milliseconds shortest{100}, longest{10000};
+  std::chrono::milliseconds next_ = shortest;
+};
 
 }  // namespace facepoison

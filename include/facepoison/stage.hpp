@@ -46,7 +46,7 @@ class Stage {
   // Is the same before and after load(): a digest of it says later whether the artefact is current.
   virtual Needs needs(const Unit& unit) const { return {}; }
 
-  // Called once, when all inputs are in the store and some unit is missing.
+  // Called once, when all inputs are in the store and a unit is to be made.
   virtual void load(ArtifactStore& store) {}
   // Reads what rows are computed from; called on another thread, while the rows before are computed.
   virtual std::any decode(const Rows& rows) const = 0;

@@ -8,6 +8,7 @@
 
 #include "facepoison/dataset.hpp"
 #include "facepoison/error.hpp"
+#include "facepoison/executor.hpp"
 #include "facepoison/extractor.hpp"
 #include "facepoison/report.hpp"
 #include "facepoison/store.hpp"
@@ -52,6 +53,16 @@ struct DeviceOptions {
 // a number. Both bounds are allowed.
 CLI::Validator whole_number(std::int64_t low, std::int64_t high = std::numeric_limits<std::int64_t>::max());
 CLI::Validator number(double low, double high);
+
+// The options of a worker: a process that fills the store together with others, and prints no table.
+struct WorkerOptions {
+  // `excluded`: options that a worker has no use for.
+  WorkerOptions(CLI::App& app, const std::vector<std::string>& excluded);
+  Part part() const;  // throws Error(usage)
+  bool is_on = false;
+  std::string start;
+  std::vector<std::string> only;
+};
 
 // The options -o and --format, by which a table is printed to stdout, or to a file atomically.
 struct OutputOptions {

@@ -75,11 +75,16 @@ Action eval_command(CLI::App& app) {
                "take a data set's perturbed photos for clean ones; a note under the table says how many there are");
   const auto output = std::make_shared<TableOutput>(app);
   const auto store = std::make_shared<StoreOption>(app);
-  return [o, output, store] {
+  const auto worker =
+      std::make_shared<WorkerOptions>(app, std::vector<std::string>{"--dry-run", "--run-dir", "--expect",
+                                                                    "--expect-file", "--format", "--output", "--long"});
+  return [o, output, store, worker] {
+    const Part part = worker->part();
     output->check({o->config, o->expect_file});
     // The name of the default folder depends on the config's hash; the name of its parent on the config's name.
     const auto above = fs::path("runs") / fs::path(o->config).stem();
-    if (!o->dry_run) check_output((o->run_folder.empty() ? above : fs::path(o->run_folder)) / "run.json");
+    if (!o->dry_run && !worker->is_on)
+      check_output((o->run_folder.empty() ? above : fs::path(o->run_folder)) / "run.json");
     auto expectations = o->expect_file.empty() ? std::vector<Expectation>{} : read_expectations(o->expect_file);
     for (const auto& text : o->expected) expectations.push_back(parse_expectation(text));
     auto artifacts = store->open(o->dry_run ? Access::read : Access::write);
@@ -92,6 +97,11 @@ Action eval_command(CLI::App& app) {
       add_to_plan(experiment, work);
       const Table planned = plan(experiment, work.units());
       output->write(output->is_for_reading() ? for_reading(planned) : planned, {{"units", json_of(work.units())}});
+      return Exit::ok;
+    }
+    if (worker->is_on) {
+      share_experiment(experiment, part, artifacts);
+      log_info(concat("all is in the store; this worker made ", artifacts.misses(), " blocks of it"));
       return Exit::ok;
     }
     const fs::path folder = o->run_folder.empty() ? default_run_folder(experiment) : fs::absolute(o->run_folder);

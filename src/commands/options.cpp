@@ -79,6 +79,31 @@ DeviceOptions::DeviceOptions(CLI::App& app) {
 
 RunOptions DeviceOptions::resolve() const { return run_options(device, precision, trust_model); }
 
+WorkerOptions::WorkerOptions(CLI::App& app, const std::vector<std::string>& excluded) {
+  auto* worker = app.add_flag("--worker", is_on,
+                              "make what the store lacks, together with other workers on it, and print no table");
+  for (const auto& name : excluded) worker->excludes(app.get_option(name));
+  app.add_option("--start", start, "I/N, from 0/N on: where worker I of N begins, so that they do not meet")
+      ->needs(worker);
+  app.add_option("--only", only, "make artefacts of these kinds only, and wait for the others: perturbed,embedded,…")
+      ->needs(worker)
+      ->delimiter(',');
+}
+
+Part WorkerOptions::part() const {
+  Part part{.kinds = {only.begin(), only.end()}};
+  if (start.empty()) return part;
+  unsigned i = 0, n = 0;
+  const char* const end = start.data() + start.size();
+  const auto [slash, wrong] = std::from_chars(start.data(), end, i);
+  const bool has_slash = wrong == std::errc() && slash != end && *slash == '/';
+  const auto last = has_slash ? std::from_chars(slash + 1, end, n) : std::from_chars_result{slash, wrong};
+  if (!has_slash || last.ec != std::errc() || last.ptr != end || i >= n)
+    throw Error(Exit::usage, concat("--start ", start, ": expected I/N, whole numbers with 0 ≤ I < N"));
+  part.start = static_cast<double>(i) / n;
+  return part;
+}
+
 OutputOptions::OutputOptions(CLI::App& app, const std::string& default_format) : format(default_format) {
   app.add_option("--format", format, "markdown, csv, json or latex")->capture_default_str();
   app.add_option("-o,--output", file, "write there instead of to stdout");

@@ -6,8 +6,10 @@
 #include <optional>
 
 #include "facepoison/digests.hpp"
+#include "facepoison/error.hpp"
 #include "facepoison/interrupt.hpp"
 #include "facepoison/memory.hpp"
+#include "facepoison/text.hpp"
 #include "facepoison/threads.hpp"
 
 namespace facepoison {
@@ -25,20 +27,19 @@ class Batches {
   Batches(Stage& stage, std::deque<std::size_t> units, Claim claim, Finish finish)
       : stage_(stage), units_(std::move(units)), claim_(std::move(claim)), finish_(std::move(finish)) {}
 
-  // Returns how many rows were computed.
-  std::size_t run(Progress& progress) {
-    std::size_t count = 0;
+  void run(Progress& progress) {
     for (look_ahead(); !next_.empty();) {
       stop_if_interrupted();
       std::any decoded = decoded_.get();
       const auto batch = next_;
       look_ahead();
       collect(batch, stage_.compute(rows_of(batch), std::move(decoded)));
-      count += batch.size();
+      computed_ += batch.size();
       progress.advance(batch.size());
     }
-    return count;
   }
+
+  std::size_t computed() const { return computed_; }  // rows
 
  private:
   struct Row {
@@ -87,11 +88,16 @@ class Batches {
   Claim claim_;
   Finish finish_;
   std::map<std::size_t, Open> open_;  // by the unit's number
+  std::size_t computed_ = 0;
   std::deque<Row> waiting_;
   std::vector<Row> next_;  // is being decoded
   std::future<std::any> decoded_;
   Worker worker_;  // last: it ends before what it uses
 };
+
+bool is_whole(const std::vector<bool>& stored) {
+  return std::find(stored.begin(), stored.end(), false) == stored.end();
+}
 
 }  // namespace
 
@@ -153,21 +159,24 @@ bool Executor::is_current(Stage& stage, const Stage::Unit& unit) {
   return now.empty() || now == then;
 }
 
-void Executor::run(const std::shared_ptr<Stage>& stage) {
-  if (states_[stage->number()].ran) return;
+bool Executor::run(const std::shared_ptr<Stage>& stage) {
+  if (states_[stage->number()].ran) return true;
+  if (!left_.insert(stage->number()).second) return false;
   auto stored = look(stage);
-  const auto is_missing = [&] { return std::find(stored.begin(), stored.end(), false) != stored.end(); };
-  if (is_missing()) {
-    for (const auto& input : stage->inputs()) {
-      run(input);
-      note_contents(*input, look(input));
-    }
+  if (!is_whole(stored)) {
+    bool is_ready = true;
+    for (const auto& input : stage->inputs()) is_ready = run(input) && is_ready;
+    if (!is_ready) return false;
+    for (const auto& input : stage->inputs()) note_contents(*input, look(input));
     groups_.clear();  // some of whose members are there only now
     for (std::size_t u = 0; u < stored.size(); ++u)
       if (stored[u]) stored[u] = is_current(*stage, stage->units()[u]);
   }
   make(*stage, stored);
-  states_[stage->number()] = {std::vector(stored.size(), true), true};
+  const bool ran = is_whole(stored);
+  states_[stage->number()] = {std::move(stored), ran};
+  if (ran) left_.erase(stage->number());
+  return ran;
 }
 
 void Executor::make(Stage& stage, std::vector<bool>& stored) {
@@ -182,40 +191,115 @@ void Executor::make(Stage& stage, std::vector<bool>& stored) {
   for (std::size_t u = 0; u < units.size(); ++u)
     if (stored[u]) progress.advance(units[u].count, true);
   if (missing.empty()) return;
-  stage.load(store_);
-  std::vector<std::size_t> of_others;
-  const auto is_there = [&](const Stage::Unit& unit) {
-    return store_.find_claimed(unit.id) && is_current(stage, unit);
+  const auto is_there = [&](std::size_t u) {
+    stored[u] = store_.find_claimed(units[u].id) && is_current(stage, units[u]);
+    if (stored[u]) progress.advance(units[u].count, true);
+    return stored[u];
   };
+  if (!part_.kinds.empty() && !part_.kinds.count(stage.kind())) {
+    std::for_each(missing.begin(), missing.end(), is_there);
+    return;
+  }
+  std::rotate(missing.begin(),
+              missing.begin() + static_cast<std::ptrdiff_t>(part_.start * static_cast<double>(missing.size())),
+              missing.end());
+  bool is_loaded = false;
+  const auto load = [&] {
+    if (!std::exchange(is_loaded, true)) stage.load(store_);
+  };
+  std::vector<std::size_t> of_others;
   const auto put = [&](std::size_t u, std::vector<std::any> results) {
     store_.put(units[u].id, stage.key(units[u]), content_of(stage.needs(units[u])),
                [&](const fs::path& at) { stage.write(units[u], std::move(results), at); });
+    stored[u] = true;
   };
   const auto claim = [&](std::size_t u) -> std::shared_ptr<Claim> {
     auto mine = store_.claim(units[u].id);
-    if (!mine) {
-      of_others.push_back(u);
-    } else if (is_there(units[u])) {  // since we looked
-      progress.advance(units[u].count, true);
-      return nullptr;
-    }
+    if (!mine) of_others.push_back(u);
+    if (!mine || is_there(u)) return nullptr;  // it may have come since we looked
+    load();
     return mine;
   };
   const auto start = std::chrono::steady_clock::now();
-  const auto computed = Batches(stage, std::move(missing), claim, put).run(progress);
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  if (computed > 0) store_.note_seconds(stage.kind(), stage.work(), computed, took.count());
+  Batches batches(stage, std::move(missing), claim, put);
+  const auto note_seconds = [&] {
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    if (batches.computed() > 0) store_.note_seconds(stage.kind(), stage.work(), batches.computed(), took.count());
+  };
+  try {
+    batches.run(progress);
+  } catch (...) {
+    note_seconds();  // for the plan of what goes on from here
+    throw;
+  }
+  note_seconds();
   for (const auto u : of_others) {
-    const auto mine = store_.wait_for(units[u].id, [&] { return is_there(units[u]); });
-    if (mine) {  // its maker is gone
-      Stage::Rows own;
-      for (std::size_t n = 0; n < units[u].count; ++n) own.push_back(units[u].first + n);
-      put(u, stage.compute(own, stage.decode(own)));
-    }
+    if (!part_.waits) break;
+    const auto mine = store_.wait_for(units[u].id, [&] { return is_there(u); });
+    if (!mine) continue;
+    load();  // its maker is gone
+    Stage::Rows own;
+    for (std::size_t n = 0; n < units[u].count; ++n) own.push_back(units[u].first + n);
+    put(u, stage.compute(own, stage.decode(own)));
     progress.advance(units[u].count, true);
   }
+  if (!is_loaded) return;
   stage.unload();
   give_memory_back();
+}
+
+namespace {
+
+using Stages = std::vector<std::shared_ptr<Stage>>;
+
+// Adds the stage and all that it is made from, each once; not what `is_enough` says is not made from anything any more.
+void add_with_inputs(const std::shared_ptr<Stage>& stage,
+                     const std::function<bool(const Stages::value_type&)>& is_enough, std::set<std::uint64_t>& known,
+                     Stages& all) {
+  if (!known.insert(stage->number()).second) return;
+  all.push_back(stage);
+  if (is_enough(stage)) return;
+  for (const auto& input : stage->inputs()) add_with_inputs(input, is_enough, known, all);
+}
+
+Stages with_inputs(const Stages& stages, const std::function<bool(const Stages::value_type&)>& is_enough) {
+  std::set<std::uint64_t> known;
+  Stages all;
+  for (const auto& stage : stages) add_with_inputs(stage, is_enough, known, all);
+  return all;
+}
+
+// The stages of these kinds among those that are to be run and what their missing artefacts are made from.
+Stages of_kinds(const Stages& stages, const std::set<std::string>& kinds, Executor& executor) {
+  std::set<std::string> there;
+  for (const auto& stage : with_inputs(stages, [](const auto&) { return false; })) there.insert(stage->kind());
+  for (const auto& kind : kinds)
+    if (!there.count(kind))
+      throw Error(Exit::usage, concat("nothing of the kind \"", kind, "\" is made here; there are ",
+                                      listed({there.begin(), there.end()})));
+  auto wanted = with_inputs(stages, [&](const auto& stage) { return is_whole(executor.look(stage)); });
+  std::erase_if(wanted, [&](const auto& stage) { return !kinds.count(stage->kind()); });
+  return wanted;
+}
+
+}  // namespace
+
+void share(std::vector<std::shared_ptr<Stage>> stages, Part part, ArtifactStore& store) {
+  part.waits = false;
+  Executor executor(store, part);
+  if (!part.kinds.empty()) stages = of_kinds(stages, part.kinds, executor);
+  for (Pauses pauses;;) {
+    const auto made = store.misses();
+    executor.look_again();
+    std::erase_if(stages, [&](const auto& stage) { return executor.run(stage); });
+    if (stages.empty()) return;
+    if (store.misses() > made) {
+      pauses.start_again();
+      continue;
+    }
+    if (pauses.is_first()) log_info("other processes make what is left; waiting for them");
+    pauses.wait();
+  }
 }
 
 void Plan::add_unit(PlannedUnit unit) {

@@ -2,8 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <thread>
 
 #include "facepoison/error.hpp"
 
@@ -32,6 +34,15 @@ void install_signal_handlers() {
 void stop_if_interrupted() {
   if (pending == SIGINT) throw Error(Exit::interrupted, "interrupted; the same command goes on from here");
   if (pending == SIGTERM) throw Error(Exit::terminated, "terminated; the same command goes on from here");
+}
+
+void Pauses::wait() {
+  for (auto left = next_; left.count() > 0; left -= shortest) {
+    stop_if_interrupted();
+    std::this_thread::sleep_for(std::min(left, shortest));
+  }
+  stop_if_interrupted();
+  next_ = std::min(2 * next_, longest);
 }
 
 }  // namespace facepoison

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <thread>
 
 #include "facepoison/digests.hpp"
 #include "facepoison/error.hpp"
@@ -16,7 +15,6 @@
 namespace facepoison {
 namespace {
 
-constexpr std::chrono::milliseconds shortest_pause{100}, longest_pause{10000};
 constexpr auto digests_file = "digests.txt",  // see parse_digests()
     stats_file = "stats.txt",                 // a DigestRecord of the same files
     inputs_file = "inputs.txt";               // the digest that put() was given
@@ -117,12 +115,13 @@ bool has_tag(const fs::path& root) {
   return fs::is_regular_file(root / tag_file, unknown) && read_file(root / tag_file).starts_with(tag_text);
 }
 
-// Another process may be making the store: then there are files in it that it has not named yet.
+// Another process may be making the store: then there are files in it that it has not named yet. A submission to a
+// cluster leaves a file by which its workers know the store.
 bool is_empty_folder(const fs::path& root) {
   const fs::directory_iterator entries(root), end;
   return std::all_of(entries, end, [](const auto& entry) {
     const auto name = entry.path().filename().string();
-    return name.size() == temporary_length && name.starts_with(temporary_prefix);
+    return (name.size() == temporary_length && name.starts_with(temporary_prefix)) || name.starts_with(".submitted-");
   });
 }
 
@@ -139,15 +138,6 @@ void refresh(const fs::path& folder) {
   std::error_code gone;
   const fs::directory_iterator names(folder, gone);
   (void)std::distance(begin(names), end(names));
-}
-
-// Waits for so long, and ends early, with an Error, after a signal.
-void pause_for(std::chrono::milliseconds time) {
-  for (; time.count() > 0; time -= shortest_pause) {
-    stop_if_interrupted();
-    std::this_thread::sleep_for(std::min(time, shortest_pause));
-  }
-  stop_if_interrupted();
 }
 
 // How many rows were made, and in how many seconds; 0 and 0 where that cannot be read.
@@ -404,12 +394,11 @@ double ArtifactStore::seconds_a_row(const std::string& kind, const Json& work) c
 }
 
 std::shared_ptr<Claim> ArtifactStore::wait_for(const ArtefactId& id, const std::function<bool()>& is_there) {
-  for (auto pause = shortest_pause;; pause = std::min(2 * pause, longest_pause)) {
+  for (Pauses pauses;; pauses.wait()) {
     if (auto mine = claim(id)) return is_there() ? nullptr : mine;  // it may have been made just before
     if (is_there()) return nullptr;
-    if (pause == shortest_pause)
+    if (pauses.is_first())
       log_info(concat("another process makes what is wanted (", id.kind, "); waiting for it"));
-    pause_for(pause);
   }
 }
 

@@ -202,25 +202,45 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
   log_debug(concat("store: ", store.hits(), " blocks found, ", store.misses(), " made"));
 }
 
-void add_to_plan(const Experiment& e, Plan& plan) {
-  if (!e.is_prepared()) return plan.add(e.dataset.prepare);
-  plan.add(trial_stage(networks_of(e), e.options));
-  Study study = study_of(e, e.protected_people, plan.store());
+namespace {
+
+// Calls `act` for each stage that a run takes, but for those that only others take as inputs.
+void for_each_stage(const Experiment& e, Study& study, const std::vector<Scenario>& of_strangers,
+                    const std::function<void(const std::shared_ptr<Stage>&)>& act) {
+  act(trial_stage(networks_of(e), e.options));
   for (const auto t : treatments_of(study))
-    for (const auto& stage : study.photos().stages(t)) plan.add(stage);
-  for_each_row(e, study, [&](const PlannedRow& row) { plan.add(row.answers); });
+    for (const auto& stage : study.photos().stages(t)) act(stage);
+  for_each_row(e, study, [&](const PlannedRow& row) { act(row.answers); });
   for (const auto& detector : e.detectors)
     for (const auto t : treatments_of(study)) {
       if (!study.photos().treatment(t).attack) continue;
       const auto stages = detection_stages(e, study, detector, t);
-      for (const auto& stage : {stages.clean, stages.posted}) plan.add(stage);
+      for (const auto& stage : {stages.clean, stages.posted}) act(stage);
     }
-  if (!e.wants("open-set")) return;
-  const auto all = strangers(e, study.scenarios());
   for (const auto& extractor : e.extractors)
-    for (const auto& scenario : all)
+    for (const auto& scenario : of_strangers)
       for (const auto& classifier : e.classifiers)
-        plan.add(make_recogniser(extractor, classifier, e.options)->stage(study, scenario, "strangers"));
+        act(make_recogniser(extractor, classifier, e.options)->stage(study, scenario, "strangers"));
+}
+
+std::vector<Scenario> scenarios_of_strangers(const Experiment& e, const Study& study) {
+  return e.wants("open-set") ? strangers(e, study.scenarios()) : std::vector<Scenario>();
+}
+
+}  // namespace
+
+void add_to_plan(const Experiment& e, Plan& plan) {
+  if (!e.is_prepared()) return plan.add(e.dataset.prepare);
+  Study study = study_of(e, e.protected_people, plan.store());
+  for_each_stage(e, study, scenarios_of_strangers(e, study), [&](const auto& stage) { plan.add(stage); });
+}
+
+void share_experiment(const Experiment& e, const Part& part, ArtifactStore& store) {
+  Study study = study_of(e, e.protected_people, store);
+  const auto of_strangers = scenarios_of_strangers(e, study);
+  std::vector<std::shared_ptr<Stage>> stages;
+  for_each_stage(e, study, of_strangers, [&](const auto& stage) { stages.push_back(stage); });
+  share(std::move(stages), part, store);
 }
 
 }  // namespace facepoison

@@ -1,6 +1,7 @@
 // The binary on a small drawn data set and tiny networks, as a user runs it.
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <map>
 #include <random>
 #include <regex>
@@ -166,6 +167,35 @@ TEST_F(E2eEval, RunJsonSaysWhenOfWhichCommitAndWhere) {
   EXPECT_TRUE(std::regex_match(machine, std::regex(".*\\w, \\d+ threads"))) << machine;
   const auto version = run_binary("--version", folder_.path).out;
   EXPECT_TRUE(contains(version, concat("commit ", run.at("commit").get<std::string>(), "\n"))) << version;
+}
+
+TEST_F(E2eEval, WorkersFillTheStoreAndTheTableFollows) {
+  ASSERT_EQ(run_binary("eval --config x.json --store alone --run-dir alone-run", folder_.path).code, 0);
+  const auto work = [&](const char* start) { return eval(concat("--worker --start ", start)); };
+  auto other = std::async(std::launch::async, [&] { return work("1/2"); });
+  for (const auto& worker : {work("0/2"), other.get()}) {
+    EXPECT_EQ(worker.code, 0) << worker.err;
+    EXPECT_EQ(worker.out, "");
+    EXPECT_TRUE(contains(worker.err, "all is in the store; this worker made ")) << worker.err;
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "runs"));
+  const auto table = eval("--run-dir run");
+  EXPECT_TRUE(contains(table.err, ", 0 made)")) << table.err;
+  EXPECT_EQ(read_file(folder_ / "run/table.csv"), read_file(folder_ / "alone-run/table.csv"));
+}
+
+TEST_F(E2eEval, AWorkerCanMakeSomeKindsOnly) {
+  EXPECT_EQ(eval("--worker --only tried,perturbed").code, 0);
+  for (const auto* kind : {"tried", "perturbed"}) EXPECT_TRUE(fs::exists(folder_ / "store2" / kind)) << kind;
+  for (const auto* kind : {"embedded", "answered"}) EXPECT_FALSE(fs::exists(folder_ / "store2" / kind)) << kind;
+}
+
+TEST_F(E2eEval, AWorkersOptionsThatMeanNothingAreRefused) {
+  for (const auto* options :
+       {"--worker --start 2/2", "--worker --start 0/0", "--worker --start 1", "--worker --start a/b",
+        "--worker --start 0/2/3", "--worker --start -1/2", "--start 0/2", "--only perturbed", "--worker --only painted",
+        "--worker --dry-run", "--worker --run-dir run", "--worker --format csv", "--worker --expect 'protection >= 0'"})
+    EXPECT_EQ(eval(options).code, 2) << options;
 }
 
 TEST_F(E2eEval, TheCommandInRunJsonRunsItAgain) {

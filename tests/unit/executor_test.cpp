@@ -2,6 +2,8 @@
 #include "facepoison/executor.hpp"
 
 #include <atomic>
+#include <numeric>
+#include <thread>
 
 #include "support/support.hpp"
 
@@ -136,10 +138,81 @@ TEST_F(ExecutorTest, GoesOnWhereItWasKilled) {
   const Chain killed;
   killed.first->killed_after = 3;
   EXPECT_EQ(caught([&] { Executor(store_).run(killed.second); }).code, Exit::interrupted);
+  const auto seconds_then = store_.seconds_a_row("first", {});
   const Chain again;
   Executor(store_).run(again.second);
   EXPECT_EQ(again.first->computed, 3) << "of five rows, the first unit's two were there";
+  EXPECT_FALSE(std::isnan(seconds_then)) << "what the killed one took is known";
   EXPECT_EQ(again.second->read(store_), (std::vector{25, 35, 45}));
+}
+
+TEST_F(ExecutorTest, AWorkerLeavesToOthersWhatTheyMake) {
+  const Chain chain;
+  ArtifactStore of_another(folder_ / "store");
+  auto claim = of_another.claim(chain.first->units()[1].id);
+  Executor worker(store_, {.waits = false});
+  EXPECT_FALSE(worker.run(chain.second));
+  EXPECT_EQ(chain.first->computed, 3) << "all but the other's unit of two";
+  EXPECT_EQ(chain.second->computed, 0);
+  EXPECT_FALSE(worker.run(chain.second));
+  claim.reset();  // its holder died
+  EXPECT_FALSE(worker.run(chain.second)) << "until it looks again";
+  worker.look_again();
+  EXPECT_TRUE(worker.run(chain.second));
+  EXPECT_EQ(chain.first->computed, 5);
+  EXPECT_EQ(chain.second->read(store_), (std::vector{25, 35, 45}));
+}
+
+TEST_F(ExecutorTest, AWorkerThatMakesNothingLoadsNothing) {
+  const Chain chain;
+  ArtifactStore of_another(folder_ / "store");
+  std::vector<std::shared_ptr<Claim>> claims;
+  for (const auto& unit : chain.first->units()) claims.push_back(of_another.claim(unit.id));
+  EXPECT_FALSE(Executor(store_, {.waits = false}).run(chain.first));
+  EXPECT_EQ(chain.first->loads, 0);
+}
+
+TEST_F(ExecutorTest, WorkersBeginAtDifferentUnits) {
+  Adding stage("kind", {1, 2, 3, 4, 5, 6, 7, 8, 9}, 3);
+  const auto shared = std::shared_ptr<Adding>(&stage, [](auto*) {});
+  stage.killed_after = 3;
+  EXPECT_EQ(caught([&] { Executor(store_, {.start = 0.5}).run(shared); }).code, Exit::interrupted);
+  EXPECT_FALSE(store_.find(stage.units()[0].id));
+  EXPECT_TRUE(store_.find(stage.units()[1].id));
+}
+
+TEST_F(ExecutorTest, AWorkerMakesItsKindsAlone) {
+  const Chain chain;
+  Executor of_second(store_, {.waits = false, .kinds = {"second"}});
+  EXPECT_FALSE(of_second.run(chain.second));
+  Executor(store_, {.waits = false, .kinds = {"first"}}).run(chain.second);
+  EXPECT_EQ(chain.first->computed, 5);
+  EXPECT_EQ(chain.second->computed, 0);
+  of_second.look_again();
+  EXPECT_TRUE(of_second.run(chain.second)) << "what others made counts";
+  EXPECT_EQ(chain.first->computed, 5);
+  const auto unknown = caught([&] { share({chain.second}, {.kinds = {"third"}}, store_); });
+  EXPECT_EQ(unknown.code, Exit::usage);
+  EXPECT_TRUE(contains(unknown.message, "third") && contains(unknown.message, "first")) << unknown.message;
+}
+
+TEST_F(ExecutorTest, WorkersMakeEachUnitOnce) {
+  std::vector<int> numbers(200);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  constexpr int workers = 4;
+  std::atomic<int> first = 0, second = 0;
+  std::vector<std::jthread> threads;
+  for (int w = 0; w < workers; ++w)
+    threads.emplace_back([&, w] {
+      ArtifactStore store(folder_ / "store");
+      const auto input = std::make_shared<Adding>("first", numbers, 2);
+      const auto last = std::make_shared<Adding>("second", numbers, 1, std::vector{input});
+      share({last}, {.start = static_cast<double>(w) / workers}, store);
+      first += input->computed, second += last->computed;
+    });
+  threads.clear();
+  EXPECT_EQ(first, 200);
+  EXPECT_EQ(second, 200);
 }
 
 TEST_F(ExecutorTest, APlanNamesEachUnitOnceAfterWhatItNeedsAndWritesNothing) {

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# The batch script of a worker (see submit.sh): fills the store until all is there. Shortly before its time is over it
+# stops after the block of work that it is at, and goes back to the queue.
+# Usage: worker.sh LIMIT CONFIG [eval options]; LIMIT: for how long at most, as timeout(1) has it; 0: no limit
+#SBATCH --nodes=1
+set -uo pipefail
+if [[ -n ${FACEPOISON_SHARED:-} && ! -e $FACEPOISON_SHARED ]]; then
+  echo "worker: $(hostname) has no $FACEPOISON_SHARED: its store is not the one of the machine that submitted" >&2
+  exit 3
+fi
+is_over=no
+trap 'is_over=yes; kill -TERM "$worker"' USR1
+trap 'kill -TERM "$worker"' TERM
+timeout --signal=TERM "$1" "$FACEPOISON" eval --worker \
+  --start "${SLURM_ARRAY_TASK_ID:-0}/${SLURM_ARRAY_TASK_COUNT:-1}" --config "${@:2}" &
+worker=$!
+code=0
+while kill -0 "$worker" 2>/dev/null; do # a signal ends wait before the worker ends
+  wait "$worker"
+  code=$?
+done
+if [[ $is_over == yes && $code != 0 ]]; then
+  echo "worker: the time is over; back to the queue" >&2
+  scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
+fi
+exit "$code"
