@@ -21,7 +21,8 @@ struct FigureRow {
   std::string name;  // after the table's: "" for its first figure
   enum class Kind {
     dots,   // value with its interval from left to right, a line for each `along`
-    curve,  // value over `along`, which is numbers
+    curve,  // value over `along`, whose values have equal distances
+    log,    // value over `along`, positive numbers on a logarithmic axis
     cells   // a grid of `along` and `colour`, in each cell the value
   } kind;
   std::string along;

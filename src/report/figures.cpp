@@ -23,7 +23,9 @@ std::string title_of(const std::string& column) {
                                                             {"clean_photos", "clean photos among the posted ones"},
                                                             {"first", "among the first …"},
                                                             {"recall", "flagged perturbed photos"},
-                                                            {"others_error", "misidentified probes of others"}};
+                                                            {"others_error", "misidentified probes of others"},
+                                                            {"far", "false accept rate"},
+                                                            {"missed", "missed pairs of the protected person"}};
   const auto found = titles.find(column);
   return found == titles.end() ? column : found->second;
 }
@@ -96,7 +98,7 @@ class Drawing {
   Words order(const std::string& name) const { return order_of(name, rows_, columns_); }
 
   Json spec() const {
-    Json view = figure_.kind == Kind::dots ? dots() : figure_.kind == Kind::curve ? curve() : cells();
+    Json view = figure_.kind == Kind::dots ? dots() : figure_.kind == Kind::cells ? cells() : curve();
     Json all = {{"$schema", "https://vega.github.io/schema/vega-lite/v6.json"}, {"data", {{"values", values()}}}};
     if (figure_.panel.empty()) {
       all.update(view);
@@ -125,6 +127,7 @@ class Drawing {
         if (!name.empty()) one[name] = columns_.word(*row, name);
       for (const auto* name : {"low", "high", "people"})
         if (has_interval_ && columns_.has(name)) one[name] = columns_.number(*row, name);
+      if (figure_.kind == Kind::log) one[figure_.along] = columns_.number(*row, figure_.along);
       if (marks_surrogates) one["optimised against"] = columns_.word(*row, "surrogate");
       all.push_back(std::move(one));
     }
@@ -190,12 +193,15 @@ class Drawing {
   }
 
   Json curve() const {
-    Json shared = {{"x",
-                    {{"field", figure_.along},
-                     {"type", "ordinal"},
-                     {"sort", order(figure_.along)},
-                     {"title", figure_.along == "share" ? "share of probes asked twice" : title_of(figure_.along)},
-                     {"axis", {{"labelAngle", 0}}}}}};
+    Json across = {{"field", figure_.along}, {"type", "ordinal"}, {"sort", order(figure_.along)}};
+    Json axis = {{"labelAngle", 0}};
+    if (figure_.kind == Kind::log) {
+      across = {{"field", figure_.along}, {"type", "quantitative"}, {"scale", {{"type", "log"}}}};
+      axis.update({{"format", "~f"}, {"tickCount", 3}});
+    }
+    across["title"] = figure_.along == "share" ? "share of probes asked twice" : title_of(figure_.along);
+    across["axis"] = axis;
+    Json shared = {{"x", across}};
     const Json marks = figure_.colour.empty() ? Json::object() : told_apart();
     if (marks.contains("color")) shared["color"] = marks["color"];
     Json layers = Json::array();
@@ -249,8 +255,10 @@ class Drawing {
 // What a figure shows, in words: its kind, what stands where, and the range of its values.
 std::string alternative(const FigureRow& figure, const Drawing& drawing, const Columns& columns,
                         const std::string& value) {
-  static const std::map<Kind, std::string> kinds = {
-      {Kind::dots, "Dots with intervals"}, {Kind::curve, "Curves"}, {Kind::cells, "A grid of numbers"}};
+  static const std::map<Kind, std::string> kinds = {{Kind::dots, "Dots with intervals"},
+                                                    {Kind::curve, "Curves"},
+                                                    {Kind::log, "Curves"},
+                                                    {Kind::cells, "A grid of numbers"}};
   std::string of;
   for (const auto& name : {figure.panel, figure.along, figure.colour})
     if (!name.empty()) of += concat("; ", name, ": ", listed(drawing.order(name), 6));

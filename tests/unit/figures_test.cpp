@@ -54,6 +54,18 @@ TEST(Figures, DrawTheRowsInWhichNothingElseVaries) {
   EXPECT_EQ(transforms.size(), 5u) << "of two kinds of photos that a transform is on, the first";
 }
 
+TEST(Figures, OfFalseAcceptRatesHaveALogarithmicAxis) {
+  const auto table = parse_csv(
+      "extractor,released,attack,classifier,far,people,n,missed,low,high\n"
+      "new,2021,pgd,,0.0001,8,100,0.5,0.3,0.7\nnew,2021,pgd,,0.01,8,100,0.25,0.1,0.4\n",
+      "det.csv");
+  const auto spec = named(figures_of(table_row("det"), table, Json::object()), "det").spec;
+  const auto& across = spec["spec"]["encoding"]["x"];
+  EXPECT_EQ(across["scale"]["type"], "log");
+  EXPECT_EQ(across["title"], "false accept rate");
+  EXPECT_EQ(spec["data"]["values"][0]["far"], 0.0001);
+}
+
 TEST(Figures, HaveRecognisersByReleaseAndTheSurrogateMarked) {
   const auto spec = named(figures_of_protection(varied_table()), "protection").spec;
   EXPECT_EQ(spec["spec"]["encoding"]["y"]["sort"], Json({"old", "new"}));

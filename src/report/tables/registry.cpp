@@ -56,7 +56,7 @@ const std::vector<TableRow>& table_registry() {
        "1:1: missed genuine pairs at several false accept rates (DET)",
        det,
        "missed",
-       {{"", curve, "far", "attack", "extractor", "What a 1:1 check misses, the stricter it is",
+       {{"", log, "far", "attack", "extractor", "What a 1:1 check misses, the stricter it is",
          "From left to right a check accepts more pairs of different people (far, the false accept rate). A curve near "
          "the top misses nearly every pair of the protected person."}}},
       {"confusion",
