@@ -25,7 +25,7 @@ std::string title_of(const std::string& column) {
                                                             {"recall", "flagged perturbed photos"},
                                                             {"others_error", "misidentified probes of others"},
                                                             {"far", "false accept rate"},
-                                                            {"missed", "missed pairs of the protected person"}};
+                                                            {"missed", "missed genuine pairs"}};
   const auto found = titles.find(column);
   return found == titles.end() ? column : found->second;
 }
@@ -197,7 +197,7 @@ class Drawing {
     Json axis = {{"labelAngle", 0}};
     if (figure_.kind == Kind::log) {
       across = {{"field", figure_.along}, {"type", "quantitative"}, {"scale", {{"type", "log"}}}};
-      axis.update({{"format", "~f"}, {"tickCount", 3}});
+      axis.update({{"format", "~f"}, {"tickCount", 3}, {"grid", false}});
     }
     across["title"] = figure_.along == "share" ? "share of probes asked twice" : title_of(figure_.along);
     across["axis"] = axis;
