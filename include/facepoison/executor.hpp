@@ -14,6 +14,7 @@ struct Part {
   bool waits = true;            // for artefacts that another process makes; else they are left to it
   double start = 0;             // where it begins among the missing units of a stage, from 0 to below 1
   std::set<std::string> kinds;  // the kinds of artefacts that it makes; empty: all
+  std::string arithmetic;       // how it computes, to be told from others; empty: is not said
 };
 
 // For one thread.
@@ -55,7 +56,8 @@ class Executor {
 
 // Makes what is missing of the stages, together with other processes that do likewise, until all of it is in the store.
 // Where everything that is left is claimed by others, it looks again after a pause. With kinds it is done when all of
-// those kinds is there, and waits for what others make of the rest. Throws Error(usage) for a kind that no stage has.
+// those kinds is there, and waits for what others make of the rest. Warns of workers
+// whose arithmetic is another one: they make artefacts of other names. Throws Error(usage) for a kind that no stage has.
 void share(std::vector<std::shared_ptr<Stage>> stages, Part part, ArtifactStore& store);
 
 // A unit of work, and how it stands with it.

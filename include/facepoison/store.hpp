@@ -2,7 +2,7 @@
 // It is whole, or made again, and safe to share between processes and machines.
 //
 // In the store's folder are CACHEDIR.TAG, which says whose it is; claims/NAME; KIND/NA/NAME, the artefacts;
-// .tmp-NAME.tmp-XXXX, artefacts that are being made or removed; seconds/ and digests/, notes about earlier runs.
+// .tmp-NAME.tmp-XXXX, artefacts that are being made or removed; seconds/, digests/ and workers/, notes about earlier runs.
 // Nothing else in it is ever changed or removed. NAME is 64 hexadecimal digits.
 #pragma once
 #include <atomic>
@@ -84,6 +84,9 @@ class ArtifactStore {
   // together.
   void note_seconds(const std::string& kind, const Json& work, std::size_t rows, double seconds);
   double seconds_a_row(const std::string& kind, const Json& work) const;  // NaN: never made here
+
+  // Notes how a worker computes, and returns how others compute that noted it within the last day.
+  std::vector<std::string> note_worker(const std::string& arithmetic);
 
   // The SHA-256 of each file, which lies below `folder`; "" for one that cannot be read. They are kept in the store,
   // and taken again where a file's size, times or inode differ (see DigestRecord). Calls stop_if_interrupted() before

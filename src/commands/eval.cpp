@@ -79,7 +79,7 @@ Action eval_command(CLI::App& app) {
       std::make_shared<WorkerOptions>(app, std::vector<std::string>{"--dry-run", "--run-dir", "--expect",
                                                                     "--expect-file", "--format", "--output", "--long"});
   return [o, output, store, worker] {
-    const Part part = worker->part();
+    Part part = worker->part();
     output->check({o->config, o->expect_file});
     // The name of the default folder depends on the config's hash; the name of its parent on the config's name.
     const auto above = fs::path("runs") / fs::path(o->config).stem();
@@ -100,6 +100,7 @@ Action eval_command(CLI::App& app) {
       return Exit::ok;
     }
     if (worker->is_on) {
+      part.arithmetic = arithmetic(experiment.options.device).dump();
       share_experiment(experiment, part, artifacts);
       log_info(concat("all is in the store; this worker made ", artifacts.misses(), " blocks of it"));
       return Exit::ok;

@@ -25,7 +25,7 @@ Action train_command(CLI::App& app) {
   const auto store = std::make_shared<StoreOption>(app);
   const auto worker = std::make_shared<WorkerOptions>(app, std::vector<std::string>{"--output"});
   return [o, store, worker] {
-    const Part part = worker->part();
+    Part part = worker->part();
     if (!worker->is_on) {
       if (o->output.empty()) throw Error(Exit::usage, "-o is required: the folder for the card and the weights");
       check_output(fs::path(o->output) / fs::path(o->config).filename());
@@ -36,10 +36,12 @@ Action train_command(CLI::App& app) {
     auto artifacts = store->open();
     const auto protected_by = [&](const fs::path& experiment) { return protected_photos(experiment, artifacts); };
     const auto config = read_training(o->config, o->overrides, o->trust_model, protected_by, artifacts);
-    if (worker->is_on)
+    if (worker->is_on) {
+      part.arithmetic = arithmetic(config.options.device).dump();
       share(stages_of(config), part, artifacts);
-    else
+    } else {
       train(config, o->output, artifacts);
+    }
     return Exit::ok;
   };
 }

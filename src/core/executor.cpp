@@ -286,6 +286,11 @@ Stages of_kinds(const Stages& stages, const std::set<std::string>& kinds, Execut
 
 void share(std::vector<std::shared_ptr<Stage>> stages, Part part, ArtifactStore& store) {
   part.waits = false;
+  if (!part.arithmetic.empty())
+    for (const auto& other : store.note_worker(part.arithmetic))
+      log_warning(
+          concat("workers that compute otherwise fill this store too. Embeddings and perturbed photos are made ",
+                 "once for each kind of worker. Here: ", part.arithmetic, "; there: ", other));
   Executor executor(store, part);
   if (!part.kinds.empty()) stages = of_kinds(stages, part.kinds, executor);
   for (Pauses pauses;;) {

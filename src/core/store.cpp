@@ -393,12 +393,27 @@ double ArtifactStore::seconds_a_row(const std::string& kind, const Json& work) c
   return seconds / rows;  // 0 / 0 is NaN
 }
 
+std::vector<std::string> ArtifactStore::note_worker(const std::string& arithmetic) {
+  const fs::path notes = root_ / "workers", mine = notes / sha256(arithmetic);
+  try {
+    open_for_writing();
+    write_file(mine, arithmetic);
+    std::vector<std::string> others;
+    for (const auto& note : fs::directory_iterator(notes))
+      if (is_name(note.path().filename().string()) && note.path() != mine &&
+          note.last_write_time() > fs::last_write_time(mine) - std::chrono::hours(24))
+        others.push_back(read_file(note.path()));
+    return others;
+  } catch (const fs::filesystem_error& error) {
+    fail(error);
+  }
+}
+
 std::shared_ptr<Claim> ArtifactStore::wait_for(const ArtefactId& id, const std::function<bool()>& is_there) {
   for (Pauses pauses;; pauses.wait()) {
     if (auto mine = claim(id)) return is_there() ? nullptr : mine;  // it may have been made just before
     if (is_there()) return nullptr;
-    if (pauses.is_first())
-      log_info(concat("another process makes what is wanted (", id.kind, "); waiting for it"));
+    if (pauses.is_first()) log_info(concat("another process makes what is wanted (", id.kind, "); waiting for it"));
   }
 }
 

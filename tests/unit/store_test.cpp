@@ -77,6 +77,25 @@ TEST(Store, LeavesNothingWhenMakingFails) {
   EXPECT_NO_THROW(store.get_or_make("kind", key, fill));
 }
 
+TEST(Store, KnowsHowOtherWorkersComputedToday) {
+  const TempFolder folder;
+  ArtifactStore store(folder / "store");
+  EXPECT_TRUE(store.note_worker("AVX2").empty());
+  EXPECT_TRUE(store.note_worker("AVX2").empty()) << "the same once more";
+  EXPECT_EQ(store.note_worker("AVX512"), std::vector<std::string>{"AVX2"});
+  for (const auto& note : fs::directory_iterator(store.root() / "workers"))
+    fs::last_write_time(note, fs::file_time_type::clock::now() - std::chrono::hours(25));
+  EXPECT_TRUE(store.note_worker("AVX512").empty()) << "the other was there yesterday";
+}
+
+TEST(Store, ASubmissionsFileMakesNoFolderSomebodys) {
+  const TempFolder folder;
+  write_file(folder / "store" / ".submitted-x", "");
+  ArtifactStore store(folder / "store");
+  EXPECT_NO_THROW(store.get_or_make("kind", key, fill));
+  EXPECT_TRUE(fs::exists(folder / "store" / ".submitted-x"));
+}
+
 TEST(Store, SaysThatItCannotBeMade) {
   const TempFolder folder;
   write_file(folder / "file", "");
