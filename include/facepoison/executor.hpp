@@ -56,8 +56,8 @@ class Executor {
 
 // Makes what is missing of the stages, together with other processes that do likewise, until all of it is in the store.
 // Where everything that is left is claimed by others, it looks again after a pause. With kinds it is done when all of
-// those kinds is there, and waits for what others make of the rest. Warns of workers
-// whose arithmetic is another one: they make artefacts of other names. Throws Error(usage) for a kind that no stage has.
+// those is there, and waits for what others make of the rest. Warns of workers whose arithmetic is another one: they
+// make artefacts of other names. Throws Error(usage) for a kind that no stage has.
 void share(std::vector<std::shared_ptr<Stage>> stages, Part part, ArtifactStore& store);
 
 // A unit of work, and how it stands with it.

@@ -2,7 +2,7 @@
 // It is whole, or made again, and safe to share between processes and machines.
 //
 // In the store's folder are CACHEDIR.TAG, which says whose it is; claims/NAME; KIND/NA/NAME, the artefacts;
-// .tmp-NAME.tmp-XXXX, artefacts that are being made or removed; seconds/, digests/ and workers/, notes about earlier runs.
+// .tmp-NAME.tmp-XXXX, artefacts that are being made or removed; seconds/, digests/, workers/, notes about earlier runs.
 // Nothing else in it is ever changed or removed. NAME is 64 hexadecimal digits.
 #pragma once
 #include <atomic>

@@ -1,5 +1,5 @@
-"""An experiment on a real Slurm and in a real Snakemake: whatever happens to its workers, the table has the bytes of one
-process's."""
+"""An experiment on a real Slurm and in a real Snakemake: whatever happens to its workers, the table has the bytes of
+one process's."""
 
 import os
 import signal
@@ -110,13 +110,16 @@ class OnSlurm(InFolder):
         write_config(self.folder, protected=2)
         alone = run_alone(self.folder)
         done = self.snakemake("--executor", "slurm", "--jobs", "2", "--slurm-status-command", "squeue",
-                              "--slurm-init-seconds-before-status-checks", "4", environment=self.environment)  # fmt: skip
+                              "--slurm-init-seconds-before-status-checks", "4",
+                              environment=self.environment)  # fmt: skip
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(table_in(self.run_folder), alone)
 
     def test_what_is_missing_is_said_with_the_logs(self):
         broken = self.folder / "broken"
-        broken.write_text(f'#!/bin/bash\n[[ $* == *--worker* ]] && echo "no such luck" >&2 && exit 9\nexec {BINARY} "$@"\n')
+        broken.write_text(
+            f'#!/bin/bash\n[[ $* == *--worker* ]] && echo "no such luck" >&2 && exit 9\nexec {BINARY} "$@"\n'
+        )
         broken.chmod(0o755)
         self.environment["FACEPOISON"] = str(broken)
         done = self.submit("--wait", "shared.json")
@@ -126,8 +129,9 @@ class OnSlurm(InFolder):
         self.assertIn("units are not in the store", out)
 
     def test_a_worker_that_does_not_share_the_store_says_so(self):
+        environment = {**self.environment, "FACEPOISON_SHARED": "/nowhere/x"}
         done = subprocess.run([ROOT / "scripts/slurm/worker.sh", "0", "shared.json"], cwd=self.folder, text=True,
-                              capture_output=True, env={**self.environment, "FACEPOISON_SHARED": "/nowhere/x"})  # fmt: skip
+                              capture_output=True, env=environment)  # fmt: skip
         self.assertEqual(done.returncode, 3)
         self.assertIn("/nowhere/x", done.stderr)
 
