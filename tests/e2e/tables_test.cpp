@@ -66,6 +66,8 @@ TEST_F(E2eTables, EachIsAFunctionOfTheRunFolderAlone) {
     ASSERT_EQ(printed.code, 0) << printed.err;
     EXPECT_EQ(printed.out, written.at(row.name)) << row.name;
     EXPECT_FALSE(parse_csv(printed.out, row.name).rows.empty()) << row.name;
+    const auto for_reading = run_binary("table run --of " + row.name, folder_ / "elsewhere");
+    EXPECT_EQ(for_reading.code, 0) << for_reading.err;
   }
 }
 
