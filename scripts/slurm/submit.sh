@@ -70,7 +70,7 @@ else
   workers=$(((seconds + each - 1) / each))
   for bound in "$units" "$most" "${largest:-1001}"; do ((workers <= bound)) || workers=$bound; done
   ((workers)) || workers=1
-  say "$units units, about $seconds s: $workers workers"
+  say "$units units, about $seconds s ($unknown of them taken to take a minute each): $workers workers"
   array=$(submit worker --array="0-$((workers - 1))" --requeue --signal=B:USR1@120 --output="$logs/worker-%a.log" \
     "${sbatch_options[@]}" -- worker.sh 0 "${experiment[@]}")
   echo "workers: $array"
