@@ -12,7 +12,7 @@ CONFIG = {
     "prepare": {"people": ["gallery-00*"], "photos_per_person": 8},
     "protected": "all",
     "extractors": ["small-arcface", "small-magface"],
-    "attacks": ["none", {"preset": "pgd", "surrogates": ["small-surrogate"], "steps": 150}],
+    "attacks": ["none", {"preset": "pgd", "surrogates": ["small-surrogate"], "steps": 90}],
     "classifiers": ["nearest"],
     "seed": 1,
 }
