@@ -31,7 +31,7 @@ while (($#)) && [[ $1 != -- ]]; do
   experiment+=("$1") && shift
 done
 sbatch_options=("${@:2}")
-command -v sbatch >/dev/null || { say "there is no sbatch here: this is not a machine of a Slurm cluster" && exit 3; }
+command -v sbatch >/dev/null || { say "sbatch is not here; run this on a login node of a cluster" && exit 3; }
 
 plan() { # sets: how many units are missing, the seconds that they take, and of how many that is not known
   local units_of_work

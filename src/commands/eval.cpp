@@ -75,9 +75,9 @@ Action eval_command(CLI::App& app) {
                "take a data set's perturbed photos for clean ones; a note under the table says how many there are");
   const auto output = std::make_shared<TableOutput>(app);
   const auto store = std::make_shared<StoreOption>(app);
-  const auto worker =
-      std::make_shared<WorkerOptions>(app, std::vector<std::string>{"--dry-run", "--run-dir", "--expect",
-                                                                    "--expect-file", "--format", "--output", "--long"});
+  // Not --expect: submit.sh gives all options to workers and to the eval that follows them.
+  const auto worker = std::make_shared<WorkerOptions>(
+      app, std::vector<std::string>{"--dry-run", "--run-dir", "--format", "--output", "--long"});
   return [o, output, store, worker] {
     Part part = worker->part();
     output->check({o->config, o->expect_file});
