@@ -39,7 +39,12 @@ struct RunOptions {
   torch::ScalarType precision = torch::kFloat32;  // or kBFloat16: of the network only
   bool trust_model = false;                       // models that the user named run though nobody pinned their hash
   bool tf32 = false;                              // CUDA's products of float32 in 10 bits of mantissa
+  std::string elsewhere;                          // arithmetic of the workers that run all networks; empty: run here
 };
+
+// Of what runs the networks: this process's device, or other workers (`elsewhere`).
+Json arithmetic(const RunOptions& options);
+std::string device_name(const RunOptions& options);
 
 // The options for a device (see parse_device) and a precision: "fp32", "tf32" (CUDA only) or "bf16". It also sets the
 // process's arithmetic, so call it before other threads compute: TF32 off unless asked for, the same algorithm each

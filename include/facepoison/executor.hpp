@@ -15,6 +15,7 @@ struct Part {
   double start = 0;             // where it begins among the missing units of a stage, from 0 to below 1
   std::set<std::string> kinds;  // the kinds of artefacts that it makes; empty: all
   std::string arithmetic;       // how it computes, to be told from others; empty: is not said
+  std::string elsewhere;        // arithmetic of other workers: what is computed by it is left to them; empty: none
 };
 
 // For one thread.
@@ -26,7 +27,8 @@ class Executor {
   // Finds or makes every artefact of the stage. Where one is missing, the stages that it is made from are run first;
   // where none is, nothing else is made. Asks stop_if_interrupted() between two batches: what is finished then is in
   // the store. Says whether all artefacts are there; some may not be where it does not wait, or makes some kinds only.
-  // A stage that was left to others is tried again after look_again().
+  // A stage that was left to others is tried again after look_again(). Throws Error(device) where it waits for what is to
+  // be computed elsewhere.
   bool run(const std::shared_ptr<Stage>& stage);
   void look_again() { left_.clear(); }
 
@@ -45,6 +47,7 @@ class Executor {
   bool is_current(Stage& stage, const Stage::Unit& unit);
   std::vector<bool> find(Stage& stage);
   void make(Stage& stage, std::vector<bool>& stored);
+  bool is_of_others(const Stage& stage) const;
 
   ArtifactStore& store_;
   Part part_;

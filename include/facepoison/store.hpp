@@ -85,8 +85,9 @@ class ArtifactStore {
   void note_seconds(const std::string& kind, const Json& work, std::size_t rows, double seconds);
   double seconds_a_row(const std::string& kind, const Json& work) const;  // NaN: never made here
 
-  // Notes how a worker computes, and returns how others compute that noted it within the last day.
-  std::vector<std::string> note_worker(const std::string& arithmetic);
+  // Notes how a worker computes, in a line of text. workers(): how those compute that noted it within the last day.
+  void note_worker(const std::string& arithmetic);
+  std::vector<std::string> workers() const;
 
   // The SHA-256 of each file, which lies below `folder`; "" for one that cannot be read. They are kept in the store,
   // and taken again where a file's size, times or inode differ (see DigestRecord). Calls stop_if_interrupted() before

@@ -8,12 +8,17 @@ if [[ -n ${FACEPOISON_SHARED:-} && ! -e $FACEPOISON_SHARED ]]; then
   echo "worker: $(hostname) has no $FACEPOISON_SHARED: its store is not the one of the machine that submitted" >&2
   exit 3
 fi
-is_over=no
-trap 'is_over=yes; kill -TERM "$worker"' USR1
-trap 'kill -TERM "$worker"' TERM
+worker= is_over=no is_ended=no
+end() {
+  is_ended=yes
+  [[ -z $worker ]] || kill -TERM "$worker"
+}
+trap 'is_over=yes; end' USR1
+trap end TERM
 timeout --signal=TERM "$1" "$FACEPOISON" eval --worker \
   --start "${SLURM_ARRAY_TASK_ID:-0}/${SLURM_ARRAY_TASK_COUNT:-1}" --config "${@:2}" &
 worker=$!
+[[ $is_ended == no ]] || end # a signal came before there was a worker
 code=0
 while kill -0 "$worker" 2>/dev/null; do # a signal ends wait before the worker ends
   wait "$worker"

@@ -100,7 +100,8 @@ Action eval_command(CLI::App& app) {
       return Exit::ok;
     }
     if (worker->is_on) {
-      part.arithmetic = arithmetic(experiment.options.device).dump();
+      part.elsewhere = experiment.options.elsewhere;
+      if (part.elsewhere.empty()) part.arithmetic = arithmetic(experiment.options).dump();
       share_experiment(experiment, part, artifacts);
       log_info(concat("all is in the store; this worker made ", artifacts.misses(), " blocks of it"));
       return Exit::ok;

@@ -144,6 +144,14 @@ Json arithmetic(torch::Device device) {
           {"device", device_name(device)}};
 }
 
+Json arithmetic(const RunOptions& options) {
+  return options.elsewhere.empty() ? arithmetic(options.device) : parse_json(options.elsewhere, "a worker's note");
+}
+
+std::string device_name(const RunOptions& options) {
+  return options.elsewhere.empty() ? device_name(options.device) : arithmetic(options).at("device").get<std::string>();
+}
+
 std::string machine(torch::Device device) {
   if (!device.is_cpu()) return device_name(device);
   const auto model = cpu_model();

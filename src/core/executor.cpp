@@ -179,6 +179,13 @@ bool Executor::run(const std::shared_ptr<Stage>& stage) {
   return ran;
 }
 
+bool Executor::is_of_others(const Stage& stage) const {
+  if (!part_.kinds.empty() && !part_.kinds.count(stage.kind())) return true;
+  const auto& units = stage.units();
+  return !part_.elsewhere.empty() && !units.empty() &&
+         stage.key(units.front()).dump().find(part_.elsewhere) != std::string::npos;
+}
+
 void Executor::make(Stage& stage, std::vector<bool>& stored) {
   const auto& units = stage.units();
   std::size_t rows = 0;
@@ -196,8 +203,11 @@ void Executor::make(Stage& stage, std::vector<bool>& stored) {
     if (stored[u]) progress.advance(units[u].count, true);
     return stored[u];
   };
-  if (!part_.kinds.empty() && !part_.kinds.count(stage.kind())) {
-    std::for_each(missing.begin(), missing.end(), is_there);
+  if (is_of_others(stage)) {
+    std::erase_if(missing, is_there);
+    if (part_.waits && !missing.empty())
+      throw Error(Exit::device, concat(stage.label(), ": ", missing.size(), " units are not in the store, and other ",
+                                       "workers have to make them, which compute by ", part_.elsewhere));
     return;
   }
   std::rotate(missing.begin(),
@@ -282,15 +292,20 @@ Stages of_kinds(const Stages& stages, const std::set<std::string>& kinds, Execut
   return wanted;
 }
 
+void note_worker(const std::string& arithmetic, ArtifactStore& store) {
+  store.note_worker(arithmetic);
+  for (const auto& other : store.workers())
+    if (other != arithmetic)
+      log_warning(
+          concat("workers that compute otherwise fill this store too. Embeddings and perturbed photos are made ",
+                 "once for each kind of worker. Here: ", arithmetic, "; there: ", other));
+}
+
 }  // namespace
 
 void share(std::vector<std::shared_ptr<Stage>> stages, Part part, ArtifactStore& store) {
   part.waits = false;
-  if (!part.arithmetic.empty())
-    for (const auto& other : store.note_worker(part.arithmetic))
-      log_warning(
-          concat("workers that compute otherwise fill this store too. Embeddings and perturbed photos are made ",
-                 "once for each kind of worker. Here: ", part.arithmetic, "; there: ", other));
+  if (!part.arithmetic.empty()) note_worker(part.arithmetic, store);
   Executor executor(store, part);
   if (!part.kinds.empty()) stages = of_kinds(stages, part.kinds, executor);
   for (Pauses pauses;;) {

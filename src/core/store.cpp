@@ -393,20 +393,23 @@ double ArtifactStore::seconds_a_row(const std::string& kind, const Json& work) c
   return seconds / rows;  // 0 / 0 is NaN
 }
 
-std::vector<std::string> ArtifactStore::note_worker(const std::string& arithmetic) {
-  const fs::path notes = root_ / "workers", mine = notes / sha256(arithmetic);
+void ArtifactStore::note_worker(const std::string& arithmetic) {
   try {
     open_for_writing();
-    write_file(mine, arithmetic);
-    std::vector<std::string> others;
-    for (const auto& note : fs::directory_iterator(notes))
-      if (is_name(note.path().filename().string()) && note.path() != mine &&
-          note.last_write_time() > fs::last_write_time(mine) - std::chrono::hours(24))
-        others.push_back(read_file(note.path()));
-    return others;
+    write_file(root_ / "workers" / sha256(arithmetic), arithmetic);
   } catch (const fs::filesystem_error& error) {
     fail(error);
   }
+}
+
+std::vector<std::string> ArtifactStore::workers() const {
+  std::vector<std::string> all;
+  std::error_code none;  // where no worker was
+  for (const auto& note : fs::directory_iterator(root_ / "workers", none))
+    if (is_name(note.path().filename().string()) &&
+        note.last_write_time() > fs::file_time_type::clock::now() - std::chrono::hours(24))
+      all.push_back(read_file(note.path()));
+  return all;
 }
 
 std::shared_ptr<Claim> ArtifactStore::wait_for(const ArtefactId& id, const std::function<bool()>& is_there) {

@@ -31,6 +31,33 @@ std::vector<ClassifierChoice> read_classifiers(const Spec& spec, const Json& wan
   return choices;
 }
 
+// The options where other workers run the networks: named as their artefacts are, whose arithmetic `word` occurs in.
+RunOptions options_elsewhere(const std::string& word, const std::string& precision, bool trust_model,
+                             const ArtifactStore& store) {
+  auto workers = store.workers();
+  std::erase_if(workers, [&](const auto& one) { return one.find(word) == std::string::npos; });
+  if (workers.empty())
+    throw Error(Exit::usage, concat("device \"elsewhere\": no worker", word.empty() ? "" : " of " + word,
+                                    " has used the store ", store.root().string(), " within a day; start it first"));
+  if (workers.size() > 1)
+    throw Error(Exit::usage, concat("device \"elsewhere\": workers of ", workers.size(), " kinds use the store ",
+                                    store.root().string(), "; name one by a word of its own, as in elsewhere:cuda. ",
+                                    "They are ", listed(workers)));
+  auto options = run_options("cpu", precision == "tf32" ? "fp32" : precision, trust_model);
+  options.tf32 = precision == "tf32";
+  if (workers.front() != arithmetic(options).dump()) options.elsewhere = workers.front();
+  return options;
+}
+
+RunOptions options_on(const std::string& device, const std::string& precision, bool trust_model,
+                      const ArtifactStore& store) {
+  constexpr std::string_view elsewhere = "elsewhere";
+  if (device == elsewhere) return options_elsewhere("", precision, trust_model, store);
+  if (device.starts_with(concat(elsewhere, ":")))
+    return options_elsewhere(device.substr(elsewhere.size() + 1), precision, trust_model, store);
+  return run_options(device, precision, trust_model);
+}
+
 // Reads the extractors' cards, and notes those that are skipped.
 std::vector<Card> read_cards(Experiment& e, const Spec& spec, const std::vector<std::string>& names, bool skip_absent) {
   std::vector<Card> cards;
@@ -124,7 +151,7 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   e.false_positive_rate = spec.number("false_positive_rate", 1e-6, 1, e.false_positive_rate);
   spec.finish();
 
-  e.options = run_options(device, precision, trust_model);
+  e.options = options_on(device, precision, trust_model, store);
   e.classifiers = read_classifiers(spec, classifiers);
   auto cards = read_cards(e, spec, extractors, skip_absent);
   if (e.wants("detection") == detectors.empty())

@@ -90,7 +90,7 @@ Json resolve(const Experiment& e, const std::string& dataset) {
   add_strategies(resolved.at("attacks"), e);
   Json& classifiers = resolved["classifiers"] = Json::array();
   for (const auto& choice : e.classifiers) classifiers.push_back(choice.wanted);
-  resolved["device"] = device_name(e.options.device);
+  resolved["device"] = device_name(e.options);
   resolved["precision"] = precision_name(e.options);
   resolved["libtorch"] = libtorch_version();
   // What is not asked for has no key, so that a run from before is the same run.

@@ -93,7 +93,7 @@ Json run_facts(const Experiment& e, const std::vector<std::string>& deviations) 
                          e.axes.is_neutral(Axis::together) ? "one at a time, " : "one at a time or half together, ",
                          all ? "all their training photos replaced" : "their training photos as each row says",
                          seeds.size() > 1 ? "; seeds " : "; seed ", listed(seeds)));
-  notes.push_back(concat("precision ", precision_name(e.options), ", device ", device_name(e.options.device),
+  notes.push_back(concat("precision ", precision_name(e.options), ", device ", device_name(e.options),
                          ", facepoison ", version(), " ", commit(), ", LibTorch ", libtorch_version(), ", OpenCV ",
                          opencv_version()));
   if (e.dataset.photos.front().landmarks)
@@ -164,7 +164,7 @@ fs::path default_run_folder(const Experiment& e) {
 void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& store) {
   claim(e, folder);
   Study study = study_of(e, e.protected_people, store);
-  Executor executor(store);
+  Executor executor(store, {.elsewhere = e.options.elsewhere});
   const auto trial = trial_stage(networks_of(e), e.options);
   executor.run(trial);
   std::vector<Audit> budget;

@@ -38,7 +38,7 @@ class TorchScriptExtractor final : public FeatureExtractor {
     return {{"contract", card().contract()},
             {"weights", file_.sha256},
             {"precision", precision_name(options_)},
-            {"device", device_name(options_.device)},
+            {"device", device_name(options_)},
             {"folded", true}};
   }
 
@@ -163,8 +163,8 @@ std::shared_ptr<const FeatureExtractor> make_extractor(const Card& card, const R
   static std::mutex mutex;
   static std::map<std::string, std::weak_ptr<const FeatureExtractor>> known;
   const std::lock_guard lock(mutex);
-  auto& place =
-      known[concat(card.path.string(), "|", precision_name(options), "|", options.device, "|", options.trust_model)];
+  auto& place = known[concat(card.path.string(), "|", precision_name(options), "|", options.device, "|",
+                             options.elsewhere, "|", options.trust_model)];
   auto extractor = place.lock();
   if (!extractor) place = extractor = std::make_shared<TorchScriptExtractor>(card, options);
   return extractor;

@@ -286,7 +286,7 @@ class EndToEnd final : public Recogniser {
                      {"recipe", recipe},
                      {"start", extractor_->identity()},
                      {"precision", precision_name(options)},
-                     {"arithmetic", arithmetic(options.device)}};
+                     {"arithmetic", arithmetic(options)}};
   }
 
   std::shared_ptr<AnswerStage> stage(Study& study, const Scenario& scenario, const std::string& label) const override {

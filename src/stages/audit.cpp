@@ -74,7 +74,7 @@ class PairAudit final : public StageOf<AuditedPair, Audit, AuditStage> {
     add_units_by_person(clean_.list(), audit_block);
   }
 
-  Json work() const override { return {seen_by_, arithmetic(options_.device)}; }
+  Json work() const override { return {seen_by_, arithmetic(options_)}; }
 
   Json key(const Unit& unit) const override {
     Json pairs = Json::array();
@@ -83,7 +83,7 @@ class PairAudit final : public StageOf<AuditedPair, Audit, AuditStage> {
     return {{"format", 4},
             {"pairs", pairs},
             {"seen_by", seen_by_},
-            {"arithmetic", arithmetic(options_.device)},
+            {"arithmetic", arithmetic(options_)},
             {"lpips", lpips_ ? lpips_->identity() : Json()}};
   }
 

@@ -108,11 +108,11 @@ class CropStage final : public StageOf<std::vector<View>, EmbeddedCrop> {
     add_units_by_person(crops_, embed_block);
   }
 
-  Json work() const override { return {identity_, arithmetic(options_.device)}; }
+  Json work() const override { return {identity_, arithmetic(options_)}; }
 
   Json key(const Unit& unit) const override {
     Json key = {{"format", 3},
-                {"arithmetic", arithmetic(options_.device)},
+                {"arithmetic", arithmetic(options_)},
                 {"extractor", identity_},
                 {"batch", {embed_block, piece_size}},
                 {"opencv", opencv_version()},  // which decodes and resizes

@@ -25,13 +25,13 @@ class EmbedStage final : public StageOf<Faces, torch::Tensor, EmbeddingStage> {
     add_units_by_person(photos_.list(), embed_block);
   }
 
-  Json work() const override { return {identity_, arithmetic(options_.device)}; }
+  Json work() const override { return {identity_, arithmetic(options_)}; }
 
   Json key(const Unit& unit) const override {
     Json seen = Json::array();
     for (const auto& photo : photos_.of(unit)) seen.push_back(content_key(photo));
     return {{"format", 3},
-            {"arithmetic", arithmetic(options_.device)},
+            {"arithmetic", arithmetic(options_)},
             {"extractor", identity_},
             {"batch", {embed_block, piece_size}},
             {"photos", seen}};

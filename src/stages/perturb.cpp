@@ -57,14 +57,14 @@ class PerturbStage final : public StageOf<FacesAndCompanions, PerturbedPhoto> {
     add_units_by_person(photos_.list(), perturb_block);
   }
 
-  Json work() const override { return {identity_, arithmetic(options_.device)}; }
+  Json work() const override { return {identity_, arithmetic(options_)}; }
 
   Json key(const Unit& unit) const override {
     Json seen = Json::array();
     for (const auto& photo : photos_.of(unit))
       seen.push_back({photo.id, photo.person, content_key(photo)});  // the id and the person seed the stream
     return {{"format", 6},
-            {"arithmetic", arithmetic(options_.device)},
+            {"arithmetic", arithmetic(options_)},
             {"attack", identity_},
             {"seed", seed_},
             {"batch", {perturb_block, piece_size}},

@@ -23,7 +23,7 @@ class NetworkTrial final : public StageOf<Faces, std::string, TrialStage> {
   Json key(const Unit& unit) const override {
     const auto& [extractor, with_gradients] = networks_[unit.first];
     return {{"format", 1},
-            {"arithmetic", arithmetic(options_.device)},
+            {"arithmetic", arithmetic(options_)},
             {"extractor", extractor->identity()},
             {"gradients", with_gradients}};
   }

@@ -13,6 +13,7 @@ from experiment import BINARY, ROOT, run_alone, table_in, write_config
 
 SUBMIT = str(ROOT / "scripts/slurm/submit.sh")
 SNAKEMAKE = ROOT / "build/snakemake/bin/snakemake"
+WITHOUT_LOCKS = os.environ.get("WITHOUT_LOCKS", str(ROOT / "build/release/tests/libwithout_locks.so"))
 
 
 class InFolder(unittest.TestCase):
@@ -28,10 +29,20 @@ class InFolder(unittest.TestCase):
     def run_folder(self):
         return self.folder / "runs/shared/latest"
 
-    def snakemake(self, *options, environment=None):
+    def script(self, name, text):
+        file = self.folder / name
+        file.write_text(f"#!/bin/bash\n{text}\n")
+        file.chmod(0o755)
+        return str(file)
+
+    def without_locks(self):
+        """A facepoison for which the store lies on a file system that refuses flock()."""
+        return self.script("without-locks", f'LD_PRELOAD={WITHOUT_LOCKS} exec {BINARY} "$@"')
+
+    def snakemake(self, *options, facepoison=BINARY, environment=None):
         return subprocess.run(
             [SNAKEMAKE, "-s", ROOT / "scripts/snakemake/Snakefile", *options, "--config", "experiment=shared.json",
-             "workers=2", f"options=--store {self.store}", f"facepoison={BINARY}"],
+             "workers=2", f"options=--store {self.store}", f"facepoison={facepoison}"],
             cwd=self.folder, capture_output=True, text=True, timeout=300, env=environment,
         )  # fmt: skip
 
@@ -109,22 +120,37 @@ class OnSlurm(InFolder):
         self.assertNotIn("workers:", out)
 
     @unittest.skipUnless(SNAKEMAKE.exists(), "Snakemake is not in build/snakemake")
-    def test_snakemake_by_its_plugin(self):
+    def test_a_time_limit_is_reached(self):
+        # The worker waits for pictures whose maker is stopped, until its time is over.
+        write_config(self.folder, protected=2)
+        alone = run_alone(self.folder)
+        command = [BINARY, "eval", "--config", "shared.json", "--worker", "--only"]
+        subprocess.run([*command, "tried"], cwd=self.folder, env=self.environment, check=True, capture_output=True)
+        maker = subprocess.Popen([*command, "perturbed"], cwd=self.folder, env=self.environment,
+                                 stderr=subprocess.DEVNULL)  # fmt: skip
+        self.addCleanup(maker.kill)
+        self.slurm.wait_until(lambda: list(self.store.glob("claims/*")), "a claim is held")
+        maker.send_signal(signal.SIGSTOP)
+        submitted = self.submit("--workers", "1", "--wait", "shared.json", "--", "--time=1", "--signal=B:USR1@30")
+        self.slurm.wait_until(lambda: "the time is over" in self.log("worker-0"), "its time is over", seconds=150)
+        maker.kill()
+        out, err = submitted.communicate(timeout=150)
+        self.assertEqual(submitted.returncode, 0, out + err)
+        self.assertIn("all is in the store", self.log("worker-0"))
+        self.assertEqual(table_in(self.run_folder), alone)
+
+    def test_snakemake_by_its_plugin_without_locks(self):
         write_config(self.folder, protected=2)
         alone = run_alone(self.folder)
         done = self.snakemake("--executor", "slurm", "--jobs", "2", "--slurm-status-command", "squeue",
                               "--slurm-init-seconds-before-status-checks", "4",
-                              environment=self.environment)  # fmt: skip
+                              facepoison=self.without_locks(), environment=self.environment)  # fmt: skip
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(table_in(self.run_folder), alone)
 
     def test_what_is_missing_is_said_with_the_logs(self):
-        broken = self.folder / "broken"
-        broken.write_text(
-            f'#!/bin/bash\n[[ $* == *--worker* ]] && echo "no such luck" >&2 && exit 9\nexec {BINARY} "$@"\n'
-        )
-        broken.chmod(0o755)
-        self.environment["FACEPOISON"] = str(broken)
+        broken = f'[[ $* == *--worker* ]] && echo "no such luck" >&2 && exit 9\nexec {BINARY} "$@"'
+        self.environment["FACEPOISON"] = self.script("broken", broken)
         done = self.submit("--wait", "shared.json")
         out, err = done.communicate(timeout=60)
         self.assertEqual(done.returncode, 1, out + err)

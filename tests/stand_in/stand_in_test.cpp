@@ -197,6 +197,49 @@ TEST_F(E2eStandIn, EvaluatesAsTheCpu) {
   EXPECT_EQ(read_json(folder_ / "standin/run.json").at("machine"), "standin");
 }
 
+// Machines with a device run the networks, others answer and write the table.
+TEST_F(E2eStandIn, SharesItsStoreWithMachinesThatHaveNoDevice) {
+  const Json config = {{"dataset", "dataset"},
+                       {"extractors", {"./net-a.json"}},
+                       {"attacks", {"none", {{"preset", "pgd"}, {"surrogates", {"./net-b.json"}}, {"steps", 4}}}}};
+  write_file(folder_ / "x.json", config.dump());
+  const auto on_cpu = [&](const std::string& options) {
+    return run_binary("eval --config x.json --set device=elsewhere " + options, folder_.path,
+                      concat("env FACEPOISON_HOME='", (folder_ / "home").string(), "'"));
+  };
+  const auto nobody = on_cpu("");
+  EXPECT_EQ(nobody.code, 2);
+  EXPECT_TRUE(contains(nobody.err, "no worker")) << nobody.err;
+  const std::string work = "eval --config x.json --set device=standin --worker --only ";
+  ASSERT_EQ(run(work + "tried,perturbed,audited").code, 0);
+  const auto too_early = on_cpu("--run-dir there");
+  EXPECT_EQ(too_early.code, 8);
+  EXPECT_TRUE(contains(too_early.err, "embed, net-a: ") && contains(too_early.err, "standin")) << too_early.err;
+  ASSERT_EQ(run(work + "embedded").code, 0);
+  EXPECT_FALSE(fs::exists(folder_ / "home/store/answered"));
+  const auto answering = on_cpu("--worker");
+  EXPECT_EQ(answering.code, 0) << answering.err;
+  const auto table = on_cpu("--run-dir there");
+  EXPECT_TRUE(contains(table.err, ", 0 made)")) << table.err;
+  const auto alone = run("eval --config x.json --set device=standin --run-dir alone");
+  EXPECT_TRUE(contains(alone.err, ", 0 made)")) << alone.err;
+  for (const auto* file : {"table.csv", "trials.csv", "config.resolved.json"})
+    EXPECT_EQ(read_file(folder_ / "there" / file), read_file(folder_ / "alone" / file));
+}
+
+// Workers of two kinds: the word after the colon says which are meant.
+TEST_F(E2eStandIn, WorkersElsewhereAreNamedWhereThereAreSeveralKinds) {
+  write_file(folder_ / "x.json", R"({"dataset": "dataset", "extractors": ["./net-a.json"], "attacks": ["none"]})");
+  for (const auto* device : {"cpu", "standin"})
+    ASSERT_EQ(run(concat("eval --config x.json --worker --set device=", device)).code, 0);
+  const auto either = run("eval --config x.json --set device=elsewhere");
+  EXPECT_EQ(either.code, 2);
+  EXPECT_TRUE(contains(either.err, "2 kinds")) << either.err;
+  const auto one = run("eval --config x.json --set device=elsewhere:standin --run-dir there");
+  EXPECT_EQ(one.code, 0) << one.err;
+  EXPECT_EQ(read_json(folder_ / "there/config.resolved.json").at("device"), "standin");
+}
+
 TEST_F(E2eStandIn, DetectsAndTrainsEndToEndAsTheCpu) {
   const Json end_to_end = {{"classifier", "end-to-end"},
                            {"name", "trained"},

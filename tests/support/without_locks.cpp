@@ -1,0 +1,11 @@
+// A library that a program is started with (LD_PRELOAD): its files are as on a network file system that refuses flock().
+#include "support/network_fs.hpp"
+
+namespace {
+
+struct Mount {
+  facepoison::testing::NetworkFs files;
+  Mount() { files.locks = facepoison::testing::Locks::refused; }
+} mount;
+
+}  // namespace
