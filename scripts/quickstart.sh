@@ -29,7 +29,7 @@ settings=()
 [[ -z $changes ]] || while IFS= read -r change; do settings+=(--set "$change"); done <<<"$changes"
 # Networks run in bf16 where the processor multiplies in it: half the time. Elsewhere it would take longer than fp32, in
 # which LowKey alone takes half an hour.
-if grep -qwE 'avx512_bf16|amx_bf16|bf16' "${CPUINFO:-/proc/cpuinfo}"; then
+if multiplies_in_bf16; then
   settings+=(--set precision=bf16)
 elif ! command -v nvidia-smi >/dev/null; then
   settings+=(--set 'attacks=["none","noise","pgd","pgd-small"]')

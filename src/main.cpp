@@ -28,6 +28,7 @@ constexpr Command commands[] = {
     {"detect", "which photos were perturbed, by a cloak detector", detect_command},
     {"identify", "name probes by a gallery", identify_command},
     {"eval", "the experiment: recognisers × attacks × classifiers, one table", eval_command},
+    {"audit", "would a person be found by these photos? Own photos, as they are and cloaked", audit_command},
     {"table", "the tables of a run folder again", table_command},
     {"compare", "two runs over the same people, or a run and the paper's figures", compare_command},
     {"report", "a run as one HTML page, and its figures", report_command},

@@ -32,12 +32,12 @@ layer(data OVER core HEADERS dataset dataset_folder detect geometry image npy ph
 layer(extractors OVER data HEADERS card extractor mistakes perceptual seen)
 layer(attacks OVER extractors imaging optim HEADERS attack)
 layer(classifiers OVER core HEADERS classifier)
-layer(report OVER core HEADERS expect figures page report)
+layer(report OVER core HEADERS expect figures findings page report)
 layer(stages OVER attacks classifiers HEADERS answers embeddings posted preprocessing scenario study treated_photos
   trial verification)
 layer(training OVER stages HEADERS augmentation losses training)
 layer(recognisers OVER training HEADERS recogniser)
-layer(experiments OVER recognisers report HEADERS axes experiment)
+layer(experiments OVER recognisers report HEADERS axes experiment own_photos)
 layer(commands OVER experiments)
 
 # What a file includes of the project: "facepoison/x.hpp", "folder/x.hpp".

@@ -27,8 +27,8 @@ class Executor {
   // Finds or makes every artefact of the stage. Where one is missing, the stages that it is made from are run first;
   // where none is, nothing else is made. Asks stop_if_interrupted() between two batches: what is finished then is in
   // the store. Says whether all artefacts are there; some may not be where it does not wait, or makes some kinds only.
-  // A stage that was left to others is tried again after look_again(). Throws Error(device) where it waits for what is to
-  // be computed elsewhere.
+  // A stage that was left to others is tried again after look_again(). Throws Error(device) where it waits for what is
+  // to be computed elsewhere.
   bool run(const std::shared_ptr<Stage>& stage);
   void look_again() { left_.clear(); }
 

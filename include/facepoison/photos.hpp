@@ -98,4 +98,8 @@ std::set<std::string> match_people(const std::vector<std::string>& people, const
 // where the root or a landmarks.csv cannot be read, or where two of these give a photo different points.
 PhotoFolder scan_photos(const fs::path& root);
 
+// The same of a folder that has the photos of one person, whatever it is called: photos are of `person`, and their ids
+// begin so. Landmarks are read from the folder above, where photo folders have them.
+PhotoFolder scan_album(const fs::path& album, const std::string& person);
+
 }  // namespace facepoison

@@ -25,6 +25,9 @@ double share_below(std::span<const double> values, double threshold);  // NaN fo
 // The exact interval of a fraction seen in `n` independent trials (Clopper and Pearson 1934). `n` need not be whole.
 Interval clopper_pearson(double fraction, double n);
 
+// The score interval of a fraction seen in `n` trials (Wilson 1927). {0, 1} for n of 0.
+Interval wilson(double fraction, double n);
+
 // The interval of the mean of people's rates (Korn and Graubard 1998, Survey Methodology 24): people are the sample,
 // their probes are clustered in them. `probes`: all of theirs together. {0, 1} for one person, who says nothing of
 // others, and NaN for nobody.

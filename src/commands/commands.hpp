@@ -18,6 +18,7 @@ namespace facepoison {
 
 using Action = std::function<Exit()>;
 
+Action audit_command(CLI::App& app);
 Action check_command(CLI::App& app);
 Action compare_command(CLI::App& app);
 Action doctor_command(CLI::App& app);

@@ -92,6 +92,13 @@ Interval clopper_pearson(double fraction, double n) {
           misses <= 0 ? 1 : boost::math::ibeta_inv(hits + 1, misses, 1 - tail)};
 }
 
+Interval wilson(double fraction, double n) {
+  if (n <= 0) return {};
+  const double scale = 1 + z * z / n, centre = (fraction + z * z / (2 * n)) / scale,
+               half = z / scale * std::sqrt(fraction * (1 - fraction) / n + z * z / (4 * n * n));
+  return {std::max(0.0, centre - half), std::min(1.0, centre + half)};
+}
+
 Interval protection_interval(std::span<const double> per_person, double probes) {
   const auto people = static_cast<double>(per_person.size());
   if (people == 0) return no_interval;

@@ -349,4 +349,31 @@ PhotoFolder scan_photos(const fs::path& root) try {
   throw Error(Exit::input, concat(root.string(), ": ", error.code().message()));
 }
 
+PhotoFolder scan_album(const fs::path& album, const std::string& person) try {
+  if (!fs::is_directory(album))
+    throw Error(Exit::input, concat(album.string(), ": ", fs::exists(album) ? "not a folder" : "no such folder"));
+  const fs::path root = fs::canonical(album);
+  PhotoFolder above;
+  above.root = root.parent_path();
+  add_landmarks(above, above.root);
+  add_person(above, root, Split::none);
+  PhotoFolder folder;
+  folder.root = root;
+  folder.has_landmarks = above.has_landmarks;
+  const auto prefix = root.filename().string() + "/";
+  const auto renamed = [&](const std::string& id) { return concat(person, "/", id.substr(prefix.size())); };
+  for (auto* list : {&above.photos, &above.of_tools})
+    for (auto& photo : *list) photo.id = renamed(photo.id), photo.person = person;
+  for (auto& file : above.rejected) file.id = renamed(file.id), file.person = person;
+  for (const auto& [id, points] : above.landmarks)
+    if (id.starts_with(prefix)) folder.landmarks.emplace(renamed(id), points);
+  folder.photos = std::move(above.photos);
+  folder.of_tools = std::move(above.of_tools);
+  folder.rejected = std::move(above.rejected);
+  std::sort(folder.photos.begin(), folder.photos.end(), by_id);
+  return folder;
+} catch (const fs::filesystem_error& error) {
+  throw Error(Exit::input, concat(album.string(), ": ", error.code().message()));
+}
+
 }  // namespace facepoison

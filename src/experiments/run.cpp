@@ -93,9 +93,8 @@ Json run_facts(const Experiment& e, const std::vector<std::string>& deviations) 
                          e.axes.is_neutral(Axis::together) ? "one at a time, " : "one at a time or half together, ",
                          all ? "all their training photos replaced" : "their training photos as each row says",
                          seeds.size() > 1 ? "; seeds " : "; seed ", listed(seeds)));
-  notes.push_back(concat("precision ", precision_name(e.options), ", device ", device_name(e.options),
-                         ", facepoison ", version(), " ", commit(), ", LibTorch ", libtorch_version(), ", OpenCV ",
-                         opencv_version()));
+  notes.push_back(concat("precision ", precision_name(e.options), ", device ", device_name(e.options), ", facepoison ",
+                         version(), " ", commit(), ", LibTorch ", libtorch_version(), ", OpenCV ", opencv_version()));
   if (e.dataset.photos.front().landmarks)
     notes.push_back(
         "deviation: each recogniser aligns by the clean photo's landmarks, for perturbed photos too; the paper's code "

@@ -11,6 +11,11 @@ bool has(const Words& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+std::string in_words(const Words& words) {
+  if (words.size() < 2) return words.empty() ? "" : words.front();
+  return concat(listed({words.begin(), words.end() - 1}), " and ", words.back());
+}
+
 std::string Columns::word(const std::vector<Cell>& row, const std::string& name) const {
   return has(name) ? text(row[column(table_, name, "the table")]) : "";
 }

@@ -6,6 +6,7 @@ namespace facepoison {
 
 using Words = std::vector<std::string>;
 bool has(const Words& names, const std::string& name);
+std::string in_words(const Words& words);  // "a, b and c"
 
 // Views a table, which must outlive it.
 class Columns {

@@ -5,8 +5,8 @@
 
 #include "facepoison/digests.hpp"
 #include "facepoison/error.hpp"
-#include "facepoison/figures.hpp"
 #include "report/columns.hpp"
+#include "report/html.hpp"
 
 namespace facepoison {
 namespace {
@@ -25,65 +25,6 @@ const TableRow paper_row = {"paper",
                             {{"", FigureRow::Kind::dots, "extractor", "attack", "whose", "Beside the published figures",
                               "Does the published figure lie in our interval?"}}};
 
-// A name as an id: letters, digits, - and _ stay.
-std::string id_of(std::string name) {
-  for (char& c : name)
-    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_') c = '-';
-  return name;
-}
-
-std::string element(const std::string& tag, const std::string& text, const std::string& attributes = "") {
-  return concat("<", tag, attributes.empty() ? "" : " ", attributes, ">", text, "</", tag, ">");
-}
-
-// JSON in a <script>, which a "</script" in it would end.
-std::string json_in_script(const Json& json) {
-  std::string text = json.dump();
-  for (std::size_t at = 0; (at = text.find("</", at)) != std::string::npos; at += 3) text.replace(at, 2, "<\\/");
-  return text;
-}
-
-std::string fold(const std::string& summary, const std::string& content, const std::string& id) {
-  return concat("<details class=\"fold\" id=\"", id, "\">", element("summary", escape_html(summary)), content,
-                "</details>\n");
-}
-
-// A table whose first `heads` columns name its rows.
-std::string html_table(const Table& table, std::size_t heads, const std::string& id, const std::string& caption) {
-  std::string out = concat("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"", escape_html(id),
-                           "\"><table id=\"", id, "\">\n", element("caption", escape_html(caption)), "\n<thead><tr>");
-  for (const auto& name : table.columns) out += element("th", escape_html(name), "scope=\"col\"");
-  out += "</tr></thead>\n<tbody>\n";
-  std::set<std::string> used;
-  for (const auto& row : table.rows) {
-    Words names;
-    for (std::size_t c = 0; c < heads; ++c) names.push_back(text(row[c]));
-    auto row_id = id_of(concat(id, "-", listed(names)));
-    while (!used.insert(row_id).second) row_id += "-";
-    out += concat("<tr id=\"", row_id, "\">");
-    for (std::size_t c = 0; c < row.size(); ++c) {
-      const auto cell = text(row[c]);
-      out += element(c < heads ? "th" : "td", cell.empty() ? "–" : escape_html(cell), c < heads ? "scope=\"row\"" : "");
-    }
-    out += "</tr>\n";
-  }
-  return out + "</tbody></table></div>\n";
-}
-
-std::string csv_link(const Table& table, const std::string& name) {
-  return concat("<p class=\"download\"><a download=\"", name, ".csv\" href=\"data:text/csv;charset=utf-8;base64,",
-                base64(print(table, Format::csv)), "\">", name, ".csv</a>: every row, every digit</p>\n");
-}
-
-std::string html_figure(const Figure& figure, const std::string& section) {
-  return concat("<figure id=\"figure-", id_of(concat(section, "-", figure.name)), "\" data-alt=\"",
-                escape_html(figure.alt), "\">\n<figcaption>", element("strong", escape_html(figure.title)), "<br>",
-                escape_html(figure.look),
-                "</figcaption>\n<div class=\"chart\" tabindex=\"0\" role=\"group\" aria-label=\"Figure\" "
-                "hidden></div>\n<script type=\"application/json\">",
-                json_in_script(figure.spec), "</script>\n</figure>\n");
-}
-
 // A table's part of the page.
 struct Section {
   std::string id, heading;
@@ -101,7 +42,7 @@ std::string html_section(const Section& section, bool draws) {
   const auto& notes = section.shown.notes;
   out += html_table(section.shown, section.heads, concat("table-", section.id),
                     notes.empty() ? section.heading : notes.front());
-  if (notes.size() > 1) out += element("p", escape_html(notes[1]), "class=\"soft\"") + "\n";
+  if (notes.size() > 1) out += paragraph(notes[1], "class=\"soft\"");
   return out + csv_link(section.all, section.id) + "</section>\n";
 }
 
@@ -182,17 +123,11 @@ std::vector<Section> sections_of(const PageContent& content) {
     for (const auto& [row, table] : run.tables) {
       sections.push_back(section_of(*row, table, run.config));
       if (runs.size() == 1) continue;
-      sections.back().id = id_of(concat(run.name, "-", row->name));
+      sections.back().id = html_id(concat(run.name, "-", row->name));
       sections.back().heading = concat(run.name, ", ", sections.back().heading);
     }
   if (content.paper) sections.push_back(beside_paper(*content.paper));
   return sections;
-}
-
-std::string listing(const std::vector<std::string>& lines) {
-  std::string out = "<ul>\n";
-  for (const auto& line : lines) out += element("li", escape_html(line)) + "\n";
-  return out + "</ul>\n";
 }
 
 // The recognisers of a run: release, licence, weights.
@@ -210,10 +145,10 @@ std::string heading_of(const KeptRun& run) {
   const auto notes = run.facts.at("notes").get<std::vector<std::string>>();
   std::string out;
   for (const auto& note : notes)
-    if (note.starts_with("data: ") || note.starts_with("protected: ")) out += element("p", escape_html(note)) + "\n";
+    if (note.starts_with("data: ") || note.starts_with("protected: ")) out += paragraph(note);
   const auto made = concat(run.name, ", ", run.facts.value("date", ""), ", commit ", run.facts.value("commit", ""),
                            ", ", run.facts.value("machine", ""), ", ", run.config.value("precision", ""));
-  return out + element("p", escape_html(made), "class=\"soft\"") + "\n" + listing(run.sentences());
+  return out + paragraph(made, "class=\"soft\"") + listing(run.sentences());
 }
 
 // What made the run, and what tells more of it.
@@ -244,7 +179,7 @@ std::string html_pictures(const std::string& bytes) {
       type, ";base64,", base64(bytes), "\">\n</section>\n");
 }
 
-std::string html_of(const PageContent& content, bool draws) {
+std::string html_of(const PageContent& content, const PageShell& shell) {
   std::string out = "<header>\n<h1>What protection is left</h1>\n";
   for (const auto& run : content.runs) out += heading_of(run);
   const auto sections = sections_of(content);
@@ -252,75 +187,21 @@ std::string html_of(const PageContent& content, bool draws) {
   for (const auto& section : sections)
     out += element("li", element("a", escape_html(section.id), concat("href=\"#", section.id, "\"")));
   out += "</ul></nav>\n</header>\n<main>\n";
-  if (!draws)
-    out +=
-        "<p><em>There are no figures: <code>scripts/setup.sh</code> fetches the scripts that draw them; then write "
-        "this page again.</em></p>\n";
-  for (const auto& section : sections) out += html_section(section, draws);
+  out += shell.missing_note();
+  for (const auto& section : sections) out += html_section(section, shell.draws());
   out += html_pictures(content.pictures);
   out += "<section id=\"made-of\"><h2>What this was made of</h2>\n";
   for (std::size_t r = 0; r < content.runs.size(); ++r)
     out += folds_of(content.runs[r], content.runs.size() > 1 ? concat("run-", r + 1, "-") : "");
-  if (draws)
-    out +=
-        "<p class=\"soft\">Drawn by Vega, Vega-Lite and Vega-Embed (University of Washington Interactive Data Lab, "
-        "BSD-3-Clause), which this page carries.</p>\n";
+  out += shell.credits();
   return out + "</section>\n</main>\n";
-}
-
-// The scripts that draw, in their order; nothing where one is missing.
-std::string scripts_of(const fs::path& home) {
-  std::string out;
-  for (const auto* name : {"vega", "vega-lite", "vega-embed"}) {
-    const auto file = home / "build" / "report" / concat(name, ".min.js");
-    if (!fs::exists(file)) return "";
-    out += element("script", read_file(file)) + "\n";
-  }
-  return out + element("script", read_file(home / "data" / "report" / "page.js"));
 }
 
 }  // namespace
 
-std::string escape_html(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
 std::string page_of(const PageContent& content, const fs::path& home) {
-  const auto scripts = scripts_of(home), shell = read_file(home / "data" / "report" / "page.html");
-  const std::vector<std::pair<std::string, std::string>> parts = {
-      {"{{style}}", read_file(home / "data" / "report" / "page.css")},
-      {"{{content}}", html_of(content, !scripts.empty())},
-      {"{{scripts}}", scripts}};
-  std::string page;
-  std::size_t from = 0;
-  for (const auto& [mark, part] : parts) {
-    const auto at = shell.find(mark, from);
-    page += shell.substr(from, at - from) + part;
-    from = at + mark.size();
-  }
-  return page + shell.substr(from);
+  const PageShell shell(home);
+  return shell.page("facepoison: what protection is left", html_of(content, shell));
 }
 
 }  // namespace facepoison

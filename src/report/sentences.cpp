@@ -36,11 +36,6 @@ class Rows {
   std::string value_;
 };
 
-std::string in_words(const Words& words) {
-  if (words.size() < 2) return words.empty() ? "" : words.front();
-  return concat(listed({words.begin(), words.end() - 1}), " and ", words.back());
-}
-
 std::string percent_known(double error) { return concat(with_decimals(100 * (1 - error), 0), " %"); }
 
 std::string on_clean_photos(const Rows& rows, const std::vector<const Row*>& clean) {

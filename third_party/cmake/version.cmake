@@ -1,8 +1,13 @@
 # Writes the version and the commit that is being built into a header, touching it only when they change.
 execute_process(COMMAND git -C ${SOURCE} describe --always --dirty --abbrev=12 --exclude=*
                 OUTPUT_VARIABLE COMMIT OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-if(NOT COMMIT)
-  set(COMMIT unknown)
+if(NOT COMMIT) # an archive of a commit: `git archive` put it into this file
+  file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/commit.txt COMMIT LIMIT_COUNT 1)
+  if(COMMIT MATCHES "Format")
+    set(COMMIT unknown)
+  else()
+    string(SUBSTRING "${COMMIT}" 0 12 COMMIT)
+  endif()
 endif()
 set(TEXT "#pragma once\n#define FACEPOISON_VERSION \"${VERSION}\"\n#define FACEPOISON_COMMIT \"${COMMIT}\"\n")
 set(OLD "")

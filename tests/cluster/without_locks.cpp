@@ -1,4 +1,5 @@
-// A library that a program is started with (LD_PRELOAD): its files are as on a network file system that refuses flock().
+// A library that a program is started with (LD_PRELOAD): its files are as on a network file system that refuses
+// flock().
 #include "support/network_fs.hpp"
 
 namespace {

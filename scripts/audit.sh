@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# From nothing to an answer: would I be found by my photos? Sets up, builds, fetches the recognisers, and asks, with the
+# photos as they are and cloaked. Nothing leaves the computer. The page is audit.html in the folder where this is run.
+# Usage: scripts/audit.sh PHOTOS [audit options]; PHOTOS: a folder with photos of one person, 6 or more, better 20.
+# Without --attack and --cloaked the photos are cloaked as Fawkes 1.0 does it.
+set -euo pipefail
+here=$(cd "$(dirname "$0")/.." && pwd)
+if [[ $# -eq 0 || ! -d $1 ]]; then
+  echo "audit: expected a folder with photos of one person, found ${1:-nothing}" >&2
+  exit 2
+fi
+(
+  cd "$here"
+  . scripts/quiet.sh
+  scripts/setup.sh
+  scripts/build.sh release facepoison
+  fetch_recognisers || say "going on with the recognisers that are there"
+)
+. "$here/scripts/quiet.sh"
+options=()
+! multiplies_in_bf16 || options+=(--precision bf16)
+case " $* " in
+  *" --attack"* | *" --cloaked"*) ;;
+  *) options+=(--attack fawkes-v1.0-high) ;;
+esac
+case " $* " in
+  *" -o"* | *" --output"*) ;;
+  *) options+=(-o audit.html) && say "the page: $PWD/audit.html" ;;
+esac
+exec "$here/build/release/facepoison" audit "${options[@]}" "$@"
