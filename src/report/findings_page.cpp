@@ -2,8 +2,9 @@
 #include <cmath>
 
 #include "facepoison/digests.hpp"
-#include "facepoison/findings.hpp"
 #include "facepoison/text.hpp"
+#include "report/columns.hpp"
+#include "report/findings.hpp"
 #include "report/html.hpp"
 
 namespace facepoison {
@@ -15,22 +16,34 @@ const TableRow found_row = {
     nullptr,
     "found",
     {{"", FigureRow::Kind::dots, "recogniser", "posted", "", "On which share of your photos each recogniser names you",
-      "To the right: it finds you. Bars: how far other photos of you, taken alike, may differ."}}};
+      "Further right: it finds you more often. Bars: how far other photos of you, taken alike, may differ. Orange: the "
+      "cloak was made to fool this one."}}};
 
 const TableRow crowd_row = {"crowd",
                             "larger crowds",
                             nullptr,
                             "found",
                             {{"", FigureRow::Kind::log, "people", "posted", "recogniser", "The larger the crowd",
-                              "Look at how fast the lines fall towards the right: a real crowd is larger."}}};
+                              "Of the recognisers that find you by photos as they are."}}};
 
-// The rows in which nothing but the recogniser and the cloak varies.
-Table plain_rows(const Table& found) {
-  Table plain{found.columns, {}, {}};
-  const auto transform = column(found, "transform", "found"), clean = column(found, "clean_photos", "found");
-  for (const auto& row : found.rows)
-    if (text(row[transform]) == "none" && text(row[clean]) == "0") plain.rows.push_back(row);
+// The rows of recognisers alone in which nothing but the recogniser and the cloak varies.
+Table plain_rows(const Findings& findings) {
+  const Columns columns(findings.found);
+  Table plain{findings.found.columns, {}, {}};
+  for (const auto& row : findings.found.rows)
+    if (columns.word(row, "transform") == "none" && columns.word(row, "clean_photos") == "0" &&
+        columns.word(row, "recogniser") != findings.inquiry.together)
+      plain.rows.push_back(row);
   return plain;
+}
+
+Table crowd_of_finders(const Findings& findings) {
+  const Columns columns(findings.crowd);
+  const auto finders = finders_of(findings);
+  Table some{findings.crowd.columns, {}, {}};
+  for (const auto& row : findings.crowd.rows)
+    if (has(finders, columns.word(row, "recogniser"))) some.rows.push_back(row);
+  return some;
 }
 
 std::string figures(const TableRow& row, const Table& table, const PageShell& shell) {
@@ -75,11 +88,12 @@ std::string photos_of(const std::vector<ShownPhoto>& photos) {
   return out + "</p></section>\n";
 }
 
-std::string facts_of(const Inquiry& inquiry, const Findings& findings) {
-  std::vector<std::string> lines;
-  const auto n = text(findings.found.rows.front()[column(findings.found, "n", "found")]);
-  lines.push_back(concat(n, " photos of you were used", inquiry.left_out.empty() ? "." : "; not used:"));
-  for (const auto& [reason, count] : inquiry.left_out) lines.push_back(concat(count, " ", reason));
+std::string facts_of(const Findings& findings) {
+  const Columns columns(findings.found);
+  std::vector<std::string> lines = {concat(columns.word(findings.found.rows.front(), "n"),
+                                           " photos of you were used: each was "
+                                           "asked about once, while half of the others were posted.")};
+  for (const auto& [reason, count] : findings.inquiry.left_out) lines.push_back(concat(count, " not used: ", reason));
   return listing(lines);
 }
 
@@ -89,16 +103,16 @@ std::string page_of(const Findings& findings, const std::vector<ShownPhoto>& pho
   const PageShell shell(home);
   std::string out = "<header>\n<h1>Would I be found?</h1>\n";
   out += paragraph(concat(
-      "A recogniser is a program that says who is on a photo. Each recogniser on this computer was given photos of ",
+      "A recogniser is a program that says who is on a photo. Each recogniser on this computer learned the faces of ",
       findings.inquiry.people,
-      " people with their names, yours among them: the posted ones. Then it was asked who is on "
-      "other photos of you. This is a measurement of these recognisers and these photos. It does not say that you are "
-      "safe. Nothing left this computer."));
-  out += facts_of(findings.inquiry, findings) + "</header>\n<main>\n" + shell.missing_note();
+      " people from photos with names: of you it had the posted photos. Then it was asked "
+      "who is on your other photos. Only posted photos were ever cloaked, none that it was asked about. Your "
+      "photos were not sent anywhere. This is a measurement, not a promise."));
+  out += facts_of(findings) + "</header>\n<main>\n" + shell.missing_note();
   for (const auto& [id, question, answer] : answers_of(findings)) {
     out += concat("<section id=\"", id, "\">\n", element("h2", escape_html(question)), "\n", paragraph(answer));
-    if (id == "as-they-are") out += figures(found_row, plain_rows(findings.found), shell);
-    if (id == "open") out += figures(crowd_row, findings.crowd, shell);
+    if (id == "as-they-are") out += figures(found_row, plain_rows(findings), shell);
+    if (id == "open") out += figures(crowd_row, crowd_of_finders(findings), shell);
     out += "</section>\n";
   }
   out += photos_of(photos) + "<section id=\"made-of\"><h2>What this was made of</h2>\n" + tables_of(findings) +

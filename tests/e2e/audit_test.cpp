@@ -58,8 +58,8 @@ TEST_F(E2eAudit, AnswersAndLeavesNothing) {
   EXPECT_EQ(posted, (std::set<std::string>{"as they are", "pgd-small"}));
   EXPECT_EQ(transforms.size(), 4u);
   EXPECT_EQ(clean, (std::set<std::string>{"0", "1"})) << "of 4 posted photos 5 cannot be clean";
-  for (const auto* part : {"question: are you found", "Among 6 people", "robust-small-arcface was trained on other",
-                           "small-cloak-detector flags "})
+  for (const auto* part : {"question: are you found", "Among 6 people", "robust-small-arcface names you on ",
+                           "The detector small-cloak-detector says "})
     EXPECT_TRUE(contains(outcome.err, part)) << part << "\n" << outcome.err;
   const auto page = read_file(folder_ / "page.html");
   EXPECT_TRUE(contains(page, "Am I found when every photo that I post is cloaked?"));

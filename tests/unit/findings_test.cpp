@@ -91,81 +91,120 @@ std::string answer(const Findings& findings, const std::string& id) {
   return "";
 }
 
-// A range as answers have it, against the counts of all recognisers.
-void expect_range(const std::string& says, const Drawn& drawn, const std::function<long(const std::string&)>& count) {
-  std::vector<long> all;
-  for (const auto& name : drawn.names) all.push_back(count(name));
-  const auto [least, most] = std::minmax_element(all.begin(), all.end());
-  std::smatch found;
-  if (drawn.names.size() == 1) {
-    EXPECT_TRUE(contains(says, concat("net-a names you on ", all[0], " of ", drawn.n(), " photos"))) << says;
-  } else if (*least == *most) {
-    EXPECT_TRUE(contains(says, concat("each of ", all.size(), " recognisers names you on ", *most, " of ", drawn.n())));
-  } else {
-    const std::regex form(
-        "(\\d+) recognisers name you on (\\d+) \\((net-.)\\) to (\\d+) \\((net-.)\\) of (\\d+) photos");
-    ASSERT_TRUE(std::regex_search(says, found, form)) << says;
-    EXPECT_EQ(std::stoul(found[1]), all.size());
-    EXPECT_EQ(std::stol(found[2]), *least);
-    EXPECT_EQ(count(found[3]), *least);
-    EXPECT_EQ(std::stol(found[4]), *most);
-    EXPECT_EQ(count(found[5]), *most);
-    EXPECT_EQ(std::stol(found[6]), drawn.n());
+// The numbers of a text that a pattern captures, for each place where it fits.
+std::vector<std::vector<std::string>> captured(const std::string& text, const std::string& pattern) {
+  std::vector<std::vector<std::string>> all;
+  const std::regex form(pattern);
+  for (std::sregex_iterator at(text.begin(), text.end(), form), end; at != end; ++at)
+    all.emplace_back(at->begin() + 1, at->end());
+  return all;
+}
+
+// Those of the drawn recognisers that find somebody by photos as they are.
+std::vector<std::string> finders(const Drawn& drawn) {
+  std::vector<std::string> names;
+  for (const auto& name : drawn.names)
+    if (drawn.on_most(drawn.count(name, "as they are"))) names.push_back(name);
+  return names;
+}
+
+void expect_clean_answer(const Drawn& drawn) {
+  const auto says = answer(drawn.findings, "as-they-are");
+  const auto numbers = captured(says,
+                                "^Among (\\d+) people, (\\d+) of (\\d+) recognisers name you on more than half of "
+                                "your (\\d+) photos(:[^.]*)?\\.");
+  ASSERT_EQ(numbers.size(), 1u) << says;
+  EXPECT_EQ(numbers[0], (std::vector<std::string>{
+                            std::to_string(drawn.findings.inquiry.people), std::to_string(finders(drawn).size()),
+                            std::to_string(drawn.names.size()), std::to_string(drawn.n()), numbers[0][4]}));
+  for (const auto& name : drawn.names)
+    EXPECT_EQ(contains(numbers[0][4], name), drawn.on_most(drawn.count(name, "as they are"))) << name << ": " << says;
+  for (const auto& lowest : captured(says, "the lowest is (net-.), on (\\d+) of")) {
+    EXPECT_EQ(std::stol(lowest[1]), drawn.count(lowest[0], "as they are")) << says;
+    for (const auto& name : drawn.names) EXPECT_LE(std::stol(lowest[1]), drawn.count(name, "as they are")) << says;
   }
 }
 
-// By whom an answer says that somebody is named on more than half of the photos.
-void expect_most(const std::string& says, const Drawn& drawn, const std::string& posted) {
-  std::smatch found;
-  const bool any = std::regex_search(says, found, std::regex("On more than half of them you are named by ([^.]*)\\."));
-  const std::string list = any ? found[1].str() : "";
-  for (const auto& name : drawn.names)
-    EXPECT_EQ(contains(list, name), drawn.on_most(drawn.count(name, posted))) << name << ": " << says;
+void expect_cloaked_answers(const Drawn& drawn) {
+  const auto found = finders(drawn);
+  const auto cloaked = answer(drawn.findings, "cloaked"), brief = answer(drawn.findings, "short");
+  const auto each = captured(cloaked, "(net-.) on (\\d+) of (\\d+) \\(as they are: (\\d+)\\)");
+  EXPECT_EQ(each.size(), found.size()) << cloaked;
+  for (const auto& one : each) {
+    EXPECT_EQ(std::stol(one[1]), drawn.count(one[0], "pgd")) << cloaked;
+    EXPECT_EQ(std::stol(one[3]), drawn.count(one[0], "as they are")) << cloaked;
+  }
+  const auto fooled = cloaked.find("was made to fool"), others = cloaked.find("was not made for");
+  const auto a = cloaked.find("net-a on");
+  if (a != std::string::npos) EXPECT_TRUE(fooled < a && (others == std::string::npos || a < others)) << cloaked;
+  long before = 0, after = 0, still = 0, most = 0;
+  for (const auto& name : found) {
+    before += drawn.count(name, "as they are"), after += drawn.count(name, "pgd");
+    still += drawn.on_most(drawn.count(name, "pgd"));
+    most = std::max(most, drawn.count(name, "pgd"));
+  }
+  const auto numbers =
+      captured(brief, "cloaked, (\\d+) of these (\\d+) still do; (net-.) names you most often, on (\\d+) of");
+  ASSERT_EQ(numbers.size(), 1u) << brief;
+  EXPECT_EQ(std::stol(numbers[0][0]), still) << brief;
+  EXPECT_EQ(std::stoul(numbers[0][1]), found.size()) << brief;
+  EXPECT_EQ(std::stol(numbers[0][3]), most) << brief;
+  EXPECT_EQ(drawn.count(numbers[0][2], "pgd"), most) << brief;
+  EXPECT_EQ(contains(brief, "makes it harder to find you"), after < before) << brief;
+}
+
+void expect_changes(const Drawn& drawn) {
+  for (const auto& one : captured(answer(drawn.findings, "sites"),
+                                  "after ([a-z0-9-]+) on up to (\\d+) photos more or up to (\\d+) fewer")) {
+    long least = 0, most = 0;
+    for (const auto& name : finders(drawn)) {
+      const auto change = drawn.count(name, "pgd", one[0]) - drawn.count(name, "pgd");
+      least = std::min(least, change), most = std::max(most, change);
+    }
+    EXPECT_EQ(std::stol(one[1]), most);
+    EXPECT_EQ(std::stol(one[2]), -least);
+  }
+  for (const auto& one :
+       captured(answer(drawn.findings, "clean"),
+                "With (\\d) uncloaked photos? [^,]*, (\\d+) of \\d+ recognisers name you on more than half "
+                "of your photos; (net-.) most often, on (\\d+) of")) {
+    long on_most = 0, most = 0;
+    for (const auto& name : finders(drawn)) {
+      const auto count = drawn.count(name, "pgd", "none", one[0]);
+      on_most += drawn.on_most(count), most = std::max(most, count);
+    }
+    EXPECT_EQ(std::stol(one[1]), on_most);
+    EXPECT_EQ(std::stol(one[3]), most);
+    EXPECT_EQ(drawn.count(one[2], "pgd", "none", one[0]), most);
+  }
 }
 
 TEST(Answers, SayWhatTheTablesSay) {
+  int judged = 0;
   for (Seed seed = 0; seed < 400; ++seed) {
     SCOPED_TRACE(seed);
     const Drawn drawn(seed);
     const auto& findings = drawn.findings;
-    const auto clean = answer(findings, "as-they-are");
-    EXPECT_TRUE(clean.starts_with(concat("Among ", findings.inquiry.people, " people, "))) << clean;
-    expect_range(clean, drawn, [&](const auto& name) { return drawn.count(name, "as they are"); });
-    expect_most(clean, drawn, "as they are");
     for (const auto& one : answers_of(findings)) {
       EXPECT_FALSE(contains(one.answer, "nan") || contains(one.answer, "inf")) << one.answer;
       EXPECT_FALSE(std::regex_search(one.answer, std::regex("protected|safe"))) << one.answer;
       EXPECT_TRUE(one.answer.ends_with('.') && !one.answer.starts_with('.')) << one.answer;
     }
-    if (findings.inquiry.cloak.empty()) {
-      EXPECT_EQ(answer(findings, "cloaked"), "");
-      continue;
-    }
-    const auto cloaked = answer(findings, "cloaked");
-    expect_range(cloaked, drawn, [&](const auto& name) { return drawn.count(name, "pgd"); });
-    expect_most(cloaked, drawn, "pgd");
-    EXPECT_TRUE(contains(cloaked, "optimised against net-s.")) << cloaked;
-    for (const std::string transform : {"jpeg-75", "half"}) {
-      std::smatch found;
-      const auto sites = answer(findings, "sites");
-      if (!std::regex_search(sites, found, std::regex(concat("after ", transform, " by at most (\\d+)")))) continue;
-      long largest = 0;
-      for (const auto& name : drawn.names)
-        largest = std::max(largest, std::abs(drawn.count(name, "pgd", transform) - drawn.count(name, "pgd")));
-      EXPECT_EQ(std::stol(found[1]), largest) << sites;
-    }
-    for (const std::string clean_photos : {"1", "5"}) {
-      const auto leaks = answer(findings, "clean");
-      std::smatch found;
-      const std::regex part(concat("[Ww]ith ", clean_photos, " clean photos? among the posted ones, ([^.]*?photos)"));
-      if (!std::regex_search(leaks, found, part)) continue;
-      expect_range(found[1], drawn, [&](const auto& name) { return drawn.count(name, "pgd", "none", clean_photos); });
-    }
-    const auto trained = answer(findings, "trained");
+    expect_clean_answer(drawn);
+    const bool can_judge = !findings.inquiry.cloak.empty() && !finders(drawn).empty();
+    EXPECT_EQ(!answer(findings, "cloaked").empty(), can_judge);
+    EXPECT_EQ(!answer(findings, "short").empty(), can_judge);
+    if (!can_judge) continue;
+    ++judged;
+    expect_cloaked_answers(drawn);
+    expect_changes(drawn);
     for (const auto& [name, attacks] : findings.inquiry.trained)
-      EXPECT_TRUE(contains(trained, concat("it names you on ", drawn.count(name, "pgd"), " of ", drawn.n())))
-          << trained;
+      EXPECT_TRUE(
+          contains(answer(findings, "trained"),
+                   concat(name, " names you on ", drawn.count(name, "pgd"), " of ", drawn.n(), " photos when the ",
+                          "posted ones are cloaked, and on ", drawn.count(name, "as they are"), " of ")));
   }
+  EXPECT_GT(judged, 100);
 }
 
 // A run folder of one search: a row of trials.csv is extractor, attack, id, correct, rank.
