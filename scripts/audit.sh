@@ -24,6 +24,16 @@ case " $* " in
   *) options+=(--attack fawkes-v1.0-high) ;;
 esac
 case " $* " in
+  *" --crowd"*) ;;
+  *)
+    if [[ -d $here/data/lfw ]]; then
+      options+=(--crowd "$here/data/lfw")
+    else
+      say "the crowd is rendered people; among real ones (scripts/fetch_lfw.py, then this again) you are harder to find"
+    fi
+    ;;
+esac
+case " $* " in
   *" -o"* | *" --output"*) ;;
   *) options+=(-o audit.html) && say "the page: $PWD/audit.html" ;;
 esac

@@ -12,6 +12,7 @@ struct Inquiry {
   std::string together;                 // what the runs call two recognisers that are asked together; "": none
   std::vector<std::string> surrogates;  // that the cloak is optimised against
   std::size_t people = 0;               // in the gallery, that person included
+  bool is_crowd_rendered = false;       // are the others pictures of people who do not exist?
   std::vector<std::pair<std::string, std::size_t>> left_out;  // photos that were not used: why, how many
   std::map<std::string, std::string> trained;  // recognisers that were trained on perturbed photos: by which attacks
 };

@@ -10,7 +10,7 @@ namespace facepoison {
 
 struct OwnPhotos {
   fs::path photos;                      // a folder of one person's pictures
-  fs::path crowd;                       // other people: a data set, or a folder of photos
+  fs::path crowd;                       // other people: a data set, or a folder of photos; "": the rendered people
   Json cloak;                           // an attack as a config has it; null: none
   std::vector<std::string> extractors;  // names or cards; none: every recogniser on this machine
   std::string device = "auto", precision = "fp32";

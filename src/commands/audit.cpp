@@ -82,7 +82,7 @@ Action audit_command(CLI::App& app) {
   return [o, device, output] {
     output->check({o->photos});
     o->own.photos = o->photos;
-    o->own.crowd = o->crowd.empty() ? project_home() / "data" / "rendered" : fs::path(o->crowd);
+    o->own.crowd = o->crowd;
     o->own.cloak = cloak_of(o->attack, o->cloaked);
     o->own.device = device->device;
     o->own.precision = device->precision;

@@ -6,6 +6,7 @@
 #include "facepoison/embeddings.hpp"
 #include "facepoison/error.hpp"
 #include "facepoison/experiment.hpp"
+#include "facepoison/home.hpp"
 #include "facepoison/log.hpp"
 #include "facepoison/model.hpp"
 #include "facepoison/prepare.hpp"
@@ -232,8 +233,9 @@ struct Chosen {
 Chosen choose(const OwnPhotos& own, const std::vector<Known>& recognisers, const RunOptions& options,
               const fs::path& work, ArtifactStore& store) {
   const auto album = prepare(scan_album(own.photos, person), work / "album", {}, store);
+  const auto crowd = own.crowd.empty() ? project_home() / "data" / "rendered" : own.crowd;
   const PrepareOptions of_crowd{.photos_per_person = static_cast<std::int64_t>(most_crowd_photos)};
-  Chosen chosen{{}, others_of(dataset_of(own.crowd, of_crowd, store).photos, album.photos), left_out_of(album.folder)};
+  Chosen chosen{{}, others_of(dataset_of(crowd, of_crowd, store).photos, album.photos), left_out_of(album.folder)};
   log_info("question: do all photos show the same person?");
   const auto strangers = are_of_somebody_else(album.photos, chosen.crowd, recognisers, options, store);
   for (std::size_t i = 0; i < strangers.size(); ++i) {
@@ -282,6 +284,7 @@ Searched search_for(const OwnPhotos& own, const fs::path& work, ArtifactStore& s
   std::set<std::string> people = {person};
   for (const auto& photo : chosen.crowd) people.insert(photo.person);
   inquiry.people = people.size();
+  inquiry.is_crowd_rendered = own.crowd.empty();
   const auto split = seeded_split(std::vector<std::string>(chosen.own.size(), person), 0.5, 0);
   write_half(work / halves[0], chosen.own, chosen.crowd, split, Split::train);
   write_half(work / halves[1], chosen.own, chosen.crowd, split, Split::test);

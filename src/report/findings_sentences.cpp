@@ -142,7 +142,10 @@ std::string after_sites(const FoundTable& found, const std::string& cloak) {
       const auto change = found.count(*row) - found.count(*found.same(*row, found.finders(cloak)));
       least = std::min(least, change), most = std::max(most, change);
     }
-    parts.push_back(concat("after ", transform, " on up to ", most, " photos more or up to ", -least, " fewer"));
+    Words changes;
+    if (most > 0) changes.push_back(concat("on up to ", most, " photos more"));
+    if (least < 0) changes.push_back(concat("on up to ", -least, " fewer"));
+    parts.push_back(concat("after ", transform, " ", changes.empty() ? "on as many" : in_words(changes)));
   }
   return concat("Beside cloaked pictures that a site leaves as they are, a recogniser names you ", in_words(parts),
                 ". More means that you are easier to find.");
@@ -223,6 +226,10 @@ std::string of_detectors(const Findings& findings) {
 
 std::string what_is_open(const FoundTable& found, const Findings& findings) {
   std::string says = "Other recognisers, other photos of you and larger crowds were not measured. ";
+  if (findings.inquiry.is_crowd_rendered)
+    says +=
+        "The crowd was pictures of people who do not exist, and a real face is easier to find among them than among "
+        "real people. ";
   const Columns columns(findings.crowd);
   const auto name = found.name(*found.sorted(found.everybody()).front());
   RowList curve;

@@ -61,7 +61,7 @@ class Simulated(unittest.TestCase):
         self.assertEqual(found["idle"], 0)
 
     def test_who_waits_visits_again_and_again(self):
-        operations = {"made": {"perturbed": 9}, "taken": {"perturbed": 4}, "done": {"perturbed": 16}}
+        operations = {"made": {"perturbed": 9}, "taken": {"perturbed": 4}, "found": {"perturbed": 16}}
         stages = scale.read_stages(self.independent[:1], {})
         found = scale.simulate(stages, operations, 2, 0)
         # At 0, .1, .3, .7, 1.5, 3.1 and 6.3 seconds it is held, at 12.7 it is there.

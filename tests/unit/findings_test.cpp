@@ -24,7 +24,7 @@ TEST(Wilson, IsWhatScipyGives) {  // binomtest(k, n).proportion_ci(method="wilso
 class Drawn {
  public:
   explicit Drawn(Seed seed) : stream_(seed, "findings") {
-    findings.inquiry = {below(3) > 0 ? "pgd" : "", "", {"net-s"}, 2 + below(200), {}, {}};
+    findings.inquiry = {below(3) > 0 ? "pgd" : "", "", {"net-s"}, 2 + below(200), below(2) > 0, {}, {}};
     findings.found = {{"recogniser", "released", "posted", "transform", "clean_photos", "n", "found", "low", "high",
                        "place", "check", "surrogate"},
                       {},
@@ -136,7 +136,9 @@ void expect_cloaked_answers(const Drawn& drawn) {
   }
   const auto fooled = cloaked.find("was made to fool"), others = cloaked.find("was not made for");
   const auto a = cloaked.find("net-a on");
-  if (a != std::string::npos) EXPECT_TRUE(fooled < a && (others == std::string::npos || a < others)) << cloaked;
+  if (a != std::string::npos) {
+    EXPECT_TRUE(fooled < a && (others == std::string::npos || a < others)) << cloaked;
+  }
   long before = 0, after = 0, still = 0, most = 0;
   for (const auto& name : found) {
     before += drawn.count(name, "as they are"), after += drawn.count(name, "pgd");
@@ -154,15 +156,18 @@ void expect_cloaked_answers(const Drawn& drawn) {
 }
 
 void expect_changes(const Drawn& drawn) {
-  for (const auto& one : captured(answer(drawn.findings, "sites"),
-                                  "after ([a-z0-9-]+) on up to (\\d+) photos more or up to (\\d+) fewer")) {
+  const auto sites = answer(drawn.findings, "sites");
+  for (const std::string transform : {"jpeg-75", "half"}) {
     long least = 0, most = 0;
+    if (!contains(sites, "after " + transform)) continue;
     for (const auto& name : finders(drawn)) {
-      const auto change = drawn.count(name, "pgd", one[0]) - drawn.count(name, "pgd");
+      const auto change = drawn.count(name, "pgd", transform) - drawn.count(name, "pgd");
       least = std::min(least, change), most = std::max(most, change);
     }
-    EXPECT_EQ(std::stol(one[1]), most);
-    EXPECT_EQ(std::stol(one[2]), -least);
+    std::string says = concat("after ", transform, " ");
+    if (most > 0) says += concat("on up to ", most, " photos more");
+    if (least < 0) says += concat(most > 0 ? " and " : "", "on up to ", -least, " fewer");
+    EXPECT_TRUE(contains(sites, least == 0 && most == 0 ? says + "on as many" : says)) << sites;
   }
   for (const auto& one :
        captured(answer(drawn.findings, "clean"),
@@ -224,7 +229,7 @@ TEST(Findings, CountEachPhotoOnceOverRuns) {
   write_run(folder / "b", "net,none,3,1,1,(you),nearest\nnet,none,1,1,1,(you),nearest\nnet,pgd,1,0,4,(you),nearest\n");
   write_file(folder / "b/pairs.csv",
              "extractor,attack,protected,genuine,accepted_at_0.001\nnet,none,(you),10,0.5\nnet,none,(you),30,0.9\n");
-  const auto findings = findings_of({"pgd", "", {}, 5, {}, {}}, {folder / "a", folder / "b"});
+  const auto findings = findings_of({"pgd", "", {}, 5, false, {}, {}}, {folder / "a", folder / "b"});
   ASSERT_EQ(findings.found.rows.size(), 2u);
   const auto cell = [&](std::size_t row, const char* name) {
     return testing::named(findings.found, findings.found.rows[row], name);
@@ -244,7 +249,7 @@ TEST(Findings, CountEachPhotoOnceOverRuns) {
 TEST(Findings, SmallerCrowdsAreByTheChanceOfADraw) {
   const TempFolder folder;
   write_run(folder / "a", "net,none,1,0,3,(you),nearest\n");
-  const auto crowd = findings_of({"", "", {}, 5, {}, {}}, {folder / "a"}).crowd;
+  const auto crowd = findings_of({"", "", {}, 5, false, {}, {}}, {folder / "a"}).crowd;
   ASSERT_EQ(crowd.rows.size(), 2u);  // 2 people, and all 5
   EXPECT_EQ(testing::named(crowd, crowd.rows[0], "people"), "2");
   EXPECT_EQ(testing::named(crowd, crowd.rows[0], "found"), text(0.5))
