@@ -201,7 +201,7 @@ class Worker:
             count = int(done.sum())
             place += len(others)
             held = len(others) - count
-            yield count * self.cost("done", stage.kind) + held * self.cost("taken", stage.kind), 0, 0
+            yield count * self.cost("found", stage.kind) + held * self.cost("taken", stage.kind), 0, 0
         return place, mine
 
 
