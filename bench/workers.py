@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What sharing an experiment among workers costs: one process with all threads, then 1, 2 and 4 workers that share
-its threads, each time on a new store. Prints seconds (wall, processor) and the ratio to the one process, in turn in one run.
+its threads, each time on a new store. Prints seconds (wall, processor) and the ratio to the one process; the kinds
+take turns in one run.
 
 Usage: bench/workers.py [--config FILE] [--rounds 3] [--workers 1,2,4]; run it on a machine that does nothing else.
 """
