@@ -100,6 +100,11 @@ class Slurm:
         CONFIGURED.unlink()
         time.sleep(0.5)
 
+    def cancel_all(self):
+        """Ends what a failed test left, so that no other test finds it."""
+        self.call("scancel", "--user=root")
+        self.wait_until(lambda: not self.call("squeue", "-h"), "no job is left")
+
     def call(self, *command):
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
         if done.returncode:

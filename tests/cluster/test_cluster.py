@@ -77,6 +77,7 @@ class OnSlurm(InFolder):
         self.environment = {**self.slurm.environment, "FACEPOISON": BINARY, "FACEPOISON_STORE": str(self.store),
                             "FACEPOISON_CALIBRATION": "3s", "OMP_NUM_THREADS": "1"}  # fmt: skip
         write_config(self.folder)
+        self.addCleanup(self.slurm.cancel_all)
 
     def submit(self, *arguments):
         return subprocess.Popen([SUBMIT, *arguments], cwd=self.folder, env=self.environment, text=True,
@@ -122,7 +123,9 @@ class OnSlurm(InFolder):
     @unittest.skipUnless(SNAKEMAKE.exists(), "Snakemake is not in build/snakemake")
     def test_a_time_limit_is_reached(self):
         # The worker waits for pictures whose maker is stopped, until its time is over.
-        write_config(self.folder, protected=2)
+        # What is left then takes seconds, so that it fits into a minute on a busy machine.
+        attack = {"preset": "pgd", "surrogates": ["small-surrogate"], "steps": 10}
+        write_config(self.folder, protected=2, attacks=["none", attack])
         alone = run_alone(self.folder)
         command = [BINARY, "eval", "--config", "shared.json", "--worker", "--only"]
         subprocess.run([*command, "tried"], cwd=self.folder, env=self.environment, check=True, capture_output=True)
@@ -134,7 +137,7 @@ class OnSlurm(InFolder):
         submitted = self.submit("--workers", "1", "--wait", "shared.json", "--", "--time=1", "--signal=B:USR1@30")
         self.slurm.wait_until(lambda: "the time is over" in self.log("worker-0"), "its time is over", seconds=150)
         maker.kill()
-        out, err = submitted.communicate(timeout=150)
+        out, err = submitted.communicate(timeout=300)
         self.assertEqual(submitted.returncode, 0, out + err)
         self.assertIn("all is in the store", self.log("worker-0"))
         self.assertEqual(table_in(self.run_folder), alone)
