@@ -95,7 +95,8 @@ Action audit_command(CLI::App& app) {
       output->file.clear();  // the table goes to stdout
     }
     output->write(searched.findings.found);
-    for (const auto& [id, question, answer] : answers_of(searched.findings)) log_info(concat(question, " ", answer));
+    for (const auto& [id, question, answer] : answers_of(searched.findings))
+      log_info(concat(question, question.ends_with('?') ? " " : ": ", answer));
     return Exit::ok;
   };
 }
