@@ -134,7 +134,8 @@ class OnSlurm(InFolder):
         self.addCleanup(maker.kill)
         self.slurm.wait_until(lambda: list(self.store.glob("claims/*")), "a claim is held")
         maker.send_signal(signal.SIGSTOP)
-        submitted = self.submit("--workers", "1", "--wait", "shared.json", "--", "--time=1", "--signal=B:USR1@30")
+        # Slurm looks every 30 seconds, and sends the signal up to so much earlier: after half a minute or more.
+        submitted = self.submit("--workers", "1", "--wait", "shared.json", "--", "--time=1", "--signal=B:USR1@1")
         self.slurm.wait_until(lambda: "the time is over" in self.log("worker-0"), "its time is over", seconds=150)
         maker.kill()
         out, err = submitted.communicate(timeout=300)
