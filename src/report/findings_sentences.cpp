@@ -110,9 +110,10 @@ std::string on_cloaked(const FoundTable& found, const Findings& findings) {
     parts.push_back(concat(
         "The cloak ", findings.inquiry.cloak,
         " was made to fool some of these recognisers, which name you: ", each_beside(found, fooled, clean), "."));
-  if (!others.empty())
-    parts.push_back(concat("A site probably uses another one. Those that the cloak was not made for name you: ",
-                           each_beside(found, others, clean), "."));
+  const auto before = fooled.empty()
+                          ? "The cloak was not made for any of these recognisers. They name you: "
+                          : "A site probably uses another one. Those that the cloak was not made for name you: ";
+  if (!others.empty()) parts.push_back(concat(before, each_beside(found, others, clean), "."));
   return sentences(parts);
 }
 
