@@ -13,6 +13,6 @@ if [[ $preset != asan ]]; then
   command -v chromium >/dev/null || install_packages build/setup.log chromium ||
     say "Chromium is missing: the tests of reports in a browser will be skipped"
 fi
-# Most tests are a process that starts; each on one core, for two threads that wait for each other are slower. One more
-# than there are cores, since the tests of clusters and browsers mostly wait.
-OMP_NUM_THREADS=1 ctest --preset "$preset" --no-tests=error -j "$(($(nproc) + 1))"
+# Most tests are a process that starts; two at a time, each on one core,
+# for two threads that wait for each other are slower.
+OMP_NUM_THREADS=1 ctest --preset "$preset" --no-tests=error -j 2
