@@ -13,7 +13,7 @@ namespace {
 const std::string work_name = "facepoison-audit-";
 
 // A folder for what must not stay: it is removed at the end. A process that is killed leaves it, unlocked, and the next
-// one removes it.
+// one removes it. The file `lock` is empty until it is locked, so that a folder that is just being made is left alone.
 class WorkFolder {
  public:
   WorkFolder() {
@@ -26,7 +26,8 @@ class WorkFolder {
       throw Error(Exit::failure, concat("cannot make a folder in ", above.string(), ": ", std::strerror(errno)));
     path_ = name;
     lock_ = open((path_ / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    flock(lock_, LOCK_EX);
+    if (lock_ < 0 || flock(lock_, LOCK_EX) != 0 || write(lock_, "locked\n", 7) != 7)
+      throw Error(Exit::failure, concat("cannot lock ", (path_ / "lock").string(), ": ", std::strerror(errno)));
   }
   WorkFolder(const WorkFolder&) = delete;
   ~WorkFolder() {
@@ -39,9 +40,9 @@ class WorkFolder {
  private:
   static void remove_unless_locked(const fs::path& folder) {
     const int lock = open((folder / "lock").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (lock < 0) return;  // somebody else's, or just being made
+    if (lock < 0) return;  // somebody else's
     std::error_code none;
-    if (flock(lock, LOCK_EX | LOCK_NB) == 0) fs::remove_all(folder, none);
+    if (flock(lock, LOCK_EX | LOCK_NB) == 0 && fs::file_size(folder / "lock", none) > 0) fs::remove_all(folder, none);
     close(lock);
   }
 

@@ -105,8 +105,8 @@ std::vector<bool> unlike_the_others(const std::vector<Photo>& own, const std::ve
   return unlike;
 }
 
-// Photos that no recogniser matches with the others. A photo of the person that is only hard to recognise has to stay:
-// it is one on which the person is not found.
+// Photos that every recogniser finds unlike the others. A photo of the person that is only hard to recognise has to
+// stay: it is one on which the person is not found.
 std::vector<bool> are_of_somebody_else(const std::vector<Photo>& own, const std::vector<Photo>& crowd,
                                        const std::vector<Known>& recognisers, const RunOptions& options,
                                        ArtifactStore& store) {

@@ -120,7 +120,7 @@ TEST_F(E2eAudit, TheNextOneRemovesWhatAKilledOneLeft) {
   const auto killed = folder_ / "temporary/facepoison-audit-killed",
              running = folder_ / "temporary/facepoison-audit-runs";
   const auto somebodys = folder_ / "temporary/facepoison-audit-of-somebody";
-  for (const auto& one : {killed, running}) write_file(one / "lock", "");
+  for (const auto& one : {killed, running}) write_file(one / "lock", "locked\n");
   write_file(somebodys / "letter.txt", "");
   const int lock = open((running / "lock").c_str(), O_RDWR | O_CLOEXEC);
   ASSERT_EQ(flock(lock, LOCK_EX), 0);
