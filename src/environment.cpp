@@ -5,6 +5,22 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "facepoison/error.hpp"
+
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+extern "C" {
+
+void* __libc_malloc(std::size_t size);  // NOLINT: glibc's own name for its malloc()
+
+// The C library's, in the place of malloc() for every library of this process.
+void* malloc(std::size_t size) {
+  void* const found = __libc_malloc(size);
+  if (!found) facepoison::note_shortage_of_memory();
+  return found;
+}
+}
+#endif
+
 namespace facepoison {
 namespace {
 

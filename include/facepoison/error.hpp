@@ -34,4 +34,11 @@ class Error : public std::runtime_error {
 bool is_shortage(int error);
 bool is_shortage(const std::exception& error);
 
+// The C library refused memory to somebody in this process; src/environment.cpp notes it. MKL goes on without its
+// buffers then and says nothing, but adds in another order, so that results have other last digits.
+void note_shortage_of_memory() noexcept;
+
+// Throws Error(Exit::resource) if memory was ever refused. Whoever keeps results asks before.
+void refuse_after_shortage_of_memory();
+
 }  // namespace facepoison

@@ -4,7 +4,7 @@
 namespace facepoison {
 
 // Raised when a kernel gives other bits. A part of cache keys, by arithmetic().
-constexpr int kernels_version = 1;
+constexpr int kernels_version = 2;
 
 // Registers the kernels of this process, once: from then on all networks use them, those that learn too. Results are
 // LibTorch's up to rounding. Other devices keep LibTorch's own. Any thread may call it; load_model() does.

@@ -1,10 +1,22 @@
 #include "facepoison/error.hpp"
 
+#include <atomic>
 #include <cerrno>
 #include <new>
 #include <system_error>
 
 namespace facepoison {
+namespace {
+
+constinit std::atomic<bool> memory_was_short = false;
+
+}  // namespace
+
+void note_shortage_of_memory() noexcept { memory_was_short = true; }
+
+void refuse_after_shortage_of_memory() {
+  if (memory_was_short) throw Error(Exit::resource, "out of memory");
+}
 
 bool is_shortage(int error) {
   return error == ENOSPC || error == EDQUOT || error == EFBIG || error == ENOMEM || error == EAGAIN;

@@ -220,6 +220,7 @@ void Executor::make(Stage& stage, std::vector<bool>& stored) {
   };
   std::vector<std::size_t> of_others;
   const auto put = [&](std::size_t u, std::vector<std::any> results) {
+    refuse_after_shortage_of_memory();
     store_.put(units[u].id, stage.key(units[u]), content_of(stage.needs(units[u])),
                [&](const fs::path& at) { stage.write(units[u], std::move(results), at); });
     stored[u] = true;

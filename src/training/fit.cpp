@@ -119,6 +119,7 @@ Progression fit(const Fit& f) {
   const auto resumed = Clock::now();
   const double before = at.seconds;
   const auto save = [&] {
+    refuse_after_shortage_of_memory();
     at.seconds = before + std::chrono::duration<double>(Clock::now() - resumed).count();
     write_file(f.checkpoint, write_checkpoint(at, f.trainee, beside, *optimiser, f.hash));
   };

@@ -174,6 +174,7 @@ void publish(const TrainingConfig& c, const Paths& paths, const std::string& con
   write_file(paths.weights, bytes);
   write_file(paths.seen, seen);
   write_npy(paths.golden, golden_embedding(c, paths, weights_sha256));
+  refuse_after_shortage_of_memory();
   write_file(paths.card, card_of(c, outcome, weights_sha256, sha256(seen)).dump(2) + "\n");
   std::error_code ignored;
   fs::remove(paths.checkpoint, ignored);
