@@ -2,7 +2,7 @@
 """The tables and figures in the pages, made from the runs that they report.
 
     scripts/results.py add RUN STUDY   copies a run's table.csv, run.json, config.resolved.json to docs/results/STUDY/
-    scripts/results.py write           makes the tables and figures in README.md and docs/*.md again
+    scripts/results.py write           makes the tables and figures in README.md and the pages below docs/ again
     scripts/results.py check           exits 1 where a page or a figure is not what `write` would make of it
 
 A table stands in a page between two lines:
@@ -22,6 +22,14 @@ A figure stands between
 where NAME is one of the files that `facepoison report docs/results/STUDY --figures` writes. It is drawn twice, for
 light and dark pages, as docs/figures/STUDY-NAME.svg and …-dark.svg, each with the sha256 of its specification: figures
 are compared by that, since fonts differ from machine to machine.
+
+A number in a sentence is followed by the row that it comes from:
+
+    protection falls to 0.04<!-- of adaptive-lfw extractor=faceplugin attack=pgd classifier=nearest -->
+
+The words choose one row, as above; pick=least or pick=most chooses the least or the most of several. value=COLUMN takes
+another column than protection, of=TABLE another table. The number keeps the digits that it is written with; before " %"
+it is multiplied by 100.
 """
 
 import argparse
@@ -45,6 +53,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BINARY = Path(os.environ.get("FACEPOISON_BINARY", ROOT / "build/release/facepoison"))
 MARKER = re.compile(r"^<!-- results (\S+)([^\n]*?) *-->\n(.*?)^<!-- end -->$", re.MULTILINE | re.DOTALL)
 FIGURE = re.compile(r"^<!-- figure (\S+) (\S+) -->\n(.*?)^<!-- end -->$", re.MULTILINE | re.DOTALL)
+CITED = re.compile(r"(-?)(\d*)(\.\d+)?( %)?<!-- of\s+(\S+)([^>]*?)\s*-->")
 MOST_BYTES = 60_000  # of a figure
 PATH = re.compile(r"""(?<![\w.:/])/(?:[^/\s"'(),;:]+/)+[^/\s"'(),;:]*""")
 
@@ -58,7 +67,7 @@ def results(root):
 
 
 def pages(root):
-    return [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+    return [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
 
 
 def neutral(value, root):
@@ -151,6 +160,26 @@ def read_study(root, study, of="protection"):
     return path, run, config
 
 
+def cited(root, match):
+    """A number as the row says that the comment after it names, with as many digits as it has now."""
+    _, whole, decimals, percent, study, words = match.groups()
+    words = dict(word.split("=", 1) if "=" in word else (word, "") for word in words.split())
+    of, value, pick = words.pop("of", "protection"), words.pop("value", None), words.pop("pick", None)
+    with open(read_study(root, study, of)[0], newline="") as file:
+        rows = list(csv.DictReader(file))
+    value = value or next(name for name in ("protection", "share", *rows[0]) if name in rows[0])
+    if unknown := [name for name in (value, *words) if name not in rows[0]]:
+        raise Refused(f"{match.group()!r}: {study} has no column {unknown[0]!r}")
+    numbers = [float(row[value]) for row in rows if all(row[name] == found for name, found in words.items())]
+    if not numbers or len(numbers) > 1 and pick not in ("least", "most"):
+        raise Refused(f"{match.group()!r}: {len(numbers)} rows; one is needed, or pick=least or pick=most")
+    number = (max if pick == "most" else min)(numbers) * (100 if percent else 1)
+    text = f"{number:.{len(decimals or '.') - 1}f}"
+    if not whole:
+        text = re.sub(r"^(-?)0\.", r"\1.", text)
+    return f"{text}{percent or ''}{match.group()[match.group().index('<!-- of'):]}"
+
+
 def arguments_of(words):
     """The options of `facepoison table` that a mark's words stand for."""
     options = []
@@ -178,13 +207,14 @@ def made(root, page, study, words):
     said = [note.removeprefix("- ") for note in reversed(notes.splitlines())]  # of whom, and what the cells are
     made_by = f"{run['date'][:10]}, commit {run['commit']}, {run['machine']}, {config['precision']}"
     files = f"[its files]({os.path.relpath(results(root) / study, page.parent)})."
-    facts = "; ".join([made_by, *said, files])
+    command = [f"`{run['command']}`"] if "command" in run else []  # runs of before 0.2.0 do not have it
+    facts = "; ".join([made_by, *command, *said, files])
     facts = textwrap.fill(facts, 120, break_long_words=False, break_on_hyphens=False)
     return f"{table}\n\n{facts}\n"
 
 
 def rewritten(root, page):
-    text = page.read_text()
+    text = CITED.sub(lambda match: cited(root, match), page.read_text())
     begun = len(re.findall(r"^<!-- results ", text, re.MULTILINE))
     found = list(MARKER.finditer(text))
     if begun != len(found) or any("<!-- results " in match.group(3) for match in found):

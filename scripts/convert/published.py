@@ -3,7 +3,7 @@
 "published" has the file's name (file), where it is (urls, tried in this order), its size (bytes) and the best sum that
 is published of it: sha256, else md5, else git_blob, the SHA-1 that git gives to a file. An address that is an object
 is a zip archive with the file in it: url, member, and the archive's own file, bytes and sha256. confidence says how
-sure the sum is (docs/exporting.md), non_commercial that the licence allows nothing else, paper that the paper's
+sure the sum is (docs/how-to/exporting.md), non_commercial that the licence allows nothing else, paper that the paper's
 evaluations use the network. exporter is the command of scripts/export/ that takes the file, as {file}; {NAME} is the
 file of the card NAME, in the place of an own one or beside it.
 

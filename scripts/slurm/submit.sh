@@ -4,7 +4,7 @@
 #   --workers MOST   at most so many workers (100)
 #   --each SECONDS   how much work a worker should have (3600)
 #   --wait           end with the table, and with its exit code
-# Prints the ids of the jobs; docs/cluster.md has the rest.
+# Prints the ids of the jobs; docs/start/cluster.md has the rest.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export FACEPOISON_SCRIPTS=$here

@@ -31,8 +31,8 @@ double protection_under_pgd(const Table& table, const std::string& extractor) {
 }
 
 // How far a number may be from the golden one: about four times what differed at most under other settings of MKL_CBWR,
-// ATEN_CPU_CAPABILITY and ONEDNN_MAX_CPU_ISA (docs/protocol.md). All other columns were the same. Of networks that a
-// config trains a few of 342 probes differed, which is why one of a protected person's 18 may.
+// ATEN_CPU_CAPABILITY and ONEDNN_MAX_CPU_ISA (docs/reference/protocol.md). All other columns were the same. Of networks
+// that a config trains a few of 342 probes differed, which is why one of a protected person's 18 may.
 double tolerance(const std::string& column, bool is_trained) {
   static const std::map<std::string, double> measured = {{"tau", 1e-6},           {"threshold", 1e-6}, {"moved", 0.02},
                                                          {"nearest_other", 0.02}, {"value", 0.001},    {"low", 0.005},

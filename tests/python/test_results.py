@@ -224,6 +224,31 @@ class Results(unittest.TestCase):
                 self.assertIn("docs/page.md", said)
             self.assertEqual(self.page.read_text(), text)
 
+    def test_a_number_in_a_sentence_is_that_of_its_row(self):
+        (self.run_folder / "rank.csv").write_text(RANK)
+        self.write_config({"tables": ["protection", "rank"]})
+        self.call("add", self.run_folder, "first")
+        row = "<!-- of first extractor=old\n attack=none -->"
+        self.page.write_text(
+            f"0.12{row} and .6{row} are 9 %{row}, 1<!-- of first of=rank extractor=new attack=none -->,"
+            " .99<!-- of first extractor=new attack=pgd pick=least value=low --> of 4.\n"
+        )
+        self.assertEqual(self.call("check"), (1, "results: docs/page.md: differs\n"))
+        self.assertEqual(self.call("write")[0], 0)
+        text = self.page.read_text()
+        self.assertTrue(text.startswith(f"0.06{row} and .1{row} are 6 %{row}, 1<!--"), text)
+        self.assertIn(" .10<!-- of first extractor=new attack=pgd pick=least value=low --> of 4.\n", text)
+        self.assertEqual(self.call("check"), (0, ""))
+        for text, why in (
+            ("1<!-- of first extractor=new attack=pgd -->", "2 rows; one is needed"),
+            ("1<!-- of first extractor=newer -->", "0 rows; one is needed"),
+            ("1<!-- of first extractr=new -->", "no column 'extractr'"),
+            ("1<!-- of second -->", "add RUN second"),
+        ):
+            self.page.write_text(text)
+            code, said = self.call("check")
+            self.assertEqual((code, why in said), (1, True), said)
+
     def test_people_of_two_draws_are_said_to_be(self):
         (self.run_folder / "table.csv").write_text(TABLE.replace("new,2021,pgd,nearest,8", "new,2021,pgd,nearest,9"))
         self.call("add", self.run_folder, "first")

@@ -1,4 +1,4 @@
-"""What docs/security.md promises: the tests that it names are there, and the program has no network code."""
+"""What docs/reference/security.md promises: the tests that it names are there, and the program has no network code."""
 import os
 import re
 import shutil
@@ -29,7 +29,7 @@ def tests_there():
 
 class Promises(unittest.TestCase):
     def test_each_test_is_there(self):
-        table = (ROOT / "docs/security.md").read_text().split("## Promise and test")[1]
+        table = (ROOT / "docs/reference/security.md").read_text().split("## Promise and test")[1]
         named = set(re.findall(r"`(\w+(?:\.\w+){1,2})`", table))
         self.assertGreater(len(named), 30)
         self.assertEqual(named - tests_there(), set())
