@@ -19,13 +19,7 @@ done
 build=${FACEPOISON_FUZZ_BUILD:-build/fuzz}
 mkdir -p "$build"
 build=$(cd "$build" && pwd)
-if ! command -v clang++ >/dev/null; then
-  say "installing clang (log: $build/setup.log)"
-  sudo=()
-  [[ $(id -u) == 0 ]] || sudo=(sudo)
-  quietly "$build/setup.log" "${sudo[@]}" apt-get update
-  quietly "$build/setup.log" "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y clang
-fi
+need_clang "$build/setup.log"
 say "building the fuzzers (log: $build/build.log)"
 : >"$build/build.log"
 quietly "$build/build.log" cmake --preset fuzz -B "$build"

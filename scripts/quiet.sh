@@ -45,6 +45,11 @@ install_packages() {
     quietly "$log" "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
 
+# need_clang LOG: installs Clang where there is none, with its sanitizers, which its package only recommends.
+need_clang() {
+  command -v clang++ >/dev/null || install_packages "$1" --install-recommends clang
+}
+
 # Does the processor multiply in bf16? There networks take half the time in it; elsewhere they would take longer.
 multiplies_in_bf16() {
   grep -qwE 'avx512_bf16|amx_bf16|bf16' "${CPUINFO:-/proc/cpuinfo}"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the cloak detectors: the one that ships in data/cloak-detectors/ and those that docs/results/detection.md compares.
+# Makes the cloak detectors: the one that ships in data/cloak-detectors/, and those that docs/results/detection.md
+# compares.
 # Interrupted, the same command goes on where it was; what is there already is not made again.
 # Usage: scripts/train_cloak_detectors.sh [FOLDER] [NAME ...]; default: models/trained, small-cloak-detector and all of
 # configs/training/detectors.

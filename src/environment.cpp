@@ -7,7 +7,7 @@
 
 #include "facepoison/error.hpp"
 
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__GLIBC__) && !defined(FACEPOISON_SANITIZED)
 extern "C" {
 
 void* __libc_malloc(std::size_t size);  // NOLINT: glibc's own name for its malloc()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Lets commands run into a limit of a file's size, a full disk, a store or a place for outputs that may only be read,
-and a limit of memory. Each ends with the exit code of docs/how-to/experiments.md and one line that says why; whatever lies
-there is whole, an earlier run's or the new one's; and where there is room again, the same command goes on to an
+and a limit of memory. Each ends with the exit code of docs/how-to/experiments.md and one line that says why; whatever
+lies there is whole, an earlier run's or the new one's; and where there is room again, the same command goes on to an
 undisturbed run's bytes and leaves nothing else.
 
     .venv/bin/python tests/limits.py

@@ -11,7 +11,7 @@ namespace facepoison {
 namespace {
 
 // Compiled once for each generation of instructions; the processor's is taken at run time.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(FACEPOISON_SANITIZED)
 #define FACEPOISON_EACH_INSTRUCTION_SET \
   [[gnu::target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4"), gnu::optimize("O3")]]
 #else

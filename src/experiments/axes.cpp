@@ -87,7 +87,8 @@ Posting read_mix(Spec& spec, const Json& wanted, const std::vector<Posting>& oth
       spec.fail("attacks",
                 concat("mix of ", mix.name, ", ", name, ": found ", share.dump(), ", expected 0 < share ≤ 1"));
     sum += share.get<double>();
-    const auto found = std::find_if(others.begin(), others.end(), [&](const auto& one) { return one.name == name; });
+    const auto found =
+        std::find_if(others.begin(), others.end(), [&name = name](const auto& one) { return one.name == name; });
     if (found == others.end())
       mix.parts.emplace_back(make_attack(name, options), share.get<double>());
     else if (found->parts.size() == 1)

@@ -32,7 +32,7 @@ std::string label_of(const std::vector<Scenario>& all, const Scenario& scenario)
   std::string label;
   for (std::size_t axis = 0; axis < scenario.coordinates.size(); ++axis) {
     const auto& [name, value] = scenario.coordinates[axis];
-    const auto differs = [&](const Scenario& one) { return one.coordinates[axis].second != value; };
+    const auto differs = [&, &value = value](const Scenario& one) { return one.coordinates[axis].second != value; };
     if (name == "attack" || std::any_of(all.begin(), all.end(), differs)) label += ", " + value;
   }
   return label;

@@ -255,8 +255,9 @@ TEST(Dataset, RefusesWrongValues) {
       {"source_size", Json::array({100.5, 5})},
       {"landmarks", Json::array({{1, 2}, {3, 4}, {5, 1e300}, {7, 8}, {9, 1}})}};
   for (const auto& [key, value] : edits)
-    expect_line_2(broken([&](std::vector<Json>& lines, const fs::path&) { lines[1][key] = value; }),
-                  {"\"" + key + "\""});
+    expect_line_2(
+        broken([&, &key = key, &value = value](std::vector<Json>& lines, const fs::path&) { lines[1][key] = value; }),
+        {"\"" + key + "\""});
   expect_line_2(broken([](std::vector<Json>& lines, const fs::path&) { lines[1].erase("sha256"); }),
                 {"sha256", "missing"});
 }

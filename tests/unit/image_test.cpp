@@ -477,7 +477,7 @@ int outcome_with(rlim_t megabytes, const std::string& bytes) {
 }
 
 TEST(DecodeImage, AShortageOfMemoryIsNothingWrongWithThePicture) {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(FACEPOISON_SANITIZED)
   GTEST_SKIP() << "the sanitiser's shadow needs the address space";
 #endif
   const cv::Mat grey(4000, 6000, CV_8UC3, cv::Scalar::all(90));

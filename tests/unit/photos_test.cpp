@@ -215,7 +215,7 @@ TEST_F(ScanPhotosTest, RefusesAFolderThatIsNone) {
   put("file");
   for (const auto& [path, reason] :
        {std::pair{root_ / "missing", "no such folder"}, std::pair{root_ / "file", "not a folder"}}) {
-    const auto [code, message] = caught([&] { scan_photos(path); });
+    const auto [code, message] = caught([&, &path = path] { scan_photos(path); });
     EXPECT_EQ(code, Exit::input);
     EXPECT_TRUE(contains(message, path.string()) && contains(message, reason)) << message;
   }

@@ -77,7 +77,7 @@ TEST(Spec, BlamesNoRightKeyForAMissingOne) {
   for (const auto& [json, missing] : {std::pair{R"({"file": "x"})", "title"}, std::pair{R"({"std": [1]})", "side"},
                                       std::pair{R"({"mean": [1]})", "name"}}) {
     Spec spec = spec_of(json);
-    const auto message = caught([&] { spec.text(missing); }).message;
+    const auto message = caught([&, &missing = missing] { spec.text(missing); }).message;
     EXPECT_EQ(message, concat("x.json, key \"", missing, "\": missing"));
   }
 }
