@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds build/<preset>/facepoison, tests and benchmarks, or one target of them. Usage:
+# Builds build/<preset>/facepoison and its tests, or one target (`bench`: the benchmarks). Usage:
 # scripts/build.sh [release|debug|asan [TARGET]]; needs scripts/setup.sh once.
 # What CMake and the compiler print is in build/<preset>/build.log.
 set -euo pipefail
