@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Seconds a photo: the C++ attacks in one batched loop, fp32 and bf16, beside tests/reference one photo at a time, in
-one run.
+"""Measures seconds a photo, in one run: the C++ attacks in one batched loop, fp32 and bf16, and tests/reference one
+photo at a time.
 
     .venv/bin/python bench/attacks.py [--surrogates dlib,faceplugin] [--photos 32] [--canvas 112]
 
-The C++ times are of the whole command: start, networks, pictures read, written and audited. The reference's are of its
-loop alone.
+The C++ times are of the whole command: start, networks, pictures read, written and audited. The reference's are of
+its loop only.
 """
 import argparse
 import sys

@@ -1,4 +1,4 @@
-// How well each recogniser that is there knows the people of clean data sets, beside raw pixels as the baseline:
+// Measures how well each present recogniser knows the people of clean data sets, with raw pixels as the baseline:
 //   bench_accuracy DATASET...     (data sets of prepare, or folders of photos; FACEPOISON_STORE names the store)
 #include <iostream>
 
@@ -19,8 +19,8 @@ struct Rows {
   std::vector<std::int64_t> rows, labels;
 };
 
-// The canvas as 24×24 grey levels, brightness and contrast taken out: what is left is shape and shade, no face
-// knowledge.
+// The canvas as 24×24 grey levels without brightness and contrast: shape and shade remain, without any knowledge of
+// faces.
 torch::Tensor raw_pixels(const Dataset& dataset) {
   std::vector<torch::Tensor> rows;
   for (const auto& photo : dataset.photos) {

@@ -1,4 +1,4 @@
-// Steps of an attack: photos × steps a second, the default surrogates, a block of 16 canvases, rounding included.
+// Measures an attack's steps: photos × steps a second, default surrogates, a block of 16 canvases, including rounding.
 #include <benchmark/benchmark.h>
 
 #include "facepoison/attack.hpp"
@@ -27,7 +27,7 @@ const auto timed = [](auto* one) { one->UseRealTime()->Unit(benchmark::kMillisec
 
 }  // namespace
 
-// clang-format off: names are no expressions
+// clang-format off: names are not expressions
 BENCHMARK_CAPTURE(attack_steps, pgd/fp32, "pgd", torch::kFloat32)->Apply(timed);
 BENCHMARK_CAPTURE(attack_steps, pgd/bf16, "pgd", torch::kBFloat16)->Apply(timed);
 BENCHMARK_CAPTURE(attack_steps, lowkey/fp32, "lowkey", torch::kFloat32)->Apply(timed);

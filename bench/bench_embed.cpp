@@ -1,5 +1,5 @@
-// Embeddings a second of every recogniser that was fetched: canvases in memory to embeddings, warp included.
-// bench/compare.py puts these figures beside eager PyTorch and onnxruntime in one run.
+// Measures embeddings a second of every fetched recogniser: canvases in memory to embeddings, including the warp.
+// bench/compare.py compares these figures with eager PyTorch and onnxruntime in one run.
 #include <benchmark/benchmark.h>
 
 #include "facepoison/extractor.hpp"

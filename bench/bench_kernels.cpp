@@ -1,4 +1,4 @@
-// LibTorch's passes beside those of src/core/kernels.cpp, which replace them, in one run: first all of LibTorch's. One
+// Compares LibTorch's passes with those of src/core/kernels.cpp, which replace them, in one run, LibTorch's first. One
 // thread, pieces of four photos.
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
@@ -15,7 +15,7 @@ struct Layer {
   std::int64_t channels, side, outputs, kernel, stride, padding, groups;  // no outputs: PReLU
 };
 
-// Of dlib (its first layer) and faceplugin.
+// Layers of dlib (the first one) and faceplugin.
 constexpr Layer layers[] = {
     {"first", 3, 150, 32, 7, 2, 0, 1},         {"pointwise", 64, 56, 128, 1, 1, 0, 1},
     {"depthwise", 128, 28, 128, 3, 1, 1, 128}, {"depthwise-by-2", 128, 56, 128, 3, 2, 1, 128},
@@ -27,7 +27,7 @@ torch::Tensor random(at::IntArrayRef sizes, torch::ScalarType type) {
   return tensor.dim() == 4 ? tensor.contiguous(torch::MemoryFormat::ChannelsLast) : tensor;
 }
 
-// A forward pass, or the gradient with respect to its input alone.
+// Runs a forward pass, or the gradient with respect to the input only.
 void pass(benchmark::State& state, const Layer& l, torch::ScalarType type, bool backward, bool own) {
   if (own) use_fast_kernels();
   at::set_num_threads(1);

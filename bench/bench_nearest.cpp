@@ -1,5 +1,5 @@
-// Nearest neighbours at FaceScrub's size: what swapping one person costs beside searching anew, and time and peak
-// memory of what eval asks. A peak is the process's: run one benchmark a process (--benchmark_filter).
+// Nearest neighbours at FaceScrub's size: the cost of swapping one person and of a new search, and time and peak
+// memory of eval's queries. A peak is that of the process: run one benchmark per process (--benchmark_filter).
 #include <benchmark/benchmark.h>
 
 #include <fstream>
@@ -49,7 +49,7 @@ void swap(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * state.range(0) * state.range(1));
 }
 
-// GB: the largest memory that the process has had so far.
+// The largest memory of the process so far, in GB.
 double peak_memory() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);)
@@ -57,7 +57,7 @@ double peak_memory() {
   return 0;
 }
 
-// Rows of a matrix, a copy at each reading, as the world reads them.
+// Rows of a matrix, copied at each reading, as in the program.
 Features rows_of(const torch::Tensor& matrix, std::vector<std::int64_t> rows, const std::string& name) {
   return {name, {}, [matrix, index = torch::tensor(rows, torch::kInt64)] { return matrix.index_select(0, index); }};
 }
@@ -68,7 +68,7 @@ std::vector<std::int64_t> first(std::int64_t count, std::int64_t from = 0) {
   return rows;
 }
 
-// A cell of the table through the store: probes, and protected people, whose photos are replaced or are not there.
+// A cell of the table through the store: probes, and protected people with replaced or absent photos.
 void answers(benchmark::State& state, const char* name, bool absent) {
   const std::int64_t each = 70;
   const auto p = make_problem(530, each, state.range(0), 0);
@@ -117,7 +117,7 @@ void displacement(benchmark::State& state) {
   state.counters["GB_peak"] = peak_memory();
 }
 
-// Photos none of which is another's copy.
+// Photos without copies.
 void duplicates(benchmark::State& state) {
   std::vector<Photo> photos(static_cast<std::size_t>(state.range(0)));
   std::vector<Thumbnail> thumbnails(photos.size());

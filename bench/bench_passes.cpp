@@ -1,5 +1,5 @@
-// How far a surrogate's passes are from what the machine can do: the forward pass and the gradient with respect to the
-// pixels of a piece of four photos, beside a product of two matrices in the same precision and a copy in memory. One
+// Compares a surrogate's passes with the machine's limits: the forward pass and the gradient with respect to the pixels
+// of a piece of four photos, against a product of two matrices in the same precision and a copy in memory. One
 // thread.
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
@@ -40,7 +40,7 @@ void product(benchmark::State& state, torch::ScalarType precision) {
   rate(state, "GF/s", 2.0 * side * side * side);
 }
 
-// Read and written: GB a second.
+// GB read and written a second.
 void copy(benchmark::State& state) {
   at::set_num_threads(1);
   const auto from = torch::rand({64 << 20});
@@ -53,7 +53,7 @@ const auto timed = [](auto* one) { one->Unit(benchmark::kMillisecond); };
 
 }  // namespace
 
-// clang-format off: names are no expressions
+// clang-format off: names are not expressions
 BENCHMARK_CAPTURE(product, fp32, torch::kFloat32)->Apply(timed);
 BENCHMARK_CAPTURE(product, bf16, torch::kBFloat16)->Apply(timed);
 BENCHMARK(copy)->Apply(timed);

@@ -1,5 +1,5 @@
-// For bench/refits.py: CLASSIFIER on X.npy with X.csv, each of the first N people swapped for their mirrored
-// embeddings, one at a time. Prints the seconds, then person,probe,label,distance of the first KEPT people.
+// For bench/refits.py: runs CLASSIFIER on X.npy with X.csv and swaps each of the first N people, one at a time, for
+// their mirrored embeddings. Prints the seconds, then person,probe,label,distance of the first KEPT people.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>

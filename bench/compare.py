@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Prints a Markdown table of the recognisers' speed (images per second) here and elsewhere.
+"""Prints a Markdown table of the recognisers' speed (images per second) here and in other runtimes.
 
     .venv/bin/python bench/compare.py [--batch 16] [--threads 2] [--rounds 5] [NAME ...]
 
-Columns: the same network in eager PyTorch, in onnxruntime where the package holds an ONNX file (from
+Columns: the same network in eager PyTorch, in onnxruntime if the package holds an ONNX file (from
 .venv-golden, see scripts/make_golden.py), and `facepoison embed`'s rate from build/release/bench_embed.
-The contenders take turns and the table shows medians, so a slow moment of the machine hits all alike.
+The contenders take turns and the table shows medians, so a slow moment affects all equally.
 """
 import argparse
 import json
@@ -27,7 +27,7 @@ CPP_BENCHMARK = ROOT / "build" / "release" / "bench_embed"
 
 
 def rate(run, batch, seconds=0.5):
-    """Images per second of run(), repeated for a while."""
+    """Images per second of run(), repeated for `seconds`."""
     count, start = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - start) < seconds:
         run()
@@ -57,7 +57,7 @@ def eager(name, card, members, batch):
 
 
 def free_batch(data, path):
-    """Writes the ONNX file with a free batch: the original says one."""
+    """Writes the ONNX file with a free batch; the original has a batch of one."""
     import onnx
 
     model = onnx.load_from_string(data)
@@ -79,7 +79,7 @@ def onnxruntime_worker(path, side, batch, threads):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    # Fair play: faceplugin's file holds denormal weights, which our conversion rounds to zero.
+    # For fairness: our conversion rounds faceplugin's denormal weights to zero too.
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     x = np.random.default_rng(0).random((batch, 3, side, side), np.float32)

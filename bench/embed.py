@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""`facepoison embed` beside a script of OpenCV and onnxruntime that does the same, both as whole processes: start,
-network, canvases decoded, warped to the network's crop, embedded, a matrix written. In turn; medians.
+"""Compares `facepoison embed` with a script of OpenCV and onnxruntime that does the same. Both are whole processes:
+start, network, canvases decoded, warped to the network's crop, embedded, a matrix written. In turns; medians.
 
     .venv/bin/pip install opencv-python-headless onnxruntime
     .venv/bin/python bench/embed.py DATASET [--name faceplugin] [--batch 1 16] [--threads 2] [--rounds 3]
 
-DATASET is a folder that `facepoison prepare` made. Also prints for how many of the split's new photos the nearest
-gallery photo is of the same person by both, and how many photos have another nearest person.
+DATASET is a folder from `facepoison prepare`. Also prints, for both, the share of the split's new photos with a nearest
+gallery photo of the same person, and how many photos have another nearest person.
 """
 import argparse
 import json
@@ -49,7 +49,7 @@ def embed_by_onnxruntime(dataset, network, contract, batch, threads, target):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    # Fair play: faceplugin's file holds denormal weights, which our conversion rounds to zero.
+    # For fairness: our conversion rounds faceplugin's denormal weights to zero too.
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
     mean, std = contract["mean"][0], contract["std"][0]

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Images per second of the two networks that most exports are of, iResNet-100 and CLIP's ViT-B/32, of random weights:
-`facepoison embed`'s rate in fp32 and bf16 beside eager PyTorch, in both too, and onnxruntime, in turns and in one run.
+"""Images per second of the two most common exported networks, iResNet-100 and CLIP's ViT-B/32, with random weights:
+`facepoison embed` and eager PyTorch in fp32 and bf16, and onnxruntime, in turns and in one run.
 
     .venv/bin/python bench/exported.py [--batch 16] [--threads 2] [--rounds 5]
 
-onnxruntime is .venv-golden's (scripts/make_golden.py says how to make it); bf16 is fast where the processor has it
+onnxruntime is from .venv-golden (scripts/make_golden.py says how to make it); bf16 is fast if the processor has it
 (AVX512-BF16, AMX).
 """
 import argparse
@@ -31,7 +31,7 @@ NETWORKS = {
 
 
 def export(name, home):
-    """A random checkpoint through the exporter into a home of its own;
+    """Exports a random checkpoint into `home`;
     returns the network as the exporter builds it."""
     _, exporter, make = NETWORKS[name]
     module = make()
@@ -63,7 +63,7 @@ def contenders(name, module, args, home, notes):
     if compare.GOLDEN_PYTHON.exists():
         path = str(home / f"{name}.onnx")
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")  # this exporter is the old one; it wants no further package
+            warnings.simplefilter("ignore")  # this is the old exporter; it needs no other package
             torch.onnx.export(
                 module, (x[:2].contiguous(),), path, input_names=["x"], dynamic_axes={"x": {0: "batch"}}, dynamo=False
             )

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""`facepoison identify` by one nearest neighbour, the whole process, beside the bare product of the two matrices (by
-the same LibTorch, both in memory), and scikit-learn's 1-NN (in memory). In turn; medians. What a process computes is
-given in seconds of processor time too, which another process on the machine changes less.
+"""Compares `facepoison identify` by one nearest neighbour, the whole process, with the bare product of the two matrices
+(by the same LibTorch, in memory) and scikit-learn's 1-NN (in memory). In turns; medians. Also gives seconds of
+processor time, which other processes on the machine change less.
 
     .venv/bin/python bench/identify.py [--gallery 50000] [--probes 5000] [--dimension 512] [--threads 2] [--rounds 5]
 
-People are random centres, each row lies as far from its centre as centres lie from the origin. Says how many labels
+People are random centres; each row is as far from its centre as centres are from the origin. Prints how many labels
 differ from scikit-learn's.
 """
 import argparse
@@ -80,7 +80,7 @@ def main():
         }
         times = {contender: [] for contender in contenders}
         with threadpool_limits(options.threads):
-            contenders["product"]()  # the first call writes memory that nobody had
+            contenders["product"]()  # the first call touches new memory
             for _ in range(options.rounds):
                 for contender, work in contenders.items():
                     *seconds, found = timed(work)

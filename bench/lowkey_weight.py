@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""How heavy lite0's distance must be in LowKey's objective for our pictures to come out as the published ones.
+"""Finds the weight of lite0's distance in LowKey's objective with which our pictures resemble the published ones.
 
     .venv/bin/python bench/lowkey_weight.py FOLDER [--weights .0005,.001,.002] [--dssim-weights .05,.01]
 
-FOLDER is bench/published.py's. tests/reference's LowKey runs on each clean photo with lite0 at each weight, and with
-DSSIM at its own (.05 is LowKey's for LPIPS). "off": how many times larger or smaller than the published picture's are
-the DSSIM, the difference's length and its two shares of periods, as the mean of |ln ratio|: .1 is a tenth.
+FOLDER is that of bench/published.py. tests/reference's LowKey runs on each clean photo with lite0 at each weight, and
+with DSSIM at its own weights (.05 is LowKey's for LPIPS). "off" is the mean of |ln ratio| to the published picture, for
+the DSSIM, the difference's length and its two shares of periods: .1 is a tenth.
 """
 import argparse
 import json
@@ -28,13 +28,13 @@ import run as reference  # noqa: E402
 def lite0():
     card = json.loads((published.ROOT / "configs/metrics/lite0.json").read_text())
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # newer PyTorch calls TorchScript old
+        warnings.simplefilter("ignore")  # PyTorch calls TorchScript deprecated
         module = torch.jit.load(published.ROOT / "models" / card["file"])
     return lambda a, b: module.apart(module.seen(a), module.seen(b))
 
 
 def cloaked(clean, networks, seed, distance, weight):
-    """The picture as LowKey's code writes it: 8 bits, truncated."""
+    """The picture in 8 bits, truncated, as LowKey's code writes it."""
     photo = published.as_tensor(clean).float()
     noise = 0.005 * (2 * torch.rand(photo.shape, generator=torch.Generator().manual_seed(seed)) - 1)
     result = attacks.lowkey(photo, networks, noise, similarity_weight=weight, distance=distance)
@@ -42,7 +42,7 @@ def cloaked(clean, networks, seed, distance, weight):
 
 
 def off(found, wanted):
-    """Of two rows of published.measures()."""
+    """How far two rows of published.measures() differ."""
     def sizes(values):
         _, psnr, *others = values
         return np.log([10 ** (-psnr / 20), *others])

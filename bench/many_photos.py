@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""As many photos of as many people as FaceScrub has, of the rendered ones: to measure what size costs, nothing else.
+"""Makes as many photos of as many people as in FaceScrub, from the rendered ones, only to measure the cost of size.
 
     .venv/bin/python bench/many_photos.py OUT [--people 530] [--photos 94]
     facepoison prepare OUT --no-detect --canvas 112 --keep-duplicates -o DATASET
 
-Person k is rendered person k mod 100 with a face of another width and colour; a photo is one of that person's, turned,
-shifted and lit at random, 112 pixels, JPEG. The default 530 × 94 are 49,820 photos.
+Person k is rendered person k mod 100 with a face of another width and colour. Each photo is one of that person's,
+rotated, shifted and lit at random, 112 pixels, JPEG. The default 530 × 94 are 49,820 photos.
 """
 import argparse
 import random

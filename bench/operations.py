@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""How many operations of the file system a unit of work takes, counted in traces of the program: the "operations" of
-bench/scale.py, as JSON.
+"""Counts the file-system operations of a unit of work in traces of the program; prints the "operations" for
+bench/scale.py as JSON.
 
     strace -f -y -qq -e trace=%file,flock,ftruncate,getdents64 -o TRACE facepoison eval --config X.json --worker ...
     facepoison eval --config X.json --dry-run --format json -o plan.json
     .venv/bin/python bench/operations.py STORE PHOTOS plan.json TRACE ...
 
-An operation is a system call that names a file in the store or in the data set PHOTOS, locks it, cuts it or lists a
-folder: what a network file system asks its server. Reading, writing and closing are none, nor is the fstat of an open
-file. What names no unit (a folder above it) counts for the unit that the thread named last. Each number is a mean over
-all traces, in which some worker has to make units, find them, and share them with another.
+An operation is a system call that names a file in the store or in the data set PHOTOS, locks or truncates it, or lists
+a folder: these need the server of a network file system. Reading, writing, closing and the fstat of an open file do not
+count. A call on a folder above the units counts for the unit that the thread named last. Each number is a mean over all
+traces. In the traces, workers must make units, find them, and share them with another worker.
 """
 import argparse
 import json
@@ -20,12 +20,12 @@ from pathlib import Path
 LINE = re.compile(r"(\d+) +(\w+)\((.*)")
 NAME = re.compile(r"[0-9a-f]{64}")
 RENEWED = 2  # Claim::renew(): a stat and an utimensat; units of a trace end before that
-EMBEDDINGS = "/features.npy"  # which "answered" reads once for a stage, not for each unit
+EMBEDDINGS = "/features.npy"  # "answered" reads it once for a stage, not for each unit
 RESUMED = re.compile(r"(\d+) +<\.\.\. \w+ resumed>(.*)")
 
 
 def whole_lines(trace):
-    """Its lines, those put together of which another thread's call interrupted the writing."""
+    """The trace's lines. Joins the parts of lines that another thread's call interrupted."""
     begun = {}
     for line in open(trace, errors="replace"):
         resumed = RESUMED.match(line)
@@ -91,7 +91,7 @@ class Counted:
                 self.add("absent" if is_first and "ENOENT" in arguments else "found", kind, 1, is_first)
 
     def add_visit(self, kind, calls):
-        """Of a unit, from the claim on: what came of it."""
+        """Counts a visit to a unit, from the claim on, by its outcome."""
         is_made = any(call == "mkdir" for call, _ in calls)
         what = "taken" if calls[-1][0] != "unlink" else "made" if is_made else "done"
         self.add(what, kind, len(calls))

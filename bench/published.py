@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""What the published tools made of a photo, beside what our attacks make of the same one: a Markdown table.
+"""Prints a Markdown table that compares the published tools' pictures with our attacks' pictures of the same photo.
 
     .venv/bin/python bench/published.py FOLDER [--attacks fawkes-v0.3-high,...] [--extractors dlib,...]
 
-FOLDER holds the clean photos and the published files of PICTURES, which two public repositories carry: ftramer/FaceCure
+FOLDER holds the clean photos and the published files of PICTURES, from two public repositories: ftramer/FaceCure
 (adam*) and mashalbhatti/AI_and_Cybersecurity_Project_FaceCure (Adam_Sandler*). They show a real person: they are
-measured, never copied into the project. What is not there is left out.
+measured, never copied into the project. Missing files are left out.
 
-Ours start from the same photo, squashed as the paper's geometry wants it (bicubic, PIL's), and run through `prepare
---no-detect`, `perturb` and `embed`. Of a file in the photo's own frame, and of that photo, only the box counts that the
-tool changed. Fawkes v1.0 stretches grey levels over 0..255 when it resizes (Keras's array_to_img): its file is held
-against the stretched photo. Periods: the share of the difference's energy that lies at more than 14 pixels a period,
-and at less than 4; the mean's part in neither. Cosines: perturbed to clean (not stretched), no alignment.
+Ours start from the same photo, squashed as in the paper's geometry (bicubic, PIL's), and run through `prepare
+--no-detect`, `perturb` and `embed`. If a file has the photo's own frame, only the box that the tool changed counts, in
+both. Fawkes v1.0 stretches grey levels over 0..255 when it resizes (Keras's array_to_img): its file is compared with
+the stretched photo. Periods: the shares of the difference's energy at more than 14 pixels a period and at less than 4;
+the mean counts in neither. Cosines: perturbed to clean (not stretched), no alignment.
 """
 import argparse
 import csv
@@ -33,7 +33,7 @@ import attacks  # noqa: E402
 
 BINARY = Path(os.environ.get("FACEPOISON_BINARY", ROOT / "build/release/facepoison"))
 CLEAN = {1: "adam.jpg", 2: "Adam_Sandler_original.jpeg"}
-# By tool: the side of its crop, and its file of each photo.
+# For each tool: the side of its crop, and its file for each photo.
 PICTURES = {
     "fawkes-v0.3": (224, {2: "Adam_Sandler_fawkes3.png"}),
     "fawkes-v1.0": (112, {1: "adam_fawkes.png", 2: "Adam_Sandler_fawkes1.png"}),
@@ -55,20 +55,20 @@ def squashed(picture, side):
 
 
 def stretched(picture):
-    """Grey levels from the darkest to the brightest spread over 0..255; not rounded."""
+    """The picture with its grey levels stretched over 0..255; not rounded."""
     lowest, highest = int(picture.min()), int(picture.max())
     return (picture - float(lowest)) * 255 / (highest - lowest)
 
 
 def changed(clean, picture):
-    """The box outside which two pictures are equal, as slices of rows and columns."""
+    """The box that holds all differences of two pictures, as slices of rows and columns."""
     differs = (clean != picture).any(2)
     rows, columns = np.flatnonzero(differs.any(1)), np.flatnonzero(differs.any(0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def pairs_of(tool, folder):
-    """(number, clean, published) of the tool's files that are there, side×side×3."""
+    """(number, clean, published) for each present file of the tool, side×side×3."""
     side, files = PICTURES[tool]
     for number, file in files.items():
         if not (folder / file).exists() or not (folder / CLEAN[number]).exists():
@@ -111,7 +111,7 @@ def written(values):
 # ---- the program's part
 
 class Program:
-    """Runs facepoison in a folder of its own."""
+    """Runs facepoison in a separate folder."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -123,7 +123,7 @@ class Program:
             raise SystemExit(f"{' '.join(map(str, command))} failed:\n{done.stderr}")
 
     def perturbed(self, attack, side, cleans, surrogates):
-        """What the attack writes for each clean picture (side×side), in their order."""
+        """The attack's output for each clean picture (side×side), in order."""
         photos = f"photos-{attack}"
         for k, clean in enumerate(cleans):
             (self.folder / photos / str(k)).mkdir(parents=True)
@@ -139,7 +139,7 @@ class Program:
         return [read(file) for file in files]
 
     def embeddings(self, extractor, pictures):
-        """Of pictures by name: unit vectors by name."""
+        """Unit vectors by name, for pictures by name."""
         folder = self.folder / "crops" / "all"
         folder.mkdir(parents=True, exist_ok=True)
         for name, picture in pictures.items():
@@ -214,9 +214,9 @@ def sheet(rows, path, side=224, gain=4):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="FOLDER")
-    parser.add_argument("--attacks", default=ATTACKS, help="presets, each beside the tool that its name starts with")
-    parser.add_argument("--extractors", help="recognisers for the cosines; all that are present")
-    parser.add_argument("--surrogates", help="in the place of the presets'")
+    parser.add_argument("--attacks", default=ATTACKS, help="presets; a name starts with the tool to compare with")
+    parser.add_argument("--extractors", help="recognisers for the cosines; default: all that are present")
+    parser.add_argument("--surrogates", help="instead of the presets' surrogates")
     parser.add_argument("--sheet", type=Path, metavar="SHEET.png", help="clean, perturbed, difference × 4 of each row")
     options = parser.parse_args()
     extractors = options.extractors.split(",") if options.extractors else present_extractors()

@@ -1,5 +1,5 @@
-"""Writes a recogniser that recognises nothing: its embedding is the aligned picture itself, 28 × 28 RGB. What it
-reaches by nearest neighbour is in colours, light and backdrop, and every real recogniser has to be far above it.
+"""Writes a baseline recogniser: its embedding is the aligned picture itself, 28 × 28 RGB. It tells people apart only by
+colours, light and backdrop, so every real recogniser must be far better.
 
     .venv/bin/python bench/raw_pixels.py FOLDER      # FOLDER/raw-pixels.pt and its card
     facepoison identify DATASET DATASET -e FOLDER/raw-pixels.json
@@ -30,7 +30,7 @@ def main():
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TorchScript is called deprecated; it is what LibTorch reads
+        warnings.simplefilter("ignore")  # PyTorch calls TorchScript deprecated, but LibTorch reads it
         torch.jit.script(RawPixels()).save(str(folder / "raw-pixels.pt"))
     digest = hashlib.sha256((folder / "raw-pixels.pt").read_bytes()).hexdigest()
     pixels = {

@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
-"""A classifier's answers for every protected person beside scikit-learn refitted for each, in one run.
+"""Compares, in one run, a classifier's answers for every protected person with scikit-learn refitted for each.
 
     .venv/bin/python bench/refits.py [--classifier linear|nearest|k-nearest] [--extractor mobilefacenet] [--people 20]
     .venv/bin/python bench/refits.py --classifier nearest --matrix X.npy --people 530 --refits 20
 
 Embeddings are those of the rendered gallery (100 people), or a matrix of `embed` with its .csv. For each of the first
-people that person's training rows are replaced (by those of the person's mirrored embedding, −x: what stands there does
-not matter to the time). Where fewer are refitted than answered, scikit-learn's seconds are scaled up. For `linear`,
-scikit-learn's tol is the loosest power of ten at which all its probabilities are within 1e-3 of where it converges: its
-own 1e-4 is off by .08 to .4.
+people, that person's training rows x are replaced by −x; the values do not matter for the time. If there are fewer
+refits than people, scikit-learn's seconds are scaled up. For `linear`, scikit-learn's tol is the loosest power of ten
+at which all its probabilities are within 1e-3 of its converged ones: its default 1e-4 is off by .08 to .4.
 """
 import argparse
 import csv
@@ -40,7 +39,7 @@ def embed(extractor, folder):
 
 
 def answers(classifier, tol, gallery, labels, probes):
-    """Predicted label and distance of each probe, of a new fit."""
+    """Predicted label and distance of each probe, from a new fit."""
     if classifier == "linear":
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=100000, tol=tol))
         likely = model.fit(gallery.astype(float), labels).predict_proba(probes.astype(float))
@@ -57,8 +56,8 @@ def main():
     parser.add_argument("--extractor", default="mobilefacenet")
     parser.add_argument("--matrix", type=Path)
     parser.add_argument("--people", type=int, default=20)
-    parser.add_argument("--refits", type=int, help="of so many of them (default: all)")
-    parser.add_argument("--tol", type=float, default=1e-7, help="scikit-learn's, for linear")
+    parser.add_argument("--refits", type=int, help="number of people to refit for (default: all)")
+    parser.add_argument("--tol", type=float, default=1e-7, help="scikit-learn's tol, for linear")
     options = parser.parse_args()
     refits = min(options.refits or options.people, options.people)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""How long many workers take for an experiment that they share, simulated: hours, speed-up, and what they wait for.
+"""Simulates how long many workers take for an experiment that they share: hours, speed-up, and what they wait for.
 
     facepoison eval --config X.json --dry-run --format json -o plan.json
     .venv/bin/python bench/scale.py plan.json --costs costs.json [--workers 1,16,256] [--ms 1,3,10] [--server 5000]
 
 A worker does what share() and Executor do (src/core/executor.cpp): it goes through the stages, inputs first; looks
-which units are there; begins at I/N of those that are not; claims a batch, and the next one before it computes; leaves
-what others hold and comes back, at once where it made something, else after .1 to 10 seconds. A stage of which it has
-not seen all inputs it leaves. Workers are equally fast and none fails.
+which units are there; begins at I/N of the missing ones; claims a batch, and the next one before it computes; skips
+units that others hold. It comes back at once if it made something, else after .1 to 10 seconds. It skips a stage until
+it has seen all its inputs. Workers are equally fast and none fails.
 
-COSTS is JSON, each a number or one by kind: "operations" of the file system, each `ms` long, which bench/operations.py
-counts; "seconds" of a unit (or a list, one for each stage of the kind), before the plan's; "fixed" seconds that a
-worker takes for each stage of which it makes something; "batch", the units that are claimed at once (1).
+COSTS is JSON, each entry a number or one number per kind: "operations" of the file system, each `ms` long, counted by
+bench/operations.py; "seconds" of a unit (or a list, one for each stage of the kind), which override the plan's; "fixed"
+seconds of a worker for each stage of which it makes something; "batch", the units that are claimed at once (1).
 
-With --server the file system answers so many operations a second at most, as they come. Speed-up is against one
-worker. Idle is pausing and having ended before the last one, metadata waiting for the file system, as shares of all
-workers' hours.
+--server limits the file system to so many operations a second, in the order of arrival. Speed-up is against one worker.
+Idle is the time of pauses and after a worker's end, metadata is the wait for the file system, as shares of all workers'
+hours.
 """
 import argparse
 import heapq
@@ -27,7 +27,7 @@ import numpy as np
 
 SHORTEST, LONGEST = 0.1, 10.0  # pauses, seconds
 RENEWED_EVERY = 10.0  # seconds
-ONLY_INPUTS = {"embedded", "prepared"}  # kinds that share() runs as inputs of others alone
+ONLY_INPUTS = {"embedded", "prepared"}  # kinds that share() runs only as inputs of others
 COLUMNS = ["workers", "ms", "server", "hours", "speed-up", "idle %", "metadata %", "operations (millions)"]
 
 
@@ -38,12 +38,12 @@ class Stage:
     inputs: list  # numbers of stages
     fixed: float
     batch: int
-    is_claimed: np.ndarray = None  # how it stands, for all workers
+    is_claimed: np.ndarray = None  # the state that all workers share
     done_at: np.ndarray = None
 
 
 def by_kind(table, kind, default=0):
-    """An entry of COSTS that is a number, or one by kind."""
+    """An entry of COSTS: a number, or one per kind."""
     return table.get(kind, default) if isinstance(table, dict) else table
 
 
@@ -62,7 +62,7 @@ def runs_of(units, groups):
 
 
 def read_stages(units, costs):
-    members = {unit["id"]: unit["needs"] for unit in units if unit["arrow"] == "all"}  # of a group, which makes nothing
+    members = {unit["id"]: unit["needs"] for unit in units if unit["arrow"] == "all"}  # groups make nothing
     runs, stages, made_by, before = runs_of(units, members), [], {}, {}
     for number, run in enumerate(runs):
         kind = run[0]["arrow"]
@@ -81,14 +81,14 @@ def read_stages(units, costs):
 
 
 class Worker:
-    """One process, as generators that yield (operations, seconds, operations in the background). `now` is set by who
-    resumes them."""
+    """One process, as generators that yield (operations, seconds, operations in the background). The caller that
+    resumes them sets `now`."""
 
     def __init__(self, stages, operations, start, threads):
         self.stages, self.operations, self.start, self.threads = stages, operations, start, threads
         self.now = self.paused = 0.0
-        self.seen = [None] * len(stages)  # of each stage, once it was looked at: which units are known to be there
-        self.noted = [0] * len(stages)  # units of which the content is known
+        self.seen = [None] * len(stages)  # for each visited stage: which units are known to be there
+        self.noted = [0] * len(stages)  # units with known content
         self.has_run, self.has_read = set(), set()
         self.made = 0
 
@@ -116,7 +116,7 @@ class Worker:
                 pause = min(2 * pause, LONGEST)
 
     def run(self, number, left):
-        """Executor::run(): says whether all of the stage is there."""
+        """Executor::run(): returns whether the whole stage is there."""
         if number in self.has_run:
             return True
         if number in left:
@@ -153,7 +153,7 @@ class Worker:
         yield self.cost("checked", stage.kind) * found, 0, 0
 
     def note(self, number):
-        """Reads what says which bytes a unit holds, once of each."""
+        """Reads the digests of each new unit, once."""
         new = int(self.seen[number].sum()) - self.noted[number]
         self.noted[number] += new
         yield self.cost("noted") * new, 0, 0
@@ -183,7 +183,7 @@ class Worker:
             yield self.cost("read", stage.kind) * len(self.seen[one]), 0, 0
 
     def claim(self, number, todo, place):
-        """Visits units until it has claimed a batch: the next place in `todo`, and the units."""
+        """Visits units until it has claimed a batch. Returns the next place in `todo`, and the units."""
         stage, seen, mine = self.stages[number], self.seen[number], []
         while place < len(todo) and len(mine) < stage.batch:
             rest = todo[place : place + 256]
@@ -206,20 +206,20 @@ class Worker:
 
 
 def simulate(stages, operations, workers, latency, server=0.0, threads=2):
-    """What so many workers take: hours, shares of time, operations."""
+    """Runs so many workers: hours, shares of time, operations."""
     for stage in stages:
         stage.is_claimed = np.zeros(len(stage.seconds), bool)
         stage.done_at = np.full(len(stage.seconds), np.inf)
     crew = [Worker(stages, operations, n / workers, threads) for n in range(workers)]
     lives = [worker.share() for worker in crew]
     queue = [(0.0, n) for n in range(workers)]
-    total = metadata = free_at = 0.0  # free_at: when the server has answered all that it was asked
+    total = metadata = free_at = 0.0  # free_at: when the server has answered everything
     ends = [0.0] * workers
     while queue:
         now, n = heapq.heappop(queue)
         crew[n].now = ends[n] = now
         asked = seconds = 0
-        while not asked and not seconds:  # what takes no time needs no queue
+        while not asked and not seconds:  # steps without time skip the queue
             try:
                 asked, seconds, behind = next(lives[n])
             except StopIteration:
@@ -259,9 +259,9 @@ def main():
     parser.add_argument("plan", type=Path)
     parser.add_argument("--costs", type=Path, required=True)
     parser.add_argument("--workers", type=numbers(int), default=[1, 2, 4, 8, 16, 32, 64, 128, 256])
-    parser.add_argument("--ms", type=numbers(float), default=[1, 3, 10], help="that an operation takes")
-    parser.add_argument("--server", type=numbers(float), default=[0], help="operations a second, at most; 0: any")
-    parser.add_argument("--threads", type=int, default=2, help="of a worker, that look for units")
+    parser.add_argument("--ms", type=numbers(float), default=[1, 3, 10], help="time of an operation")
+    parser.add_argument("--server", type=numbers(float), default=[0], help="most operations a second; 0: no limit")
+    parser.add_argument("--threads", type=int, default=2, help="of a worker, to look for units")
     parser.add_argument("--format", choices=["md", "csv"], default="md")
     options = parser.parse_args()
     costs = json.loads(options.costs.read_text())

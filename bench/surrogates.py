@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""How far attacks carry over from several sets of surrogates to recognisers that are in none of them: a Markdown table.
+"""Prints a Markdown table: how far attacks on several sets of surrogates transfer to recognisers outside the sets.
 
     .venv/bin/python bench/surrogates.py PHOTOS [--sets dlib,faceplugin dlib,faceplugin,small-arcface] [--people 8]
 
-PHOTOS is a folder of rendered training people (scripts/render_faces/run.sh --group training --setting training): a
-choice made on them leaves the people of data/rendered for measuring. The first --people of them are protected, one at a
-time, all their training photos perturbed; the others are the gallery. For each judge: the mean cosine of clean to
-perturbed training photos, and the share of clean test photos that 1-NN on the recogniser's embeddings gets wrong.
-Seconds: `perturb` as a whole, by the photo.
+PHOTOS is a folder of rendered training people (scripts/render_faces/run.sh --group training --setting training), so
+that the people of data/rendered are kept for measuring. The first --people of them are protected, one at a time, with
+all their training photos perturbed; the others are the gallery. For each judge: the mean cosine of clean to perturbed
+training photos, and the share of clean test photos that 1-NN on the recogniser's embeddings gets wrong.
+Seconds: the whole `perturb`, per photo.
 """
 import argparse
 import csv
@@ -23,7 +23,7 @@ import published
 
 
 def embedded(program, dataset, extractor):
-    """Of the data set's photos: whose they are, whether they are tests, their embeddings."""
+    """The data set's photos: their people, whether they are test photos, their embeddings."""
     program("embed", dataset, "-e", extractor, "-o", "embeddings.npy")
     with open(program.folder / "embeddings.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -36,7 +36,7 @@ def cosine(clean, perturbed):
 
 
 def protection(people, test, clean, perturbed, protected):
-    """The mean over protected people of their share of misclassified clean test photos."""
+    """The share of misclassified clean test photos, as a mean over protected people."""
     errors = []
     for person in protected:
         own = people == person

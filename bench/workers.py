@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What sharing an experiment among workers costs: one process with all threads, then 1, 2 and 4 workers that share
-its threads, each time on a new store. Prints seconds (wall, processor) and the ratio to the one process; the kinds
-take turns in one run.
+"""Measures the cost of sharing an experiment among workers: one process with all threads, then 1, 2 and 4 workers that
+share its threads, each time on a new store. Prints seconds (wall, processor) and the ratio to the one process. The
+kinds take turns in one run.
 
 Usage: bench/workers.py [--config FILE] [--rounds 3] [--workers 1,2,4]; run it on a machine that does nothing else.
 """
@@ -29,7 +29,7 @@ def processor_seconds():
 
 
 def timed(commands, threads):
-    """Seconds until all of the commands have ended, started at once: wall, processor."""
+    """Seconds (wall, processor) until all commands, started together, have ended."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     start, used = time.perf_counter(), processor_seconds()
     running = [subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) for command in commands]
@@ -39,7 +39,7 @@ def timed(commands, threads):
 
 
 def measure(config, workers, cores, folder):
-    """One process where workers is 0, else so many workers, with `cores` threads together where there are enough."""
+    """Runs one process if workers is 0, else so many workers, with `cores` threads together if there are enough."""
     store = tempfile.mkdtemp(dir=folder)
     command = [BINARY, "eval", "--config", config, "--store", store]
     subprocess.run([*command, "--worker", "--only", "tried"], check=True, capture_output=True)  # prepares the photos

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# From nothing to an answer: would I be found by my photos? Sets up, builds, fetches the recognisers, and asks, with the
-# photos as they are and cloaked. Nothing leaves the computer. The page is audit.html in the folder where this is run.
+# Answers "would I be found by my photos?" from a fresh clone: sets up, builds, fetches the recognisers, and tests the
+# photos as they are and cloaked. Nothing leaves the computer. The page is audit.html in the current folder.
 # Usage: scripts/audit.sh PHOTOS [audit options]; PHOTOS: a folder with photos of one person, 6 or more, better 20.
-# Without --attack and --cloaked the photos are cloaked as Fawkes 1.0 does it.
+# Without --attack and --cloaked, Fawkes 1.0 cloaks the photos.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 if [[ $# -eq 0 || ! -d $1 ]]; then
@@ -14,7 +14,7 @@ fi
   . scripts/quiet.sh
   scripts/setup.sh
   scripts/build.sh release facepoison
-  fetch_recognisers || say "going on with the recognisers that are there"
+  fetch_recognisers || say "continuing with the recognisers that are present"
 )
 . "$here/scripts/quiet.sh"
 options=()
@@ -29,7 +29,7 @@ case " $* " in
     if [[ -d $here/data/lfw ]]; then
       options+=(--crowd "$here/data/lfw")
     else
-      say "the crowd is rendered people; among real ones (scripts/fetch_lfw.py, then this again) you are harder to find"
+      say "the crowd is rendered people; among real ones you are harder to find (scripts/fetch_lfw.py, then this again)"
     fi
     ;;
 esac

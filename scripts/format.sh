@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Gives all C++ the look of .clang-format. With --check it changes nothing and says what differs, and which lines of
-# any source are longer than 120 columns; CI runs it so.
+# Formats all C++ by .clang-format. With --check (as in CI) it changes nothing and prints the differences and the lines
+# of any source that are longer than 120 columns.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 clang_format=.venv/bin/clang-format
@@ -9,7 +9,7 @@ if [[ ${1:-} != --check ]]; then
   exit
 fi
 git ls-files -z '*.cpp' '*.hpp' | xargs -0 "$clang_format" --dry-run -Werror
-# The scripts that render are left: their bytes' hash names the recipe of what they rendered.
+# The rendering scripts are left out: the hash of their bytes is part of the recipe of rendered photos.
 git ls-files -z '*.cpp' '*.hpp' '*.py' '*.sh' '*.cmake' '*CMakeLists.txt' ':!scripts/render_faces' |
   xargs -0 .venv/bin/python -c '
 import sys

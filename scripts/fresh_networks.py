@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes small networks of fresh, random weights, each with its card: where `facepoison train` starts from scratch.
+"""Writes small networks with fresh, random weights, each with its card: `facepoison train` starts from them.
 
     .venv/bin/python scripts/fresh_networks.py [NAME ...] [--seed N] [-o FOLDER]
 
-Without names: all. FOLDER (default models/fresh) gets NAME.pt, a TorchScript module, and NAME.json. The shapes follow
-the published methods' architectures in small, at most 2 MB each, and have no weights of theirs.
+Without names: all. FOLDER (default models/fresh) gets NAME.pt, a TorchScript module, and NAME.json. The networks are
+small versions of the published methods' architectures, at most 2 MB each, without the published weights.
 """
 import argparse
 import json
@@ -18,12 +18,12 @@ from torch import nn
 
 ROOT = Path(__file__).resolve().parent.parent
 SIDE, DIMENSION = 80, 128
-CANVAS = 184  # of a prepared photo, which a cloak detector sees as it is: resizing would take off what it looks for
+CANVAS = 184  # of a prepared photo; a cloak detector sees it unresized, because resizing would remove the traces
 
 
 class ResidualBlock(nn.Module):
-    """iResNet's: BN, conv, BN, PReLU, conv, BN, and a shortcut (Duta et al. 2020, as ArcFace uses it). ReLU in the
-    place of PReLU, whose backward pass took a fifth of a training step on CPUs."""
+    """iResNet's block: BN, conv, BN, PReLU, conv, BN, and a shortcut (Duta et al. 2020, as ArcFace uses it), but with
+    ReLU: the backward pass of PReLU took a fifth of a training step on CPUs."""
 
     def __init__(self, inputs, outputs, stride):
         super().__init__()
@@ -43,13 +43,13 @@ class ResidualBlock(nn.Module):
 
 
 def depthwise(width, side):
-    """Weighs the places of the last map, each channel by itself (as MobileFaceNet): a mean forgets where things are in
-    an aligned face (small-clip knew half as many people with one), and a dense layer would be most of the weights."""
+    """Weighs the places of the last map, for each channel (as MobileFaceNet). A mean would lose the places of things in
+    an aligned face (small-clip knew half as many people with one); a dense layer would be most of the weights."""
     return nn.Conv2d(width, width, side, groups=width, bias=False)
 
 
 def iresnet(widths, blocks):
-    """Stages of halving sides."""
+    """Stages that halve the side."""
     layers = [nn.Conv2d(3, widths[0], 3, 2, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()]
     inputs = widths[0]
     for stage, (width, count) in enumerate(zip(widths, blocks)):
@@ -70,7 +70,7 @@ def conv(inputs, outputs, kernel, stride=1):
 
 
 class InceptionBlock(nn.Module):
-    """Branches side by side, joined by a 1×1 convolution and added in part (Szegedy et al. 2017,
+    """Parallel branches, joined by a 1×1 convolution, scaled and added (Szegedy et al. 2017,
     as FaceNet uses it)."""
 
     def __init__(self, width, branches, share):
@@ -130,7 +130,7 @@ def inception_resnet():
     ]
     network = nn.Sequential(*layers)
     network(torch.zeros(2, 3, SIDE, SIDE))  # tells the lazy layers their width
-    for module in network.modules():  # what that one call moved
+    for module in network.modules():  # undo the call's changes
         if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
             module.reset_running_stats()
     return network
@@ -164,8 +164,8 @@ class TransformerBlock(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """Tokens of 8 × 8 pixels through a residual convolutional stem (the hybrid of Dosovitskiy et al. 2021), for few
-    photos cannot teach plain patches; a weight for each token in the place of a class token."""
+    """Tokens of 8 × 8 pixels through a residual convolutional stem (the hybrid of Dosovitskiy et al. 2021), because few
+    photos cannot train plain patches; a weight for each token instead of a class token."""
 
     def __init__(self, width=96, heads=4, depth=3):
         super().__init__()
@@ -188,7 +188,7 @@ class VisionTransformer(nn.Module):
 
 
 def textures(widths):
-    """Convolutions and a mean over the picture: what it is made of, wherever that is. The first keeps every pixel."""
+    """Convolutions and a mean over the picture: finds textures at any place. The first layer keeps every pixel."""
     layers = [conv(3, widths[0], 3)]
     for inputs, outputs in zip(widths, widths[1:]):
         layers.append(conv(inputs, outputs, 3, 2))
@@ -196,14 +196,14 @@ def textures(widths):
 
 
 class HighFrequency(nn.Module):
-    """No network to learn, but a statistic to compare with one: the logarithm of the mean square of what differs
-    between a pixel and its neighbours (a Laplacian)."""
+    """A statistic to compare learnt networks with: the logarithm of the mean square of the difference between a pixel
+    and its neighbours (a Laplacian)."""
 
     def __init__(self):
         super().__init__()
         kernel = torch.tensor([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]])
         self.register_buffer("kernel", kernel.expand(3, 1, 3, 3).clone())
-        self.scale = nn.Parameter(torch.ones(1))  # training wants a parameter; the head after it has the rest
+        self.scale = nn.Parameter(torch.ones(1))  # training needs a parameter; the others are in the head
 
     def forward(self, x):
         high = F.conv2d(x, self.kernel, groups=3)
@@ -238,7 +238,7 @@ TITLE_END = ", fresh weights"
 
 
 def is_fresh(path):
-    """Is it a card of this script's? One that was trained from it keeps its title."""
+    """Did this script write the card? The card of a network trained from it has the same title."""
     try:
         card = json.loads(path.read_text())
         return card["title"].endswith(TITLE_END) and "trained_on" not in card

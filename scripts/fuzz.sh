@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Feeds everything that reads what others wrote (tests/fuzz/) with mutated bytes, under the address and undefined-
-# behaviour sanitizers. Usage: scripts/fuzz.sh SECONDS [READER ...], SECONDS for each of the readers (default: all of
-# them); needs scripts/setup.sh once. A reader may return or refuse; whatever else one does is a find: its input is kept
-# in build/fuzz/finds, and the exit code is 1. What was learned stays in build/fuzz/corpus, for the next run.
+# Fuzzes all readers of foreign files (tests/fuzz/) under the address and undefined-behaviour sanitizers.
+# Usage: scripts/fuzz.sh SECONDS [READER ...], SECONDS for each of the readers (default: all of them); needs
+# scripts/setup.sh once. A reader may return or refuse its input; anything else is a find: its input is kept in
+# build/fuzz/finds, and the exit code is 1. The corpus stays in build/fuzz/corpus for the next run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/quiet.sh
 if [[ ! ${1:-} =~ ^[1-9][0-9]*$ ]]; then
-  say "found \"${1:-}\", expected the seconds for each reader"
+  say "found \"${1:-}\", expected a number of seconds for each reader"
   exit 2
 fi
 seconds=$1
@@ -26,12 +26,12 @@ quietly "$build/build.log" cmake --preset fuzz -B "$build"
 quietly "$build/build.log" cmake --build "$build" --target fuzzers
 .venv/bin/python tests/fuzz/seeds.py "$build/seeds"
 
-# Their files, in memory where that can be had.
+# The readers' files are in memory if possible.
 work=$(mktemp -d -p "$([[ -w /dev/shm ]] && echo /dev/shm || echo "${TMPDIR:-/tmp}")")
 trap 'rm -rf "$work"' EXIT
 export ASAN_OPTIONS=detect_container_overflow=0 UBSAN_OPTIONS=print_stacktrace=1 FACEPOISON_HOME=$PWD TMPDIR=$work
 
-# One reader, for its seconds; says how many inputs it took.
+# Runs one reader for its seconds; prints how many inputs it took.
 fuzz() {
   local log=$build/$1.log corpus=$build/corpus/$1 longest=20000 inputs
   [[ $1 == picture ]] || longest=4000

@@ -11,10 +11,10 @@ function bytes(name) {
   return data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength);
 }
 
-// face-api's recogniser, run by face-api itself: pixels 0..255 in, it scales them.
+// Runs face-api's recogniser in face-api itself, which takes pixels 0..255 and scales them.
 async function runFaceApi(pixels) {
   const Module = require('module');
-  process.env.NODE_PATH = request.modules; // where face-api finds the TensorFlow.js it asks for
+  process.env.NODE_PATH = request.modules; // where face-api finds TensorFlow.js
   Module._initPaths();
   const faceapi = require(file('face-api.node-wasm.js'));
   const wasm = fromModules('@tensorflow/tfjs-backend-wasm');

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes the golden outputs of the cards by running the ORIGINAL networks in their own runtimes.
 
-Run once per model; the results are committed. Nothing of our conversion is used here. Needs, besides
-the cached packages (scripts/fetch_models.py leaves them in models/.cache):
+Run once per model; the results are committed. Uses nothing of our conversion. Needs, in addition to
+the packages that scripts/fetch_models.py leaves in models/.cache:
 
     python3 -m venv .venv-golden
     .venv-golden/bin/pip install onnxruntime==1.32.0 ai-edge-litert==2.3.0
@@ -42,7 +42,7 @@ def run_tflite(data, nhwc):
 
 
 def run_mtcnn(members, inputs):
-    """inputs: N×3×H×W by net. The nets want transposed pictures and answer in kind."""
+    """inputs: N×3×H×W by net. The nets take transposed pictures and give transposed outputs."""
     files = {path.rsplit("/", 1)[-1]: data for path, data in members.items()}
     out = {}
     for net, x in inputs.items():

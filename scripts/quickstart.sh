@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# From nothing to the table: sets up, builds, fetches the recognisers, and runs the main job on the rendered people that
-# ship with the project, or on a folder of photos. Then come sentences that say what the table says, a sheet of pictures
-# and a page with figures.
+# Makes the table from a fresh clone: sets up, builds, fetches the recognisers, and runs the main job on the bundled
+# rendered people, or on a folder of photos. Then prints sentences on the table and writes a sheet of pictures and a
+# page with figures.
 # Usage: scripts/quickstart.sh [PHOTOS] [eval options]; PHOTOS is <person>/<photo>.jpg, at least two photos a person.
 set -euo pipefail
 photos=
@@ -21,25 +21,25 @@ scripts/setup.sh
 scripts/build.sh release facepoison
 config=configs/experiments/quickstart.json
 facepoison=build/release/facepoison
-fetch_recognisers || say "going on with the recognisers that are there"
+fetch_recognisers || say "continuing with the recognisers that are present"
 
 # A recogniser that could not be fetched is left out, as a row and as a surrogate.
 changes=$("$facepoison" list extractors --format json | .venv/bin/python scripts/without_missing.py "$config")
 settings=()
 [[ -z $changes ]] || while IFS= read -r change; do settings+=(--set "$change"); done <<<"$changes"
-# Networks run in bf16 where the processor multiplies in it: half the time. Elsewhere it would take longer than fp32, in
-# which LowKey alone takes half an hour.
+# bf16 halves the networks' time if the processor can multiply in it. Else it would take longer than fp32, in which
+# LowKey alone takes half an hour.
 if multiplies_in_bf16; then
   settings+=(--set precision=bf16)
 elif ! command -v nvidia-smi >/dev/null; then
   settings+=(--set 'attacks=["none","noise","pgd","pgd-small"]')
-  say "this processor does not multiply in bf16: lowkey-lite0, half an hour on two cores, is left out; it comes with" \
+  say "this processor cannot multiply in bf16: lowkey-lite0, half an hour on two cores, is left out; to run it, add" \
     "--set 'attacks=[\"none\",\"noise\",\"pgd\",\"pgd-small\",\"lowkey-lite0\"]'"
 fi
 [[ -z $photos ]] || settings+=(--set "dataset=$photos")
 "$facepoison" eval --config "$config" "${settings[@]}" "$@"
 
-# What was asked for by name went elsewhere, or was not run.
+# With these options the results are elsewhere, or nothing was run.
 case " $* " in *" --run-dir"* | *" --dry-run "* | *" --help "* | *" -h "*) exit 0 ;; esac
 run=runs/quickstart/latest
 shared=()
@@ -50,7 +50,7 @@ for ((i = 1; i <= $#; ++i)); do
   esac
 done
 "$facepoison" --quiet show --config "$config" "${settings[@]}" "${shared[@]}" -o "$run/sheet.png"
-# Photos of people who exist are not put into a page that may be passed on.
+# A page may be passed on, so photos of real people are not put into it.
 pictures=()
 [[ -n $photos ]] || pictures=(--pictures "$run/sheet.png")
 echo >&2

@@ -1,5 +1,5 @@
-# Sourced by the scripts that call package managers and compilers. What those print goes to a log; on a terminal its
-# last line is shown in place, and where one fails, the log's end.
+# Sourced by the scripts that call package managers and compilers. Their output goes to a log; a terminal shows its
+# last line in place, and the end of the log after a failure.
 
 say() { echo "$(basename "$0" .sh): $*" >&2; }
 
@@ -25,17 +25,17 @@ quietly() {
   return "$code"
 }
 
-# Fetches the recognisers that are not there; where some cannot be had, names them and fails.
+# Fetches the missing recognisers; if some cannot be fetched, names them and fails.
 fetch_recognisers() {
   local log=build/models.log
   : >"$log"
-  say "fetching the recognisers that are not there yet (log: $log)"
+  say "fetching the missing recognisers (log: $log)"
   .venv/bin/python -u scripts/fetch_models.py 2>&1 | to_log "$log" && return
   grep '^missing: ' "$log" >&2 || tail -n 30 "$log" >&2
   return 1
 }
 
-# install_packages LOG PACKAGE...: by apt, as root or through sudo.
+# install_packages LOG PACKAGE...: installs with apt, as root or through sudo.
 install_packages() {
   local log=$1 sudo=()
   shift
@@ -45,12 +45,12 @@ install_packages() {
     quietly "$log" "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
 
-# need_clang LOG: installs Clang where there is none, with its sanitizers, which its package only recommends.
+# need_clang LOG: installs Clang if there is none, with its sanitizers, which its package only recommends.
 need_clang() {
   command -v clang++ >/dev/null || install_packages "$1" --install-recommends clang
 }
 
-# Does the processor multiply in bf16? There networks take half the time in it; elsewhere they would take longer.
+# Can the processor multiply in bf16? If so, bf16 halves the networks' time; else it would take longer than fp32.
 multiplies_in_bf16() {
   grep -qwE 'avx512_bf16|amx_bf16|bf16' "${CPUINFO:-/proc/cpuinfo}"
 }

@@ -1,35 +1,35 @@
 #!/usr/bin/env python3
-"""The tables and figures in the pages, made from the runs that they report.
+"""Makes the tables and figures in the pages from the runs that they report.
 
     scripts/results.py add RUN STUDY   copies a run's table.csv, run.json, config.resolved.json to docs/results/STUDY/
-    scripts/results.py write           makes the tables and figures in README.md and the pages below docs/ again
-    scripts/results.py check           exits 1 where a page or a figure is not what `write` would make of it
+    scripts/results.py write           updates the tables and figures in README.md and in the pages below docs/
+    scripts/results.py check           exits 1 if `write` would change a page or a figure
 
-A table stands in a page between two lines:
+A table in a page is between two lines:
 
     <!-- results STUDY rows=extractor,released across=attack classifier=nearest -->
     <!-- end -->
 
-The table is the matrix of `facepoison table`, with its options --rows, --across, --of and --value; every other word
-chooses among the rows, as --where: COLUMN=VALUE,VALUE. One table is one study, and so one commit on one machine: there
-is no way to name two.
+The table is the matrix of `facepoison table`, with its options --rows, --across, --of and --value; every other word,
+COLUMN=VALUE,VALUE, filters the rows, as --where does. A table comes from one study only, and so from one commit on one
+machine.
 
-A figure stands between
+A figure is between
 
     <!-- figure STUDY NAME -->
     <!-- end -->
 
 where NAME is one of the files that `facepoison report docs/results/STUDY --figures` writes. It is drawn twice, for
-light and dark pages, as docs/figures/STUDY-NAME.svg and …-dark.svg, each with the sha256 of its specification: figures
-are compared by that, since fonts differ from machine to machine.
+light and dark pages, as docs/figures/STUDY-NAME.svg and …-dark.svg. Each file holds the sha256 of its specification;
+`check` compares that, because fonts differ between machines.
 
 A number in a sentence is followed by the row that it comes from:
 
     protection falls to 0.04<!-- of adaptive-lfw extractor=faceplugin attack=pgd classifier=nearest -->
 
-The words choose one row, as above; pick=least or pick=most chooses the least or the most of several. value=COLUMN takes
-another column than protection, of=TABLE another table. The number keeps the digits that it is written with; before " %"
-it is multiplied by 100.
+The words choose one row, as above (quote values with spaces: attack="pgd, seen"); of several rows, pick=least or
+pick=most takes the smallest or the largest number. value=COLUMN takes another column than protection, of=TABLE another
+table. The number keeps its count of digits; before " %" it is multiplied by 100.
 """
 
 import argparse
@@ -39,6 +39,7 @@ import html
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -59,7 +60,7 @@ PATH = re.compile(r"""(?<![\w.:/])/(?:[^/\s"'(),;:]+/)+[^/\s"'(),;:]*""")
 
 
 class Refused(Exception):
-    """What the user can mend; its text says how."""
+    """An error that the user can fix; its text says how."""
 
 
 def results(root):
@@ -71,7 +72,7 @@ def pages(root):
 
 
 def neutral(value, root):
-    """A JSON value without this machine's folders: the project's paths start from it, others keep their last name."""
+    """A JSON value without this machine's folders: the project's paths become relative, others keep their last name."""
     if isinstance(value, dict):
         return {key: neutral(item, root) for key, item in value.items()}
     if isinstance(value, list):
@@ -87,7 +88,7 @@ def neutral(value, root):
 
 
 def without_names(root, config, tables):
-    """The resolved config and the tables with "person 1" for a name: nobody who exists is named in the repository."""
+    """The resolved config and the tables with "person 1" for a name: the repository names no real person."""
     if Path(config["dataset"]).is_relative_to(root / "data/rendered"):
         return config, tables
     numbers = {}
@@ -111,15 +112,15 @@ def sha256(text):
 
 
 def add(root, run, study):
-    """Copies what a page needs of a run. run.json gets the table's hash, so that no row comes from another run."""
+    """Copies the files of a run that a page needs. run.json gets the table's hash, so no row is from another run."""
     missing = [name for name in ("table.csv", "run.json", "config.resolved.json") if not (run / name).exists()]
     if missing:
-        raise Refused(f"{run} holds no finished run: no {', '.join(missing)}")
+        raise Refused(f"{run} holds no finished run: it lacks {', '.join(missing)}")
     if not re.fullmatch(r"\w[\w.-]*", study):
-        raise Refused(f"{study!r} is no name of a study: letters, digits, - and _")
+        raise Refused(f"{study!r} is not a name for a study: use letters, digits, - and _")
     facts = json.loads((run / "run.json").read_text())
     if absent := [key for key in ("date", "commit", "machine") if key not in facts]:
-        raise Refused(f"{run}/run.json has no {', '.join(absent)}: run it again with today's facepoison")
+        raise Refused(f"{run}/run.json has no {', '.join(absent)}: run it again with this facepoison")
     if facts["commit"].endswith("-dirty") or facts["commit"] == "unknown":
         raise Refused(
             f"{run} was made by the commit {facts['commit']}, which nobody can build again: commit, build, run"
@@ -161,18 +162,19 @@ def read_study(root, study, of="protection"):
 
 
 def cited(root, match):
-    """A number as the row says that the comment after it names, with as many digits as it has now."""
+    """The number of the row that the comment names, with as many digits as the page has now."""
     _, whole, decimals, percent, study, words = match.groups()
-    words = dict(word.split("=", 1) if "=" in word else (word, "") for word in words.split())
+    words = dict(word.split("=", 1) if "=" in word else (word, "") for word in shlex.split(words))
     of, value, pick = words.pop("of", "protection"), words.pop("value", None), words.pop("pick", None)
     with open(read_study(root, study, of)[0], newline="") as file:
         rows = list(csv.DictReader(file))
-    value = value or next(name for name in ("protection", "share", *rows[0]) if name in rows[0])
+    value = value or ("protection" if "protection" in rows[0] else "share")
     if unknown := [name for name in (value, *words) if name not in rows[0]]:
         raise Refused(f"{match.group()!r}: {study} has no column {unknown[0]!r}")
-    numbers = [float(row[value]) for row in rows if all(row[name] == found for name, found in words.items())]
+    cells = [row[value] for row in rows if all(row[name] == found for name, found in words.items())]
+    numbers = [float(cell) for cell in cells if cell]
     if not numbers or len(numbers) > 1 and pick not in ("least", "most"):
-        raise Refused(f"{match.group()!r}: {len(numbers)} rows; one is needed, or pick=least or pick=most")
+        raise Refused(f"{match.group()!r}: {len(numbers)} rows; one is needed, or use pick=least or pick=most")
     number = (max if pick == "most" else min)(numbers) * (100 if percent else 1)
     text = f"{number:.{len(decimals or '.') - 1}f}"
     if not whole:
@@ -181,12 +183,12 @@ def cited(root, match):
 
 
 def arguments_of(words):
-    """The options of `facepoison table` that a mark's words stand for."""
+    """A mark's words as options of `facepoison table`."""
     options = []
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:
-            raise Refused(f"{word!r} is no KEY=VALUE")
+            raise Refused(f"{word!r} is not KEY=VALUE")
         if key in ("rows", "across", "of", "value"):
             options += [f"--{key}={value}"]
         else:
@@ -204,10 +206,10 @@ def made(root, page, study, words):
     if done.returncode != 0:
         raise Refused(done.stderr.strip())
     table, _, notes = done.stdout.partition("\n\n")
-    said = [note.removeprefix("- ") for note in reversed(notes.splitlines())]  # of whom, and what the cells are
+    said = [note.removeprefix("- ") for note in reversed(notes.splitlines())]  # the people, and what the cells are
     made_by = f"{run['date'][:10]}, commit {run['commit']}, {run['machine']}, {config['precision']}"
     files = f"[its files]({os.path.relpath(results(root) / study, page.parent)})."
-    command = [f"`{run['command']}`"] if "command" in run else []  # runs of before 0.2.0 do not have it
+    command = [f"`{run['command']}`"] if "command" in run else []  # runs before 0.2.0 do not have it
     facts = "; ".join([made_by, *command, *said, files])
     facts = textwrap.fill(facts, 120, break_long_words=False, break_on_hyphens=False)
     return f"{table}\n\n{facts}\n"
@@ -263,7 +265,7 @@ class Drawing:
 
 
 def with_figures(root, page, text):
-    """The page's text with its figures, and those that are not drawn as they should be."""
+    """The page's text with its figures, and the figures that must be drawn again."""
     if any("<!--" in match.group(3) for match in FIGURE.finditer(text)):
         raise Refused("a <!-- figure … --> without its <!-- end -->")
     drawings = {match.groups()[:2]: Drawing(root, *match.groups()[:2]) for match in FIGURE.finditer(text)}
@@ -276,7 +278,7 @@ def with_figures(root, page, text):
 
 
 def pages_that_differ(root):
-    """Each page that is not what it should be: its path, its text, its figures that are not drawn."""
+    """Each outdated page: its path, its new text, its figures that must be drawn again."""
     for page in pages(root):
         try:
             text, undrawn = with_figures(root, page, rewritten(root, page))
@@ -289,11 +291,11 @@ def pages_that_differ(root):
 def main(arguments=None, root=ROOT):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    adding = commands.add_parser("add", help="copy what a page needs of a run folder")
+    adding = commands.add_parser("add", help="copy the files of a run folder that pages need")
     adding.add_argument("run", type=Path, metavar="RUN")
     adding.add_argument("study", metavar="STUDY")
-    commands.add_parser("write", help="make the pages' tables again")
-    commands.add_parser("check", help="exit 1 where a page's table is not its study's")
+    commands.add_parser("write", help="update the pages' tables")
+    commands.add_parser("check", help="exit 1 if a page's table differs from its study")
     options = parser.parse_args(arguments)
     try:
         if options.command == "add":

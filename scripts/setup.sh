@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs what building and running facepoison needs, and only what is missing. Safe to run again.
-# System packages come from apt (as root, or through sudo); Python's go to .venv/ in the project.
-# TORCH_VERSION=2.13.0 takes the registry's plain (CUDA) wheel in the place of the CPU one.
-# What apt and pip print is in build/setup.log.
+# Installs the missing packages for building and running facepoison. Safe to run again.
+# System packages come from apt (as root, or through sudo); Python packages go to .venv/ in the project.
+# TORCH_VERSION=2.13.0 takes the registry's plain (CUDA) wheel instead of the CPU one.
+# The output of apt and pip is in build/setup.log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/quiet.sh
@@ -11,10 +11,10 @@ mkdir -p build
 : >"$log"
 
 # CMake ≥ 3.25, OpenCV ≥ 4.5, CLI11 ≥ 2.1, spdlog ≥ 1.9, nlohmann_json ≥ 3.10, GoogleTest ≥ 1.11,
-# google-benchmark ≥ 1.6, libjpeg-turbo ≥ 2.0, OpenSSL ≥ 3.0, utf8proc ≥ 2.0, zlib: what Debian 12 and Ubuntu 24.04
-# have, or newer.
+# google-benchmark ≥ 1.6, libjpeg-turbo ≥ 2.0, OpenSSL ≥ 3.0, utf8proc ≥ 2.0, zlib: Debian 12 and Ubuntu 24.04 have
+# these or newer ones.
 missing=()
-for tool in g++ cmake git ccache pkg-config python3 npm curl; do # a tool that came from elsewhere serves as well
+for tool in g++ cmake git ccache pkg-config python3 npm curl; do # tools from other sources count as well
   command -v "$tool" >/dev/null || missing+=("$tool")
 done
 command -v ninja >/dev/null || missing+=(ninja-build)
@@ -33,7 +33,7 @@ if [[ ! -x .venv/bin/python ]]; then
   say "making .venv"
   quietly "$log" python3 -m venv .venv
 fi
-installed() { # distribution==version, asked of the files, since importing torch takes seconds
+installed() { # distribution==version; reads metadata files, since importing torch takes seconds
   .venv/bin/python - "$1" <<'PY'
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -50,7 +50,7 @@ if installed "torch==$torch" || installed "torch==${torch%%+*}"; then
   say "torch ${torch%%+*}: there"
 else
   say "installing torch $torch (about 1 GB; log: $log)"
-  # Where no index has the CPU build by that name, the plain version is it, or is the CUDA build of several GB.
+  # If no index has the CPU build under that name, the plain version is the CPU build or a CUDA build of several GB.
   .venv/bin/python -m pip install "torch==$torch" 2>&1 | to_log "$log" ||
     quietly "$log" .venv/bin/python -m pip install "torch==${torch%%+*}"
 fi
@@ -61,7 +61,7 @@ for requirement in $wanted; do
   quietly "$log" .venv/bin/python -m pip install "$requirement"
 done
 
-# What a report's page draws with, and what the tests judge that page by, from npm: package, file in it, its sha256.
+# Scripts from npm that a report's page draws with, and that its tests use: package, file in it, its sha256.
 while read -r package file sum; do
   script=build/report/$(basename "$file")
   sha256sum --check --status <<<"$sum  $script" 2>/dev/null && continue
@@ -74,7 +74,7 @@ while read -r package file sum; do
     mv "$script.part" "$script"
   else
     rm -f "$script.part"
-    say "$package could not be fetched, or is not what it was: reports have no figures (log: $log)"
+    say "$package could not be fetched, or has changed: reports have no figures (log: $log)"
   fi
 done <<'LIST'
 vega@6.4.0 package/build/vega.min.js 8f6a3587cf8d4f42c7e08120e3eb05d067e746d554e39d2dcf52acc0bd5ba28f

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the cloak detectors: the one that ships in data/cloak-detectors/, and those that docs/results/detection.md
+# Trains the cloak detectors: the bundled one in data/cloak-detectors/, and those that docs/results/detection.md
 # compares.
-# Interrupted, the same command goes on where it was; what is there already is not made again.
+# After an interruption the same command continues; finished networks are not made again.
 # Usage: scripts/train_cloak_detectors.sh [FOLDER] [NAME ...]; default: models/trained, small-cloak-detector and all of
 # configs/training/detectors.
 set -euo pipefail

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the recognisers that ship in data/recognisers/ again: training people, fresh networks, training.
-# Interrupted, the same command goes on where it was; what is there already is not made again.
+# Makes the bundled recognisers (data/recognisers/) again: training people, fresh networks, training.
+# After an interruption the same command continues; finished networks are not made again.
 # Usage: scripts/train_recognisers.sh [FOLDER] [NAME ...]; default: models/trained, all small-* of
 # configs/training and the two robust ones.
 set -euo pipefail

@@ -1,11 +1,11 @@
-"""Reads `facepoison list extractors --format json` and prints what a config needs changed (KEY=VALUE lines for --set)
-so that it runs with the networks that are there: other recognisers are left out, as rows and as surrogates. Where none
-of them is there, the small ones that ship with the program (data/recognisers) stand in."""
+"""Reads `facepoison list extractors --format json` and prints changes to a config (KEY=VALUE lines for --set) so that
+it runs with the networks that are present. Missing recognisers are left out, as rows and as surrogates. If none is
+present, the bundled small ones (data/recognisers) replace them."""
 import json
 import sys
 from pathlib import Path
 
-SHIPPED = ("small-", "robust-")  # how the names of those in data/recognisers begin
+SHIPPED = ("small-", "robust-")  # name prefixes in data/recognisers
 SURROGATE = "small-surrogate"
 ROOT = Path(__file__).resolve().parent.parent
 PRESETS = ROOT / "configs" / "attacks"
@@ -13,13 +13,13 @@ LITE0 = ROOT / "models" / "lite0.pt"
 
 
 def read_preset(name):
-    """The preset's keys, those of the preset that it builds on included."""
+    """The preset's keys, including those of the preset that it is based on."""
     own = json.loads((PRESETS / f"{name}.json").read_text())
     return {**read_preset(own["preset"]), **own} if "preset" in own else own
 
 
 def with_surrogates(attack, present, fallback):
-    """The attack as it is where its surrogates are there, else an object that names those that are, or the fallback."""
+    """The attack unchanged if its surrogates are present, else an object with the present ones, or the fallback."""
     given = attack if isinstance(attack, dict) else {"preset": attack}
     keys = {**read_preset(given["preset"]), **given}
     wanted = keys.get("surrogates", [])
@@ -31,7 +31,7 @@ def with_surrogates(attack, present, fallback):
 
 
 def with_a_distance(attack):
-    """LowKey with DSSIM, which needs no weights, where those of the nearer stand-in for LPIPS are not here."""
+    """Replaces lowkey-lite0 by LowKey with DSSIM, which needs no weights, if lite0's weights are missing."""
     return "lowkey-dssim" if attack == "lowkey-lite0" and not LITE0.exists() else attack
 
 
@@ -40,7 +40,7 @@ def settings(config, present):
     if changed == config["attacks"] and present.issuperset(config["extractors"]):
         return []
     if changed != config["attacks"]:
-        print("quickstart: lowkey-dssim in the place of lowkey-lite0 (lite0 was not fetched)", file=sys.stderr)
+        print("quickstart: lowkey-dssim instead of lowkey-lite0 (lite0 was not fetched)", file=sys.stderr)
     there = [name for name in config["extractors"] if name in present]
     missing = [name for name in config["extractors"] if name not in present]
     if missing:
@@ -48,8 +48,8 @@ def settings(config, present):
     if all(name.startswith(SHIPPED) for name in there):
         there = sorted(name for name in present if name.startswith(SHIPPED))
         if not there:
-            raise SystemExit("quickstart: no recogniser is here, so there is nothing to measure")
-        print("quickstart: the small recognisers that ship stand in:", *there, file=sys.stderr)
+            raise SystemExit("quickstart: no recogniser is present, so there is nothing to measure")
+        print("quickstart: the bundled small recognisers stand in:", *there, file=sys.stderr)
     fallback = SURROGATE if SURROGATE in present else there[0]
     attacks = [with_surrogates(attack, present, fallback) for attack in changed]
     return [f"extractors={json.dumps(there)}", f"attacks={json.dumps(attacks)}"]

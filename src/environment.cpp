@@ -1,5 +1,5 @@
-// What each executable of ours sets for the libraries that it is linked with, before they compute. A user's own setting
-// stays.
+// Settings of our executables for the libraries that they are linked with, made before these compute. A user's own
+// setting stays.
 #include <malloc.h>
 
 #include <cstdlib>
@@ -12,7 +12,7 @@ extern "C" {
 
 void* __libc_malloc(std::size_t size);  // NOLINT: glibc's own name for its malloc()
 
-// The C library's, in the place of malloc() for every library of this process.
+// Calls the C library's; replaces malloc() for every library of this process.
 void* malloc(std::size_t size) {
   void* const found = __libc_malloc(size);
   if (!found) facepoison::note_shortage_of_memory();
@@ -25,12 +25,12 @@ namespace facepoison {
 namespace {
 
 char wait_policy[] = "OMP_WAIT_POLICY=passive";
-const char* displaced_path = nullptr;  // while the policy stands in its place
+const char* displaced_path = nullptr;  // while the policy replaces it
 
-// OpenMP's threads wait asleep. Where one core is busy, threads that spin at barriers run at a tenth of the speed.
-// libgomp reads the policy when it is loaded, and the C library forgets before that what setenv() added: only what lies
-// in the list that the system gave the program stays. No library wants PATH while it is loaded, so the policy takes its
-// place until then.
+// Makes OpenMP's threads sleep while they wait. If one core is busy, threads that spin at barriers run at a tenth of
+// the speed. libgomp reads the policy when it is loaded. By then the C library has lost what setenv() added: only the
+// list that the system gave the program stays. No library needs PATH while it is loaded, so the policy replaces it
+// until then.
 void set_wait_policy(int, char**, char** environment) {
   char** place = nullptr;
   for (; *environment; ++environment) {
@@ -49,7 +49,7 @@ void limit_free_memory() {
 #ifdef __GLIBC__
   if (getenv("MALLOC_TRIM_THRESHOLD_") || getenv("GLIBC_TUNABLES")) return;
   mallopt(M_TRIM_THRESHOLD, 16 << 20);
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that it takes: mapping memory anew for each tensor takes longer
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // its maximum: mapping memory anew for each tensor takes longer
 #endif
 }
 
@@ -59,8 +59,8 @@ void limit_free_memory() {
 // Before main(), after the libraries' constructors.
 [[gnu::constructor]] void before_main() {
   if (displaced_path) setenv("PATH", displaced_path, 1);
-  // MKL takes kernels whose sums do not depend on how memory is aligned, which on Intel's processors others do. It
-  // reads its variables at its first product, and processes that this one starts inherit them.
+  // MKL then uses kernels with sums that do not depend on the alignment of memory, as others do on Intel's processors.
+  // It reads its variables at its first product; child processes inherit them.
   setenv("MKL_CBWR", "AUTO,STRICT", 0);
   limit_free_memory();
 }

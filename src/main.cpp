@@ -22,27 +22,27 @@ struct Command {
 };
 
 constexpr Command commands[] = {
-    {"prepare", "make a data set of a folder of photos: find faces, align, split", prepare_command},
+    {"prepare", "make a data set from a folder of photos: find faces, align, split", prepare_command},
     {"perturb", "perturb people's photos in a data set with an attack", perturb_command},
-    {"embed", "a data set's or a folder's embeddings, as a matrix", embed_command},
-    {"detect", "which photos were perturbed, by a cloak detector", detect_command},
-    {"identify", "name probes by a gallery", identify_command},
-    {"eval", "the experiment: recognisers × attacks × classifiers, one table", eval_command},
-    {"audit", "would a person be found by these photos? Own photos, as they are and cloaked", audit_command},
-    {"table", "the tables of a run folder again", table_command},
-    {"compare", "two runs over the same people, or a run and the paper's figures", compare_command},
-    {"report", "a run as one HTML page, and its figures", report_command},
-    {"show", "contact sheets of people; original | perturbed | difference", show_command},
-    {"train", "a recogniser from fresh or given weights: card in, card out", train_command},
-    {"list", "extractors by release, attacks, classifiers", list_command},
-    {"check", "a recogniser: its hash, its golden embedding, its preprocessing", check_command},
-    {"store", "what is cached: is it whole, and what may go", store_command},
-    {"doctor", "what this machine has, and whether every recogniser here is sound", doctor_command},
+    {"embed", "write the embeddings of a data set or a folder as a matrix", embed_command},
+    {"detect", "say which photos were perturbed, with a cloak detector", detect_command},
+    {"identify", "name the person in each probe, from a gallery", identify_command},
+    {"eval", "run an experiment: recognisers × attacks × classifiers, one table", eval_command},
+    {"audit", "say whether a person is found by their own photos, unchanged and cloaked", audit_command},
+    {"table", "print the tables of a run folder", table_command},
+    {"compare", "compare two runs over the same people, or a run and the paper's figures", compare_command},
+    {"report", "write a run as one HTML page, with its figures", report_command},
+    {"show", "draw contact sheets of people; original | perturbed | difference", show_command},
+    {"train", "train a network from fresh or given weights: card in, card out", train_command},
+    {"list", "list extractors, cloak detectors, attacks, classifiers, transforms or tables", list_command},
+    {"check", "check a recogniser: its hash, its golden embedding, its preprocessing", check_command},
+    {"store", "check the cached work, and delete what is not needed", store_command},
+    {"doctor", "say what this machine has, and check every recogniser on it", doctor_command},
 };
 
-// Opens /dev/null where stdin, stdout or stderr is closed, as some schedulers and daemons start programs: the next file
-// that is opened would get the number, and messages would be written into it. Writing to such a stdout fails, so that a
-// result is not lost in silence. Libraries open files when they are loaded; this runs before.
+// Opens /dev/null if stdin, stdout or stderr is closed, as under some schedulers and daemons: else the next file that
+// is opened would get its number, and messages would be written into that file. Writing to such a stdout fails, so that
+// no result is lost silently. Libraries open files when they are loaded; this runs before.
 void open_standard_descriptors() {
   for (const auto [number, mode] :
        {std::pair{STDIN_FILENO, O_RDONLY}, {STDOUT_FILENO, O_RDONLY}, {STDERR_FILENO, O_WRONLY}})

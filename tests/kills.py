@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Kills prepare, perturb, embed, eval (answers) and train at random moments, lets each go on, and compares what comes
-out with an undisturbed run's: outputs and store, byte for byte. No temporary file may be left behind.
+"""Kills prepare, perturb, embed, eval (answers) and train at random moments, continues each, and compares outputs and
+store with an undisturbed run's, byte for byte. No temporary file may be left behind.
 
     [FACEPOISON_KILLS=100] .venv/bin/python tests/kills.py [--seed N]
 
-The kills (default 20) are dealt out to the five commands in turn. FACEPOISON_BINARY names another binary than
-build/release/facepoison. Exit code 0 where all is as promised.
+The kills (default 20) go to the five commands in turn. FACEPOISON_BINARY names another binary than
+build/release/facepoison. Exit code 0 if all is as promised.
 """
 import argparse
 import os
@@ -23,7 +23,7 @@ from small import COMMANDS, differing, digests, start, temporaries, write_inputs
 
 
 class Disturbed:
-    """One command that is killed again and again beside one that was left alone."""
+    """A command that is killed repeatedly, and an undisturbed run of it."""
 
     def __init__(self, folder, name, moments):
         self.folder, self.name, self.moments = folder, name, moments
@@ -37,10 +37,10 @@ class Disturbed:
         self.seconds = time.monotonic() - began
 
     def try_once(self, kill):
-        """Runs it from where it stands, to its end or to a random moment; checks what it leaves, when it ends."""
+        """Continues the command to its end or to a random moment; checks the results when it ends."""
         process = start(self.folder, COMMANDS[self.name], f"run/{self.name}", f"run/{self.name}-store")
         try:
-            # most of the moments before a resumed run would end
+            # mostly before a resumed run would end
             said = process.communicate(timeout=self.moments.uniform(0, self.seconds) if kill else None)[1].decode()
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)

@@ -1,4 +1,4 @@
-# The layers, and a check that what a file includes, directly or through public headers, lies in a layer below its own.
+# Defines the layers and checks that a file includes, directly or through public headers, only lower layers.
 # Run with -DROOT=the project's folder.
 cmake_policy(VERSION 3.25)
 
@@ -40,7 +40,7 @@ layer(recognisers OVER training HEADERS recogniser)
 layer(experiments OVER recognisers report HEADERS axes experiment own_photos)
 layer(commands OVER experiments)
 
-# What a file includes of the project: "facepoison/x.hpp", "folder/x.hpp".
+# A file's includes from the project: "facepoison/x.hpp", "folder/x.hpp".
 function(read_includes file out)
   file(STRINGS ${file} lines REGEX "^#include \"")
   list(TRANSFORM lines REPLACE "^#include \"([^\"]+)\".*" "\\1")

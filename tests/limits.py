@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Lets commands run into a limit of a file's size, a full disk, a store or a place for outputs that may only be read,
-and a limit of memory. Each ends with the exit code of docs/how-to/experiments.md and one line that says why; whatever
-lies there is whole, an earlier run's or the new one's; and where there is room again, the same command goes on to an
-undisturbed run's bytes and leaves nothing else.
+"""Runs commands into a limit of file size, a full disk, a read-only store or output folder, and a limit of memory. Each
+must end with the exit code of docs/reference/run-folder.md and one line that says why. Every file must be whole, an
+earlier run's or the new one's. With enough room, the same command must continue to an undisturbed run's bytes and leave
+nothing else.
 
     .venv/bin/python tests/limits.py
 
 FACEPOISON_BINARY names another binary than build/release/facepoison. Small disks are mounted in a namespace of this
-process's own, which takes no rights where the system lets anybody have one; elsewhere these parts are skipped, and it
-says so. Exit code 0 where all is as promised.
+process, which needs no rights if the system lets anybody have one; else these parts are skipped with a message. Exit
+code 0 if all is as promised.
 """
 import ctypes
 import math
@@ -30,14 +30,14 @@ PAGE = resource.getpagesize()  # of a disk in memory
 LIBC = ctypes.CDLL(None, use_errno=True)
 CROPS = "embed photos -e ./tiny.json -o {out}/x.npy"
 ALL = COMMANDS | {"crops": CROPS}
-# What an earlier run left in the same place; eval writes no other config's run there.
+# Options for an earlier run in the same place; eval writes no other config's run there.
 EARLIER = {name: command + " --seed 9" for name, command in COMMANDS.items() if name in ("prepare", "perturb")}
 EARLIER |= {"train": COMMANDS["train"] + " --set seed=9", "embed": CROPS, "crops": COMMANDS["embed"]}
 ON_THE_WAY = ("training/train.checkpoint", "training/train.csv", "unfinished.json")  # these grow, or go
 
 
 class Bench:
-    """A folder with inputs, what comes out undisturbed (quiet/), and what was there before (earlier/)."""
+    """A folder with inputs, an undisturbed run's outputs (quiet/) and an earlier run's (earlier/)."""
 
     def __init__(self, folder):
         self.folder, self.problems = folder, []
@@ -60,7 +60,7 @@ class Bench:
         return process.returncode, said
 
     def refused(self, what, outcome, codes, because=""):
-        """One line, and nothing else, says why."""
+        """Checks that exactly one line says why."""
         code, said = outcome
         other = [line for line in said.splitlines() if not line.startswith(("info: ", "warning: "))]
         if code not in codes:
@@ -74,7 +74,7 @@ class Bench:
 
 
 class Climb:
-    """A command under a limit that is loosened from run to run, where an earlier run's outputs may be."""
+    """A command under a limit that grows from run to run, perhaps on top of an earlier run's outputs."""
 
     def __init__(self, bench, situation, name):
         self.bench, self.name, self.what = bench, name, f"{situation}, {name}"
@@ -91,7 +91,7 @@ class Climb:
         self.look(step)
 
     def look(self, step, killed=False):
-        """Whatever is there is whole, and nothing that was is gone. Only who is killed leaves what is half-made."""
+        """Checks that all files are whole and none is gone. Only a killed run may leave unfinished files."""
         folder = self.bench.folder
         for end, old in (("", self.old), ("-store", {})):
             there, new = digests(folder / (self.out + end)), digests(folder / f"quiet/{self.name}{end}")
@@ -101,7 +101,7 @@ class Climb:
             self.bench.expect(not half + gone, f"{self.what}, {step}: not whole, or gone: {(half + gone)[:5]}")
 
     def end(self):
-        """With room for everything."""
+        """Runs with room for everything."""
         outcome = self.bench.run(ALL[self.name], self.out, self.store)
         self.bench.refused(f"{self.what}, at last", outcome, (OK,))
         for end in ("", "-store"):
@@ -112,7 +112,7 @@ class Climb:
 
 
 class Disk:
-    """A small one, in memory."""
+    """A small disk in memory."""
 
     def __init__(self, at, options):
         self.at = at
@@ -124,7 +124,7 @@ class Disk:
         self.call("mount", None, remount | read_only, options.encode())
 
     def call(self, name, *how):
-        """By the kernel's own names: mount(8) passes options of another user's on, which are refused in a namespace."""
+        """Calls the kernel itself: mount(8) passes on options of another user, which are refused in a namespace."""
         source = [b"none"] if name == "mount" else []
         if getattr(LIBC, name)(*source, os.fsencode(self.at), *how):
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), self.at)
@@ -149,7 +149,7 @@ def pages_of(folder):
 
 
 def file_size(bench):
-    """From nothing to a byte less than the largest file."""
+    """Limits from 0 to a byte less than the largest file."""
     for name in ALL:
         climb = Climb(bench, "file-size", name)
         climb.put_earlier()
@@ -180,7 +180,7 @@ def one_file(bench):
 
 
 def full_device(bench):
-    """A device that is always full, in the place of stdout and at the end of a link."""
+    """A device that is always full, as stdout and as the target of a link."""
     (bench.folder / "full.csv").symlink_to("/dev/full")
     for command in ("table quiet/eval", "eval -c eval.json --dry-run", "store verify"):
         store = None if command.startswith("table") else "quiet/eval-store"
@@ -228,7 +228,7 @@ def no_more_files(bench):
 
 
 def read_only_store(bench):
-    """It serves what it has, and what it lacks is said in a line."""
+    """The store serves what it has; one line says what it lacks."""
     folder = bench.folder
     with Disk(folder / "read-only/store", "size=100m") as disk:
         for name in ALL:
@@ -253,7 +253,7 @@ def read_only_store(bench):
 
 
 def read_only_output(bench):
-    """Found before the work; what is there stays and can be read."""
+    """The error comes before the work; existing files stay readable."""
     folder = bench.folder
     with Disk(folder / "read-only-output", "size=100m") as disk:
         shutil.copytree(folder / "earlier", disk.at, dirs_exist_ok=True)
@@ -269,7 +269,7 @@ def read_only_output(bench):
 
 
 def write_large(folder):
-    """In many scans, for which a decoder needs as much memory again as for the pixels."""
+    """Writes many scans: decoding them takes as much memory again as the pixels."""
     for person in range(2):
         (folder / f"large/p{person}").mkdir(parents=True, exist_ok=True)
         picture = Image.linear_gradient("L").resize((2000, 1500)).rotate(90 * person)
@@ -278,8 +278,8 @@ def write_large(folder):
 
 
 def memory(bench):
-    """From what LibTorch cannot be loaded with to what is enough. Where it is short inside a library, before main() or
-    in it, that may end the process by a signal; in the code here it never does."""
+    """From too little memory to load LibTorch, to enough. A shortage inside a library, before main() or in it, may end
+    the process by a signal; a shortage in our code never does."""
     write_large(bench.folder)
     ALL["large"] = f"prepare large --no-detect --canvas {CANVAS} --split 1 -o {{out}}"
     bench.must("large", ALL["large"], "quiet/large", "quiet/large-store")
@@ -295,8 +295,8 @@ def memory(bench):
                 told = (outcome[0], outcome[1].splitlines()[-1]) if outcome[1] else outcome  # libraries say more before
                 bench.refused(f"{climb.what}, {most >> 20} MB", told, (OK, RESOURCE))
             climb.look(f"{most >> 20} MB", killed=of_a_library)
-            # In small steps where it is nearly enough: MKL goes on without its buffers, in another order of additions.
-            most += most // 8 if of_a_library else most // 64
+            # Small steps where memory is nearly enough: MKL continues without its buffers and adds in another order.
+            most += most // 64 if name == "eval" and not of_a_library else most // 8
         bench.expect(RESOURCE in seen or seen == {OK}, f"{climb.what}: never told: {seen}")
         if seen == {OK}:
             print("  memory is not limited here: not tried")
@@ -307,7 +307,7 @@ WITH_DISKS = (full_store, full_output, no_more_files, read_only_store, read_only
 
 
 def in_own_namespace():
-    """Starts this script anew where it may mount, if it can."""
+    """Restarts this script where it may mount, if possible."""
     if "--may-mount" in sys.argv:
         return True
     for how in ("-rm", "-m") if shutil.which("unshare") else ():

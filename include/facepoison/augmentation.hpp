@@ -1,4 +1,4 @@
-// What makes one photo many: another crop, light, colour, blur, noise, JPEG, something in front of the face.
+// Random variants of a photo: another crop, light, colour, blur, noise, JPEG, something in front of the face.
 #pragma once
 #include "facepoison/extractor.hpp"
 #include "facepoison/random.hpp"
@@ -23,9 +23,9 @@ struct Augmentation {
   Json record() const;  // as from() reads it
 };
 
-// Views of N photos, each changed by its own numbers: N×3×height×width float32 in [0,1], on the CPU. `faces` are
-// canvases, N×3×S×S uint8 on the CPU, with landmarks where there are some; `extractor` says how it sees them. Random
-// numbers come from one stream for each seed and step, whatever thread asks.
+// Views of N photos, each changed at random: N×3×height×width float32 in [0,1], on the CPU. `faces` are canvases,
+// N×3×S×S uint8 on the CPU, with landmarks or without; `extractor` defines the view. Random numbers come from one
+// stream for each seed and step, in any thread.
 torch::Tensor augmented_views(const FeatureExtractor& extractor, const Faces& faces, const Augmentation& how, Seed seed,
                               std::int64_t step);
 

@@ -14,20 +14,19 @@ namespace facepoison {
 
 constexpr std::time_t claim_lifetime = 60;  // seconds without renewal after which another machine's claim has ended
 
-// The time of the file system that a folder is on, which all machines that mount it share; none where nothing can be
-// written there.
+// The time of a folder's file system, the same for all machines that mount it; none if nothing can be written there.
 std::optional<std::time_t> time_in(const fs::path& folder);
 
-// The right to make an artefact: a file that its holder keeps locked, and whose mtime it renews every few seconds. The
-// claim has no holder where the lock is free (the kernel frees it when a process dies, whatever container it was in),
-// or where the file is another machine's and was not renewed for claim_lifetime: then the next process takes it over.
-// It ends with the object.
+// The right to make an artefact: a file that its holder keeps locked; the holder renews its mtime every few seconds. A
+// claim has no holder if the lock is free (the kernel frees it when a process dies, in any container), or if the file
+// is another machine's and was not renewed for claim_lifetime. Then the next process takes it over. The claim ends with
+// the object.
 class Claim {
  public:
-  // Makes the file, or takes over one without a holder; none where its holder lives. Throws fs::filesystem_error.
+  // Makes the file, or takes over one without a holder; none if the holder lives. Throws fs::filesystem_error.
   static std::shared_ptr<Claim> take(const fs::path& path);
 
-  // `token`: what the file says, which no other claim's file says.
+  // `token`: the file's content, unique for each claim.
   Claim(fs::path path, int file, std::string token);
   Claim(const Claim&) = delete;
   ~Claim();
@@ -35,7 +34,7 @@ class Claim {
   const fs::path& path() const { return path_; }
 
  private:
-  bool is_held() const;  // or did another machine take it over?
+  bool is_held() const;  // false if another machine took it over
   fs::path path_;
   int file_;
   std::string token_;

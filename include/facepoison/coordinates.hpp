@@ -1,19 +1,19 @@
-// The names of the axes: what an experiment varies, as columns of its tables. Files that know no LibTorch use it too.
+// The names of the axes, as columns of an experiment's tables. Files without LibTorch include this too.
 #pragma once
 #include <array>
 #include <string_view>
 
 namespace facepoison {
 
-// What an experiment varies besides recognisers, in the order in which a run varies it: the last fastest. A new axis is
-// an enumerator and a row of `axis_columns` here, a row of the registry in src/experiments/axes.cpp with a member of
-// Combination, and what src/experiments/scenarios.cpp makes of that.
+// What an experiment varies besides recognisers, in the order in which a run varies it: the last fastest. A new axis
+// needs an enumerator and a row of `axis_columns` here, a row of the registry in src/experiments/axes.cpp, a member of
+// Combination, and its effect in src/experiments/scenarios.cpp.
 enum class Axis { attack, transform, transform_on, clean_photos, enrolled, together, probes, filter, seed };
 
 struct AxisColumn {
   std::string_view name;
-  std::string_view neutral;  // the value of a run that was made before the axis was there
-  bool is_of_the_protected;  // it says what protected people do, and nothing of anybody else's photos
+  std::string_view neutral;  // the value of a run that is older than the axis
+  bool is_of_the_protected;  // it concerns photos of protected people only
 };
 
 // By axis.
@@ -27,7 +27,7 @@ inline constexpr std::array<AxisColumn, 9> axis_columns = {{{"attack", "", true}
                                                             {"filter", "none", false},
                                                             {"seed", "0", false}}};
 
-// The false accept rates at which 1:1 pairs are asked: pairs.csv has a column accepted_at_RATE for each.
+// The false accept rates of 1:1 checks: pairs.csv has a column accepted_at_RATE for each.
 inline constexpr std::array<const char*, 5> false_accept_rates = {"0.0001", "0.0003", "0.001", "0.003", "0.01"};
 
 constexpr std::size_t index_of(Axis axis) { return static_cast<std::size_t>(axis); }

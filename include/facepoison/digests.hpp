@@ -9,21 +9,21 @@
 
 namespace facepoison {
 
-// SHA-256 in lower-case hexadecimal. That of a file throws Error(input) when it cannot be read.
+// SHA-256 in lower-case hexadecimal. Throws Error(input) for a file that cannot be read.
 std::string sha256(std::string_view bytes);
 std::string sha256_of_file(const fs::path& path);
-// Are two hexadecimal digests the same? The case of letters does not count.
+// Whether two hexadecimal digests are equal, ignoring case.
 bool same_digest(std::string_view a, std::string_view b);
 // Bytes as base64, in one line.
 std::string base64(std::string_view bytes);
 // FaceScrub's downloader names a photo by the SHA-1 of its address.
 std::string sha1(std::string_view bytes);
 
-// Keeps digests of files from one run to the next, in the file `record`: each with its file's size, times of change and
-// inode when the digest was taken. A file of which these are the same is not read again. Not for several threads.
+// Keeps digests of files from one run to the next, in the file `record`: each with the file's size, times of change and
+// inode at that time. A file is not read again while these are unchanged. Not thread-safe.
 class DigestRecord {
  public:
-  // Reads the record, where there is one. Names in it are relative to `root`.
+  // Reads the record, if there is one. Names in it are relative to `root`.
   DigestRecord(fs::path record, fs::path root);
   // The file's SHA-256, in lower-case hexadecimal; "" for a file that is missing or cannot be read.
   std::string digest(const fs::path& file);
@@ -49,7 +49,7 @@ struct Sealed {
 // stop_if_interrupted() before each file. It does not save the record.
 const Sealed* first_altered(const std::vector<Sealed>& files, DigestRecord& record, bool may_stop = false);
 
-// One line of a list of digests, without its end, as sha256sum writes it; and all lines of such a list, whose names are
+// One line of a list of digests, without its end, as sha256sum writes it; and the lines of such a list, with names
 // below `folder`. Throws Error(input) for a line of another form.
 std::string digest_line(const std::string& name, const std::string& sha256);
 std::vector<Sealed> parse_digests(const std::string& lines, const fs::path& folder);

@@ -11,8 +11,8 @@
 
 namespace facepoison {
 
-// Rows in the photos' order. A unit is one artefact "embedded". Throws Error(model), when it runs, that names the photo
-// of an embedding that is not finite.
+// Embeds photos, in their order. A unit is one artefact "embedded". When it runs, it throws Error(model) with the photo
+// if an embedding is not finite.
 std::shared_ptr<EmbeddingStage> embed_stage(StagedPhotos photos, std::shared_ptr<const FeatureExtractor> extractor,
                                             const RunOptions& options);
 
@@ -20,13 +20,13 @@ std::shared_ptr<EmbeddingStage> embed_stage(StagedPhotos photos, std::shared_ptr
 torch::Tensor embed(std::span<const Photo> photos, const FeatureExtractor& extractor, const RunOptions& options,
                     ArtifactStore& store);
 
-// Embeddings of artefacts, held in memory up to a limit; those that were used least recently go first. Any thread.
+// Keeps embeddings of artefacts in memory, up to a limit; drops the least recently used first. Thread-safe.
 class EmbeddingCache {
  public:
   // The store must outlive it.
   explicit EmbeddingCache(const ArtifactStore& store, std::size_t most_bytes = std::size_t{256} << 20);
-  // The rows of these outputs of stages of embeddings, in their order: N×D float32 on the CPU. Throws Error(input) for
-  // one that cannot be read.
+  // The rows of these outputs of embedding stages, in their order: N×D float32 on the CPU. Throws Error(input) for one
+  // that cannot be read.
   torch::Tensor rows(const std::vector<Output>& outputs, std::int64_t dimension);
 
  private:
@@ -38,16 +38,16 @@ class EmbeddingCache {
   const ArtifactStore& store_;
   const std::size_t most_bytes_;
   std::mutex mutex_;
-  std::list<Held> held_;  // used last first
+  std::list<Held> held_;  // last used first
   std::map<std::string, std::list<Held>::iterator> by_name_;
   std::size_t bytes_ = 0;
 };
 
-// Of a cloak detector's logits N×1: scores, 0 … 1.
+// Scores, 0 … 1, from a cloak detector's logits N×1.
 std::vector<double> scores_of(const torch::Tensor& logits);
 
-// A plain folder of crops of any sizes, resized plainly; by the files' contents in the store. A crop that cannot be
-// decoded is a row (id, person, reason) of `rejected` and is missing from `kept`, whose order the rows have.
+// Embeds a plain folder of crops of any sizes, resized plainly; cached by the files' contents. A crop that cannot be
+// decoded is a row (id, person, reason) of `rejected`; the others are in `kept`, in the rows' order.
 torch::Tensor embed_crops(const PhotoFolder& folder, Exif exif, const FeatureExtractor& extractor,
                           const RunOptions& options, ArtifactStore& store, std::vector<PhotoFile>& kept,
                           Table& rejected);

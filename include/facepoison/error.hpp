@@ -1,4 +1,4 @@
-// The one exception type for what a user can fix, and the exit code that each kind of it gives.
+// The exception type for all errors that a user can fix, with the exit code for each kind.
 #pragma once
 #include <stdexcept>
 #include <string>
@@ -30,15 +30,15 @@ class Error : public std::runtime_error {
   Exit code_;
 };
 
-// Did disk, memory or threads run short? Then nothing is wrong with what was read. By errno, or what was thrown.
+// Whether disk, memory or threads ran short, by errno or by what was thrown. The input is then not at fault.
 bool is_shortage(int error);
 bool is_shortage(const std::exception& error);
 
-// The C library refused memory to somebody in this process; src/environment.cpp notes it. MKL goes on without its
-// buffers then and says nothing, but adds in another order, so that results have other last digits.
+// Notes that the C library refused memory in this process; src/environment.cpp calls it. MKL then goes on without its
+// buffers and reports nothing, but sums in another order, so that results have other last digits.
 void note_shortage_of_memory() noexcept;
 
-// Throws Error(Exit::resource) if memory was ever refused. Whoever keeps results asks before.
+// Throws Error(Exit::resource) if memory was ever refused. Call it before results are kept.
 void refuse_after_shortage_of_memory();
 
 }  // namespace facepoison

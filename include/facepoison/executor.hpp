@@ -1,4 +1,4 @@
-// Runs stages over a store, or lists what running them would take.
+// Runs stages over a store, or lists the work that they need.
 #pragma once
 #include <map>
 #include <set>
@@ -14,8 +14,8 @@ struct Part {
   bool waits = true;            // for artefacts that another process makes; else they are left to it
   double start = 0;             // where it begins among the missing units of a stage, from 0 to below 1
   std::set<std::string> kinds;  // the kinds of artefacts that it makes; empty: all
-  std::string arithmetic;       // how it computes, to be told from others; empty: is not said
-  std::string elsewhere;        // arithmetic of other workers: what is computed by it is left to them; empty: none
+  std::string arithmetic;       // how it computes, to compare with others; empty: not given
+  std::string elsewhere;        // arithmetic of other workers: work with it is left to them; empty: none
 };
 
 // For one thread.
@@ -24,15 +24,15 @@ class Executor {
   // The store must outlive it.
   explicit Executor(ArtifactStore& store, Part part = {}) : store_(store), part_(std::move(part)) {}
 
-  // Finds or makes every artefact of the stage. Where one is missing, the stages that it is made from are run first;
-  // where none is, nothing else is made. Asks stop_if_interrupted() between two batches: what is finished then is in
-  // the store. Says whether all artefacts are there; some may not be where it does not wait, or makes some kinds only.
-  // A stage that was left to others is tried again after look_again(). Throws Error(device) where it waits for what is
-  // to be computed elsewhere.
+  // Finds or makes every artefact of the stage. If one is missing, the stages that it is made from run first; if none
+  // is, nothing else is made. Calls stop_if_interrupted() between batches: finished units are then in the store.
+  // Returns whether all artefacts are there; some may be missing if it does not wait, or makes only some kinds. A stage
+  // that was left to others is tried again after look_again(). Throws Error(device) if it waits and units must be
+  // computed elsewhere.
   bool run(const std::shared_ptr<Stage>& stage);
   void look_again() { left_.clear(); }
 
-  // Is each unit's artefact in the store, whole, and made from what its inputs are now? Makes nothing.
+  // Whether each unit's artefact is in the store, whole, and made from its current inputs. Makes nothing.
   const std::vector<bool>& look(const std::shared_ptr<Stage>& stage);
 
   ArtifactStore& store() const { return store_; }
@@ -53,26 +53,26 @@ class Executor {
   Part part_;
   std::map<std::uint64_t, State> states_;        // by Stage::number()
   std::set<std::uint64_t> left_;                 // stages that are left to others
-  std::map<std::string, std::string> contents_;  // digests of artefacts that are there, by name; "": of one that is not
+  std::map<std::string, std::string> contents_;  // digests of artefacts, by name; "": it is not there
   std::map<std::string, std::string> groups_;    // likewise
 };
 
-// Makes what is missing of the stages, together with other processes that do likewise, until all of it is in the store.
-// Where everything that is left is claimed by others, it looks again after a pause. With kinds it is done when all of
-// those is there, and waits for what others make of the rest. Warns of workers whose arithmetic is another one: they
-// make artefacts of other names. Throws Error(usage) for a kind that no stage has.
+// Makes the missing artefacts of the stages, together with other processes that do the same, until all are in the
+// store. If others have claimed everything that is left, it looks again after a pause. With kinds it ends when all
+// artefacts of these are there, and waits for inputs that others make. Warns of workers with another arithmetic: their
+// artefacts have other names. Throws Error(usage) for a kind that no stage has.
 void share(std::vector<std::shared_ptr<Stage>> stages, Part part, ArtifactStore& store);
 
-// A unit of work, and how it stands with it.
+// A unit of work and its state.
 struct PlannedUnit {
   ArtefactId id;
   bool stored = false;
-  double seconds = 0;              // that making it takes, by what its kind took before; NaN: not known
+  double seconds = 0;              // estimated from earlier units of its kind; NaN: not known
   std::vector<std::string> needs;  // names of what it is made from
 };
 
-// What running stages would take: their units and those of their inputs, each once, each after what it needs. Groups
-// are units of the kind "all", stored where all members are. Writes nothing.
+// The work that stages need: their units and those of their inputs, each once, each after its inputs. Groups are units
+// of the kind "all", stored if all members are. Writes nothing.
 class Plan {
  public:
   // The store must outlive it.

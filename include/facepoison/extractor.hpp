@@ -1,4 +1,4 @@
-// Faces to embeddings. The promises of a recogniser's card are kept here, once for all recognisers.
+// Faces to embeddings. The settings of a card are applied here, once for all recognisers.
 #pragma once
 #include <memory>
 
@@ -8,14 +8,14 @@
 
 namespace facepoison {
 
-// What a recogniser of such a card looks at: N×3×height×width float32 RGB in [0,1], on the pixels' device; warped to
-// its template by each photo's landmarks, or resized plainly where there are none; differentiable.
+// The view of a recogniser with this card: N×3×height×width float32 RGB in [0,1], on the pixels' device; warped to its
+// template by each photo's landmarks, or resized plainly if there are none; differentiable.
 torch::Tensor view_under(const Card& card, const Faces& faces);
 
-// The same of a picture's file, on the CPU: resized plainly, in bytes, as PIL or OpenCV hand it to other pipelines.
+// The same for a picture's file, on the CPU: resized plainly, in bytes, as PIL or OpenCV do for other pipelines.
 torch::Tensor view_under(const Card& card, const Image& picture);
 
-// Which pixels of the canvas a recogniser of such a card looks at: N×1×H×W float32, 1 inside its crop and 0 outside.
+// The pixels of the canvas that a recogniser with this card sees: N×1×H×W float32, 1 inside its crop and 0 outside.
 torch::Tensor seen_under(const Card& card, const Faces& faces);
 
 class FeatureExtractor {
@@ -32,13 +32,13 @@ class FeatureExtractor {
   // A view to an embedding: channel order, scaling and flip averaging as on the card, then the network.
   torch::Tensor embed_view(const torch::Tensor& view) const;
 
-  // As embed_view(), as if another contract stood on the card: to find out which mistake explains a difference.
+  // As embed_view(), under another contract than the card's: to find the mistake that explains a difference.
   torch::Tensor embed_view_as(const Card& contract, const torch::Tensor& view) const;
 
   const Card& card() const { return card_; }
   // What decides an embedding, for cache keys: contract, weights (their file's sha256), precision, device.
   virtual Json identity() const = 0;
-  // How it computes otherwise than its options ask, as a sentence without a subject, or "". Known once it has embedded.
+  // How its computation differs from its options, as a sentence without a subject, or "". Known once it has embedded.
   virtual std::string deviation() const { return ""; }
 
  private:
@@ -46,7 +46,7 @@ class FeatureExtractor {
   Card card_;
 };
 
-// Are these the same weights, whatever their cards are called and however they were converted?
+// Whether both have the same weights, even under other names or from other conversions.
 bool same_weights(const FeatureExtractor& a, const FeatureExtractor& b);
 
 // A TorchScript extractor. The file's hash is checked now, the network is loaded at the first embedding.
@@ -54,7 +54,7 @@ bool same_weights(const FeatureExtractor& a, const FeatureExtractor& b);
 std::shared_ptr<const FeatureExtractor> make_extractor(const Card& card, const RunOptions& options);
 std::shared_ptr<const FeatureExtractor> make_extractor(const std::string& name_or_card, const RunOptions& options);
 
-// The same of a cloak detector: embeddings are N×1, the logit of "was perturbed".
+// The same for a cloak detector: embeddings are N×1, the logit of "was perturbed".
 std::shared_ptr<const FeatureExtractor> make_cloak_detector(const std::string& name_or_card, const RunOptions& options);
 
 // A test picture drawn by a formula, so that it needs no file: 1×3×height×width in [0,1], 8-bit values.

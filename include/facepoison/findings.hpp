@@ -1,4 +1,4 @@
-// Is one person found among a crowd? What runs that look for that person say: tables, sentences, a page.
+// Whether one person is found in a crowd, from runs that look for that person: tables, sentences, a page.
 #pragma once
 #include <map>
 
@@ -6,13 +6,13 @@
 
 namespace facepoison {
 
-// What the runs did, besides what their files say.
+// Facts about the runs that are not in their files.
 struct Inquiry {
   std::string cloak;                    // the attack; "": none
-  std::string together;                 // what the runs call two recognisers that are asked together; "": none
+  std::string together;                 // the runs' name for two recognisers asked together; "": none
   std::vector<std::string> surrogates;  // that the cloak is optimised against
   std::size_t people = 0;               // in the gallery, that person included
-  bool is_crowd_rendered = false;       // are the others pictures of people who do not exist?
+  bool is_crowd_rendered = false;       // the others are people who do not exist
   std::vector<std::pair<std::string, std::size_t>> left_out;  // photos that were not used: why, how many
   std::map<std::string, std::string> trained;  // recognisers that were trained on perturbed photos: by which attacks
 };
@@ -20,30 +20,29 @@ struct Inquiry {
 struct Findings {
   Inquiry inquiry;
   // A row for each recogniser (or two asked together) and way of posting: recogniser, released, posted ("as they are"
-  // or the cloak), transform, clean_photos, n (photos that were looked for), found (share of them that are named
-  // rightly), low, high (Wilson, 95 %), place (median of the person's among all people, 1 the first; unknown for two),
-  // check (share of the pairs of a photo that is looked for and a posted one that a 1:1 check accepts which accepts
-  // .001 of the pairs with other people's photos; unknown where it was not measured), surrogate ("yes": the cloak is
-  // optimised against it).
+  // or the cloak), transform, clean_photos, n (photos that were looked for), found (share of them that are identified),
+  // low, high (Wilson, 95 %), place (median rank of the person among all people, 1 the first; unknown for two), check
+  // (share of pairs of a looked-for and a posted photo that a 1:1 check accepts, if it accepts .001 of the pairs with
+  // other people's photos; unknown if not measured), surrogate ("yes": the cloak is optimised against it).
   Table found;
-  // The share that would be found if a gallery of so many of the people were drawn: recogniser, posted, people, found.
+  // The share that a gallery of that many randomly drawn people would give: recogniser, posted, people, found.
   Table crowd;
   Table flagged;  // by cloak detectors: detector, posted, n, flagged (share), low, high
   std::vector<std::string> notes;
 };
 
 // Reads run folders of one inquiry, which may have some rows in common: a photo counts once in each row. Throws
-// Error(input) where a file is missing or damaged.
+// Error(input) if a file is missing or damaged.
 Findings findings_of(const Inquiry& inquiry, const std::vector<fs::path>& runs);
 
-// A question that somebody without statistics asks, and what the tables answer. An answer is a measurement: none says
-// that somebody is protected.
+// A question without statistical terms, and the tables' answer. An answer is a measurement: none says that somebody is
+// protected.
 struct Answered {
   std::string id, question, answer;
 };
 std::vector<Answered> answers_of(const Findings& findings);
 
-// A photo for the page, where that was asked for.
+// A photo for the page, if requested.
 struct ShownPhoto {
   std::string name;
   std::string jpeg;  // bytes

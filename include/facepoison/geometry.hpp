@@ -24,7 +24,7 @@ struct Similarity {
 };
 
 // The least-squares similarity from one set of landmarks to another (Umeyama 1991, in two dimensions and without
-// reflection, where it is linear). Throws Error(input) when all points of `from` coincide.
+// reflection, so that it is linear). Throws Error(input) when all points of `from` coincide.
 Similarity fit_similarity(const Landmarks& from, const Landmarks& to);
 
 // "arcface-112" (InsightFace's five points) or "dlib-150" (dlib's chip, padding 0.25), scaled to `side` pixels.

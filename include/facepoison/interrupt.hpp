@@ -7,10 +7,10 @@ namespace facepoison {
 // Installs the handlers; a second signal, of either kind, ends the process at once, with its exit code.
 void install_signal_handlers();
 
-// Throws Error(interrupted) or Error(terminated) when a signal has come. Called between blocks of work.
+// Throws Error(interrupted) or Error(terminated) after a signal. Call it between blocks of work.
 void stop_if_interrupted();
 
-// Pauses between two looks at what another process does: first short ones, then up to 10 s.
+// Pauses between checks of another process's work: short ones first, then up to 10 s.
 class Pauses {
  public:
   bool is_first() const { return next_ == shortest; }

@@ -13,7 +13,7 @@ using Json = nlohmann::ordered_json;  // keys stay in the order in which they we
 // names the source in messages ("x.json"). Throws Error(usage).
 Json parse_json(const std::string& text, const std::string& where);
 
-// Reads and parses a file. Throws Error(usage) where there is none or it is not JSON, else as read_file().
+// Reads and parses a file. Throws Error(usage) if there is none or it is not JSON, else as read_file().
 Json read_json(const fs::path& path);
 
 }  // namespace facepoison

@@ -1,5 +1,5 @@
 // Messages and progress on stderr; stdout is for results. spdlog stays behind this header, because its fmt and
-// the one in LibTorch's include folder cannot meet in one file.
+// LibTorch's cannot be included in one file.
 #pragma once
 #include <chrono>
 #include <cstddef>
@@ -21,7 +21,7 @@ class Progress {
  public:
   Progress(std::string label, std::size_t total, std::string unit = "photos");
   ~Progress();
-  // `cached` work counts as done, but not towards the rate, by which the time left is told.
+  // `cached` work counts as done, but not for the rate, which gives the time left.
   void advance(std::size_t count, bool cached = false);
 
  private:

@@ -16,7 +16,7 @@ class Loss {
   // embeddings B×D float32, labels B int64 in 0 … people−1, both on the loss's device → a scalar to minimise.
   virtual torch::Tensor operator()(const torch::Tensor& embeddings, const torch::Tensor& labels) = 0;
   virtual std::vector<torch::Tensor> parameters() { return {}; }  // class centres, learnt beside the network
-  virtual void to(torch::Device) {}                               // makes other parameters, there
+  virtual void to(torch::Device) {}                               // makes new parameters there
 };
 
 // A loss over a dense layer, its head: parameters() are the weights C×D and the bias C.
@@ -31,13 +31,13 @@ class Dense : public Loss {
   torch::Tensor weights_, bias_;
 };
 
-// Makes a loss whose parameters are read and checked, on the CPU.
+// Makes a loss from checked parameters, on the CPU.
 using MakeLoss = std::function<std::unique_ptr<Loss>(std::int64_t people, std::int64_t dimension, Seed seed)>;
 
 struct LossRow {
   std::string name, help;
-  Task task;             // that it is for
-  bool compares_photos;  // of one person, so that a batch needs two
+  Task task;             // its task
+  bool compares_photos;  // of a person: a batch needs two of each
   MakeLoss (*read)(Spec&);
 };
 const std::vector<LossRow>& loss_registry();

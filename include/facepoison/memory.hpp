@@ -1,4 +1,4 @@
-// Memory that is free and not given back.
+// Memory that is free but not returned.
 #pragma once
 #include <malloc.h>
 
@@ -6,15 +6,15 @@
 
 namespace facepoison {
 
-// Gives what is free back to the system, which glibc keeps otherwise, thread by thread. Between two stages.
+// Returns free memory to the system, which glibc otherwise keeps for each thread. Call it between stages.
 inline void give_memory_back() {
 #ifdef __GLIBC__
   malloc_trim(0);
 #endif
 }
 
-// Keeps what is freed, from now on, for the next tensors. A training makes the same large ones at each step, and pages
-// that the system hands out anew cost as much time as a layer.
+// Keeps freed memory for later tensors, from now on. A training makes the same large ones at each step, and new pages
+// from the system cost as much time as a layer.
 inline void keep_freed_memory() {
 #ifdef __GLIBC__
   mallopt(M_MMAP_THRESHOLD, 1 << 30);

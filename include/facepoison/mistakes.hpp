@@ -1,4 +1,4 @@
-// Two embeddings of one picture differ: which of the usual mistakes explains it?
+// Finds the usual mistake that explains two different embeddings of one picture.
 #pragma once
 #include <functional>
 
@@ -25,13 +25,13 @@ Mistake changed(const Card& card, const std::vector<Change>& changes);
 // The usual changes, each alone, and each pair of different kinds.
 std::vector<Mistake> usual_mistakes(const Card& card);
 
-// What `wanted` has on its card that `card` has otherwise, as JSON: {"input": {"channels": "bgr"}}.
+// The settings of `wanted` that differ from those of `card`, as JSON: {"input": {"channels": "bgr"}}.
 Json differing(const Card& card, const Card& wanted);
 
-// How near `reference` (D) each mistake brings the embedding of one face: columns mistake, cosine, max_difference; the
-// nearest first, with the card as it is in its place. `aligned` is the face on its canvas, `whole` the picture, which
-// recognisers without a template see, and every one where nothing was aligned. Throws Error(input) for a reference of
-// another dimension.
+// Compares `reference` (D) with the embedding of one face under each mistake: columns mistake, cosine, max_difference;
+// the nearest first, with the unchanged card among them. `aligned` is the face on its canvas, `whole` the picture, for
+// recognisers without a template, and for all if nothing was aligned. Throws Error(input) for a reference of another
+// dimension.
 Table explain(const FeatureExtractor& extractor, const std::optional<Faces>& aligned, const Image& whole,
               const torch::Tensor& reference, torch::Device device);
 

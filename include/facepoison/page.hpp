@@ -7,8 +7,8 @@
 
 namespace facepoison {
 
-// What a page needs of a run folder: the tables as they were written, and what they were made of. scripts/results.py
-// keeps the same files of a run.
+// The files of a run folder that a page needs: tables as they were written, and what they were made from.
+// scripts/results.py keeps the same files.
 struct KeptRun {
   fs::path folder;
   std::string name;    // the folder's
@@ -18,7 +18,7 @@ struct KeptRun {
 
   std::vector<std::string> sentences() const;  // see sentences_on()
 };
-// Throws Error(input) where a file is missing or damaged.
+// Throws Error(input) if a file is missing or damaged.
 KeptRun read_kept_run(const fs::path& folder);
 
 struct PageContent {
@@ -27,12 +27,12 @@ struct PageContent {
   std::string pictures;        // the bytes of a PNG or a JPEG file; "": none
 };
 
-// An HTML page, complete in itself: sentences, figures, tables, and under folds what they were made of. It asks for
-// nothing from elsewhere, and its tables need no scripts. `home` has data/report, and in build/report the scripts that
-// draw; without these there are no figures, and the page says how to get them.
+// An HTML page, complete in itself: sentences, figures, tables, and, folded, what they were made from. It loads nothing
+// from elsewhere, and its tables need no scripts. `home` has data/report, and in build/report the scripts that draw;
+// without these there are no figures, and the page says how to get them.
 std::string page_of(const PageContent& content, const fs::path& home);
 
-// What HTML reserves, replaced: the text stands in an element or in an attribute as it is.
+// Escapes what HTML reserves, for a text in an element or in an attribute.
 std::string escape_html(std::string_view text);
 
 }  // namespace facepoison

@@ -1,6 +1,6 @@
-// How far apart two pictures look to a network that learnt from photographs of anything. "lpips" (Zhang et al., CVPR
-// 2018): AlexNet with heads that learnt from people's judgements; no registry ships AlexNet's weights as we may fetch
-// them, so scripts/export/lpips.py makes it of the published files. "lite0": the same idea without learnt heads on
+// How far apart two pictures look to a network that was trained on photographs of anything. "lpips" (Zhang et al., CVPR
+// 2018): AlexNet with heads trained on people's judgements. No registry has AlexNet's weights for us to fetch, so
+// scripts/export/lpips.py makes it from the published files. "lite0": the same without trained heads, on
 // EfficientNet-Lite0, which scripts/fetch_models.py fetches.
 #pragma once
 #include <memory>
@@ -16,7 +16,7 @@ class Perceptual {
   // What the network sees in a batch of pictures: a tensor for each depth, N×…, float32.
   using Seen = std::vector<torch::Tensor>;
 
-  // The network is loaded at its first pictures. Throws Error(model) then.
+  // The network is loaded with the first pictures, which may throw Error(model).
   Perceptual(std::string name, ModelFile file, std::string how_to_get, const RunOptions& options);
   // N×3×H×W in [0,1], H and W of at least 64 pixels; differentiable. In the precision that was asked for.
   Seen look(const torch::Tensor& pictures) const;
@@ -37,8 +37,8 @@ class Perceptual {
   mutable torch::jit::Module module_, folded_;
 };
 
-// By the name of a card in configs/metrics. find_: nullptr where its weights are not there; need_: Error(model) with
-// the command that makes them. Both throw Error(model) for weights that were altered.
+// By the name of a card in configs/metrics. Without its weights find_perceptual() returns nullptr, need_perceptual()
+// throws Error(model) with the command for them. Both throw Error(model) for altered weights.
 std::shared_ptr<const Perceptual> find_perceptual(const std::string& name, const RunOptions& options);
 std::shared_ptr<const Perceptual> need_perceptual(const std::string& name, const RunOptions& options);
 

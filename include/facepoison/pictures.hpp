@@ -1,4 +1,4 @@
-// StagedPhotos that stages make: photos that are named before their pictures are there.
+// Photos that stages make: they have names before their pictures exist.
 #pragma once
 #include <memory>
 
@@ -22,7 +22,7 @@ class StagedPhotos {
   std::vector<Photo> list() && { return *photos_; }  // of a temporary, which a reference would outlive
   std::span<const Photo> of(const Stage::Unit& unit) const { return std::span(list()).subspan(unit.first, unit.count); }
   const Stages& made_by() const { return made_by_; }
-  // With the path, digest and landmarks of the pictures, which are in the store by now.
+  // With path, digest and landmarks of the pictures, which must be in the store.
   StagedPhotos resolved(const ArtifactStore& store) const;
 
  private:
@@ -30,11 +30,11 @@ class StagedPhotos {
   Stages made_by_;
 };
 
-// What of a photo decides what is computed of it, for keys: of a picture that a stage makes its name, else the
-// picture's digest and landmarks.
+// What decides a photo's results, for keys: the name of a picture that a stage makes, else the picture's digest and
+// landmarks.
 Json content_key(const Photo& photo);
 
-// The artefacts that hold these photos' pictures, where stages make them; each once.
+// The artefacts that hold these photos' pictures, if stages make them; each once.
 std::vector<ArtefactId> made_in(std::span<const Photo> photos);
 
 // As StagedPhotos::resolved().
@@ -49,7 +49,7 @@ struct MadePicture {
 // Writes the pictures of an artefact, in the order of its rows, as resolved() reads them.
 void write_pictures(std::span<const MadePicture> pictures, const fs::path& folder);
 
-// The same photos, the pictures of which the stage makes, a row for each.
+// The same photos with pictures that the stage makes, a row for each.
 StagedPhotos pictures_of(std::vector<Photo> photos, const std::shared_ptr<Stage>& stage);
 
 }  // namespace facepoison

@@ -1,5 +1,4 @@
-// What becomes of photos before a trainer has them: stages that perturb and transform pictures, and measure by how
-// much.
+// What happens to photos before a trainer gets them: stages that perturb and transform pictures, and measure changes.
 #pragma once
 #include <cmath>
 
@@ -11,8 +10,7 @@
 
 namespace facepoison {
 
-// What a perturbed photo's file holds, compared with the clean canvas's, both after the transform where there is one.
-// NaN: not known.
+// A perturbed photo's file compared with the clean canvas, both after the transform if there is one. NaN: not known.
 struct Audit {
   std::string id, attack, status;  // status: see Perturbed
   std::string transform = "none";
@@ -22,12 +20,12 @@ struct Audit {
   double l2 = 0;                      // Euclidean length of the difference, pixels in [0,1]
   double psnr = 0;                    // dB; infinite for equal pictures
   double dssim = 0;                   // over the whole canvas, 0 … 1
-  double dssim_seen = std::nan("");   // over what the attack's surrogates see of it, where it has some
-  double own_measure = std::nan("");  // the attack's own measure, where it has one
-  double lpips = std::nan("");        // where models/lpips.pt is there
+  double dssim_seen = std::nan("");   // over the part that the attack's surrogates see, if it has some
+  double own_measure = std::nan("");  // the attack's own measure, if it has one
+  double lpips = std::nan("");        // if models/lpips.pt exists
   double energy_left = std::nan("");  // share of the squared difference that the transform left
 };
-// Cells of what is not known are empty; the column lpips is there where one number is.
+// Unknown numbers are empty cells; the column lpips is there if one number is.
 Table budget_table(const std::vector<Audit>& budget);
 
 // The same photos, through the transform: a stage makes their pictures. Random numbers come from the stream of the seed
@@ -45,14 +43,13 @@ class AuditStage : public Stage {
 std::shared_ptr<AuditStage> audit(StagedPhotos clean, StagedPhotos written, const Attack& attack,
                                   const RunOptions& options);
 
-// Photos through an attack: planned, and read once the stages ran.
+// Photos that an attack perturbs: planned, and read once the stages ran.
 class PerturbedPhotos {
  public:
-  // First come the transforms that the attack's photos go through (AttackSettings::before). Pictures are rounded to
-  // 8 bits, written as PNG, read back and audited. `everybody`: the data set's photos, among whom an attack may aim at
-  // somebody. A photo's picture does not depend on which other people's photos are perturbed. Of a photo that was
-  // perturbed before, the audit is against the picture from before that: throws as before_attacks(). The attack must
-  // outlive it.
+  // The attack's photos first go through AttackSettings::before. Pictures are rounded to 8 bits, written as PNG, read
+  // back and audited. `everybody`: the data set's photos, from which an attack may choose a target. A photo's picture
+  // does not depend on which other people's photos are perturbed. A photo that was perturbed before is audited against
+  // its picture before that: throws as before_attacks(). The attack must outlive it.
   PerturbedPhotos(StagedPhotos photos, std::span<const Photo> everybody, const Attack& attack, Seed seed,
                   const RunOptions& options);
 
@@ -70,7 +67,7 @@ class PerturbedPhotos {
   std::shared_ptr<AuditStage> audit_;
 };
 
-// id, iteration, loss, dssim, similarity (the own measure): of the pictures after so many steps.
+// id, iteration, loss, dssim, similarity (the own measure): of the pictures after that many steps.
 Table read_traces(const std::vector<fs::path>& traces);
 
 // Photos that went through an attack.

@@ -28,7 +28,7 @@ class Stream {
 };
 
 // CPython's `random` module: random.seed(integer), then random.sample(range(n), k), number for number.
-// Source: CPython 3.11 Lib/random.py and Modules/_randommodule.c (behaviour; the writing is ours).
+// Source: CPython 3.11 Lib/random.py and Modules/_randommodule.c (behaviour; the code is ours).
 class PythonRandom {
  public:
   explicit PythonRandom(std::uint32_t seed);

@@ -1,11 +1,11 @@
-// Row numbers of lists. Rows of different lists have different types, so that one is not taken for another.
+// Row numbers of lists. Rows of different lists have different types, so that they are not confused.
 #pragma once
 #include <compare>
 #include <cstdint>
 
 namespace facepoison {
 
-// Converts to std::size_t, to index a vector with it. What a number counts is said by naming the type: PhotoRow(3).
+// Converts to std::size_t, to index a vector with it. Name the type to make one: PhotoRow(3).
 template <class List>
 class RowOf {
  public:

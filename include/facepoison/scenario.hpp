@@ -11,7 +11,7 @@ namespace facepoison {
 // What is done to a photo before anybody sees it.
 struct Treatment {
   std::shared_ptr<const Attack> attack;        // none: as it is
-  std::shared_ptr<const Transform> transform;  // then; or none
+  std::shared_ptr<const Transform> transform;  // after that; or none
   Seed seed = 0;
 };
 
@@ -21,24 +21,24 @@ struct Pick {
   TreatmentId treatment;
 };
 
-// One protected person's: what differs from everybody's gallery. One of the three has a photo.
+// How one protected person's gallery differs from everybody's. One of the three has a photo.
 struct Trial {
   std::string person;
-  std::vector<Pick> replaced;     // stand in the place of the same photos; rows rise
-  std::vector<Pick> added;        // are in the gallery besides
-  std::vector<PhotoRow> removed;  // are not there; rows rise
+  std::vector<Pick> replaced;     // replace the same photos; rows ascend
+  std::vector<Pick> added;        // are added to the gallery
+  std::vector<PhotoRow> removed;  // are left out; rows ascend
 };
 
-// A row of the tables, but for the recogniser: each protected person has a trial of their own, in which that person's
-// probes are identified. What others do at the same time is in everybody's gallery.
+// A row of the tables, without the recogniser. Each protected person has a trial, in which that person's probes are
+// identified. Photos that others perturb at the same time are in everybody's gallery.
 struct Scenario {
   std::vector<std::pair<std::string, std::string>> coordinates;  // columns of the tables and their values
   TreatmentId gallery, probes;                                   // of everybody's
-  std::vector<Pick> co_protected;     // of the gallery, in the place of the same photos; rows rise
-  std::vector<Pick> probe_overrides;  // probes of protected people, which their own trials have instead of the others
+  std::vector<Pick> co_protected;                                // replace the same photos of the gallery; rows ascend
+  std::vector<Pick> probe_overrides;  // replace a protected person's probes in that person's own trial
   std::vector<Trial> trials;
   std::size_t left_out = 0;  // protected people who have no trial here
-  // A cloak detector: what it flags, of anybody's, is not in the gallery. Or none.
+  // A cloak detector: anybody's photos that it flags are not in the gallery. Or none.
   std::shared_ptr<const FeatureExtractor> filter = nullptr;
   Seed seed = 0;  // of the draw that it belongs to
 };
@@ -64,10 +64,10 @@ struct SplitRows {
 // The trainer's gallery and the probes of a scenario, and what each trial changes in the gallery.
 struct Assembly {
   struct Change {
-    std::vector<GalleryRow> rows;     // have other pictures; rise
-    std::vector<Pick> pictures;       // these, one for each
-    std::vector<Pick> added;          // are in the gallery besides, after its last row
-    std::vector<GalleryRow> removed;  // are not there; rise
+    std::vector<GalleryRow> rows;     // get other pictures; ascend
+    std::vector<Pick> pictures;       // the new ones, one for each row
+    std::vector<Pick> added;          // are added after the gallery's last row
+    std::vector<GalleryRow> removed;  // are left out; ascend
   };
   std::vector<Pick> gallery;       // everybody's, before any trial
   std::vector<Pick> probes;        // everybody's, then probe overrides
@@ -75,8 +75,8 @@ struct Assembly {
   std::vector<Change> trials;      // one for each of the scenario's
 };
 
-// Depends on nothing but its arguments. `is_dropped`: whether the scenario's filter drops a picture from the gallery;
-// none for a scenario without a filter, or to know who would be there without it.
+// Depends only on its arguments. `is_dropped`: whether the scenario's filter drops a picture from the gallery; none for
+// a scenario without a filter, or to get the gallery without it.
 Assembly assemble(const SplitRows& split, const Scenario& scenario,
                   const std::function<bool(const Pick&)>& is_dropped = nullptr);
 

@@ -6,18 +6,17 @@ namespace facepoison {
 
 struct Tile {
   Image image;
-  std::string label;  // drawn above the picture, see ascii_letters(); may run on over unlabelled neighbours
+  std::string label;  // drawn above the picture, see ascii_letters(); may extend over unlabelled neighbours
 };
 
-// Rows of tiles on white, each picture made side × side pixels. A row in which nothing is labelled has no line for
-// labels.
+// Rows of tiles on white, each picture made side × side pixels. A row without labels has no line for them.
 Image contact_sheet(const std::vector<std::vector<Tile>>& rows, int side);
 
 // 128 + (b − a) × factor, clipped to 0 … 255; both of the same size.
 Image difference_image(const Image& a, const Image& b, double factor);
 
-// By the file name's ending: .png, .jpg or .jpeg (quality 88, at most 65,500 pixels a side). Throws Error(usage)
-// otherwise.
+// Encodes by the file name's ending: .png, .jpg or .jpeg (quality 88, at most 65,500 pixels a side). Throws
+// Error(usage) otherwise.
 std::string encode_image(const Image& image, const std::string& file);
 
 }  // namespace facepoison

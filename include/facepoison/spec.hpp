@@ -15,8 +15,8 @@ class Spec {
   // `where` names the source in messages ("x.json"). Throws Error(usage) unless `value` is an object.
   Spec(Json value, std::string where);
 
-  // One reader a type; without a default the key is required. Wrong type, range or choice: Error(usage) that says
-  // where, what was found and what would be right.
+  // One reader per type; without a default the key is required. Wrong type, range or choice: Error(usage) that says
+  // where, what was found and what was expected.
   std::string text(const std::string& key, std::optional<std::string> fallback = {});
   std::string choice(const std::string& key, const std::vector<std::string>& choices,
                      std::optional<std::string> fallback = {});
@@ -31,7 +31,7 @@ class Spec {
 
   bool has(const std::string& key) const;
 
-  // Throws Error(usage) for the first key that nobody read, with the nearest known one.
+  // Throws Error(usage) for the first unread key, with the nearest known one.
   void finish() const;
   Json record() const;
   const std::string& where() const;

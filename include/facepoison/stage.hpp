@@ -14,7 +14,7 @@ namespace facepoison {
 
 class ArtifactStore;
 
-// A stage is used by one thread at a time, but for decode(). What a constructor gets by reference must outlive it.
+// A stage is used by one thread at a time, except decode(). What a constructor gets by reference must outlive it.
 class Stage {
  public:
   using Rows = std::vector<std::size_t>;
@@ -28,9 +28,9 @@ class Stage {
   Stage(const Stage&) = delete;
   virtual ~Stage() = default;
 
-  std::uint64_t number() const { return number_; }     // no other stage of the process has it
+  std::uint64_t number() const { return number_; }     // unique in the process
   const std::string& kind() const { return kind_; }    // of its artefacts
-  const std::string& label() const { return label_; }  // what the progress says
+  const std::string& label() const { return label_; }  // shown as progress
   std::size_t batch() const { return batch_; }         // rows that are computed at once, at most
   virtual std::string rows_are() const { return "photos"; }
   virtual Json work() const { return {}; }  // what decides how long a row takes
@@ -43,14 +43,14 @@ class Stage {
   virtual Json key(const Unit& unit) const = 0;  // see id_of()
   // The stages that make what the units need.
   virtual std::vector<std::shared_ptr<Stage>> inputs() const { return {}; }
-  // Is the same before and after load(): a digest of it says later whether the artefact is current.
+  // A unit's inputs, the same before and after load(): their digest shows later whether the artefact is current.
   virtual Needs needs(const Unit& unit) const { return {}; }
 
   // Called once, when all inputs are in the store and a unit is to be made.
   virtual void load(ArtifactStore& store) {}
-  // Reads what rows are computed from; called on another thread, while the rows before are computed.
+  // Reads what rows are computed from; called on another thread, while earlier rows are computed.
   virtual std::any decode(const Rows& rows) const = 0;
-  // One result for each row. A batch has rows of several units: what is computed of a row may depend on the size of the
+  // One result for each row. A batch has rows of several units: the result of a row may depend on the size of the
   // batch, but not on the other rows in it.
   virtual std::vector<std::any> compute(const Rows& rows, std::any decoded) = 0;
   // Writes a unit's results into the folder of its artefact.
@@ -59,7 +59,7 @@ class Stage {
   virtual void unload() {}
 
  protected:
-  void add_unit(std::size_t first, std::size_t count);  // after the units before; names it by key()
+  void add_unit(std::size_t first, std::size_t count);  // after the earlier units; named by key()
   // One unit for each person's rows, at most `most` rows each. Rows have a `person`.
   template <class People>
   void add_units_by_person(const People& rows, std::size_t most) {
@@ -77,7 +77,7 @@ class Stage {
   mutable std::shared_ptr<const Group> group_;
 };
 
-// A stage with types: Decoded is what decode_rows() returns, Result is a row's. Base is Stage or derived from it.
+// A stage with types: Decoded is what decode_rows() returns, Result that of a row. Base is Stage or derived from it.
 template <class Decoded, class Result, class Base = Stage>
 class StageOf : public Base {
  public:

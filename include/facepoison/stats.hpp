@@ -12,11 +12,11 @@ struct Interval {
   double low = 0, high = 1;
 };
 
-// With fewer people who differ no result of the sign-flip test has a p below .05: the least is 2 / 2^people.
+// With fewer people who differ, the sign-flip test cannot give a p below .05: the least is 2 / 2^people.
 constexpr std::size_t least_people_who_differ = 6;
 
-// The area under the ROC curve: the share of (genuine, impostor) pairs of which the genuine one is nearer, ties half.
-// NaN where there are no pairs.
+// The area under the ROC curve: the share of (genuine, impostor) pairs in which the genuine one is nearer; ties count
+// half. NaN if there are no pairs.
 double area_under_curve(std::vector<double> genuine, std::vector<double> impostors);
 
 double mean(std::span<const double> values);                           // NaN for no values
@@ -29,12 +29,12 @@ Interval clopper_pearson(double fraction, double n);
 Interval wilson(double fraction, double n);
 
 // The interval of the mean of people's rates (Korn and Graubard 1998, Survey Methodology 24): people are the sample,
-// their probes are clustered in them. `probes`: all of theirs together. {0, 1} for one person, who says nothing of
-// others, and NaN for nobody.
+// their probes are clustered in them. `probes`: all of theirs together. {0, 1} for one person, who tells nothing about
+// others; NaN for nobody.
 Interval protection_interval(std::span<const double> per_person, double probes);
 
-// Between which values the middle `share` of resampled ones lie (a percentile bootstrap). NaN for none, and where one
-// of them is NaN.
+// The interval of the middle `share` of resampled values (a percentile bootstrap). NaN for none, and if one of them is
+// NaN.
 Interval middle_interval(std::vector<double> resampled, double share = 0.95);
 
 // By how much the same people's rates are higher in one row than in another.

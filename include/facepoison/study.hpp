@@ -1,4 +1,4 @@
-// What the recognisers of an experiment draw on: its photos under every treatment, their embeddings by any extractor,
+// The data for the recognisers of an experiment: its photos under every treatment, their embeddings by any extractor,
 // and the galleries of its scenarios.
 #pragma once
 #include "facepoison/answers.hpp"
@@ -7,7 +7,7 @@
 
 namespace facepoison {
 
-// Plans stages; nothing is read from the store until what they made is asked for. For one thread.
+// Plans stages; the store is read only when results are asked for. For one thread.
 class Study {
  public:
   // The data set and the store must outlive it.
@@ -21,27 +21,27 @@ class Study {
   // Who is on a scenario's probes.
   Probes probes(const Scenario& scenario) const;
 
-  // A treatment's photos, embedded. Those of an extractor are forgotten when another one's are asked for.
+  // A treatment's photos, embedded. Those of an extractor are dropped when another one's are asked for.
   const std::shared_ptr<EmbeddingStage>& embeddings(const std::shared_ptr<const FeatureExtractor>& extractor,
                                                     TreatmentId treatment);
-  // The gallery and probes of a scenario and what its trials change, by the pictures that are in them without a filter.
+  // The gallery, the probes and the trials' changes of a scenario, with the pictures that are there without a filter.
   Question question(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario);
-  // The same with the filter, whose scores must be in the store.
+  // The same with the filter. Its scores must be in the store.
   Question filtered_question(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario);
   // Stages that make the embeddings of all pictures that a scenario shows, for question().
   std::vector<std::shared_ptr<Stage>> stages_of(const std::shared_ptr<const FeatureExtractor>& extractor,
                                                 const Scenario& scenario);
-  // Stages that make the filter's scores of them; none where there is no filter.
+  // Stages that make the filter's scores of them; none if there is no filter.
   std::vector<std::shared_ptr<EmbeddingStage>> filter_stages(const Scenario& scenario);
 
-  // The scenario's galleries and probes as they are with the filter, whose scores must be in the store.
+  // The scenario's galleries and probes with the filter. Its scores must be in the store.
   Assembly assemble_filtered(const Scenario& scenario);
 
-  // Embeddings of everybody's gallery photos under a treatment, whatever co-protected people or a filter do there:
-  // G×D, to be read once stages_of() ran.
+  // Embeddings of everybody's gallery photos under a treatment, without changes by co-protected people or a filter:
+  // G×D, readable once stages_of() ran.
   Features gallery_under(const std::shared_ptr<const FeatureExtractor>& extractor, TreatmentId treatment);
 
-  // Throws Error(input) that names a photo of which the extractor's embedding is all zeros.
+  // Throws Error(input) that names a photo with an embedding of zeros by the extractor.
   [[noreturn]] void refuse_zeros(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario);
 
  private:
@@ -62,9 +62,9 @@ class Study {
   TreatedPhotos photos_;
   std::shared_ptr<EmbeddingCache> cache_;
 
-  std::shared_ptr<const FeatureExtractor> extractor_;  // whose embeddings the next two are
+  std::shared_ptr<const FeatureExtractor> extractor_;  // of the next two members
   std::map<TreatmentId, std::shared_ptr<EmbeddingStage>> embedded_;
-  // By the gallery's and the probes' treatment and the filter's name, of scenarios that show nothing else there.
+  // By the treatments of gallery and probes and the filter's name, for scenarios that show nothing else there.
   std::map<std::tuple<TreatmentId, TreatmentId, std::string>, std::shared_ptr<const GalleryAndProbes>> sides_;
   // By the filter's name and the treatment.
   std::map<std::pair<std::string, TreatmentId>, std::shared_ptr<EmbeddingStage>> scores_;

@@ -1,4 +1,4 @@
-// Rows with named columns, read from CSV and written in any format that a result is printed in.
+// Rows with named columns, read from CSV and printed in several formats.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -33,7 +33,7 @@ std::size_t column(const Table& table, const std::string& name, const std::strin
 std::string text(const Cell& cell);
 // A cell as a number. Throws Error(input) naming `where` for what is not one, "" too.
 double as_number(const Cell& cell, const std::string& where);
-// A cell as a whole number. Throws Error(input) for another one, and for one that does not fit.
+// A cell as a whole number. Throws Error(input) if it is not one, or is too large.
 std::int64_t as_integer(const Cell& cell, const std::string& where);
 
 // A cell as a number that may be unknown: NaN for an empty cell, else as as_number().
@@ -46,8 +46,8 @@ Format parse_format(const std::string& name);  // throws Error(usage)
 // decimals and escape what their format reserves.
 std::string print(const Table& table, Format format);
 
-// Writes a CSV file row by row, into a file without a name, so that a kill leaves nothing; with finish() it is there,
-// whole. For one thread at a time. Throws as write_file().
+// Writes a CSV file row by row, into a file without a name, so that a kill leaves nothing. finish() gives it its name.
+// For one thread at a time. Throws as write_file().
 class TableFile {
  public:
   TableFile(fs::path path, std::vector<std::string> columns);
@@ -83,7 +83,7 @@ class CsvReader {
   std::string cell_;
   std::size_t line_ = 1;
   Quote quote_ = Quote::none;
-  bool any_ = false;  // has this line anything?
+  bool any_ = false;  // this line has a cell
 };
 // Reads a file's rows one at a time.
 void read_rows(const fs::path& path, const CsvReader::OnRow& on_row);

@@ -1,4 +1,4 @@
-// Threads for what is not LibTorch's own: a pool, a single worker, and work shared out over all cores.
+// Threads for work outside LibTorch: a pool, a single worker, and work divided over all cores.
 #pragma once
 #include <condition_variable>
 #include <cstddef>
@@ -13,18 +13,18 @@
 
 namespace facepoison {
 
-// A fixed number of threads that take tasks in the order in which they were given. Any thread may give some. Tasks that
-// were given are done before the pool is gone. A task must not wait for another one of the same pool.
+// A fixed number of threads that run tasks in the order in which they were added. Any thread may add some. The
+// destructor waits for all of them. A task must not wait for another one of the same pool.
 class ThreadPool {
  public:
   // `setup` runs first in each thread, in one thread at a time, before the constructor returns; it must not throw.
-  // Throws std::system_error where the system has no threads left.
+  // Throws std::system_error if the system has no threads left.
   explicit ThreadPool(std::size_t threads, const std::function<void()>& setup = {});
   ThreadPool(const ThreadPool&) = delete;
 
   std::size_t size() const { return threads_.size(); }
 
-  // The task's result, or the exception that it threw, comes out of the future.
+  // The future gives the task's result, or the exception that it threw.
   template <class Task>
   auto start(Task task) {
     const auto packaged = std::make_shared<std::packaged_task<std::invoke_result_t<Task>()>>(std::move(task));
@@ -49,11 +49,11 @@ class Worker : public ThreadPool {
   Worker() : ThreadPool(1) {}
 };
 
-// Waits for all of them; then what the first that failed threw comes out.
+// Waits for all of them; then rethrows what the first that failed threw.
 void wait_for_all(std::vector<std::future<void>>& tasks);
 
 // Calls work(first, end) for consecutive parts of `rows` rows, each in a thread of its own, as many as there are cores,
-// and returns when all are done. What the first part that failed threw comes out.
+// and returns when all are done. Rethrows what the first part that failed threw.
 void in_threads(std::size_t rows, const std::function<void(std::size_t first, std::size_t end)>& work);
 
 }  // namespace facepoison

@@ -1,6 +1,6 @@
-// Training: a network's card and weights in, a trained card and weights out. One way for all of it, from fresh weights
-// (scripts/fresh_networks.py) or from any network there is: the scripted module's own parameters are optimised, and
-// those of the loss's head beside them. A recogniser loses its head; a cloak detector keeps it.
+// Training: a network's card and weights in, a trained card and weights out. The same for fresh weights
+// (scripts/fresh_networks.py) and for any existing network: the scripted module's own parameters are optimised,
+// together with those of the loss's head. A recogniser loses its head; a cloak detector keeps it.
 #pragma once
 #include "facepoison/attack.hpp"
 #include "facepoison/augmentation.hpp"
@@ -13,13 +13,13 @@
 
 namespace facepoison {
 
-// What else a person's photos are seen as: perturbed, and then through a transform where there is one.
+// A second version of a person's photos: perturbed, and then transformed if there is a transform.
 struct Twin {
   std::shared_ptr<const Attack> attack;
   std::shared_ptr<const Transform> transform;
 };
 
-// How a network is trained, whoever the people are.
+// How a network is trained, on any people.
 struct Recipe {
   LossChoice loss;
   Augmentation augmentation;
@@ -27,30 +27,30 @@ struct Recipe {
   std::int64_t steps = 0, warmup = 0, log_every = 0, check_every = 0, checkpoint_every = 0;
   double gradient_limit = 0;        // largest norm of all gradients together
   bool decays = true;               // the rate, as a half cosine; else it stays after the warm-up
-  bool batch_norm_learns = true;    // else its statistics and its mode stay the start's
-  std::vector<std::string> frozen;  // parameters whose names begin so are left alone
+  bool batch_norm_learns = true;    // else its statistics and mode stay as in the start
+  std::vector<std::string> frozen;  // starts of names of parameters that do not learn
   std::size_t people_per_batch = 0,
-              photos_per_person = 0;  // class-balanced; photos with replacement where a person has few
+              photos_per_person = 0;  // class-balanced; photos with replacement if a person has few
   bool replacement = false;           // of the people of a batch
-  std::optional<double> twin_share;   // of the draws; without it a twin is drawn like a photo
+  std::optional<double> twin_share;   // of the draws; none: a twin is drawn like a photo
   double pair = 0;                    // weight of 1 − cos(photo, its twin); a batch is then photos and a twin of each
-  bool anchored = false;              // there the photo's embedding stays and the twin's moves
+  bool anchored = false;              // with `pair`: only the twin's embedding moves
   double keep = 0;                    // weight of 1 − cos(a photo or twin, the start's embedding of the photo)
 };
 
 // What it is trained on.
 struct TrainingData {
   Dataset dataset;
-  std::string perturbed_note;       // of the photos of these people; "" where all are clean
+  std::string perturbed_note;       // of the photos of these people; "" if all are clean
   std::vector<std::string> people;  // trained on, sorted
   // Kept from training: their 1-NN accuracy is logged; a cloak detector's best step and threshold are chosen on them.
   std::vector<std::string> held_out;
-  std::vector<Twin> twins;  // of every photo that is trained on
-  // What a clean photo goes through: a recogniser's nothing; a cloak detector's what its twins go through.
+  std::vector<Twin> twins;  // of every training photo
+  // Transforms of clean photos: none for a recogniser; those of the twins for a cloak detector.
   std::vector<std::shared_ptr<const Transform>> clean = {nullptr};
 };
 
-// What the trained card says otherwise than the start's; absent: as there.
+// What differs on the trained card from the start's; absent: the same.
 struct CardChanges {
   struct Style {
     std::string name, year;
@@ -76,13 +76,13 @@ struct TrainingConfig {
   bool detects() const { return task == Task::cloak_detector; }
 };
 
-// Reads the keys of a recipe but for the loss and the twins: "steps", "warmup", "optimiser" and its own, "schedule",
+// Reads the keys of a recipe, except loss and twins: "steps", "warmup", "optimiser" and its own, "schedule",
 // "batch_norm", "frozen", "gradient_limit", "log_every", "check_every", "checkpoint_every", "batch" and "augmentation".
-// The defaults are noted in the spec's record, but for the augmentation's. Returns the reader of "batch", for what else
-// is wrong. Throws Error(usage).
+// The defaults are noted in the spec's record, except the augmentation's. Returns the reader of "batch", for other
+// errors. Throws Error(usage).
 Spec read_recipe(Recipe& recipe, Spec& spec);
 
-// Photos to learn from, and whose they are.
+// Photos to learn from, and their people.
 struct LabelledPhotos {
   std::vector<Photo> photos;
   std::vector<std::int64_t> labels;      // any numbers, one for each photo
@@ -91,10 +91,10 @@ struct LabelledPhotos {
 
 class DecodedFile;  // see training/photos.hpp
 
-// Trains the start of `c` with a dense layer over the people on it, photos and twins; then the logarithm of each
-// person's probability for each probe, N×P float32 on the CPU, with the people's labels, rising. `hash` is of all that
-// decides it; `checkpoint` as train()'s; it stays. `pictures` may have been decoded by trainings before. Throws as
-// train(); Error(usage) where the batch wants more people than there are.
+// Trains the start of `c` with a dense layer over the people on it, photos and twins; returns the logarithm of each
+// person's probability for each probe, N×P float32 on the CPU, with the people's labels, ascending. `hash` is of all
+// that decides it; `checkpoint` is as train()'s, and is kept. `pictures` may be decoded already. Throws as train();
+// Error(usage) if a batch needs more people than there are.
 struct ClassScores {
   std::vector<std::int64_t> labels;
   torch::Tensor scores;
@@ -103,7 +103,7 @@ ClassScores train_classifier(const TrainingConfig& c, const LabelledPhotos& gall
                              const std::string& hash, const fs::path& checkpoint,
                              const std::shared_ptr<DecodedFile>& pictures, ArtifactStore& store);
 
-// The photos that a training's key "exclude" wants nobody of: those of the protected people of an experiment's config.
+// Reads the photos of people that a training's key "exclude" leaves out: an experiment's protected people.
 using ReadExcluded = std::function<Dataset(const fs::path& experiment)>;
 
 // Reads and checks everything; prepares the photos into the store. Throws Error(usage) for what is wrong in the config,
@@ -113,15 +113,15 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
                              const ReadExcluded& read_excluded, ArtifactStore& store);
 
 // Trains, and writes into `output`: NAME.pt, NAME.json (its card), golden/NAME.npy, training/NAME.csv (step, loss,
-// rate, what held-out people say), training/NAME.json (config, seconds, results) and training/NAME.seen.json (whom it
-// was trained on). training/NAME.checkpoint is written on the way, whole or not at all; with it the same call goes on
-// where it was and ends with the same weights. Twins are made in the store first. A finished training is not done
-// again. Throws as refuse_to_replace(); Error(interrupted) after a checkpoint; Error(failure) when the loss, a weight
-// or the golden embedding is not finite, or when nothing was learnt.
+// rate, results on held-out people), training/NAME.json (config, seconds, results) and training/NAME.seen.json (the
+// people in it). training/NAME.checkpoint is written during training, whole or not at all; the same call continues from
+// it and ends with the same weights. Twins are made in the store first. A finished training is not repeated. Throws as
+// refuse_to_replace(); Error(interrupted) after a checkpoint; Error(failure) when the loss, a weight or the golden
+// embedding is not finite, or when nothing was learnt.
 void train(const TrainingConfig& config, const fs::path& output, ArtifactStore& store);
 
-// Throws Error(usage) where one of the files that a training of that name writes into `output` is there and is not of
-// such a training.
+// Throws Error(usage) if `output` has a file that a training of that name would write, but that is not of such a
+// training.
 void refuse_to_replace(const std::string& name, const fs::path& output);
 
 // The stages that make a training's photos and their twins. The config must outlive them.

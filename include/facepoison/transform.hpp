@@ -19,8 +19,7 @@ struct Canvas {
 class Transform {
  public:
   virtual ~Transform() = default;
-  // The picture's size stays, but for `side`'s. Random numbers, where it wants some, come from the stream of this seed
-  // and photo.
+  // Keeps the picture's size, except `side`. Random numbers, if needed, come from the stream of this seed and photo.
   virtual Canvas operator()(Canvas canvas, Seed seed, const std::string& photo) const = 0;
   virtual bool is_random() const { return false; }
 
@@ -33,14 +32,14 @@ class Transform {
   Json identity_;
 };
 
-// "none" (nothing: null), {"transform": …, its own keys, "name": …}, {"chain": [such objects], "name": …}, or a name of
-// the registry whose keys all have defaults. The name is the "name", else the transform's with the values that were
-// written ("jpeg-75"), a chain's links joined by "+". Throws Error(usage).
+// Makes a transform from "none" (null), {"transform": …, its own keys, "name": …}, {"chain": [such objects], "name":
+// …}, or the name of a transform without required keys. The name is the "name", else the transform's with the given
+// values ("jpeg-75"); names in a chain are joined by "+". Throws Error(usage).
 std::shared_ptr<const Transform> make_transform(const Json& wanted);
 
 struct TransformRow {
   std::string name;
-  int version;  // of what it computes, a part of cache keys
+  int version;  // part of cache keys
   std::string help;
   std::unique_ptr<Transform> (*make)(Spec&);
 };

@@ -7,7 +7,7 @@
 
 namespace facepoison {
 
-// Planned when it is made; the stages are for an Executor to run. The photos must outlive it.
+// Its constructor plans; an Executor runs the stages. The photos must outlive it.
 class TreatedPhotos {
  public:
   TreatedPhotos(const std::vector<Photo>& photos, const SplitRows& split, const Scenarios& scenarios,
@@ -17,16 +17,16 @@ class TreatedPhotos {
   const Treatment& treatment(TreatmentId id) const { return treated_.at(id).treatment; }
 
   // A treatment's photos: all gallery photos of the people who are picked under it, so that a unit of work does not
-  // depend on how many of them are; all gallery photos and all probes where everybody's are. Of 0: all.
+  // depend on how many photos are; all gallery photos and all probes if everybody's are. For 0: all.
   const StagedPhotos& photos(TreatmentId id) const { return treated_.at(id).photos; }
-  std::optional<std::size_t> place(TreatmentId id, PhotoRow photo) const;  // among them, where it is one
+  std::optional<std::size_t> place(TreatmentId id, PhotoRow photo) const;  // index among them, if it is one
   const Photo& photo_of(const Pick& pick) const;
   // The same photos without the attack, but through the same transforms.
   StagedPhotos clean(TreatmentId id) const;
 
-  // What budget() reads from.
+  // The stages that budget() reads.
   std::vector<std::shared_ptr<Stage>> stages(TreatmentId id) const;
-  // A row for each photo; none where the treatment has no attack.
+  // A row for each photo; none if the treatment has no attack.
   std::vector<Audit> budget(TreatmentId id, const ArtifactStore& store) const;
 
  private:
@@ -36,7 +36,7 @@ class TreatedPhotos {
     std::map<PhotoRow, std::size_t> places;
     StagedPhotos photos;
     std::shared_ptr<const PerturbedPhotos> perturbed;  // before the transform; or none
-    std::shared_ptr<AuditStage> audit;                 // after the transform, where both are there
+    std::shared_ptr<AuditStage> audit;                 // after the transform, if both are there
   };
   void add_rows(const SplitRows& split, const Scenarios& scenarios);
   std::vector<Photo> photos_of(const std::vector<PhotoRow>& rows) const;

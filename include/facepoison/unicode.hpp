@@ -1,4 +1,4 @@
-// One name, however its accents are written.
+// Names with accents in any Unicode form.
 #pragma once
 #include <string>
 
@@ -8,8 +8,7 @@ namespace facepoison {
 // letter and the accent. Text that is not UTF-8 stays as it is.
 std::string decomposed(const std::string& text);
 
-// Text for where only ASCII can be shown: letters without their accents, and '?' for each other character that is not
-// a printable one of ASCII.
+// The text in printable ASCII: letters without their accents, and '?' for each other character.
 std::string ascii_letters(const std::string& text);
 
 }  // namespace facepoison

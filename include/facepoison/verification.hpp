@@ -1,4 +1,4 @@
-// Verification, 1:1: do two photos show one person? Answered by the cosine distance of their embeddings.
+// Verification, 1:1: whether two photos show one person, by the cosine distance of their embeddings.
 #pragma once
 #include <torch/types.h>
 
@@ -13,29 +13,29 @@ namespace facepoison {
 // The rows of a matrix at length 1, in float64. Throws NoDirection for a row of zeros.
 torch::Tensor directions(const torch::Tensor& rows);
 
-// How many of so many pairs of different people a false accept rate lets through; the next nearest one is the
-// threshold, which is not accepted.
+// How many of `impostors` pairs of different people a false accept rate accepts. The next nearest pair gives the
+// threshold and is not accepted.
 std::size_t let_through(double rate, double impostors);
 
-// How well the pairs of one person are told from the pairs of different people.
+// How well pairs of one person are separated from pairs of different people.
 struct Verification {
-  double tar = unknown;      // share of the former that is accepted where false_accepts of the latter are
+  double tar = unknown;      // share of the former that is accepted if false_accepts of the latter are
   double d_prime = unknown;  // the distance between the two means, in standard deviations (root of the mean variance)
 };
 constexpr double false_accepts = 1e-3;
 
-// Says how often each of P people is in a sample: D×P float64. In the first row everybody is there once. Each other row
-// draws P people with replacement, again where all draws are one person.
+// How often each of P people is in a sample: D×P float64. The first row has everybody once. Each other row draws P
+// people with replacement, again if all draws are one person.
 torch::Tensor draws_of_people(std::int64_t people, std::int64_t draws, Seed seed);
 
 // All pairs of some photos.
 class PhotoPairs {
  public:
-  // Embeddings N×D and whose they are (0 … P−1). Throws NoDirection.
+  // Embeddings N×D and their people (0 … P−1). Throws NoDirection.
   PhotoPairs(const torch::Tensor& embeddings, const std::vector<std::int64_t>& people);
 
-  // For each row of `draws`, of the pairs of people who are in it; each pair counts as often as its people are there.
-  // A photo and its own copy are no pair, nor are the photos of two copies of one person.
+  // For each row of `draws`, measures the pairs of people in it; each counts as often as its people are there. A photo
+  // and its own copy are not a pair, nor are photos of two copies of one person.
   std::vector<Verification> measure(const torch::Tensor& draws) const;
 
  private:

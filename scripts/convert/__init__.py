@@ -1,10 +1,10 @@
-"""Turns the networks that packages of npm and PyPI carry into PyTorch modules."""
+"""Turns the networks in packages of npm and PyPI into PyTorch modules."""
 
 
 def build(name, members):
     """The eager module of a model. members: the package's files that its card lists, by path.
 
-    Imports late: whoever only asks whether a model is there does not wait for PyTorch.
+    Imports late: a check whether a model is there should not wait for PyTorch.
     """
     files = {path.rsplit("/", 1)[-1]: data for path, data in members.items()}
     if name == "mtcnn":

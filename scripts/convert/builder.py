@@ -1,7 +1,7 @@
 """Builds a torch.fx graph (NCHW, free batch) from the operations of a foreign network.
 
-Weights come in OIHW. Shapes leave the batch out: (C, H, W) or (D,). What the methods return may
-be pending (see pending.py); constants are NumPy arrays.
+Weights are OIHW. Shapes leave the batch out: (C, H, W) or (D,). The methods' results may be
+pending (see pending.py); constants are NumPy arrays.
 """
 import operator
 from dataclasses import dataclass, replace
@@ -14,10 +14,10 @@ from torch import fx, nn
 
 from .pending import Affine, Kinked, Padded, Tensor, pair, per_channel, same_padding
 
-# Some networks hold weights that decayed to next to nothing. They change no output, but their
-# products are denormal numbers, which CPUs are slow at: faceplugin takes seven times as long.
+# Smaller weights become zero. Some networks hold weights that decayed to almost zero. They change no
+# output, but CPUs are slow at their denormal products: faceplugin takes seven times as long.
 TINY = 1e-20
-# How many pictures a shape is asked for: a prime that no other axis is long, so that the batch is known in the result.
+# The batch size for computing shapes: a prime that no other axis has, so that the result shows where the batch is.
 BATCH = 7919
 
 
@@ -30,7 +30,7 @@ class Builder:
 
     # -- graph nodes -------------------------------------------------------------------------
     def parameter(self, array):
-        if array.dtype.kind in "iu":  # whole numbers, which nobody trains
+        if array.dtype.kind in "iu":  # whole numbers are not trained
             name = f"b{len(self.root._buffers)}"
             self.root.register_buffer(name, torch.from_numpy(array.astype(np.int64)))
             return self.graph.get_attr(name)
@@ -43,8 +43,8 @@ class Builder:
         return Tensor(self.graph.call_function(function, args, kwargs), tuple(shape))
 
     def apply(self, function, *arguments, **named):
-        """A function of PyTorch's on values, wherever they stand among its arguments; constants become parameters. The
-        result's shape, or shapes, are what PyTorch says of tensors without numbers."""
+        """Applies a function of PyTorch to values anywhere among its arguments; constants become parameters. The
+        shapes of the results are found by running the function on meta tensors."""
         given = replaced((arguments, named), lambda v: v if isinstance(v, np.ndarray) else self.tensor(v))
         arguments, named = replaced(given, without_numbers)
         shapes = function(*arguments, **named)
@@ -184,13 +184,13 @@ class Builder:
         _, h, w = v.shape
         shape = (weight.shape[0], (h - kernel[0]) // stride[0] + 1, (w - kernel[1]) // stride[1] + 1)
         t, b, l, r = v.padding
-        # F.conv2d itself pads both sides alike. (Zeros in a larger kernel would do without F.pad,
-        # but are slower where gradients are wanted.)
+        # F.conv2d itself pads both sides equally. (A larger kernel with zeros would avoid F.pad, but
+        # is slower with gradients.)
         x, t, l = (v.x, t, l) if (t, l) == (b, r) else (self.tensor(v), 0, 0)
         return Affine(F.conv2d, x, weight, bias, (stride, (t, l), dilation, groups), shape)
 
     def linear(self, v, weight, bias=None):
-        """weight: (out, in), its input numbered in the foreign network's order."""
+        """weight: (out, in), with the inputs in the foreign network's order."""
         x = self.tensor(v)
         x = self.flatten(x) if len(x.shape) == 3 else x
         if x.picture:
@@ -204,17 +204,17 @@ class Builder:
     def flatten(self, v):
         x = self.tensor(v)
         t = self.emit((prod(x.shape),), torch.flatten, x.node, 1)
-        # (of one pixel every order is the same)
+        # (one pixel has only one order)
         return replace(t, picture=x.shape if x.shape[1:] != (1, 1) else None)
 
     def padded(self, v, padding):
-        """Zeros around a picture: (top, bottom, left, right), added to those already pending."""
+        """Adds zeros around a picture, (top, bottom, left, right), to those already pending."""
         if isinstance(v, Padded):
             return Padded(v.x, tuple(map(sum, zip(v.padding, padding))))
         return Padded(self.tensor(v), tuple(padding))
 
     def append_channels(self, v, count):
-        """Channels of zeros."""
+        """Appends channels of zeros."""
         x = self.tensor(v)
         c, h, w = x.shape
         return self.emit((c + count, h, w), F.pad, x.node, [0, 0, 0, 0, 0, count])
@@ -230,7 +230,7 @@ class Builder:
         same = padding == "same"
         if same and any(same_padding(n, kernel, stride)[0] for n in x.shape[1:]):
             raise NotImplementedError("SAME max pooling that pads before the picture")
-        # SAME that pads only after the picture is what ceil_mode does, for every picture size.
+        # ceil_mode pads only after the picture, which equals SAME for every picture size here.
         sizes = [-(-n // stride) if same else (n - kernel) // stride + 1 for n in x.shape[1:]]
         return self.emit((x.shape[0], *sizes), F.max_pool2d, x.node, kernel, stride, 0, 1, same)
 
@@ -254,7 +254,7 @@ def replaced(arguments, change):
 
 
 def without_numbers(v):
-    """A tensor of the value's shape, in a batch of BATCH, that holds no numbers."""
+    """A meta tensor of the value's shape, in a batch of BATCH."""
     if isinstance(v, np.ndarray):
         return torch.empty(v.shape, dtype=torch.int64 if v.dtype.kind in "iu" else None, device="meta")
     return torch.empty((*v.shape[: v.batch], BATCH, *v.shape[v.batch :]), device="meta")
@@ -269,7 +269,7 @@ def of_shape(node, found):
 
 
 def needed(operations, outputs):
-    """Those of the (topologically sorted) operations that the outputs depend on."""
+    """The (topologically sorted) operations that the outputs depend on."""
     wanted, kept = set(outputs), []
     for op in reversed(operations):
         if wanted.intersection(op.outputs):

@@ -1,6 +1,6 @@
-"""dlib's face recognition ResNet with the weights that face-api.js carries.
+"""dlib's face recognition ResNet with the weights from face-api.js.
 
-There is no graph in the package, only weights, so the network is written down here.
+The package has only weights and no graph, so the network is defined here.
 """
 import json
 

@@ -1,5 +1,5 @@
-"""A picture drawn by an integer formula, so that every language can draw it bit for bit alike,
-and what a network makes of it. The golden outputs come from the original runtimes."""
+"""The golden picture and a network's output for it. An integer formula draws it, so that every
+language gives the same bits. The golden outputs come from the original runtimes."""
 import numpy as np
 
 # The golden pictures of MTCNN's nets, scaled as RGB, (x - 127.5) / 128.
@@ -27,7 +27,7 @@ def network_input(rgb, recipe):
 
 
 def size(recipe):
-    """Width and height of what the network takes, by the "input" part of a card."""
+    """Width and height of the network's input, from the "input" part of a card."""
     return (recipe["side"], recipe["side"]) if "side" in recipe else (recipe["width"], recipe["height"])
 
 
@@ -37,7 +37,7 @@ def mtcnn_input(net):
 
 
 def golden_output(module, name, card):
-    """What the module makes of the golden picture, as one row of numbers."""
+    """The module's output for the golden picture, as one row of numbers."""
     import torch
 
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Reads a Keras network by the description that its .h5 file carries (Keras 2's and 3's)."""
+"""Reads a Keras network from the description in its .h5 file (of Keras 2 or 3)."""
 import operator
 
 import numpy as np
@@ -11,21 +11,21 @@ MODELS = ("Functional", "Model", "Sequential")
 
 
 def read_keras(description, weights, output=None):
-    """description: model_config, with "keras_version". weights: arrays by "layer/kind". output: the layer whose output
-    is the result; by default the model's. Returns a torch.fx GraphModule on N×3×H×W."""
+    """Returns a torch.fx GraphModule on N×3×H×W. description: model_config, with "keras_version". weights: arrays by
+    "layer/kind". output: the layer that gives the result; by default the model's output."""
     h, w, c = input_shape(description)
     if c != 3:
-        raise NotImplementedError(f"pictures whose number of channels is {c}; 3 are expected")
+        raise NotImplementedError(f"pictures with {c} channels; expected 3")
     builder = Builder((c, h, w), "hwc")
     builder.steep = 1 / 6 if str(description.get("keras_version", "2")).startswith("3") else 0.2
     result = builder.tensor(apply_model(builder, weights, description, builder.input, output))
     if result.picture:
-        raise NotImplementedError("a picture that is flattened at the end: its numbers would come in another order")
+        raise NotImplementedError("a picture that is flattened at the end: its numbers would be in another order")
     return builder.module(result)
 
 
 def names_of(model):
-    """Of all layers, also those of models inside."""
+    """The names of all layers, also of those in inner models."""
     for layer in layers_of(model):
         yield layer["config"]["name"]
         if layer["class_name"] in MODELS:
@@ -46,9 +46,9 @@ def input_shape(model):
         shape = config.get("batch_input_shape") or config.get("batch_shape")
         if shape:
             if len(shape) != 4 or None in shape[1:]:
-                raise NotImplementedError(f"an input of the shape {shape}: pictures of one size are expected")
+                raise NotImplementedError(f"an input of the shape {shape}: expected pictures of one size")
             return shape[1:]
-    raise NotImplementedError("a model that does not say what it takes")
+    raise NotImplementedError("a model without an input shape")
 
 
 def histories(value):
@@ -68,7 +68,7 @@ def histories(value):
 
 
 def calls_of(layer):
-    """For each time that the layer is used, its inputs."""
+    """The inputs of each use of the layer."""
     return [histories(node["args"] if isinstance(node, dict) else node) for node in layer["inbound_nodes"]]
 
 
@@ -88,7 +88,7 @@ def apply_model(builder, weights, model, x, output=None):
     while waiting:
         ready = [call for call in waiting if all(pair in values for pair in call[2])]
         if not ready:
-            raise NotImplementedError(f"the layer {waiting[0][0]['config']['name']}, whose inputs come from nowhere")
+            raise NotImplementedError(f"the layer {waiting[0][0]['config']['name']}: its inputs are not in the model")
         for layer, k, inputs in ready:
             values[layer["config"]["name"], k] = apply(builder, weights, layer, [values[pair] for pair in inputs])
         waiting = [call for call in waiting if (call[0]["config"]["name"], call[1]) not in values]
@@ -120,19 +120,19 @@ class Weights:
         self.weights, self.layer = weights, layer
 
     def __call__(self, *kinds):
-        """The array of the first of the kinds that is there."""
+        """The array of the first kind that exists."""
         for kind in kinds:
             if f"{self.layer}/{kind}" in self.weights:
                 return self.weights[f"{self.layer}/{kind}"]
         raise NotImplementedError(f"the weights {self.layer}/{kinds[0]} are missing")
 
     def of(self, config, kind):
-        """An array that is a setting in some files and among the weights in others."""
+        """An array that some files store as a setting and others as a weight."""
         return np.asarray(self(kind) if config.get(kind) is None else config[kind], np.float32)
 
 
 def one(value):
-    """A stride or a size, the same in both directions."""
+    """A stride or a size; it must be the same in both directions."""
     first, *others = value if isinstance(value, (list, tuple)) else [value]
     if any(other != first for other in others):
         raise NotImplementedError(f"uneven strides or windows {value}")
@@ -140,7 +140,7 @@ def one(value):
 
 
 def hard_sigmoid(builder, v):
-    """Keras 3's is steeper at the ends, and less so between."""
+    """The slope differs between Keras 2 and Keras 3."""
     line = builder.apply(operator.add, builder.apply(operator.mul, v, builder.steep), 0.5)
     return builder.apply(torch.clamp, line, 0.0, 1.0)
 
@@ -167,7 +167,7 @@ def activated(builder, v, config):
     what = (
         "a classifier's head; --layer names the layer before it"
         if activation == "softmax"
-        else "which is not known here"
+        else "it is not supported"
     )
     raise NotImplementedError(f"the activation {activation} of {config['name']}: {what}")
 
@@ -207,7 +207,7 @@ def separable(builder, inputs, config, weights):
 
 def dense(builder, inputs, config, weights):
     kernel, bias = weights("kernel").T, weights("bias") if config["use_bias"] else None
-    if len(inputs[0].shape) == 3:  # each pixel by itself
+    if len(inputs[0].shape) == 3:  # each pixel separately
         return activated(builder, builder.conv(inputs[0], kernel[..., None, None], bias), config)
     return activated(builder, builder.linear(inputs[0], kernel, bias), config)
 
@@ -248,7 +248,7 @@ def rescaling(builder, inputs, config, _):
 
 def normalization(builder, inputs, config, weights):
     if config.get("invert") or config.get("axis") not in (-1, [-1], len(inputs[0].shape), [len(inputs[0].shape)], None):
-        raise NotImplementedError(f"the normalisation {config['name']} over axes other than the channels, or undone")
+        raise NotImplementedError(f"the normalisation {config['name']} over axes other than the channels, or inverted")
     mean, variance = [weights.of(config, kind).squeeze() for kind in ("mean", "variance")]
     factor = 1 / np.maximum(np.sqrt(variance.astype(np.float64)), 1e-7)
     return builder.mul(builder.add(inputs[0], -mean), factor)
@@ -282,7 +282,7 @@ def max_pool(builder, inputs, config, _):
 def avg_pool(builder, inputs, config, _):
     size, stride = one(config["pool_size"]), one(config["strides"])
     if config["padding"] != "valid":
-        raise NotImplementedError("a mean over windows that are padded")
+        raise NotImplementedError("a mean over padded windows")
     if stride == size:
         return builder.avg_pool(inputs[0], size)
     return builder.apply(F.avg_pool2d, inputs[0], size, stride)

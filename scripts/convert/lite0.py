@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0 (ImageNet), and how far apart two pictures look to it.
+"""EfficientNet-Lite0 (ImageNet), and the distance of two pictures in its features.
 
-There is no graph in the package, only weights, so the network is written down here. (Not with the graph builder, which
-fixes the picture's size: pictures of any size are compared here.)
+The package has only weights and no graph, so the network is defined here. (The graph builder is not used, because it
+fixes the picture's size, and this network compares pictures of any size.)
 """
 import io
 from typing import List
@@ -10,18 +10,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Blocks, kernel, stride of the first block, factor by which a block widens, channels out.
+# Blocks, kernel, stride of the first block, expansion factor, output channels.
 STAGES = [(1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112),
           (4, 5, 2, 6, 192), (1, 3, 1, 6, 320)]  # fmt: skip
 STEM, HEAD, CLASSES = 32, 1280, 1000
 EPSILON = 1e-3  # of the BatchNorms
-# The depths at which two pictures are compared: the stem's end, and those of the last stages at 1/2, 1/4, 1/8, 1/16 and
+# The depths at which two pictures are compared: the end of the stem, and of the last stages at 1/2, 1/4, 1/8, 1/16 and
 # 1/32 of the picture's size.
 COMPARED = (0, 1, 2, 3, 5, 7)
 
 
 class Convolution(nn.Conv2d):
-    """TensorFlow's SAME convolution of pictures of any size: zeros around, the odd one at the bottom and the right."""
+    """TensorFlow's SAME convolution for any picture size. An odd row or column of zeros is at the bottom or right."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1):
         super().__init__(inputs, outputs, kernel, stride, groups=groups)
@@ -30,14 +30,14 @@ class Convolution(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         high = max(self.size - 1 - (x.shape[2] - 1) % self.step, 0)
         wide = max(self.size - 1 - (x.shape[3] - 1) % self.step, 0)
-        if high % 2 == 0 and wide % 2 == 0:  # both sides alike, which the convolution itself does faster
+        if high % 2 == 0 and wide % 2 == 0:  # both sides are equal: the convolution itself pads faster
             return F.conv2d(x, self.weight, self.bias, self.stride, [high // 2, wide // 2], 1, self.groups)
         x = F.pad(x, [wide // 2, wide - wide // 2, high // 2, high - high // 2])
         return F.conv2d(x, self.weight, self.bias, self.stride, 0, 1, self.groups)
 
 
 class Block(nn.Module):
-    """Widens (the very first doesn't), looks around in each channel, narrows; with a shortcut where the shape stays."""
+    """Expands (except the very first block), convolves each channel, projects; has a shortcut if the shape stays."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, factor: int):
         super().__init__()
@@ -80,15 +80,15 @@ class Lite0(nn.Module):
 
     @torch.jit.export
     def seen(self, x: Tensor) -> List[Tensor]:
-        """What apart() compares of N×3×H×W pictures, RGB in [0,1]: the features at each compared depth."""
+        """The features that apart() compares, at each depth, for N×3×H×W pictures, RGB in [0,1]."""
         found = self.features((255 * x - 127) / 128)
         return [found[k] for k in self.compared]
 
     @torch.jit.export
     def apart(self, a: List[Tensor], b: List[Tensor]) -> Tensor:
-        """N distances of what is seen in two batches of pictures: LPIPS without its learnt heads. At each compared
-        depth, features of length one at each place of the picture, their squared difference summed over channels and
-        averaged over places; the depths' sum. Differentiable; 0 for equal pictures, where the gradient is zero too."""
+        """N distances between the features of two batches of pictures: LPIPS without its learnt heads. Features get
+        length one at each place of the picture. Their squared difference is summed over channels, averaged over places
+        and summed over depths. Differentiable; for equal pictures the distance and its gradient are 0."""
         distance = torch.zeros_like(a[0][:, 0, 0, 0])
         for k in range(len(a)):
             distance = distance + (direction(a[k]) - direction(b[k])).square().sum(1).mean([1, 2])
@@ -96,12 +96,12 @@ class Lite0(nn.Module):
 
 
 def direction(x: Tensor) -> Tensor:
-    # Not the root of a sum of squares: its gradient is NaN where all channels are zero, and this one's is zero.
+    # A plain root of a sum of squares has the gradient NaN where all channels are zero; vector_norm has 0.
     return x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + 1e-10)
 
 
 def build_lite0(pth):
-    """The module of the .pth file's bytes. Nothing but tensors is read of the pickle."""
+    """Builds the module from the .pth file's bytes. Only tensors are read from the pickle."""
     tensors = torch.load(io.BytesIO(pth), map_location="cpu", weights_only=True)
     module = Lite0()
     module.load_state_dict(folded(tensors, module))
@@ -109,7 +109,7 @@ def build_lite0(pth):
 
 
 def folded(tensors, module):
-    """The file's tensors by our names, each BatchNorm made part of the convolution before it."""
+    """The file's tensors by our names, with each BatchNorm folded into the convolution before it."""
     ours = {f"classifier.{part}": tensors[f"_fc.{part}"] for part in ("weight", "bias")}
     for name, layer, norm in layers(module):
         scale = tensors[f"{norm}.weight"] / torch.sqrt(tensors[f"{norm}.running_var"].double() + EPSILON)
@@ -119,7 +119,7 @@ def folded(tensors, module):
 
 
 def layers(module):
-    """Of each convolution its name here, and in the file its own and its BatchNorm's."""
+    """For each convolution: its name here, its name in the file, its BatchNorm's name in the file."""
     yield "stem", "_conv_stem", "_bn0"
     numbered = [f"stages.{s}.{b}" for s, stage in enumerate(module.stages) for b in range(len(stage))]
     for number, name in enumerate(numbered):

@@ -14,8 +14,8 @@ def integrity(data):
 
 
 def download(package, version, folder):
-    """Path of the package's tarball in the folder, which is empty before."""
-    # npm's own patience is over a minute a package, which five packages without a network make six.
+    """Downloads the package into the empty folder; returns the tarball's path."""
+    # npm's default is over a minute a package; without a network five packages took six.
     patience = ["--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=3000"]
     spec = f"{package}@{version}"
     command = ["npm", "pack", spec, "--loglevel=error", *patience, "--pack-destination", folder]

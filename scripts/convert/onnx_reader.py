@@ -1,9 +1,8 @@
 """Reads an ONNX network as a torch.fx GraphModule that takes any number of N×3×H×W pictures.
 
-The network's own batch becomes free. A shape that the graph asks for says BATCH where the batch is, and is a constant
-otherwise. What follows from constants alone is computed by onnx's own interpreter. What is quantised becomes real
-numbers: a quantised value stands for the number that it means, so that quantising one leaves it as it is, but for its
-limits.
+The network's own batch becomes free. A shape that the graph computes is a constant, with BATCH in the place of the
+batch. onnx's own interpreter computes everything that depends only on constants. Quantised values become the real
+numbers that they stand for, so that quantising a value only clamps it.
 """
 import operator
 from math import prod
@@ -27,8 +26,8 @@ def read_onnx(data):
 
 
 def read_model(model, rounding=False):
-    """The module, and whether the graph quantises what it computes. rounding: whether the module rounds where the graph
-    does. It has no gradient then and makes the pictures of a batch depend on each other; it serves to compare with a
+    """The module, and whether the graph quantises its values. rounding: whether the module rounds where the graph
+    does. It then has no gradient, and the pictures of a batch depend on each other; use it only to compare with a
     runtime, one picture at a time."""
     model = inline_local_functions(model)
     values = {tensor.name: constant(tensor) for tensor in model.graph.initializer}
@@ -36,7 +35,7 @@ def read_model(model, rounding=False):
     outputs = [o.name for o in model.graph.output]
 
     shape = [d.dim_value for d in source.type.tensor_type.shape.dim]
-    last = len(shape) == 4 and shape[1] != 3 and shape[3] == 3  # where the channels are, as in TensorFlow's
+    last = len(shape) == 4 and shape[1] != 3 and shape[3] == 3  # the axis of the channels, as in TensorFlow
     builder = OnnxBuilder([3, *shape[1:3]] if last else shape[1:], model.opset_import, rounding)
     values[source.name] = builder.apply(torch.permute, builder.input, [0, 2, 3, 1]) if last else builder.input
     operations = [Operation(n.op_type, n.input, n.output, n) for n in model.graph.node]
@@ -47,7 +46,7 @@ def read_model(model, rounding=False):
 
 
 def read_node(builder, node, inputs):
-    """Its outputs."""
+    """The node's outputs."""
     attributes = attributes_of(node)
     if node.op_type == "Constant":
         return [constant(*attributes.values())]
@@ -73,7 +72,7 @@ def attributes_of(node):
 
 
 def constant(value):
-    """An array of what a file holds: a tensor, or a number or a list of them. Real numbers are float32."""
+    """The array of a tensor, a number or a list of numbers from a file. Real numbers become float32."""
     array = numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
     return array.astype(np.float32) if array.dtype.name in ("float16", "bfloat16", "float64") else array
 
@@ -88,7 +87,7 @@ class OnnxBuilder(Builder):
         return next(entry.version for entry in self.opsets if entry.domain in ("", "ai.onnx"))
 
     def computed(self, node, inputs):
-        """What a node makes of constants."""
+        """The outputs of a node that has only constant inputs."""
         named = {name: array for name, array in zip(node.input, inputs) if name}
         ends = [[helper.make_value_info(name, onnx.TypeProto()) for name in names] for names in (named, node.output)]
         graph = helper.make_graph([node], "constants", *ends)
@@ -96,7 +95,7 @@ class OnnxBuilder(Builder):
         return [constant(np.asarray(found)) for found in evaluator.run(None, named)]
 
     def full_shape(self, v):
-        """With the batch."""
+        """The shape with the batch."""
         x = self.tensor(v)
         return [*x.shape[: x.batch], BATCH, *x.shape[x.batch :]]
 
@@ -104,7 +103,7 @@ class OnnxBuilder(Builder):
         return axis % (len(v.shape) + 1)
 
     def plain(self, c, v):
-        """A constant as a number for all, or as one for each channel; None where it is neither."""
+        """The constant if it is one number, or one number for each channel; else None."""
         if not isinstance(c, np.ndarray) or c.size == 1 and c.ndim <= len(v.shape) + 1:
             return c
         shape = (1,) * (len(v.shape) + 1 - c.ndim) + c.shape
@@ -114,7 +113,7 @@ class OnnxBuilder(Builder):
 
 # -- arithmetic ------------------------------------------------------------------------------------------------------
 def arithmetic(on_values, function):
-    """on_values: the builder's own, which folds numbers and channels' constants into layers."""
+    """on_values: the builder's method, which folds numbers and constants per channel into layers."""
 
     def read(builder, inputs, _):
         a, b = inputs
@@ -145,7 +144,7 @@ def clamped(builder, v, low, high):
 
 
 def extreme(function, low):
-    """Min and Max, of values and numbers."""
+    """Min and Max of values and numbers."""
 
     def read(builder, inputs, _):
         found, *others = sorted(inputs, key=lambda v: isinstance(v, np.ndarray))
@@ -162,7 +161,7 @@ def extreme(function, low):
 def prelu(builder, inputs, _):
     v, slope = inputs
     if not isinstance(slope, np.ndarray) or builder.plain(slope, v) is None:
-        raise NotImplementedError("a PRelu whose slopes are not one a channel")
+        raise NotImplementedError("a PRelu without one slope for each channel")
     return builder.prelu(v, slope)
 
 
@@ -187,7 +186,7 @@ def power(builder, inputs, _):
 
 
 def cast(builder, inputs, attributes):
-    """All is computed in float32, whatever a graph in half precision casts to."""
+    """Everything is computed in float32, even if a graph in half precision casts to another type."""
     if attributes["to"] not in REAL:
         raise NotImplementedError(f"Cast to {onnx.TensorProto.DataType.Name(attributes['to'])}")
     return inputs[0]
@@ -195,7 +194,7 @@ def cast(builder, inputs, attributes):
 
 # -- layers ----------------------------------------------------------------------------------------------------------
 def window(v, kernel, attributes):
-    """Of a convolution or a pool on pictures: strides, (top, bottom, left, right), dilations."""
+    """A convolution's or a pool's strides, padding (top, bottom, left, right) and dilations."""
     if len(v.shape) != 3:
         raise NotImplementedError(f"a window over {len(v.shape) - 1} axes, not over pictures")
     strides, dilations = attributes.get("strides", [1, 1]), attributes.get("dilations", [1, 1])
@@ -211,7 +210,7 @@ def window(v, kernel, attributes):
 def conv(builder, inputs, attributes):
     v, weight, bias = [*inputs, None][:3]
     if not isinstance(weight, np.ndarray):
-        raise NotImplementedError("a convolution whose weights are computed")
+        raise NotImplementedError("a convolution with computed weights")
     strides, padding, dilations = window(v, weight.shape[2:], attributes)
     return builder.conv(v, weight, bias, strides, padding, attributes.get("group", 1), dilations)
 
@@ -243,7 +242,7 @@ def layer_norm(builder, inputs, attributes):
 
 
 def pool(builder, inputs, attributes):
-    """The largest of each window."""
+    """Max pooling."""
     (v,), kernel = inputs, attributes["kernel_shape"]
     strides, (top, bottom, left, right), dilations = window(v, kernel, attributes)
     padding, ceil = (top, left), bool(attributes.get("ceil_mode", 0))
@@ -283,7 +282,7 @@ def pad(builder, inputs, attributes):
 
 # -- reductions ------------------------------------------------------------------------------------------------------
 def axes_of(builder, inputs, attributes):
-    """Of a reduction, a Squeeze or an Unsqueeze: an attribute in earlier versions, an input in later ones."""
+    """The axes of a reduction, a Squeeze or an Unsqueeze: an attribute in old versions, an input in later ones."""
     axes = attributes.get("axes", inputs[1] if len(inputs) > 1 else None)
     return None if axes is None else [int(axis) for axis in axes]
 
@@ -292,7 +291,7 @@ def reduction(function, *order):
     def read(builder, inputs, attributes):
         v, axes = builder.tensor(inputs[0]), axes_of(builder, inputs, attributes)
         if axes is None:
-            raise NotImplementedError("a reduction over all axes, the batch among them")
+            raise NotImplementedError("a reduction over all axes, including the batch")
         return builder.apply(function, v, *order, axes, keepdim=bool(attributes.get("keepdims", 1)))
 
     return read
@@ -343,7 +342,7 @@ def reshape(builder, inputs, attributes):
         sizes = settled([*target[:k], BATCH, *target[k + 1 :]], prod(full))
         if sizes and not moves(x, sizes):
             return regrouped(builder, x, sizes)
-        if sizes:  # made for one picture, which may stand anywhere
+        if sizes:  # the graph is for one picture; its batch axis of 1 may be anywhere
             first = builder.apply(torch.movedim, x, x.batch, 0) if x.batch else x
             first = regrouped(builder, first, [BATCH, *(n for n in sizes if n != BATCH)])
             return builder.apply(torch.movedim, first, 0, k)
@@ -355,7 +354,7 @@ def shown(sizes):
 
 
 def settled(target, count):
-    """The shape with what -1 stands for; None where it holds another count of numbers or has no axis for the batch."""
+    """The shape with -1 resolved; None if it holds another count of numbers or has no axis for the batch."""
     known = prod(n for n in target if n != -1)
     if target.count(-1) > 1 or not known or count % known or (-1 not in target and count != known):
         return None
@@ -364,7 +363,7 @@ def settled(target, count):
 
 
 def moves(x, sizes):
-    """Whether other numbers come before the batch than now."""
+    """Whether the number of entries before the batch axis changes."""
     return prod(sizes[: sizes.index(BATCH)]) != prod(x.shape[: x.batch])
 
 
@@ -388,7 +387,7 @@ def squeeze(builder, inputs, attributes):
     full = builder.full_shape(v)
     axes = [k for k, n in enumerate(full) if n == 1] if axes is None else [builder.axis(axis, v) for axis in axes]
     if v.batch in axes:
-        raise NotImplementedError("Squeeze that takes the batch away")
+        raise NotImplementedError("Squeeze that removes the batch")
     return regrouped(builder, v, [n for k, n in enumerate(full) if k not in axes])
 
 
@@ -405,7 +404,7 @@ def expand(builder, inputs, _):
     shape = v.shape if isinstance(v, np.ndarray) else builder.full_shape(v)
     sizes = np.broadcast_shapes(tuple(shape), tuple(int(n) for n in target))
     sizes = [-1 if n == BATCH else n for n in sizes]
-    if isinstance(v, np.ndarray):  # a token that each picture gets
+    if isinstance(v, np.ndarray):  # a token for each picture
         zeros = builder.apply(torch.zeros_like, builder.apply(torch.narrow, builder.flatten(builder.input), 1, 0, 1))
         zeros = builder.apply(torch.reshape, zeros, [n if n == -1 else 1 for n in sizes])
         return builder.apply(operator.add, zeros, np.broadcast_to(v, [1 if n == -1 else n for n in sizes]))
@@ -423,7 +422,7 @@ def split(builder, inputs, attributes):
     if sizes is None:
         count = attributes.get("num_outputs")
         if not count:
-            raise NotImplementedError("a Split that does not say into how many")
+            raise NotImplementedError("a Split without a number of parts")
         return builder.apply(torch.split, v, -(-whole // count), axis)
     return builder.apply(torch.split, v, [int(n) for n in sizes], axis)
 
@@ -453,7 +452,7 @@ def taken(builder, v, axis, kept):
 def gather(builder, inputs, attributes):
     v, index = inputs
     if not isinstance(index, np.ndarray) or isinstance(v, np.ndarray) or index.ndim > 1:
-        raise NotImplementedError("Gather by what is computed")
+        raise NotImplementedError("Gather with computed indices")
     axis = builder.axis(attributes.get("axis", 0), v)
     size = builder.full_shape(v)[axis]
     if size == BATCH:
@@ -465,7 +464,7 @@ def gather(builder, inputs, attributes):
 
 # -- quantised graphs ------------------------------------------------------------------------------------------------
 def real(v, scale, zero=None, axis=0):
-    """What a quantised constant means. A scale may be one for each entry of an axis, the output channels mostly."""
+    """The real numbers of a quantised constant. An axis (mostly the outputs) may have a scale for each entry."""
     if not isinstance(v, np.ndarray) or v.dtype.kind == "f":
         return v
     shape = [-1 if k == axis % v.ndim else 1 for k in range(v.ndim)] if v.ndim else []
@@ -508,7 +507,7 @@ def on_grid(x, step, start, low, high):
 
 
 def on_own_grid(x):
-    """DynamicQuantizeLinear: from the least to the largest of all."""
+    """DynamicQuantizeLinear: the grid spans all values."""
     low, high = torch.clamp(x.amin(), max=0), torch.clamp(x.amax(), min=0)
     step = (high - low) / 255
     start = torch.clamp(torch.round(-low / step), 0, 255)
@@ -518,7 +517,7 @@ def on_own_grid(x):
 def quantise_dynamically(builder, inputs, _):
     builder.quantised = True
     v = builder.apply(on_own_grid, inputs[0]) if builder.rounding else inputs[0]
-    return [v, np.array(1, np.float32), np.array(0, np.uint8)]  # the scale is in the value already
+    return [v, np.array(1, np.float32), np.array(0, np.uint8)]  # the value already includes the scale
 
 
 def integer(read):
@@ -563,7 +562,7 @@ def of_one(read):
 
     def of(builder, inputs, attributes):
         if attributes.get("channels_last", 0):
-            raise NotImplementedError("a quantised layer whose channels are last")
+            raise NotImplementedError("a quantised layer with the channels last")
         return quantise(builder, [read(builder, inputs[:1], attributes), *inputs[3:]], {})
 
     return of
@@ -577,7 +576,7 @@ def quantised_concat(builder, inputs, attributes):
 
 ADD, MUL = arithmetic(Builder.add, operator.add), arithmetic(Builder.mul, operator.mul)
 AVERAGE, SIGMOID = over_picture(torch.mean), by_torch(torch.sigmoid)
-PICTURES = {  # the batch comes first
+PICTURES = {  # readers that need the batch first
     "Conv": conv,
     "BatchNormalization": batch_norm,
     "Gemm": gemm,

@@ -1,7 +1,7 @@
-"""Packages of npm and PyPI by pinned version: fetched once, and every byte that is used is checked.
+"""Fetches packages of npm and PyPI by pinned version, once each, and checks every byte that is used.
 
-A source is a card's: registry ("npm" where it says none), package, version, integrity (as the registry's own tool
-spells it), members: the sha256 of each file that is used, by its path in the package.
+A source is part of a card: registry (default "npm"), package, version, integrity (in the format of the registry's
+tool), members: the sha256 of each file that is used, by its path in the package.
 """
 import hashlib
 import os
@@ -18,7 +18,7 @@ def registry_of(source):
 
 
 def archive(source, cache):
-    """Path of the package's file; from the cache when the one there has the right hash."""
+    """Path of the package's file in the cache; fetched unless the one there has the right hash."""
     registry, package, version = registry_of(source), source["package"], source["version"]
     path = cache / f"{package.replace('@', '').replace('/', '-')}-{version}.{registry.SUFFIX}"
     if path.exists() and registry.integrity(path.read_bytes()) == source["integrity"]:
@@ -38,8 +38,8 @@ def check_integrity(path, source):
     if found == source["integrity"]:
         return
     what = f"{source['package']} {source['version']}"
-    if data.lstrip()[:1] == b"<":  # a log-in or error page of a proxy, mostly
-        raise RuntimeError(f"{what}: what came is an HTML page, not a package")
+    if data.lstrip()[:1] == b"<":  # mostly a log-in or error page of a proxy
+        raise RuntimeError(f"{what}: the download is an HTML page, not a package")
     raise RuntimeError(f"{what}: wrong hash, got {found}, the card says {source['integrity']}")
 
 

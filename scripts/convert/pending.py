@@ -1,13 +1,13 @@
-"""What an operation of a foreign network gives: a tensor, or something still pending.
+"""Results of a foreign network's operations: tensors, or pending values.
 
-Converted graphs spell simple layers as many small operations. Three kinds of value therefore
-stay pending until a tensor is really needed, so that few and fast operations come out:
+Converted graphs write simple layers as many small operations. Three kinds of value therefore
+stay pending until a tensor is really needed, so that the result has few and fast operations:
 
-  Affine  a convolution or dense layer. Multiplying by or adding a constant (what is left of a
+  Affine  a convolution or dense layer. Multiplying by or adding a constant (the rest of a
           BatchNorm in such graphs) changes its weights instead of adding operations.
   Padded  zeros around a picture, which a convolution can mostly add by itself.
   Kinked  pos*max(x, 0) + neg*min(x, 0) with one slope per channel. ReLU, negation, absolute value
-          and their sums all have this form, so every spelling of PReLU becomes one F.prelu.
+          and their sums all have this form, so every form of PReLU becomes one F.prelu.
 """
 from dataclasses import dataclass, replace
 
@@ -19,9 +19,9 @@ from torch import fx
 class Tensor:
     node: fx.Node
     shape: tuple  # without the batch
-    batch: int = 0  # which axis the batch is
-    # Of a flattened picture: its (C, H, W), for the foreign order of the numbers has to be undone
-    # in the dense layer that follows.
+    batch: int = 0  # the axis of the batch
+    # The (C, H, W) of a flattened picture: the dense layer that follows must undo the foreign order
+    # of its numbers.
     picture: tuple | None = None
     lowest: float = -np.inf  # a lower bound of the values, known after a clamp
 
@@ -32,7 +32,7 @@ class Affine:
     x: Tensor
     weight: np.ndarray  # first axis: output channels
     bias: np.ndarray | None
-    options: tuple  # what the function takes after the bias
+    options: tuple  # the function's arguments after the bias
     shape: tuple
     tensor: Tensor | None = None
 
@@ -48,7 +48,7 @@ class Affine:
 
 @dataclass
 class Padded:
-    """Zeros around a picture; a convolution that follows takes them over."""
+    """Zeros around a picture; a following convolution can add them itself."""
 
     x: Tensor
     padding: tuple  # top, bottom, left, right
@@ -76,7 +76,7 @@ class Kinked:
 
 
 def pair(value):
-    """Of a stride or a window: height and width."""
+    """Height and width of a stride or a window."""
     return tuple(value) if isinstance(value, (list, tuple)) else (value, value)
 
 
@@ -89,6 +89,6 @@ def per_channel(constant, channels):
 
 
 def same_padding(size, kernel, stride):
-    """TensorFlow's SAME: zeros before and after. With stride 2 mostly one more after than before."""
+    """TensorFlow's SAME: zeros before and after. With stride 2 there is mostly one more after."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2

@@ -1,14 +1,14 @@
 """Downloads the file that a card's "published" describes, and checks it before anything reads it.
 
-"published" has the file's name (file), where it is (urls, tried in this order), its size (bytes) and the best sum that
-is published of it: sha256, else md5, else git_blob, the SHA-1 that git gives to a file. An address that is an object
-is a zip archive with the file in it: url, member, and the archive's own file, bytes and sha256. confidence says how
-sure the sum is (docs/how-to/exporting.md), non_commercial that the licence allows nothing else, paper that the paper's
-evaluations use the network. exporter is the command of scripts/export/ that takes the file, as {file}; {NAME} is the
-file of the card NAME, in the place of an own one or beside it.
+"published" has the file's name (file), its addresses (urls, tried in this order), its size (bytes) and its best
+published sum: sha256, else md5, else git_blob, the SHA-1 that git gives to a file. An address that is an object is a
+zip archive that holds the file: url, member, and the archive's own file, bytes and sha256. confidence says how reliable
+the sum is (docs/how-to/exporting.md), non_commercial that the licence allows no commercial use, paper that the paper's
+evaluations use the network. exporter is the command of scripts/export/ that takes the file as {file}; {NAME} is the
+file of the card NAME, instead of or in addition to its own.
 
-curl downloads: it resumes, follows redirects and gives up on a connection that stalls. (pooch 1.9.0 was looked at: it
-cannot resume, knows one address a file, and checks no size.)
+curl downloads: it resumes, follows redirects and gives up on a connection that stalls. (pooch 1.9.0 was not chosen: it
+cannot resume, takes one address per file, and checks no size.)
 """
 import contextlib
 import fcntl
@@ -24,13 +24,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 SUMS = {"sha256": "sha256", "md5": "md5", "git_blob": "git blob SHA-1"}  # best first
-STALL_SECONDS = 60  # without a kilobyte a second
-TRIES = 50  # of one address, each of which went on from where the one before ended
-WRITE_FAILED, NO_RANGES, TOO_LARGE = 23, 33, 63  # of curl's exit codes
+STALL_SECONDS = 60  # below a kilobyte a second
+TRIES = 50  # of one address; each continues where the last one ended
+WRITE_FAILED, NO_RANGES, TOO_LARGE = 23, 33, 63  # exit codes of curl
 
 
 class Failed(RuntimeError):
-    """The file could not be had; the message says why."""
+    """The file could not be obtained; the message says why."""
 
 
 class Wrong(Failed):
@@ -42,7 +42,7 @@ def sum_kind(facts):
 
 
 def verified_by(facts):
-    """What shows that a file is the published one. Where no sha256 is published, a later download has to have that of
+    """How a file is known to be the published one. If no sha256 is published, a later download must have the sha256 of
     the file that was used first."""
     kind = sum_kind(facts)
     return ([SUMS[kind]] if kind else []) + ([] if kind == "sha256" else ["first use"])
@@ -60,18 +60,18 @@ def sums_of(path, kinds):
 
 
 def first_use(facts, cache):
-    """The file that remembers the sha256 of first use, as sha256sum writes and checks it."""
+    """The file that records the sha256 of the first use, in the format of sha256sum."""
     return cache / f"{facts['file']}.sha256"
 
 
 def pinned_sha256(facts, cache):
-    """The sha256 that the file has to have, or None where it is not known yet."""
+    """The sha256 that the file must have, or None if it is not known yet."""
     record = first_use(facts, cache)
     return facts.get("sha256") or (record.read_text().split()[0] if record.exists() else None)
 
 
 def check(path, facts, cache):
-    """The file's sha256. Raises Wrong where the file is not the published one: its size is looked at first."""
+    """The file's sha256. Raises Wrong if the file is not the published one; its size is checked first."""
     size, kind = path.stat().st_size, sum_kind(facts)
     if size != facts.get("bytes", size):
         other = "is cut short, or another file" if size < facts["bytes"] else "is another file"
@@ -91,8 +91,8 @@ def check(path, facts, cache):
 
 
 def what_came(path):
-    """What lies in the place of a checkpoint, where its start shows that; or ""."""
-    from export.base import in_its_place  # late, for it imports PyTorch
+    """Names a file that is not a checkpoint, if its start shows that; else ""."""
+    from export.base import in_its_place  # late, because it imports PyTorch
 
     with open(path, "rb") as file:
         start = file.read(1 << 16)
@@ -107,7 +107,7 @@ def what_came(path):
 
 
 def run_curl(url, part, facts):
-    """Appends to the part what is missing of the file. Returns curl's exit code, the HTTP status, the content's type
+    """Appends the missing rest of the file to the part. Returns curl's exit code, the HTTP status, the content's type
     and curl's message."""
     limit = ["--max-filesize", str(facts["bytes"])] if "bytes" in facts else []
     command = [
@@ -137,18 +137,18 @@ def reason_of(code, status, message, facts):
 
 
 def download(url, part, facts):
-    """Completes the part from one address, over as many connections as it takes. Raises Failed; the part stays."""
+    """Completes the part from one address, over as many connections as needed. If it raises Failed, the part stays."""
     for _ in range(TRIES):
         before = size_of(part)
         if before and before == facts.get("bytes"):
             return
         code, status, kind, message = run_curl(url, part, facts)
         if code == 0:
-            part.touch()  # of an empty file, curl makes none
+            part.touch()  # curl does not create an empty file
             return
         if before and code == NO_RANGES and kind.startswith("text/html"):
-            raise Failed("what comes is an HTML page, not the rest of the file")
-        if before and (code == NO_RANGES or status == 416):  # from there, only the whole file can be had
+            raise Failed("the server sends an HTML page, not the rest of the file")
+        if before and (code == NO_RANGES or status == 416):  # the server sends only the whole file
             part.unlink()
         elif code == WRITE_FAILED or size_of(part) <= before:
             raise Failed(reason_of(code, status, message, facts))
@@ -156,10 +156,10 @@ def download(url, part, facts):
 
 
 def download_checked(url, path, facts, cache):
-    """Puts the file of one address at the path and returns its sha256. What a killed run left is continued; where the
-    result is wrong, the file is downloaded from its start once more."""
+    """Puts the file of one address at the path and returns its sha256. Continues the part of a killed run; if the
+    result is wrong, downloads the whole file once more."""
     part = path.with_name(path.name + ".part")
-    # Without a sum or a size, nothing would show that a part is continued with another file's end.
+    # Without a sum or a size, a part that continues with another file's end would not be noticed.
     if sum_kind(facts) is None or size_of(part) > facts.get("bytes", size_of(part)):
         part.unlink(missing_ok=True)
     continued = size_of(part) > 0
@@ -194,8 +194,8 @@ def extract_checked(archive, path, facts, cache):
 
 
 def obtain(facts, cache):
-    """Makes sure that the published file is in the cache, checked. Returns its sha256, and whether it was downloaded
-    now: what somebody placed there is used. Raises Failed with each address's reason and what to do."""
+    """Puts the published file into the cache, checked. Uses a file that somebody placed there. Returns its sha256, and
+    whether it was downloaded now. Raises Failed with each address's reason and what to do."""
     path = cache / facts["file"]
     if path.exists():
         try:
@@ -212,7 +212,7 @@ def obtain(facts, cache):
                 return download_checked(url, path, facts, cache), True
             return extract_checked(address, path, facts, cache), True
         except Failed as failed:
-            said = f"what came {failed}" if isinstance(failed, Wrong) else str(failed)
+            said = f"the download {failed}" if isinstance(failed, Wrong) else str(failed)
             reasons.append(f"{url}: {said}")
             if number < len(facts["urls"]):
                 print(f"    {said}; trying the next address", flush=True)
@@ -220,14 +220,14 @@ def obtain(facts, cache):
 
 
 def described(facts):
-    """What a file placed by hand has to be."""
+    """Size and sum that a file placed by hand must have."""
     size = [f"{facts['bytes']:,} bytes"] if "bytes" in facts else []
     kind = sum_kind(facts)
     return ", ".join(size + ([f"{SUMS[kind]} {facts[kind]}"] if kind else ["no sum of it is published"]))
 
 
 def remember(facts, cache, sha256):
-    """Pins the sha256 of a file of which none is published, once the file has been used."""
+    """Pins the sha256 of a used file if none is published."""
     record = first_use(facts, cache)
     if "sha256" not in facts and not record.exists():
         record.write_text(f"{sha256}  {facts['file']}\n")
@@ -235,7 +235,7 @@ def remember(facts, cache, sha256):
 
 @contextlib.contextmanager
 def alone(cache: Path):
-    """Lets one process at a time work in the cache. A curl that outlives its killed parent holds the lock as well."""
+    """Lets one process at a time work in the cache. A curl that outlives its killed parent keeps the lock too."""
     cache.mkdir(parents=True, exist_ok=True)
     with open(cache / "lock", "w") as lock:
         os.set_inheritable(lock.fileno(), True)

@@ -9,13 +9,13 @@ SUFFIX = "whl"
 
 
 def integrity(data):
-    """As pip and PyPI's pages spell it."""
+    """In the format of pip and PyPI's pages."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def download(package, version, folder):
-    """Path of the package's wheel in the folder, which holds no other. Nothing is installed, no dependency fetched."""
-    # pip's own patience is six tries of fifteen seconds.
+    """Downloads the package's wheel into the folder, which holds no other; returns its path. Installs nothing."""
+    # By default pip tries six times for fifteen seconds.
     patience = ["--retries", "1", "--timeout", "10"]
     spec = f"{package}=={version}"
     what = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), spec]

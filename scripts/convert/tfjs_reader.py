@@ -8,7 +8,7 @@ from .builder import Builder, Operation, needed
 
 
 def read_weights(entries, data):
-    """Arrays by name. A manifest may mix plain and quantised tensors, in one run of bytes."""
+    """Arrays by name. A manifest may mix plain and quantised tensors in one sequence of bytes."""
     weights, offset = {}, 0
     for entry in entries:
         quantised = entry.get("quantization", {})

@@ -9,8 +9,8 @@ OPERATORS = {code: name for name, code in vars(tflite.BuiltinOperator).items() i
 
 def read_tflite(data, outputs=None, transposed=False):
     """outputs: names of the tensors to return, default the network's own.
-    transposed: the network wants its pictures transposed (MTCNN does); the module then takes
-    ordinary ones, for all its kernels are transposed instead."""
+    transposed: the network takes transposed pictures (as MTCNN does); the module then takes ordinary
+    ones, because all its kernels are transposed instead."""
     model = tflite.Model.GetRootAs(data, 0)
     net = model.Subgraphs(0)
     tensors = [net.Tensors(i) for i in range(net.TensorsLength())]
@@ -31,7 +31,7 @@ def read_tflite(data, outputs=None, transposed=False):
 
 def constant(model, tensor):
     raw = model.Buffers(tensor.Buffer()).DataAsNumpy()
-    if isinstance(raw, int):  # the library's way to say: no data, an activation
+    if isinstance(raw, int):  # the library means: no data, an activation
         return None
     kinds = {tflite.TensorType.FLOAT32: np.float32, tflite.TensorType.INT32: np.int32}
     if tensor.Type() not in kinds:

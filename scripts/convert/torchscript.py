@@ -1,24 +1,24 @@
-"""Writes TorchScript files whose bytes follow from the network alone, for cached embeddings and attacks go by them.
+"""Writes TorchScript files whose bytes depend only on the network: cached embeddings and attacks depend on the bytes.
 
-Three things would make them differ from run to run: TorchScript writes a class's constants in the order of a Python
-set, numbers the classes in the order in which a process met them, and notes the paths of the sources.
+Three things would change them from run to run: TorchScript writes a class's constants in the order of a Python set,
+numbers classes in the order in which a process met them, and stores the paths of the sources.
 """
 import io
 import os
 import sys
 
-VERSIONS = (".data/version", "version")  # of the format: later ones and earlier ones
+VERSIONS = (".data/version", "version")  # of the format, in later and in earlier files
 NOT_COPIED = (*VERSIONS, "byteorder", ".data/serialization_id")  # the writer makes these itself
 
 
 def fix_hashes():
-    """Starts this program again where the order of a set is random. Called before anything is done."""
+    """Starts this program again if the order of a set is random. Call it before anything else."""
     if sys.flags.hash_randomization:
         os.execve(sys.executable, sys.orig_argv, os.environ | {"PYTHONHASHSEED": "0"})
 
 
 def save(scripted, path):
-    """Without the paths of the sources, which serve error messages only, and without the name of the file."""
+    """Saves without the paths of the sources, which only error messages use, and without the file's name."""
     import torch
 
     whole = io.BytesIO()

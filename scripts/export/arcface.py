@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""ArcFace: InsightFace's arcface_torch checkpoints, `backbone.pth` or its trainer's own `checkpoint_gpu_0.pt`, of an
-iResNet 18, 34, 50, 100 or 200.
+"""Exports ArcFace: InsightFace's arcface_torch checkpoints of an iResNet 18, 34, 50, 100 or 200: `backbone.pth`, or its
+trainer's `checkpoint_gpu_0.pt`.
 
     .venv/bin/python scripts/export/arcface.py backbone.pth [--name arcface] [-o FOLDER]
 """
@@ -13,15 +13,15 @@ from export.iresnet import DEPTHS, IResNet, blocks_of  # noqa: E402
 
 
 def build(tensors, where, eps=1e-5):
-    """The module and its name, which the tensors' names tell."""
+    """The module and its name, by the tensors' names."""
     blocks = blocks_of(tensors)
     if blocks not in DEPTHS:
         fail(
-            f"{where} is no iResNet of InsightFace's: its stages have {blocks} blocks, "
+            f"{where} is not an InsightFace iResNet: its stages have {blocks} blocks, "
             f"expected one of {', '.join(map(str, DEPTHS))}"
         )
     return load_into(
-        IResNet(blocks, eps), tensors, f"{where} is no iResNet of InsightFace's"
+        IResNet(blocks, eps), tensors, f"{where} is not an InsightFace iResNet"
     ), f"iResNet-{DEPTHS[blocks]}"
 
 

@@ -1,6 +1,6 @@
-"""What the exporters share: each turns a checkpoint that its user has into one TorchScript module with its card.
+"""Shared code of the exporters. Each turns a user's checkpoint into one TorchScript module with its card.
 
-A checkpoint is a pickle, and a pickle can run code: nothing here loads one but through PyTorch's weights_only reader.
+A checkpoint is a pickle, and a pickle can run code, so it is only loaded through PyTorch's weights_only reader.
 """
 import argparse
 import json
@@ -22,20 +22,20 @@ from outputs import WouldReplace, check_outputs, replace_atomically  # noqa: E40
 
 # The program's exit codes for the command line, for "a model file, its hash or its card" and for the disk.
 USAGE_ERROR, MODEL_ERROR, DISK_ERROR = 2, 4, 7
-# how PyTorch refuses a pickle's code
+# PyTorch's messages when it refuses code.
 CODE = re.compile(r"(?:Trying to load )?unsupported (?:global|class)[^\n]*|(?:Can only|Trying to call) [^\n]*", re.I)
-# What trainers leave beside the weights. Empty classes of ours stand in for these: nothing of theirs is imported or
-# run, and nothing is read from what they become.
+# Python objects that trainers store with the weights. Empty classes replace them: no code of theirs is imported or
+# run, and their contents are not read.
 HARMLESS = (
     "argparse.Namespace",
     *(f"pathlib.{name}Path" for name in ("Posix", "Windows", "PurePosix", "PureWindows")),
     *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
     "numpy.ndarray",
     "numpy.dtype",
-    # some versions of PyTorch Lightning put what this class remembers under the class itself
+    # some versions of PyTorch Lightning use this class itself as the key of its state
     *(f"{maker}.callbacks.model_checkpoint.ModelCheckpoint" for maker in ("pytorch_lightning", "lightning.pytorch")),
 )
-# Under what a network's tensors lie beside an epoch or an optimiser's state (state_dict_backbone: InsightFace's).
+# Keys of the tensors in files that also hold an epoch or an optimiser's state (state_dict_backbone: InsightFace).
 NESTED = (
     "state_dict",
     "state_dict_backbone",
@@ -47,8 +47,8 @@ NESTED = (
     "backbone",
 )
 PACKED = "_packed_params"
-WRAPPERS = ("model", "net", "network", "backbone", "encoder")  # before the names of a network inside another
-# What files are by their first bytes, and what reads them.
+WRAPPERS = ("model", "net", "network", "backbone", "encoder")  # prefixes of a network inside another
+# The kinds of files, known by their first bytes, and their readers.
 KERAS, MXNET, TFLITE, ONNX, PYTORCH = (
     "a Keras file (HDF5)",
     "a .params file of MXNet",
@@ -58,12 +58,12 @@ KERAS, MXNET, TFLITE, ONNX, PYTORCH = (
 )
 READ_BY = {
     KERAS: "facenet.py, fawkes.py, ghostfacenet.py and vggface.py read such files",
-    MXNET: "mobilefacenet.py reads MobileFaceNet's; other networks are in the .json file beside it, which MXNet reads",
-    TFLITE: "none of the exporters reads such files",
+    MXNET: "mobilefacenet.py reads MobileFaceNet's; other networks are in the .json file next to it, for MXNet",
+    TFLITE: "no exporter reads such files",
     ONNX: "onnx.py reads such files",
     PYTORCH: "the exporter of its network reads it",
 }
-SAVE_TENSORS = "where its code is at hand and trusted, torch.save(model.state_dict(), FILE) saves the tensors alone"
+SAVE_TENSORS = "if you have and trust its code, torch.save(model.state_dict(), FILE) saves only the tensors"
 
 
 def fail(message, code=MODEL_ERROR):
@@ -72,11 +72,11 @@ def fail(message, code=MODEL_ERROR):
 
 
 def in_its_place(start):
-    """What a file is that came in the place of another, by its first bytes; or None."""
+    """Names a file that is not the expected one, by its first bytes; or None."""
     if not start:
         return "is empty: the download went wrong"
     if start.startswith(b"version https://git-lfs"):
-        return "is a git-lfs pointer, not the {what} itself: git lfs pull fetches that where it was cloned"
+        return "is a git-lfs pointer, not the {what} itself: git lfs pull in the clone fetches it"
     if start.lstrip().startswith(b"<"):
         return "is an HTML page, not a {what}: the download went wrong"
     if start.lstrip().startswith((b'{"', b"{\n", b"{ ")):
@@ -85,7 +85,7 @@ def in_its_place(start):
 
 
 def kind_of(path):
-    """Of another program's files, by their first bytes; None for any other."""
+    """The kind of a file, by its first bytes; None if it is not known."""
     with open(path, "rb") as file:
         start = file.read(16)
     if start.startswith(b"\x89HDF"):
@@ -107,7 +107,7 @@ def is_pickle_in_zip(path):
 
 
 def check_file(path, what, kind):
-    """Ends the program where the file is missing, or where it is another kind of file. kind: the kind that is read."""
+    """Ends the program if the file is missing or of another kind. kind: the kind that is read."""
     if not path.is_file():
         fail(f"no such file: {path}")
     with open(path, "rb") as file:
@@ -120,35 +120,35 @@ def check_file(path, what, kind):
 
 
 def dimension_of(module, height, width, path):
-    """How many numbers the module makes of a picture. Ends the program where it makes something else of two."""
+    """The length of a picture's embedding. Ends the program if two pictures do not give two embeddings."""
     with torch.no_grad():
         shape = module(torch.zeros(2, 3, height, width)).shape
     if len(shape) != 2 or shape[0] != 2:
         fail(
-            f"{path} is no recogniser: of two pictures it makes {' x '.join(map(str, shape))} numbers, "
+            f"{path} is not a recogniser: for two pictures it gives {' x '.join(map(str, shape))} numbers, "
             "expected 2 x DIMENSION"
         )
     return shape[1]
 
 
 def no_checkpoint(path, reason):
-    """What a file is that PyTorch's reader refused for the reason."""
+    """Explains why PyTorch's reader refused a file. reason: its message."""
     names = []
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     if any("/code/" in name for name in names):
-        return "is a TorchScript file, a network with its code, which is not run here: it needs no export, but a card"
+        return "is a TorchScript file, and its code is not run here: it needs a card, not an export"
     if any(name.endswith(("serialized_exported_program.json", "archive_format")) for name in names):
         return f"is a program of torch.export (.pt2), not a state dict: {SAVE_TENSORS}"
     if names and not any(name.endswith("data.pkl") for name in names):
         return f"is a zip of {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}: unpack it"
     code = CODE.search(reason)
     if not code:
-        return f"is no PyTorch checkpoint, or a truncated one: {sentence(reason)}"
+        return f"is not a PyTorch checkpoint, or is truncated: {sentence(reason)}"
     if any(name.startswith("torch.nn.modules.") for name in classes_named(path)):
-        return f"is a whole network, pickled with the names of its classes, and none of them is run: {SAVE_TENSORS}"
-    return f"holds code beside its weights, which was not run: {sentence(code[0])}; {SAVE_TENSORS}"
+        return f"is a whole network, pickled with the names of its classes; their code is not run: {SAVE_TENSORS}"
+    return f"holds weights and code; the code was not run: {sentence(code[0])}; {SAVE_TENSORS}"
 
 
 def classes_named(path):
@@ -159,7 +159,7 @@ def classes_named(path):
 
 
 def is_safetensors(path):
-    """By its start, whatever its name: the length of a JSON header, and the header."""
+    """Looks at the file's start (the length of a JSON header, and the header), not at its name."""
     with open(path, "rb") as file:
         start = file.read(9)
     return start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
@@ -173,7 +173,7 @@ def read_checkpoint(path):
         with warnings.catch_warnings(), torch.serialization.safe_globals(stand_ins):
             warnings.simplefilter("ignore")  # of pickles of other versions
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # half a file can break its reader anywhere
+    except Exception as error:  # a truncated file can raise anything
         fail(f"{path} {no_checkpoint(path, str(error).strip() or type(error).__name__)}")
 
 
@@ -189,8 +189,8 @@ class StandIn:
 
 
 def load_state_dict(path):
-    """Tensors by name, without the parts of names that DataParallel and torch.compile add. Ends the program, saying
-    why, for anything else."""
+    """Tensors by name, without the prefixes of DataParallel and torch.compile. Ends the program with a reason if the
+    file holds anything else."""
     check_file(path, "checkpoint", PYTORCH)
     loaded = unpacked(read_checkpoint(path))
     while isinstance(loaded, dict) and not are_tensors(loaded):
@@ -201,13 +201,13 @@ def load_state_dict(path):
     if not are_tensors(loaded):
         keys = [str(key) for key in loaded] if isinstance(loaded, dict) else []
         found = f"a dict of {', '.join(keys[:6])}{', ...' if len(keys) > 6 else ''}" if keys else type(loaded).__name__
-        fail(f"{path} is no state dict: it holds {found}; expected tensors by name, or these under {', '.join(NESTED)}")
+        fail(f"{path} is not a state dict: it holds {found}; expected tensors by name, or under {', '.join(NESTED)}")
     return {re.sub(r"(?:(?<=\.)|^)(?:module|_orig_mod)\.", "", name): tensor for name, tensor in loaded.items()}
 
 
 def unpacked(loaded):
-    """Tensors by name, where PyTorch's quantised linear layers have theirs in pairs, beside the scale of what they
-    give. The weights stay quantised tensors."""
+    """Tensors by name. Unpacks the (weight, bias) pairs of PyTorch's quantised linear layers and drops the scales of
+    their outputs. The weights stay quantised tensors."""
     if not isinstance(loaded, dict):
         return loaded
     pairs = {name: value for name, value in loaded.items() if str(name).endswith(f"{PACKED}.{PACKED}")}
@@ -231,26 +231,26 @@ def are_tensors(loaded):
 
 
 def sentence(text):
-    """The first one. What follows is mostly PyTorch's advice to load without the safe reader."""
+    """The first sentence. The rest is mostly PyTorch's advice to load without the safe reader."""
     return text.strip().split("\n")[0].split(". ")[0].rstrip(".")
 
 
 def unwrap(tensors, sign, wrappers=WRAPPERS):
-    """The network's tensors, without the wrappers' names before a name that goes on with the sign; none, if there is no
-    such. Says what else the checkpoint holds, a head mostly, which is dropped."""
+    """The network's tensors, without the names of wrappers before them. A name that starts with the sign belongs to
+    the network; without one, the result is empty. Prints which other tensors are dropped, mostly a head."""
     wrapped = re.compile(rf"((?:(?:{'|'.join(wrappers)})\.)*){re.escape(sign)}")
     prefix = next((match[1] for match in map(wrapped.match, tensors) if match), None)
     if prefix is None:
         return {}
     dropped = [name for name in tensors if not name.startswith(prefix)]
     if dropped:
-        print(f"dropped, as no part of the network: {', '.join(dropped[:3])}{', ...' if len(dropped) > 3 else ''}")
+        print(f"dropped, not part of the network: {', '.join(dropped[:3])}{', ...' if len(dropped) > 3 else ''}")
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def check_keys(found, wanted, complaint):
-    """found: tensors by name. wanted: shapes by name. Ends the program with the complaint and what is missing,
-    unexpected or misshapen."""
+    """Ends the program with the complaint if tensors are missing, unexpected or of another shape. found: tensors by
+    name. wanted: shapes by name."""
     parts = [
         ("missing", [key for key in wanted if key not in found]),
         ("unexpected", [key for key in found if key not in wanted]),
@@ -270,8 +270,8 @@ def write_json(value, path):
 
 
 def save_module(module, path, record, record_path):
-    """Scripts and saves, each file whole or not at all; not frozen, for a frozen module no longer casts. The record
-    gets the weights' sha256, and is in its place before they are: whatever an interrupted export leaves is known by it.
+    """Scripts and saves the module, each file whole or not at all; not frozen, as a frozen module no longer casts. The
+    record holds the weights' sha256 and is written first, so it identifies the rest of an interrupted export.
     """
 
     def save(temporary):
@@ -280,13 +280,13 @@ def save_module(module, path, record, record_path):
         write_json(record, record_path)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch calls TorchScript deprecated; it is what LibTorch reads
+        warnings.simplefilter("ignore")  # PyTorch calls TorchScript deprecated, but LibTorch reads it
         replace_atomically(path, save)
 
 
 def load_into(module, tensors, complaint):
-    """The module with a checkpoint's weights in float32. Counters of batches, which no network needs,
-    may be missing."""
+    """The module with a checkpoint's weights in float32. Counters of batches may be missing; no network needs
+    them."""
     wanted = {
         name: tensor.shape for name, tensor in module.state_dict().items() if not name.endswith("num_batches_tracked")
     }
@@ -302,26 +302,26 @@ def load_into(module, tensors, complaint):
 
 def plain_name(text):
     if not re.fullmatch(r"\w[\w.-]*", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no name: letters, digits, dots, dashes; -o gives the folder")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name: letters, digits, dots, dashes; -o gives the folder")
     return text
 
 
 def arguments(doc, default_name=None):
-    """default_name: none where it depends on the file."""
+    """default_name: None if it depends on the file."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     parser.add_argument(
         "--name",
         type=plain_name,
         default=default_name,
-        help=f"of the card and the weights (default: {default_name or 'by the file'})",
+        help=f"of the card and the weights (default: {default_name or 'depends on the file'})",
     )
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "models", metavar="FOLDER", help="default: models")
     return parser
 
 
 def is_record(path, key):
-    """Is it the record of an earlier export, whose "source" has the key?"""
+    """Is it the record of an earlier export, with the key in its "source"?"""
     try:
         return key in json.loads(path.read_text())["source"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -329,7 +329,7 @@ def is_record(path, key):
 
 
 def refuse_to_replace(outputs, inputs, is_own):
-    """Ends the program where one of the outputs would take the place of an input, or of anybody else's file."""
+    """Ends the program if an output would replace an input or a file of somebody else."""
     try:
         check_outputs(outputs, inputs, is_own)
     except WouldReplace as reason:
@@ -337,7 +337,7 @@ def refuse_to_replace(outputs, inputs, is_own):
 
 
 def paths_of(options):
-    """Of what an export writes: card, weights, golden embedding."""
+    """The files that an export writes: card, weights, golden embedding."""
     folder, name = options.output, options.name
     return folder / f"{name}.json", folder / f"{name}.pt", folder / "golden" / f"{name}.npy"
 
@@ -359,8 +359,7 @@ def write(module, output, card, options, network):
 
 
 def card_like(name, **facts):
-    """The card of another member of a family: what the committed card of this name says of all of them, and the
-    facts."""
+    """A card for another member of a family: the common keys of the committed card of this name, and the facts."""
     card = json.loads((ROOT / "configs/extractors" / f"{name}.json").read_text())
     for own in ("published", "source", "dimension", "notes"):
         card.pop(own, None)
@@ -368,9 +367,9 @@ def card_like(name, **facts):
 
 
 def finish(module, family_card, options, network=None):
-    """Writes NAME.pt, its golden embedding and NAME.json: the committed card of that name, else the family's (by name,
-    or itself), with what only this machine knows. In models/ that completes the committed card; anywhere,
-    `-e FOLDER/NAME.json` takes it. network: which of a family's it is."""
+    """Writes NAME.pt, its golden embedding and NAME.json: the committed card of that name, or else family_card (a name
+    or a card), with the facts of this export. In models/ this completes the committed card; `-e FOLDER/NAME.json`
+    works for any folder. network: which of the family it is."""
     outputs = paths_of(options)
     refuse_to_replace(outputs, [options.checkpoint], is_own=is_record(outputs[0], "exported_sha256"))
     cards = ROOT / "configs/extractors"
@@ -378,7 +377,7 @@ def finish(module, family_card, options, network=None):
     known = committed if committed.exists() else cards / f"{family_card}.json" if isinstance(family_card, str) else None
     card = json.loads(known.read_text()) if known else dict(family_card)
     output = golden.golden_output(module, options.name, card)
-    if output.size != card.setdefault("dimension", output.size):  # not every card knows it beforehand
+    if output.size != card.setdefault("dimension", output.size):  # not every card has it
         fail(f"{options.checkpoint} gives {output.size} numbers a face; the card {known.name} says {card['dimension']}")
     if not np.isfinite(output).all():
         fail(f"{options.checkpoint} gives no finite numbers for a face: its weights are damaged")
@@ -399,9 +398,9 @@ def size_in_words(height, width):
 
 
 def suggest_check(options):
-    """The last line of an export that assumed how its network is fed."""
+    """The last line of an export that assumed the network's preprocessing."""
     print(
-        "how the network is fed was assumed; whether that is right, labelled photos tell: "
+        "the network's preprocessing was assumed; to check it with labelled photos: "
         f"facepoison check {paths_of(options)[0]} --photos DATASET"
     )
 

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""CLIP's image tower, ViT-B/32: OpenAI's `ViT-B-32.pt`, or a state dict of open_clip or of transformers
+"""Exports CLIP's image tower, ViT-B/32: OpenAI's `ViT-B-32.pt`, or a state dict of open_clip or transformers
 (CLIPVisionModelWithProjection or the whole CLIPModel).
 
     .venv/bin/python scripts/export/clip.py ViT-B-32.pt [--name clip | --name clip-facecure] [-o FOLDER]
         [--gelu quick|exact]
 
-The same weights under two cards: `clip` resizes the shorter side and crops the middle, as OpenAI's preprocessing does,
-`clip-facecure` squashes, as the paper's code. OpenAI's activation is x·σ(1.702 x), the default here; open_clip's own
-models mostly have the exact GELU.
+Two cards use the same weights: `clip` resizes the shorter side and crops the middle, as OpenAI's preprocessing does;
+`clip-facecure` squashes, as the paper's code does. OpenAI's activation is x·σ(1.702 x), the default here; most of
+open_clip's own models have the exact GELU.
 
-OpenAI's file is a TorchScript archive: PyTorch's weights_only reader refuses it, and torch.jit.load runs code of its.
-Its tensors are read here straight from the zip, by an unpickler that knows tensors, dictionaries and nothing else: see
-TensorsOnly. Half precision becomes float32.
+OpenAI's file is a TorchScript archive: PyTorch's weights_only reader refuses it, and torch.jit.load runs its code.
+TensorsOnly reads its tensors from the zip instead, with an unpickler that knows only tensors and dictionaries. Half
+precision becomes float32.
 """
 import io
 import pickle
@@ -36,7 +36,7 @@ from export.base import (  # noqa: E402
     unwrap,
 )
 
-# OpenAI's own loader compares ViT-B-32.pt with this; it stands in the file's address.
+# The sha256 of ViT-B-32.pt in OpenAI's own loader and in the file's address.
 PUBLISHED = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
 SIDE = 224
 
@@ -100,15 +100,15 @@ class ImageTower(nn.Module):
 
 
 class Holder:
-    """An object of whatever class: its attributes and nothing else."""
+    """Stands for an object of any class; holds only its attributes."""
 
     def __init__(self, *arguments):
         pass
 
 
 class TensorsOnly(pickle.Unpickler):
-    """Reads a TorchScript archive's data.pkl: objects become plain holders of their attributes, whatever class they
-    name, and nothing of any class is ever called."""
+    """Reads a TorchScript archive's data.pkl. Objects of any class become plain holders of their attributes, and no
+    code of any class is called."""
 
     def __init__(self, archive, root):
         super().__init__(io.BytesIO(archive.read(f"{root}/data.pkl")))
@@ -145,7 +145,7 @@ def named_tensors(holder, prefix=""):
 
 
 def tensors_of_archive(path):
-    """Of a TorchScript archive; None for any other file."""
+    """The tensors of a TorchScript archive; None for any other file."""
     if not zipfile.is_zipfile(path):
         return None
     try:
@@ -158,7 +158,7 @@ def tensors_of_archive(path):
         fail(f"{path} is a TorchScript archive that cannot be read: {sentence(str(error)) or type(error).__name__}")
 
 
-# What transformers calls the tower's parts, and OpenAI.
+# transformers' names of the tower's parts → OpenAI's.
 TRANSFORMERS = {
     "vision_model.": "", "embeddings.class_embedding": "class_embedding", "embeddings.patch_embedding": "conv1",
     "embeddings.position_embedding.weight": "positional_embedding", "pre_layrnorm": "ln_pre",
@@ -169,8 +169,8 @@ TRANSFORMERS = {
 
 
 def from_transformers(tensors):
-    """transformers' names in OpenAI's; q, k and v become one matrix. A name of the tower that nobody knows stays,
-    to be refused."""
+    """Renames transformers' tensors to OpenAI's names; q, k and v become one matrix. Unknown names of the tower stay,
+    to be refused later."""
     renamed = {}
     for name, tensor in tensors.items():
         if name == "visual_projection.weight":
@@ -189,7 +189,7 @@ def from_transformers(tensors):
 
 
 def image_tensors(path):
-    """The image tower's, under OpenAI's names. What a whole CLIP has beside it is left out."""
+    """The image tower's tensors, under OpenAI's names. Other parts of a whole CLIP are left out."""
     tensors = tensors_of_archive(path)
     if tensors is None:
         tensors = load_state_dict(path)
@@ -198,7 +198,7 @@ def image_tensors(path):
 
 
 def build(tensors, where, quick):
-    complaint = f"{where} is no CLIP with a ViT"
+    complaint = f"{where} is not a CLIP with a ViT"
     axes = {"conv1.weight": 4, "positional_embedding": 2, "proj": 2}
     missing = [name for name in axes if name not in tensors or tensors[name].dim() != axes[name]]
     if missing:
@@ -208,8 +208,8 @@ def build(tensors, where, quick):
     layers = len({name.split(".")[2] for name in tensors if name.startswith("transformer.resblocks.")})
     if width % 64 or patch * grid != SIDE:
         fail(
-            f"{where} is a ViT of width {width} with pictures of {patch * grid}; "
-            f"the cards want heads of 64 and pictures of {SIDE}"
+            f"{where} is a ViT of width {width} for pictures of {patch * grid}; "
+            f"the cards need heads of 64 and pictures of {SIDE}"
         )
     return load_into(ImageTower(width, layers, patch, grid, tensors["proj"].shape[1], quick), tensors, complaint)
 
@@ -222,8 +222,8 @@ def main(given=None):
     module = build(image_tensors(options.checkpoint), options.checkpoint, gelu == "quick")
     published = sha256_of(options.checkpoint) == PUBLISHED
     print(f"{options.checkpoint.name} is {'' if published else 'not '}the file that OpenAI published")
-    if not published and not options.gelu:  # no tensor tells the two apart
-        print("took OpenAI's quick GELU; open_clip's own models mostly want --gelu exact")
+    if not published and not options.gelu:  # the tensors do not show which one it is
+        print("took OpenAI's quick GELU; most of open_clip's own models need --gelu exact")
     width, layers = module.proj.shape[0], len(module.transformer["resblocks"])
     finish(module, "clip", options, f"ViT/{module.conv1.kernel_size[0]}, {layers} layers of {width}, {gelu} GELU")
 

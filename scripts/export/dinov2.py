@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""DINOv2 (Oquab et al. 2023), an encoder of pictures that was trained without labels: Meta's
+"""Exports DINOv2 (Oquab et al. 2023), an image encoder that was trained without labels: Meta's
 `dinov2_vits14_pretrain.pth`, and ViT-B/14 and ViT-L/14.
 
     .venv/bin/python scripts/export/dinov2.py dinov2_vits14_pretrain.pth [--name dinov2-s] [-o FOLDER]
 
-The embedding is the class token, normalised as the authors' code gives it. Layer names, shapes and the arithmetic are
-those of facebookresearch/dinov2, dinov2/models/vision_transformer.py. The places of the patches, learnt for pictures of
-518, are resampled to those of 224 once, here.
+The embedding is the class token, normalised as in the authors' code. Layer names, shapes and the arithmetic are those
+of facebookresearch/dinov2, dinov2/models/vision_transformer.py. The position embeddings of the patches were learnt for
+pictures of 518; the export resamples them once for 224.
 """
 import sys
 from pathlib import Path
@@ -18,7 +18,7 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from export.base import arguments, card_like, fail, finish, load_into, load_state_dict, unwrap  # noqa: E402
 
-SIDE, PATCH, HEAD = 224, 14, 64  # pixels, pixels, numbers of each head
+SIDE, PATCH, HEAD = 224, 14, 64  # pixels, pixels, width of a head
 EPSILON = 1e-6
 SIZES = {384: "S", 768: "B", 1024: "L"}
 
@@ -83,13 +83,13 @@ class VisionTransformer(nn.Module):
 
 
 def resampled(places):
-    """The class token's place and those of the patches of a 224 picture, as the authors' code makes them of others."""
+    """The position embeddings for pictures of 224, made from those of another size as in the authors' code."""
     first, patches = places[:, :1].float(), places[:, 1:].float()
     learnt, wanted = round(patches.shape[1] ** 0.5), SIDE // PATCH
     if learnt == wanted:
         return torch.cat([first, patches], 1)
     square = patches.view(1, learnt, learnt, -1).permute(0, 3, 1, 2)
-    factor = (wanted + 0.1) / learnt  # the authors': a factor, and a little more than it should be
+    factor = (wanted + 0.1) / learnt  # as in the authors' code: a factor that is slightly too large
     square = F.interpolate(square, scale_factor=(factor, factor), mode="bicubic")
     return torch.cat([first, square.permute(0, 2, 3, 1).flatten(1, 2)], 1)
 

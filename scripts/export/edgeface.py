@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""EdgeFace: the authors' checkpoints, `edgeface_s_gamma_05.pt`, `edgeface_xs_gamma_06.pt` and their others, whose
-linear layers may be products of two narrow ones, or int8.
+"""Exports EdgeFace: the authors' checkpoints, such as `edgeface_s_gamma_05.pt` and `edgeface_xs_gamma_06.pt`. Linear
+layers may be products of two narrow ones, or int8.
 
     .venv/bin/python scripts/export/edgeface.py edgeface_s_gamma_05.pt [--name edgeface-s] [-o FOLDER]
 
-The network is EdgeNeXt (Maaz et al. 2022) with 512 numbers in the place of classes; layer names and shapes are those of
-timm 1.0.31, models/edgenext.py. timm itself is not used: it imports torchvision, which does not load beside the CPU
+The network is EdgeNeXt (Maaz et al. 2022) with 512 numbers instead of classes; layer names and shapes are those of
+timm 1.0.31, models/edgenext.py. timm itself is not used: it imports torchvision, which does not load with the CPU
 build of PyTorch. Widths, depths, heads and ranks are those of the checkpoint. int8 layers compute in float32.
 """
 import math
@@ -36,7 +36,7 @@ class LowRank(nn.Module):
 
 
 class OverChannels(nn.LayerNorm):
-    """N×C×H×W, each pixel by itself."""
+    """Layer norm over the channels of N×C×H×W."""
 
     def forward(self, x):
         x = F.layer_norm(x.permute(0, 2, 3, 1), self.normalized_shape, self.weight, self.bias, self.eps)
@@ -44,7 +44,7 @@ class OverChannels(nn.LayerNorm):
 
 
 class Widening(nn.Module):
-    """N×H×W×C."""
+    """A perceptron on N×H×W×C."""
 
     def __init__(self, width):
         super().__init__()
@@ -94,7 +94,7 @@ def waves(side, count=32):
 
 
 class Place(nn.Module):
-    """What is added to a map of side × side by the place of each pixel."""
+    """Adds a position embedding to a map of side × side."""
 
     def __init__(self, width, side):
         super().__init__()
@@ -106,7 +106,7 @@ class Place(nn.Module):
 
 
 class Global(nn.Module):
-    """Convolutions of parts of the channels, each on the sum with the one before; attention; a perceptron."""
+    """Convolves parts of the channels, each summed with the previous result; then attention and a perceptron."""
 
     def __init__(self, width, side, scales, heads, placed):
         super().__init__()
@@ -154,7 +154,7 @@ class Head(nn.Module):
 
 
 class EdgeNeXt(nn.Module):
-    """112 × 112 → 512, as the names and shapes of a checkpoint's tensors tell."""
+    """112 × 112 → 512, built from the names and shapes of a checkpoint's tensors."""
 
     def __init__(self, shapes):
         super().__init__()

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""FaceNet: facenet-pytorch's checkpoints of Inception-ResNet v1, `20180402-114759-vggface2.pt` and
+"""Exports FaceNet: facenet-pytorch's Inception-ResNet v1, `20180402-114759-vggface2.pt` and
 `20180408-102900-casia-webface.pt`, and DeepFace's `facenet_weights.h5`, the same network in Keras with 128 numbers.
 
     .venv/bin/python scripts/export/facenet.py 20180402-114759-vggface2.pt [--name facenet] [-o FOLDER]
     .venv/bin/python scripts/export/facenet.py facenet_weights.h5 [--name facenet-deepface] [-o FOLDER]
 
-The layer that names the training set's people is dropped. facenet-pytorch's embedding has length one, as that package
-gives it, DeepFace's not.
+The layer that classifies the training set's people is dropped. facenet-pytorch's embedding has length one, as in
+that package; DeepFace's does not.
 """
 import sys
 from pathlib import Path
@@ -40,13 +40,13 @@ class Conv(nn.Module):
 
 
 def chain(*rows):
-    """Convolutions, of (inputs, outputs, kernel, …); one alone keeps its own name in the checkpoint."""
+    """Convolutions of (inputs, outputs, kernel, …). A single one is not nested, as in the checkpoint's names."""
     layers = [Conv(*row) for row in rows]
     return layers[0] if len(layers) == 1 else nn.Sequential(*layers)
 
 
 class Residual(nn.Module):
-    """Two or three branches, joined by a 1 × 1 convolution and added in part."""
+    """Two or three branches, joined by a 1 × 1 convolution, scaled and added."""
 
     def __init__(self, width, branches, scale, last=False):
         super().__init__()
@@ -93,7 +93,7 @@ def block8(scale=0.20, last=False):
 
 
 class Reduction(nn.Module):
-    """Halves the map: branches side by side, and a maximum."""
+    """Halves the map: parallel branches and a max pool."""
 
     def __init__(self, *branches):
         super().__init__()
@@ -141,7 +141,7 @@ BLOCKS = {"repeat_1": "Block35", "repeat_2": "Block17", "repeat_3": "Block8"}
 
 
 def keras_layer(path, conv):
-    """What Keras's Inception-ResNet calls a convolution of ours:
+    """The name in Keras's Inception-ResNet of a convolution here:
     repeat_1.0.branch1.0 is Block35_1_Branch_1_Conv2d_0a_1x1."""
     size = "{}x{}".format(*conv.kernel_size)
     stage, *rest = path.split(".")
@@ -156,14 +156,14 @@ def keras_layer(path, conv):
         return f"{block}_Conv2d_{size}"
     branch, place = rest[0][-1], f"0{'abc'[int(rest[1])]}_" if len(rest) > 1 else ""
     place = "1a_" if conv.stride == (2, 2) else place
-    # a slip of who wrote it: the second branch has the block's number
+    # a mistake in Keras's names: the second branch has the block's number
     if branch == "1" and stage in ("repeat_2", "repeat_3"):
         branch = str(int(number) + 1)
     return f"{block}_Branch_{branch}_Conv2d_{place}{size}"
 
 
 def from_keras(weights, module, complaint):
-    """The module with the weights of Keras's file, whose convolutions are H×W×in×out and whose norms have no factor."""
+    """The module with the weights of Keras's file. Its convolutions are H×W×in×out and its norms have no factor."""
     sources = {"last_linear.weight": "Bottleneck/kernel"}
     norms = {"last_bn": "Bottleneck_BatchNorm"}
     for path, conv in module.named_modules():

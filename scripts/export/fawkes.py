@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Fawkes's own recognisers, Keras files of whole models: v1.0's `extractor_0.h5` and `extractor_2.h5`, v0.3's
-`low_extract.h5` and `high_extract.h5`.
+"""Exports Fawkes's recognisers, Keras files of whole models: `extractor_0.h5` and `extractor_2.h5` of v1.0,
+`low_extract.h5` and `high_extract.h5` of v0.3.
 
     .venv/bin/python scripts/export/fawkes.py extractor_0.h5 [--name celeb1m] [-o FOLDER]
     .venv/bin/python scripts/export/fawkes.py low_extract.h5 --weights cp-robust-10.ckpt --name webface-robust
 
-Built from the description that the file carries, whatever its architecture (Keras 2's and 3's, layers of a plain
-convolutional network; a Lambda layer holds code and is refused). What is in the published files was asked of their
-authors and never answered, and they were not at hand: this is tested with keras.applications' DenseNets, which v0.3's
-are said to be. v1.0's embeddings get length one, as its code gives them, v0.3's stay raw.
+The network is built from the file's own description (Keras 2 or 3; layers of a plain convolutional network; a Lambda
+layer holds code and is refused). The authors were asked what is in the published files and never answered, and we did
+not have the files. The tests use DenseNets of keras.applications, because v0.3's files are said to be DenseNets. As in
+Fawkes's code, v1.0's embeddings get length one and v0.3's stay raw.
 
---weights takes the weights of another file, by the layers' names: those that FaceCure trained on with perturbed photos.
+--weights takes the weights of another file, by the layers' names: FaceCure's, trained on with perturbed photos.
 """
 import sys
 from pathlib import Path
@@ -43,8 +43,8 @@ class OfLengthOne(nn.Module):
 
 
 def replaced(weights, path):
-    """The weights, with those of the other file in the place of the ones that have their names and shapes, as Keras's
-    load_weights(by_name=True, skip_mismatch=True) takes them. Ends the program where there are none."""
+    """Replaces the weights that have the same name and shape in the other file, as Keras's
+    load_weights(by_name=True, skip_mismatch=True) does. Ends the program if there are none."""
     others = read_h5(path)[1]
     same = {name: others[name] for name in weights if name in others and others[name].shape == weights[name].shape}
     if not same:
@@ -60,16 +60,16 @@ def build(path, layer, weights_path=None):
     if described is None:
         fail(
             f"{path} holds weights without the network's description; "
-            "a file of model.save() is expected, not of save_weights()"
+            "expected a file of model.save(), not of save_weights()"
         )
     if weights_path:
         weights = replaced(weights, weights_path)
     try:
         module = keras_reader.read_keras(described, weights, layer)
     except NotImplementedError as error:
-        fail(f"{path} has what scripts/convert/keras_reader.py cannot read: {error}")
+        fail(f"{path}: scripts/convert/keras_reader.py cannot read: {error}")
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        fail(f"{path} describes no network that can be read: {type(error).__name__}: {sentence(str(error))}")
+        fail(f"{path} does not describe a readable network: {type(error).__name__}: {sentence(str(error))}")
     height, width, _ = keras_reader.input_shape(described)
     dimension_of(module, height, width, path)
     return module, height, width
@@ -77,13 +77,13 @@ def build(path, layer, weights_path=None):
 
 def main(given=None):
     parser = arguments(__doc__)
-    parser.add_argument("--layer", help="whose output is the embedding; default: the model's output")
-    parser.add_argument("--weights", type=Path, help="the file whose weights the network gets; default: its own")
+    parser.add_argument("--layer", help="the layer that gives the embedding; default: the model's output")
+    parser.add_argument("--weights", type=Path, help="file of the network's weights; default: CHECKPOINT")
     options = parser.parse_args(given)
     family = FILES.get(options.checkpoint.stem) or (options.name if options.name in FILES.values() else None)
     if not family:
         fail(
-            f"{options.checkpoint}: which of Fawkes's is it? "
+            f"{options.checkpoint}: which Fawkes file is it? "
             f"Its name is none of {', '.join(FILES)}; give --name {', '.join(FILES.values())}"
         )
     options.name = options.name or (ROBUST if options.weights else family)
@@ -92,7 +92,7 @@ def main(given=None):
     if (height, width) != (side, side):
         fail(f"{options.checkpoint} takes pictures of {height} x {width}; Fawkes's {family} takes {side} x {side}")
     network = "Keras"
-    if options.weights:  # the record names the file that the weights are of
+    if options.weights:  # the record names the file of the weights
         network += f", described by {options.checkpoint.name}"
         options.checkpoint = options.weights
     finish(OfLengthOne(module) if family in UNIT else module, family, options, network)

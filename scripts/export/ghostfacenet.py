@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""GhostFaceNets (Alansari et al. 2023): the authors' Keras files of whole models, such as
+"""Exports GhostFaceNets (Alansari et al. 2023): the authors' Keras files of whole models, such as
 `GhostFaceNet_W1.3_S1_ArcFace.h5`.
 
     .venv/bin/python scripts/export/ghostfacenet.py GhostFaceNet_W1.3_S1_ArcFace.h5 [--name ghostfacenet] [-o FOLDER]
 
-Built from the description that the file carries, as fawkes.py does. Of a file that was saved with a head for training,
---layer embedding takes the layer before it. The published file was not at hand.
+The network is built from the file's own description, as in fawkes.py. If the file was saved with a head for training,
+--layer embedding takes the layer before it. We did not have the published file.
 """
 import sys
 from pathlib import Path
@@ -24,7 +24,7 @@ def card(height, width):
 
 def main(given=None):
     parser = arguments(__doc__, "ghostfacenet")
-    parser.add_argument("--layer", help="whose output is the embedding; default: the model's output")
+    parser.add_argument("--layer", help="the layer that gives the embedding; default: the model's output")
     options = parser.parse_args(given)
     module, height, width = build(options.checkpoint, options.layer)
     finish(module, card(height, width), options, "Keras")

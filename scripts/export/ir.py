@@ -1,4 +1,4 @@
-"""The other family of residual networks for faces, IR, which AdaFace's and face.evoLVe's published weights are of.
+"""IR, a second family of residual networks for faces: that of AdaFace's and face.evoLVe's published weights.
 
 No package of a registry has them; layer names and shapes are those of mk-minchul/AdaFace, net.py (read at c60eaa7), and
 of ZhaoJ9014/face.evoLVe, backbone/model_irse.py (read at a9897bd), which LowKey's code carries too.
@@ -30,8 +30,8 @@ class Block(nn.Module):
 
 
 class IR(nn.Module):
-    """112 × 112 → 512. AdaFace's has one more normalisation in each block, no learnt factors in the last one, and gives
-    length one."""
+    """112 × 112 → 512. AdaFace has one more normalisation in each block, no learnt factors in the last one, and gives
+    embeddings of length one."""
 
     def __init__(self, blocks, adaface):
         super().__init__()
@@ -42,7 +42,7 @@ class IR(nn.Module):
             body += [Block(inputs, width, 2, adaface), *[Block(width, width, 1, adaface) for _ in range(count - 1)]]
             inputs = width
         self.body = nn.Sequential(*body)
-        # The second is their dropout's place.
+        # The Identity replaces their dropout.
         self.output_layer = nn.Sequential(
             nn.BatchNorm2d(512), nn.Identity(), nn.Flatten(), nn.Linear(512 * 7 * 7, 512),
             nn.BatchNorm1d(512, affine=not adaface))  # fmt: skip
@@ -53,7 +53,7 @@ class IR(nn.Module):
 
 
 def blocks_of(tensors):
-    """How many blocks each stage has, by the widths of a checkpoint's blocks; zeros for another family's."""
+    """The number of blocks of each stage, by the widths of a checkpoint's blocks; zeros for another family."""
     first = re.compile(r"body\.\d+\.res_layer\.1\.weight")
     widths = [len(tensor) for name, tensor in tensors.items() if first.fullmatch(name) and tensor.ndim == 4]
     return tuple(widths.count(width) for width in WIDTHS)

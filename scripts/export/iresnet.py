@@ -1,5 +1,5 @@
-"""iResNet as InsightFace's arcface_torch has it (Duta et al. 2020, Deng et al. 2019): ArcFace's and MagFace's published
-weights are of it.
+"""iResNet as in InsightFace's arcface_torch (Duta et al. 2020, Deng et al. 2019): the network of ArcFace's and
+MagFace's published weights.
 
 No package of a registry has the architecture; layer names and shapes are those of deepinsight/insightface,
 recognition/arcface_torch/backbones/iresnet.py (read at 7fadd42), and, with another epsilon, of IrvingMeng/MagFace,
@@ -55,6 +55,6 @@ class IResNet(nn.Module):
 
 
 def blocks_of(tensors):
-    """How many blocks each stage has, by the names of a checkpoint's tensors; zeros for another family's."""
+    """The number of blocks of each stage, by the names of a checkpoint's tensors; zeros for another family."""
     found = [{name.split(".")[1] for name in tensors if name.startswith(f"layer{stage}.")} for stage in (1, 2, 3, 4)]
     return tuple(len(numbers) for numbers in found)

@@ -1,4 +1,4 @@
-"""Reads Keras's .h5 files: numbers and the description of the network, no code."""
+"""Reads Keras's .h5 files: the numbers and the network's description, no code."""
 import json
 
 import h5py
@@ -7,7 +7,7 @@ from export.base import KERAS, check_file, fail, sentence
 
 
 def attribute(group, name):
-    """A list of names, which Keras cuts into several attributes where it is long."""
+    """A list of names. Keras splits a long one into several attributes."""
     if name in group.attrs:
         found = group.attrs[name]
     else:
@@ -23,13 +23,13 @@ def text(entry):
 
 
 def layer_of(path, names):
-    """Of the path of a weight inside a model: it ends with the name of a layer, in which strokes may be."""
+    """The layer of a weight inside a model. The weight's path ends with its name, which may contain slashes."""
     parts = path.split("/")
     return next(name for k in range(len(parts)) if (name := "/".join(parts[k:])) in names)
 
 
 def read_h5(path):
-    """The model's description (None where only weights were saved) and the weights: arrays by "layer/kind", in the
+    """The model's description (None if only weights were saved) and the weights: arrays by "layer/kind", in the
     network's order."""
     check_file(path, "Keras file", KERAS)
     try:
@@ -49,8 +49,8 @@ def read_h5(path):
                     if key in weights:
                         raise ValueError(f"it has two layers called {key.rsplit('/', 1)[0]}")
                     weights[key] = group[layer][name][()]
-    except Exception as error:  # half a file can break its reader anywhere
-        fail(f"{path} is no Keras .h5 file, or a truncated one: {sentence(str(error)) or type(error).__name__}")
+    except Exception as error:  # a truncated file can raise anything
+        fail(f"{path} is not a Keras .h5 file, or is truncated: {sentence(str(error)) or type(error).__name__}")
     if not weights:
-        fail(f"{path} holds no weights as Keras saves them")
+        fail(f"{path} holds no weights in Keras's layout")
     return description, weights

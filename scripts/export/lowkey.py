@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""LowKey's four surrogates: face.evoLVe's IR-152 and ResNet-152, each trained with ArcFace's and CosFace's loss.
+"""Exports LowKey's four surrogates: face.evoLVe's IR-152 and ResNet-152, each trained with ArcFace and CosFace loss.
 
     .venv/bin/python scripts/export/lowkey.py Backbone_IR_152_Arcface_Epoch_112.pth [--name lowkey-ir152-arcface]
         [-o FOLDER]
@@ -8,9 +8,9 @@ LowKey's code attacks two of them only, the CosFace-trained ones: it loads the A
 the CosFace file into the same network (preset lowkey; all four: lowkey-paper). The other files:
 Backbone_IR_152_Cosface_Epoch_70.pth, Backbone_ResNet_152_Arcface_Epoch_65.pth,
 Backbone_ResNet_152_Cosface_Epoch_68.pth.
-The network is known by the tensors, the loss by the file's name only. No package of a registry has the networks; layer
+The tensors show the network; only the file's name shows the loss. No package of a registry has the networks; layer
 names and shapes are those of ZhaoJ9014/face.evoLVe, backbone/model_irse.py and model_resnet.py (read at a9897bd), which
-LowKey's code carries too.
+LowKey's code contains too.
 """
 import sys
 from pathlib import Path
@@ -67,7 +67,7 @@ class ResNet(nn.Module):
 
 
 def build(path):
-    """The module and its kind in the cards' names."""
+    """The module and its kind, as the cards' names spell it."""
     tensors = load_state_dict(path)
     tensors = unwrap(tensors, "body.") or unwrap(tensors, "layer1.") or tensors
     if any(name.startswith("body.") for name in tensors):
@@ -76,7 +76,7 @@ def build(path):
 
 
 def card_name(path, kind, name):
-    """name: what was asked for, or none."""
+    """name: what the user asked for, or None."""
     said = [loss for loss in LOSSES if loss in path.name.lower()]
     if name is None and len(said) != 1:
         fail(
@@ -89,7 +89,7 @@ def card_name(path, kind, name):
             fail(f"{path} holds {NETWORKS[kind]}, not for the card {name}")
     for loss in LOSSES:
         if name == f"lowkey-{kind}-{loss}" and said not in ([], [loss]):
-            fail(f"{path} is of another loss by its name, not for the card {name}")
+            fail(f"{path} has another loss in its name, so it is not for the card {name}")
     return name
 
 

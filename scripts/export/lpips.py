@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Makes models/lpips.pt of AlexNet's and LPIPS's published files: how far apart two pictures look to AlexNet.
+"""Makes models/lpips.pt from AlexNet's and LPIPS's published files: a distance between pictures, seen by AlexNet.
 
     .venv/bin/python scripts/export/lpips.py ALEXNET.pth [--heads alex.pth] [-o FOLDER]
 
 ALEXNET.pth is https://download.pytorch.org/models/alexnet-owt-7be5be79.pth (torchvision, BSD-3-Clause, 233 MB) or the
-older alexnet-owt-4df8aa71.pth. The heads are LPIPS v0.1's (BSD-2-Clause), which PyPI's lpips 0.1.4 carries: without
---heads, pip fetches it. FOLDER (default models) gets lpips.pt and its record, lpips.json.
+older alexnet-owt-4df8aa71.pth. The heads are LPIPS v0.1's (BSD-2-Clause), from PyPI's lpips 0.1.4; without --heads,
+pip fetches that package. FOLDER (default models) gets lpips.pt and its record, lpips.json.
 
 The module takes two N×3×H×W tensors, RGB in [0,1], H and W at least 31, and gives N distances (Zhang et al., CVPR 2018,
-v0.1): differentiable, 0 for equal pictures. Its methods seen() and apart() are the two halves of that.
+v0.1): differentiable, 0 for equal pictures. Its methods seen() and apart() are the two halves of this computation.
 """
 import argparse
 import re
@@ -34,22 +34,21 @@ from export.base import (  # noqa: E402
     sha256_of,
 )
 
-# Inputs, outputs, kernel, stride, padding of AlexNet's convolutions, and the number that torchvision's file gives each.
+# Inputs, outputs, kernel, stride, padding of AlexNet's convolutions, and their numbers in torchvision's file.
 CONVOLUTIONS = [(3, 64, 11, 4, 2), (64, 192, 5, 1, 2), (192, 384, 3, 1, 1), (384, 256, 3, 1, 1), (256, 256, 3, 1, 1)]
 NUMBERS = [0, 3, 6, 8, 10]
-# The layers that name ImageNet's classes. LPIPS has no use for them, but a file without them is another network's.
+# The layers that classify ImageNet. LPIPS does not use them, but a file without them is not AlexNet's.
 CLASSIFIER = {1: (4096, 9216), 4: (4096, 4096), 6: (1000, 4096)}
-PUBLISHED_ALEXNET = ("7be5be79", "4df8aa71")  # how the sha256 of torchvision's two files start
+PUBLISHED_ALEXNET = ("7be5be79", "4df8aa71")  # the starts of the sha256 of torchvision's two files
 
 PACKAGE, MEMBER = "lpips==0.1.4", "lpips/weights/v0.1/alex.pth"
 HEADS_SHA256 = "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0"
 
 
 class Lpips(nn.Module):
-    """The same numbers as PyPI's lpips, LPIPS(net="alex"), with normalize=True, and as S-aiueo32's lpips_pytorch,
-    LPIPS("alex", "0.1"), which LowKey uses: same five layers, constants, epsilon and heads. That one wants pictures in
-    [-1,1], as LowKey scales them, and adds up the distances of a batch, which LowKey divides by its size: the mean of
-    these distances is LowKey's term."""
+    """Gives the same numbers as PyPI's lpips, LPIPS(net="alex"), with normalize=True, and as S-aiueo32's
+    lpips_pytorch, LPIPS("alex", "0.1"): same five layers, constants, epsilon and heads. LowKey uses the latter, which
+    takes pictures in [-1,1] and sums a batch's distances; LowKey divides by the batch size, so its term is the mean."""
 
     def __init__(self):
         super().__init__()
@@ -60,7 +59,7 @@ class Lpips(nn.Module):
 
     @torch.jit.export
     def seen(self, picture: torch.Tensor) -> List[torch.Tensor]:
-        """What apart() compares of pictures: AlexNet's features after each of its five ReLUs."""
+        """The features that apart() compares: AlexNet's, after each of its five ReLUs."""
         found: List[torch.Tensor] = []
         x = (2 * picture - 1 - self.shift) / self.scale
         for k, convolution in enumerate(self.convolutions):
@@ -72,7 +71,7 @@ class Lpips(nn.Module):
 
     @torch.jit.export
     def apart(self, a: List[torch.Tensor], b: List[torch.Tensor]) -> torch.Tensor:
-        """N distances of what is seen in two batches of pictures."""
+        """N distances between the features of two batches of pictures."""
         distance = torch.zeros_like(a[0][:, 0, 0, 0])
         for k, head in enumerate(self.heads):
             distance = distance + head((direction(a[k]) - direction(b[k])) ** 2).mean([1, 2, 3])
@@ -83,8 +82,8 @@ class Lpips(nn.Module):
 
 
 def direction(x: torch.Tensor) -> torch.Tensor:
-    """Features of length one at each place of the picture."""
-    # Not the root of a sum of squares: its gradient is NaN where all channels are zero, and this one's is zero.
+    """The features with length one at each place of the picture."""
+    # A plain root of a sum of squares has the gradient NaN where all channels are zero; vector_norm has 0.
     return x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + 1e-10)
 
 
@@ -117,7 +116,7 @@ def load_heads(path):
 
 
 def build(alexnet, heads):
-    """The module of the two files' tensors."""
+    """Builds the module from the two files' tensors."""
     module = Lpips()
     ours = {"shift": module.shift, "scale": module.scale}
     for k, number in enumerate(NUMBERS):
@@ -128,7 +127,7 @@ def build(alexnet, heads):
 
 
 def fetch_heads(folder):
-    """LPIPS's heads out of its package, which pip fetches into the folder."""
+    """Fetches LPIPS's package into the folder with pip and extracts the heads."""
     print(f"fetching {PACKAGE} for its heads", flush=True)
     try:
         wheel = pypi.download(*PACKAGE.split("=="), folder)
@@ -142,14 +141,14 @@ def fetch_heads(folder):
 
 
 def check_name(path, sha256):
-    """torchvision's names end in the first digits of the file's sha256."""
+    """Checks the sha256: torchvision's file names end with its first digits."""
     promised = re.search(r"-([0-9a-f]{8})\.pth$", path.name)
     if promised and not sha256.startswith(promised[1]):
-        fail(f"{path} has the sha256 {sha256}, its name promises {promised[1]}...: altered or half fetched")
+        fail(f"{path} has the sha256 {sha256}, its name promises {promised[1]}...: altered or incomplete")
 
 
 def described(what, path, published, licence):
-    """A file's entry in the record. published: how the sha256 of its published versions start."""
+    """A file's entry in the record. published: the starts of the sha256 of its published versions."""
     sha256 = sha256_of(path)
     known = sha256.startswith(published)
     licence = licence if known else "not known"  # somebody's own weights
@@ -178,7 +177,7 @@ def export(alexnet, heads, folder, temporary):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description="Makes lpips.pt of AlexNet's and LPIPS's published files.")
+    parser = argparse.ArgumentParser(description="Makes lpips.pt from AlexNet's and LPIPS's published files.")
     parser.add_argument("alexnet", type=Path, metavar="ALEXNET.pth", help="torchvision's alexnet-owt-7be5be79.pth")
     parser.add_argument(
         "--heads", type=Path, metavar="alex.pth", help=f"{MEMBER} of PyPI's {PACKAGE} (default: pip fetches it)"

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""MagFace: the authors' checkpoints, `magface_epoch_00025.pth` of an iResNet 100 (also 18, 34, 50) with its head, which
-is dropped.
+"""Exports MagFace: the authors' checkpoints, such as `magface_epoch_00025.pth` of an iResNet 100 (also 18, 34, 50). The
+head is dropped.
 
     .venv/bin/python scripts/export/magface.py magface_epoch_00025.pth [--name magface | --name magface-facecure]
         [-o FOLDER]
 
-The same weights under two cards: `magface` is fed BGR, as the authors' gen_feat.py does it, `magface-facecure` RGB, as
-the paper's code.
+Two cards use the same weights: `magface` feeds BGR, as the authors' gen_feat.py does; `magface-facecure` feeds RGB, as
+the paper's code does.
 """
 import sys
 from pathlib import Path
@@ -22,8 +22,8 @@ def main(given=None):
     tensors = load_state_dict(options.checkpoint)
     if not any("features.layer1." in name for name in tensors):
         fail(
-            f"{options.checkpoint} is no checkpoint of MagFace's: "
-            "there is no layer1 under features (a bare backbone is arcface.py's)"
+            f"{options.checkpoint} is not a MagFace checkpoint: "
+            "there is no layer1 under features (arcface.py reads a bare backbone)"
         )
     backbone = unwrap(tensors, "layer1.", ("features", *WRAPPERS))
     module, network = build(backbone, options.checkpoint, eps=2e-5)

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""MobileFaceNet (Chen et al. 2018): Xiaoccer's PyTorch checkpoints, such as `068.ckpt`, whose pictures are 112 high and
-96 wide, and InsightFace's of MXNet, such as `model-0000.params`, whose pictures are 112 × 112.
+"""Exports MobileFaceNet (Chen et al. 2018): Xiaoccer's PyTorch checkpoints, such as `068.ckpt` (pictures 112 high and
+96 wide), and InsightFace's of MXNet, such as `model-0000.params` (pictures of 112 × 112).
 
     .venv/bin/python scripts/export/mobilefacenet.py 068.ckpt [--name mobilefacenet-068] [-o FOLDER]
 
 Layer names and shapes are those of Xiaoccer/MobileFaceNet_Pytorch, core/model.py, and of InsightFace's
-fmobilefacenet.py. An MXNet file holds no network, so one of another architecture is refused. Both are fed RGB,
-(x - 127.5) / 128, as their authors feed them.
+fmobilefacenet.py. An MXNet file does not describe its network, so other architectures are refused. Both are fed RGB,
+(x - 127.5) / 128, as by their authors.
 """
 import sys
 from pathlib import Path
@@ -30,7 +30,7 @@ from export.mxnet_file import read_params  # noqa: E402
 
 # Width, growth, blocks, stride.
 STAGES = ((64, 2, 5, 2), (128, 4, 1, 2), (128, 2, 6, 1), (128, 4, 1, 2), (128, 2, 2, 1))
-# What MXNet's file calls the blocks, in their order.
+# The names of the blocks in MXNet's file, in order.
 BLOCKS = ["dconv_23", *[f"res_3_block{k}" for k in range(4)], "dconv_34", *[f"res_4_block{k}" for k in range(6)],
           "dconv_45", *[f"res_5_block{k}" for k in range(2)]]  # fmt: skip
 MXNET_EPSILON, MXNET_LAST_EPSILON = 1e-3, 2e-5
@@ -83,7 +83,7 @@ class Bottleneck(nn.Module):
 
 
 class MobileFaceNet(nn.Module):
-    """kernel: of the last map, a sixteenth of the picture."""
+    """kernel: the size of the last map, a sixteenth of the picture."""
 
     def __init__(self, kernel, dimension):
         super().__init__()
@@ -126,7 +126,7 @@ def from_mxnet(arrays):
 
 
 def last_layer(arrays):
-    """A dense layer with a bias and a norm whose factor is 1, as a convolution and a norm."""
+    """Turns a dense layer with a bias and a norm with factor 1 into a convolution and a norm."""
     wanted = ("fc1_weight", "pre_fc1_bias", "fc1_beta", "fc1_moving_mean", "fc1_moving_var")
     if any(name not in arrays for name in wanted):
         return {}

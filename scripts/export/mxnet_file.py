@@ -5,13 +5,13 @@ import numpy as np
 import torch
 from export.base import fail
 
-ARRAY, DENSE = 0xF993FAC9, 0  # what begins each array, and the one kind of storage that is read
+ARRAY, DENSE = 0xF993FAC9, 0  # the start of each array, and the only kind of storage that is read
 TYPES = {0: "<f4", 1: "<f8", 2: "<f2", 3: "u1", 4: "<i4", 5: "i1", 6: "<i8"}
 
 
 class Reader:
     def __init__(self, data):
-        self.data, self.place = data, 16  # after the file's own two numbers
+        self.data, self.place = data, 16  # after the file's two header numbers
 
     def numbers(self, kinds):
         found = struct.unpack_from(f"<{kinds}", self.data, self.place)
@@ -37,7 +37,7 @@ class Reader:
 
 
 def read_params(path):
-    """Tensors in float32 by name, without what MXNet puts before names."""
+    """Tensors in float32 by name, without MXNet's prefixes."""
     reader = Reader(path.read_bytes())
     try:
         arrays = [reader.array() for _ in range(*reader.numbers("Q"))]
@@ -45,7 +45,7 @@ def read_params(path):
         if len(names) != len(arrays):
             raise ValueError(f"{len(arrays)} arrays and {len(names)} names")
     except (ValueError, struct.error, OverflowError) as error:
-        fail(f"{path} is a truncated .params file of MXNet, or one that is not read: {error}")
+        fail(f"{path} is a truncated or unsupported .params file of MXNet: {error}")
     return {
         name.removeprefix("arg:").removeprefix("aux:"): torch.from_numpy(array.astype(np.float32))
         for name, array in zip(names, arrays)

@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""An ONNX recogniser: InsightFace's `w600k_r50.onnx` (pack buffalo_l), `glintr100.onnx` (antelopev2), or another of
-that kind.
+"""Exports an ONNX recogniser: InsightFace's `w600k_r50.onnx` (pack buffalo_l), `glintr100.onnx` (antelopev2), or a
+similar one.
 
     .venv/bin/python scripts/export/onnx.py w600k_r50.onnx --name buffalo-l [-o FOLDER]
     .venv/bin/python scripts/export/onnx.py mine.onnx --name mine [--channels bgr] [--mean 0 --std 255]
         [--template none] [--title ...] ...
 
-A committed card of the name is completed. For another name a whole card is made: the size and the dimension are the
-graph's, the rest is InsightFace's (RGB, (x - 127.5) / 127.5, the ArcFace-112 template) unless the switches say
-otherwise; a graph that begins with arithmetic, as those converted from MXNet do, scales the pixels itself and gets them
-from 0 to 255, or from 0 to 1 where its numbers are for these. The batch becomes free.
+If a card of the name is committed, it is completed. Else a whole card is made: the size and the dimension are the
+graph's, the rest is InsightFace's (RGB, (x - 127.5) / 127.5, the ArcFace-112 template) unless the options say
+otherwise. A graph that begins with arithmetic, such as one converted from MXNet, scales the pixels itself; it gets them
+from 0 to 255, or from 0 to 1 if its numbers need that. The batch becomes free.
 
-The file is read by scripts/convert/onnx_reader.py, which runs nothing of it. Before anything is written, the network's
-embeddings of 20 rendered faces are compared with onnxruntime's: the cosine has to be at least .999999. An int8 graph
-becomes a float32 network, which embeds a little differently; the card says how much.
+scripts/convert/onnx_reader.py reads the file and runs no code of it. Before anything is written, the network's
+embeddings of 20 rendered faces are compared with onnxruntime's: the cosine must be at least .999999. An int8 graph
+becomes a float32 network with slightly different embeddings; the card says how different.
 """
 import json
 import operator
@@ -48,16 +48,16 @@ def load(path):
     check_file(path, "network", ONNX)
     try:
         model = onnx.load_from_string(path.read_bytes())
-    except Exception:  # half a file can break its reader anywhere
+    except Exception:  # a truncated file can raise anything
         model = None
     if model is None or not model.graph.node:
-        fail(f"{path} is no ONNX file, or a truncated one")
+        fail(f"{path} is not an ONNX file, or is truncated")
     load_data(model, path)
     return model
 
 
 def load_data(model, path):
-    """Of weights that are in a file of their own, beside the graph's."""
+    """Loads weights that are in a second file, in the graph's folder."""
     outside = [tensor for tensor in model.graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL]
     if not outside:
         return
@@ -66,26 +66,26 @@ def load_data(model, path):
     except Exception as error:
         names = sorted({entry.value for tensor in outside for entry in tensor.external_data if entry.key == "location"})
         fail(
-            f"{path} keeps its weights in {', '.join(names[:3]) or 'another file'}, which has to lie beside it, "
-            f"whole: {sentence(str(error))}"
+            f"{path} keeps its weights in {', '.join(names[:3]) or 'another file'}, which must be complete "
+            f"and in the same folder: {sentence(str(error))}"
         )
 
 
 def input_of(graph, path):
-    """The graph's one input that is no weight."""
+    """The graph's only input that is not a weight."""
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in weights]
     if len(inputs) != 1 or len(graph.output) != 1:
         fail(
-            f"{path} is no recogniser: "
+            f"{path} is not a recogniser: "
             f"it has {len(inputs)} inputs and {len(graph.output)} outputs, expected one of each"
         )
     return inputs[0]
 
 
 def size_of(source, side, path):
-    """Height and width of the pictures that the network takes, and whether the channels are the last axis. side: where
-    the graph leaves it open."""
+    """Height and width of the pictures that the network takes, and whether the channels are the last axis. side: used
+    if the graph leaves the size open."""
     axes = source.type.tensor_type.shape.dim
     shape = [axis.dim_value for axis in axes]
     last = len(shape) == 4 and shape[1] != 3 and shape[3] == 3
@@ -104,8 +104,8 @@ def size_of(source, side, path):
 
 
 def scaled_pixels(graph, source):
-    """What the graph itself makes of the pixels 0 and 255 before its first layer; None where it takes them as they
-    are."""
+    """The values that the graph's own arithmetic gives for the pixels 0 and 255, before its first layer; None if there
+    is no arithmetic."""
     known = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     name, ends = source.name, None
     for node in graph.node:
@@ -126,8 +126,8 @@ def scaled_pixels(graph, source):
 
 
 def pixel_scale(ends):
-    """1 or 255: the brightest pixel that the graph's own arithmetic is for. Made for pixels up to 1, it makes hundreds
-    of a 255."""
+    """1 or 255: the brightest pixel that the graph's own arithmetic expects. Arithmetic for pixels up to 1 turns 255
+    into hundreds."""
     return 1.0 if ends and max(abs(end).max() for end in ends) > 300 else 255.0
 
 
@@ -137,15 +137,15 @@ def feeds_pixels(recipe, ends):
 
 
 def build(model, height, width, path):
-    """The module, its dimension, and the module with the graph's rounding, of a graph that quantises; else None."""
+    """The module, its dimension, and the module with the graph's rounding if the graph quantises, else None."""
     try:
         module, quantised = onnx_reader.read_model(model)
         rounding = onnx_reader.read_model(model, rounding=True)[0] if quantised else None
         return module, dimension_of(module, height, width, path), rounding
     except NotImplementedError as error:
-        fail(f"{path} has what scripts/convert/onnx_reader.py cannot read: {error}")
+        fail(f"{path}: scripts/convert/onnx_reader.py cannot read: {error}")
     except Exception as error:
-        fail(f"{path} is no network that can be read: {type(error).__name__}: {sentence(str(error))}")
+        fail(f"{path} is not a readable network: {type(error).__name__}: {sentence(str(error))}")
 
 
 def three(numbers):
@@ -174,18 +174,18 @@ def new_card(options, height, width, dimension, ends):
         "method": "forward",
         "flip_averaging": False,
         "dimension": dimension,
-        "notes": "Made of an ONNX file. Whether it wants its pictures so, facepoison check CARD --photos DATASET or "
-        "facepoison check CARD --image PHOTO --reference X.npy tells.",
+        "notes": "Made of an ONNX file. To check this preprocessing: facepoison check CARD --photos DATASET, or "
+        "facepoison check CARD --image PHOTO --reference X.npy.",
     }
 
 
 def parsed(given):
     parser = arguments(__doc__)
     described = parser.add_argument_group("for a name without a committed card")
-    described.add_argument("--side", type=int, help="where the graph leaves it open")
+    described.add_argument("--side", type=int, help="if the graph leaves it open")
     described.add_argument("--channels", choices=["rgb", "bgr"], help="default: rgb")
     described.add_argument(
-        "--mean", type=float, nargs="+", help="one number or three, of pixels from 0 to 255; default: 127.5"
+        "--mean", type=float, nargs="+", help="one number or three, for pixels from 0 to 255; default: 127.5"
     )
     described.add_argument("--std", type=float, nargs="+", help="likewise; default: 127.5")
     described.add_argument("--template", choices=["arcface-112", "dlib-150", "none"], help="default: arcface-112")
@@ -196,7 +196,7 @@ def parsed(given):
     if any(numbers and len(numbers) not in (1, 3) for numbers in (options.mean, options.std)) or 0 in (
         options.std or []
     ):
-        parser.error("--mean and --std take one number or three, --std no zero")
+        parser.error("--mean and --std take one number or three; --std must not be 0")
     options.name = options.name or options.checkpoint.stem
     options.committed = ROOT / "configs/extractors" / f"{options.name}.json"
     said = [group.option_strings[0] for group in described._group_actions if getattr(options, group.dest) is not None]

@@ -1,4 +1,4 @@
-"""Compares a network that was made of an ONNX file with what onnxruntime makes of the file, on rendered faces."""
+"""Compares a network that was read from an ONNX file with onnxruntime's run of the file, on rendered faces."""
 import numpy as np
 import onnx
 import onnxruntime
@@ -9,21 +9,21 @@ from PIL import Image
 
 FACES = 20
 LEAST = 0.999999  # the cosine of each face's two embeddings
-LEAST_HALF = 0.9999  # of a graph that computes in half precision, which the module does not
-# Of a graph that quantises what it computes: with its values rounded as the graph rounds them, where a number at the
-# edge between two steps may fall to either side, and without. (The one real file that was tried has .9974 and .9928.)
+LEAST_HALF = 0.9999  # for a graph in half precision; the module computes in float32
+# For a graph that quantises its values: with the graph's rounding, where a number between two steps may go either way,
+# and without rounding. (The one real file that was tried has .9974 and .9928.)
 LEAST_ROUNDED, LEAST_QUANTISED = 0.99, 0.98
 
 
 def rendered_faces(recipe):
-    """One photo of each of the first people in data/rendered, as a card's network gets it: 20×3×H×W."""
+    """One photo of each of the first people in data/rendered, preprocessed by a card: 20×3×H×W."""
     people = sorted((ROOT / "data/rendered").glob("gallery-*"))[:FACES]
     pictures = [Image.open(person / "00.jpg").convert("RGB").resize(golden.size(recipe)) for person in people]
     return np.concatenate([golden.network_input(np.asarray(picture), recipe) for picture in pictures])
 
 
 def runtimes_embeddings(model, faces, last, path):
-    """What onnxruntime gives, one face at a time. last: whether the channels are the last axis."""
+    """onnxruntime's embeddings, one face at a time. last: whether the channels are the last axis."""
     try:
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = 4
@@ -33,7 +33,7 @@ def runtimes_embeddings(model, faces, last, path):
         faces = np.ascontiguousarray(faces, np.float16 if "float16" in source.type else np.float32)
         return np.stack([session.run(None, {source.name: face[None]})[0].astype(np.float64).ravel() for face in faces])
     except Exception as error:
-        fail(f"{path} is not run by onnxruntime, with which each export is compared: {sentence(str(error))}")
+        fail(f"onnxruntime, with which each export is compared, cannot run {path}: {sentence(str(error))}")
 
 
 def embeddings(module, faces):
@@ -48,8 +48,8 @@ def least_cosine(found, expected):
 
 
 def check(module, rounding, model, recipe, last, path):
-    """The least cosine of the module's embeddings and onnxruntime's. Ends the program where it is too low. rounding:
-    the module with the graph's own rounding, of a graph that quantises; else None."""
+    """The least cosine of the module's embeddings and onnxruntime's. Ends the program if it is too low. rounding:
+    the module with the graph's own rounding if the graph quantises, else None."""
     faces = rendered_faces(recipe)
     expected = runtimes_embeddings(model, faces, last, path)
     if rounding:
@@ -66,7 +66,7 @@ def enough(cosine, least, how, path):
     if not cosine >= least:  # NaN is not either
         how = f" {how}" if how else ""
         fail(
-            f"{path} was not read rightly{how}: on {FACES} rendered faces the least cosine to onnxruntime's embedding "
+            f"{path} was read wrongly{how}: on {FACES} rendered faces the least cosine to onnxruntime's embedding "
             f"is {cosine:.7f}, expected {least} or more; nothing was written"
         )
     return cosine

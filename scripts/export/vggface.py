@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""VGG-Face: DeepFace's `vgg_face_weights.h5`.
+"""Exports VGG-Face: DeepFace's `vgg_face_weights.h5`.
 
     .venv/bin/python scripts/export/vggface.py vgg_face_weights.h5 [--name vggface] [-o FOLDER]
     .venv/bin/python scripts/export/vggface.py vgg_face_weights.h5 --name vggface-2622 --dimension 2622
 
-The embedding is the 4096 numbers before the classifier, after their ReLU, or with --dimension 2622 the classifier's,
-before the softmax, which DeepFace gave until 2023.
+The embedding is the 4096 numbers before the classifier, after their ReLU. With --dimension 2622 it is the classifier's
+output before the softmax, as in DeepFace until 2023.
 """
 import sys
 from pathlib import Path
@@ -35,7 +35,7 @@ class VggFace(nn.Module):
         for width, kernel in FULL:
             layers += [nn.Conv2d(inputs, width, kernel), nn.ReLU()]
             inputs = width
-        # The classifier has no ReLU; without it, the embedding is what comes before.
+        # The classifier has no ReLU. The other embedding ends before it.
         self.layers = nn.Sequential(*layers[: -1 if dimension == 2622 else -2])
 
     def forward(self, x):
@@ -43,10 +43,10 @@ class VggFace(nn.Module):
 
 
 def load(weights, module, complaint):
-    """The file's layers in their order; their names depend on the Keras that saved them."""
+    """Takes the file's layers in order; their names depend on the Keras version that saved them."""
     kernels = {name: array for name, array in weights.items() if array.ndim == 4}
     biases = {name: array for name, array in weights.items() if array.ndim == 1}
-    with torch.device("meta"):  # the file has all layers, whichever of them are wanted
+    with torch.device("meta"):  # the file has all layers, even those that are not needed
         convolutions = [layer for layer in VggFace(2622).layers if isinstance(layer, nn.Conv2d)]
     numbered = {
         f"layer {k + 1}, {kind}": array

@@ -4,8 +4,8 @@
     scripts/render_faces/run.sh --group training --people 0..239 --photos 12 --setting training -o data/training
 
 Writes FOLDER/<person>/<photo>.jpg, landmarks.csv (pixels; left is the picture's left), photos.csv and people.csv (what was
-drawn), recipe.json. Interrupted, the same command goes on where it was. The same seeds give the same people and photos;
-gallery and training people are different people whatever their numbers.
+drawn), recipe.json. After an interruption the same command continues. The same seeds give the same people and photos;
+gallery and training people are always different people, even with the same numbers.
 """
 import argparse
 import contextlib
@@ -37,7 +37,7 @@ def people_range(text):
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not A..B") from None
     if not 0 <= first <= last:
-        raise argparse.ArgumentTypeError(f"{text!r}: want 0 <= A <= B")
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 0 <= A <= B")
     return range(first, last + 1)
 
 
@@ -71,7 +71,7 @@ def recipe_of(options):
 
 
 def check_recipe(folder, recipe):
-    """A folder is of one recipe: photos of two would be mixed without a trace."""
+    """A folder belongs to one recipe: a mix of two would not be visible later."""
     path = folder / "recipe.json"
     if path.exists():
         found = json.loads(path.read_text())
@@ -85,7 +85,7 @@ def check_recipe(folder, recipe):
 
 
 def read_log(path):
-    """Rows by id of what was rendered so far; a half line that a kill left is dropped."""
+    """Rows by id of the photos rendered so far; an incomplete line of a killed run is dropped."""
     text = path.read_text() if path.exists() else ""
     whole = text[: text.rfind("\n") + 1]
     return {row["id"]: row for row in csv.DictReader(whole.splitlines())}
@@ -185,7 +185,7 @@ def main():
     try:
         render(options, human, photos, people)
     except KeyboardInterrupt:
-        print("render_faces: interrupted; the same command goes on from here", file=sys.stderr)
+        print("render_faces: interrupted; the same command continues from here", file=sys.stderr)
         return 130
     finally:
         finish(options.output, photos, people)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Reads what `eval --dry-run --format json` prints; prints how many units are to be made, how many seconds they take,
-and of how many that is not known. Those are taken to take a minute."""
+"""Reads the output of `eval --dry-run --format json`; prints the number of missing units, the seconds that they take,
+and the number of units with unknown time, which count as a minute each."""
 import json
 import math
 import sys

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The batch script that follows the workers (see submit.sh): writes the run and prints its table, or says what is
-# missing and which workers did not come to their end.
+# The batch script that runs after the workers (see submit.sh): writes the run and prints its table, or says how many
+# units are missing and which workers failed.
 # Usage: table.sh LOGS CONFIG [eval options]
 set -euo pipefail
 logs=$1
@@ -9,11 +9,11 @@ planned=$("$FACEPOISON" eval --config "$@" --dry-run --format json)
 read -r units _ <<<"$("$FACEPOISON_SCRIPTS/plan.py" <<<"$planned")"
 rm -f "$FACEPOISON_SHARED"
 if ((units)); then
-  echo "table: $units units are not in the store. Workers that did not end well:" >&2
+  echo "table: $units units are not in the store. Workers that failed:" >&2
   for log in "$logs"/worker-*.log; do
     grep -q 'all is in the store' "$log" || echo "  $log: $(grep -v '^$' "$log" | tail -n 1)" >&2
   done
-  echo "table: the same submit.sh command goes on from here" >&2
+  echo "table: the same submit.sh command continues from here" >&2
   exit 1
 fi
 exec "$FACEPOISON" eval --config "$@"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The batch script of a worker (see submit.sh): fills the store until all is there. Shortly before its time is over it
-# stops after the block of work that it is at, and goes back to the queue.
-# Usage: worker.sh LIMIT CONFIG [eval options]; LIMIT: for how long at most, as timeout(1) has it; 0: no limit
+# The batch script of a worker (see submit.sh): fills the store until it is complete. Shortly before its time is over it
+# stops after the current block of work and goes back to the queue.
+# Usage: worker.sh LIMIT CONFIG [eval options]; LIMIT: a time limit in the format of timeout(1); 0: no limit
 #SBATCH --nodes=1
 set -uo pipefail
 if [[ -n ${FACEPOISON_SHARED:-} && ! -e $FACEPOISON_SHARED ]]; then
-  echo "worker: $(hostname) has no $FACEPOISON_SHARED: its store is not the one of the machine that submitted" >&2
+  echo "worker: $(hostname) has no $FACEPOISON_SHARED: it does not share the store of the machine that submitted" >&2
   exit 3
 fi
 worker= is_over=no is_ended=no
@@ -18,7 +18,7 @@ trap end TERM
 timeout --signal=TERM "$1" "$FACEPOISON" eval --worker \
   --start "${SLURM_ARRAY_TASK_ID:-0}/${SLURM_ARRAY_TASK_COUNT:-1}" --config "${@:2}" &
 worker=$!
-[[ $is_ended == no ]] || end # a signal came before there was a worker
+[[ $is_ended == no ]] || end # a signal came before the worker started
 code=0
 while kill -0 "$worker" 2>/dev/null; do # a signal ends wait before the worker ends
   wait "$worker"

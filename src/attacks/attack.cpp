@@ -12,7 +12,7 @@ namespace facepoison {
 
 Perturbed Attack::perturb(const Faces& faces, Seed seed, const Faces& companions) const {
   if (wants_companions() && companions.ids.size() != faces.ids.size())
-    throw Error(Exit::failure, concat(settings_.name, " wants a picture beside each photo"));
+    throw Error(Exit::failure, concat(settings_.name, " needs a companion picture for each photo"));
   const auto found = run(faces, companions, seed);
   const auto finite = found.pixels.detach().isfinite().flatten(1).all(1);
   const auto kept = rounded(torch::where(finite.view({-1, 1, 1, 1}), found.pixels.detach(), faces.pixels));
@@ -47,7 +47,7 @@ std::string name_of(Status status) {
 Json Attack::identity() const {
   Json surrogates = Json::array();
   for (const auto& extractor : settings_.surrogates) surrogates.push_back(extractor->identity());
-  // Names, dates and paths of files are left out; the content of the files is in it.
+  // Leaves out names, dates and paths of files; the identity has the files' content.
   Json parameters = settings_.parameters;
   for (const auto* key : {"surrogates", "stand_ins", "folder", "targets", "released", "before"}) parameters.erase(key);
   Json identity = {{"version", settings_.version}, {"parameters", parameters}, {"surrogates", surrogates}};

@@ -1,4 +1,4 @@
-// What both versions of Fawkes share.
+// Shared by both versions of Fawkes.
 #pragma once
 #include "attacks/registry.hpp"
 #include "facepoison/quantise.hpp"
@@ -6,8 +6,8 @@
 
 namespace facepoison {
 
-// Pictures as x = tanh(w)/(2 − 1e-6) + ½, so that any w is one. A black or white pixel lies where tanh is flat, and
-// hardly moves.
+// Maps pictures x to w and back, x = tanh(w)/(2 − 1e-6) + ½, so that any w is a valid picture. At black and white tanh
+// is flat, so these pixels hardly move.
 torch::Tensor to_tanh(const torch::Tensor& pixels);
 torch::Tensor from_tanh(const torch::Tensor& w);
 

@@ -1,21 +1,21 @@
-// Fawkes v0.3 (Shan et al., USENIX Security 2020; tag v0.3 of its code, protection.py and differentiator.py): one other
-// person is the target of an album, and each photo is moved until its embedding lies on the far side of that person's,
-// by Adadelta in tanh space, under a soft penalty on DSSIM beyond a threshold. Nothing caps L∞, and the iterate nearest
-// the goal wins, budget or not.
+// Fawkes v0.3 (Shan et al., USENIX Security 2020; tag v0.3 of its code, protection.py and differentiator.py): the
+// target of an album is one other person. Adadelta in tanh space moves each photo until its embedding lies beyond that
+// person's, with a soft penalty on DSSIM above a threshold. L∞ is not limited, and the iterate nearest the goal is
+// kept, even one over the budget.
 //
-// Which command line made the paper's files is open, and with it the penalty: presets fawkes-v0.3-… have 1e9, of 1
-// August 2020, when the code learnt --no-align, which FaceCure calls; presets fawkes-v0.3-tag-… have the tag's own 1e6,
-// under which the attack is stronger.
+// It is not known which command line, and so which penalty, made the paper's files. Presets fawkes-v0.3-… have 1e9, of
+// 1 August 2020, when the code got the option --no-align that FaceCure uses; presets fawkes-v0.3-tag-… have the tag's
+// own 1e6, which makes the attack stronger.
 //
 // Deviations from that code:
-// - Photos are optimised side by side. The code's batch, where it is more than 1, shifts everybody's goal by the
-//   batch's mean, unused rows included; here a photo's goal is its own, as for a batch of 1.
-// - Targets come from `targets`, or from the data set's other people, not from 20,946 public ones; the draw is among
-//   the farthest 20 people or, of fewer than 200, the farthest tenth. Each photo draws its picture of the target by
-//   itself, so that two may draw the same one; the code deals them out without putting back.
-// - Pixels are the aligned canvas, which surrogates see through their own warp, where the code has one crop of 224
-//   pixels. DSSIM is over what the surrogates see of it ("dssim_over": "seen"), as the code's is over its crop;
-//   Adadelta's steps depend on the resolution.
+// - Photos of a batch are optimised independently. In the code, a batch of more than 1 shifts every goal by the batch's
+//   mean, unused rows included; here each photo has its own goal, as in a batch of 1.
+// - Targets come from `targets`, or from the data set's other people, not from 20,946 public ones. One is drawn among
+//   the 20 farthest people or, of fewer than 200, the farthest tenth. Each photo draws its picture of the target
+//   independently, so two may draw the same one; the code draws without replacement.
+// - Pixels are those of the aligned canvas, which surrogates see through their own warp; the code has one crop of 224
+//   pixels. DSSIM covers what the surrogates see ("dssim_over": "seen"), as the code's covers its crop. Adadelta's
+//   steps depend on the resolution.
 // - Surrogates are the user's cards; the code attacks high_extract, an adversarially trained DenseNet.
 #include <algorithm>
 #include <map>
@@ -28,7 +28,7 @@
 namespace facepoison {
 namespace {
 
-// Whom each person of an album aims at, and with which photos.
+// Chooses the target of each person of an album, and a target photo for each of the person's photos.
 class Targets final : public Companions {
  public:
   Targets(const AttackSettings& settings, bool target_per_photo, const StagedPhotos& album,
@@ -56,8 +56,9 @@ class Targets final : public Companions {
     }
     for (const auto& [self, own] : albums_)
       if (people.empty() || people == std::set{self})
-        throw Error(Exit::input, concat(settings_.name, ": nobody but ", self,
-                                        " has photos to aim at; \"targets\" names a data set of other people"));
+        throw Error(Exit::input,
+                    concat(settings_.name, ": only ", self,
+                           " has photos, so there is no target; set \"targets\" to a data set of other people"));
   }
 
   std::vector<std::shared_ptr<Stage>> inputs() const override {
@@ -66,12 +67,12 @@ class Targets final : public Companions {
     return stages;
   }
 
-  // The target depends on the embeddings of all the person's photos and of everybody who can be aimed at.
+  // The target depends on the embeddings of all the person's photos and of all possible targets.
   Json key(std::size_t first, std::size_t) const override {
     return {{"pool", pool_}, {"album", sha256(albums_.at(album_.list()[first].person).names)}};
   }
 
-  // Not all of the album: a picture does not depend on who else is in it.
+  // Only the person's part of the album: a picture does not depend on the other people in it.
   Needs needs(std::size_t first, std::size_t) const override {
     Needs needs;
     std::set<ArtefactId> own;
@@ -109,7 +110,7 @@ class Targets final : public Companions {
   using Rows = std::vector<std::int64_t>;
   using Embedded = std::vector<std::shared_ptr<EmbeddingStage>>;  // by surrogate
 
-  // Whom people may aim at: those of `targets`, or of the data set, by their training photos.
+  // The possible targets: people of `targets`, or of the data set, with their training photos.
   struct Pool {
     std::vector<Photo> photos;
     std::map<std::string, std::pair<Rows, torch::Tensor>> people;  // a person's photos, and their mean embedding
@@ -143,7 +144,7 @@ class Targets final : public Companions {
     return pool;
   }
 
-  // The photos of one of the other people whose mean embedding is farthest from all the album's photos.
+  // The photos of another person, drawn among those with the mean embedding farthest from all the album's photos.
   const Rows& farthest(const std::string& self, const torch::Tensor& album, const Pool& pool, Stream stream) const {
     std::vector<std::pair<double, const Rows*>> people;
     for (const auto& [person, own] : pool.people)
@@ -157,7 +158,7 @@ class Targets final : public Companions {
   StagedPhotos album_, from_;
   Seed seed_;
   Embedded of_album_, of_pool_;
-  std::string pool_;                     // digest of who can be aimed at
+  std::string pool_;                     // digest of the possible targets
   std::map<std::string, Album> albums_;  // by person
 };
 
@@ -177,7 +178,7 @@ class FawkesV03 final : public Attack {
                                                const EmbedPhotos& embed) const override;
 
  private:
-  // Beyond the target as seen from the photo, for each surrogate: N×D.
+  // The goals: points beyond the target as seen from the photo, N×D for each surrogate.
   std::vector<torch::Tensor> goals(const Faces& faces, const Faces& targets) const {
     const torch::NoGradGuard no_grad;
     std::vector<torch::Tensor> goals;

@@ -1,30 +1,30 @@
-// Fawkes v1.0 (the code that its authors released in spring 2021, differentiator.py): away from the photo's own
-// embedding, by Adadelta in tanh space, where a weight that saw-tooths holds DSSIM near a threshold, and no pixel moves
-// by more than 15 grey levels. The presets fawkes-v1.0-… have the numbers of 21 April 2021, when the code called
-// itself 1.0.1 and which the paper's files most likely came from; fawkes-v1.0.2-… those of the last release.
+// Fawkes v1.0 (the code that its authors released in spring 2021, differentiator.py): Adadelta in tanh space moves each
+// photo away from its own embedding. A saw-tooth weight holds DSSIM near a threshold, and no pixel moves by more than
+// 15 grey levels. Presets fawkes-v1.0-… have the numbers of 21 April 2021, when the code called itself 1.0.1; the
+// paper's files most likely came from it. Presets fawkes-v1.0.2-… have those of the last release.
 //
 // Quirks of that code that are kept, each under its key:
 // - The weight of the embedding's term doubles while DSSIM is under budget and halves while it is over; a change of
-//   side, or the end of its range, throws it back to 1. ("balance")
-// - After the first step comes another, of 0.01 in the gradient's sign, and the optimiser's state is reset.
+//   side, or the end of its range, resets it to 1. ("balance")
+// - The first step is followed by one of 0.01 along the gradient's sign, and the optimiser's state is reset.
 //   ("sign_step")
-// - An iterate is scored before its step, so that the last step's picture is never looked at.
-// - Where the best is poor, the last iterate that was looked at is taken if it is better and its DSSIM under .015.
-//   ("rescue")
-// - 8 bits by truncation. ("rounding")
-// - v1.0.2 starts from random numbers, which its code does not seed; here a photo's own stream gives them. ("start")
+// - An iterate is scored before its step, so the last step's picture is never scored.
+// - If the best iterate is poor, the last scored one is taken if it is better and its DSSIM is under .015. ("rescue")
+// - Pixels are truncated to 8 bits. ("rounding")
+// - v1.0.2 starts from random numbers, which its code does not seed; here they come from the photo's own stream.
+//   ("start")
 //
-// In bf16 the first steps see the networks in float32 all the same ("exact_steps"): the start moves an embedding by
-// less than bf16 rounds, and whatever the first step takes for the way out, the later ones follow.
+// In bf16 the first steps still run the networks in float32 ("exact_steps"): the start moves an embedding by less than
+// bf16 rounds, and the later steps follow the direction of the first.
 //
 // Deviations from that code:
-// - Where nothing feasible was found the code writes a black picture. Here the photo keeps its clean pixels and is
+// - If nothing feasible was found, the code writes a black picture; here the photo keeps its clean pixels and is
 //   counted.
-// - Pixels are the aligned canvas, which surrogates see through their own warp, where the code has one crop of 112
-//   pixels. DSSIM is over what the surrogates see of it ("dssim_over": "seen"), as the code's is over its crop.
-// - The clean picture of the first step is the one that went through tanh, as in later steps.
-// - Surrogates are the user's cards, where the code has its two extractors, whose architecture is not documented.
-// - Of the code's resizing, which stretches contrast, nothing is kept.
+// - Pixels are those of the aligned canvas, which surrogates see through their own warp; the code has one crop of 112
+//   pixels. DSSIM covers what the surrogates see ("dssim_over": "seen"), as the code's covers its crop.
+// - The first step uses the clean picture after tanh, as the later steps do.
+// - Surrogates are the user's cards; the code has two extractors with an undocumented architecture.
+// - The code's resizing, which stretches contrast, is left out.
 #include "attacks/fawkes.hpp"
 #include "attacks/search.hpp"
 #include "facepoison/dssim.hpp"
@@ -32,7 +32,7 @@
 namespace facepoison {
 namespace {
 
-constexpr double widest = 129;  // the weight stays within twice this and its inverse
+constexpr double widest = 129;  // the weight stays between 1/(2·widest) and 2·widest
 
 class FawkesV10 final : public Attack {
  public:
@@ -79,7 +79,7 @@ class FawkesV10 final : public Attack {
     return distance_from(features(surrogates, faces, faces.pixels), surrogates, seen);
   }
 
-  // The saw-tooth. `side` is 1 after a step under budget, −1 after one over it, 0 after any other.
+  // Updates the saw-tooth weight. `side` is 1 after a step under budget, −1 after one over it, 0 after any other.
   void rebalance(torch::Tensor& weight, torch::Tensor& side, const torch::Tensor& distance) const {
     const auto under = (distance <= 0.9 * p_.threshold).logical_and(weight <= widest),
                over = (distance >= p_.slack * p_.threshold).logical_and(weight >= 1 / widest);
@@ -128,7 +128,7 @@ class FawkesV10 final : public Attack {
     return finish(search, last);
   }
 
-  // The iterate that each photo was last seen with, of the whole batch.
+  // The last scored iterate of each photo, for the whole batch.
   struct Last {
     torch::Tensor away, distance, pictures;
     void keep(const torch::Tensor& here, const torch::Tensor& away_now, const torch::Tensor& distance_now,

@@ -1,21 +1,22 @@
-// Perturbed photos that a researcher holds already, from any tool: a folder of files, each paired with a photo of the
-// data set by its person's folder and its stem, and aligned as the clean photo was. Nothing is optimised here; the
-// audit is that of every attack.
+// Uses perturbed photos that exist already, from any tool: a folder of files. Each is paired with a photo of the data
+// set by its person's folder and its stem, and aligned like the clean photo. Nothing is optimised here; the audit is
+// the same as for every attack.
 //
-// A file that shows another picture than its photo (on its side, cropped, letterboxed, somebody else) is refused. It
-// is stretched to the photo's frame, since the paper's own files are squashed to 112 × 112, and becomes a canvas as the
-// photo did; both canvases are shrunk to 24 × 24 pixels, where a perturbation averages out and another picture does
-// not; there the PSNR must reach `least_psnr`, 22 dB. Of a redetected face only the middle half counts, and its
-// landmarks wander: 18 dB ("least_psnr_redetected"). Measured on 120 real and 120 rendered photos, aligned and
-// squashed:
-//   the published files 24.7 to 43.5; saved as JPEG of quality 30 ≥ 38, squashed to 112 pixels ≥ 34, noise of ±32
-//   levels ≥ 27, of ±33 (LowKey's cap) in squares of 4 pixels ≥ 22.4, 1.1 times as bright ≥ 22.8;
-//   below 22: on its side, another photo of the same person, cropped to .62 of its sides all; cropped to .8,
-//   letterboxed to 4:3, mirrored 98 %; cropped to .9 75 %, to .95 19 %. Over all pairs of those 120
-//   real and of 2,000 rendered photos, photos of one person reach 22 in .2 % (up to 27.0), of two people in .01 % (up
-//   to 26.5), and one of the 2,000 does on its side. So a folder that is wrong as a whole is found, a single file
-//   mostly; redetected, below 18: another photo of the same person 87 %, mirrored 49 %; the published files have
-//   ≥ 24.1, and of 1,320 that were cropped, padded, saved again or perturbed two were below (at 22, eighteen).
+// A file is refused if it shows another picture than its photo (on its side, cropped, letterboxed, somebody else). To
+// compare them, the file is stretched to the photo's frame, since the paper's own files are squashed to 112 × 112, and
+// made a canvas like the photo. Both canvases are shrunk to 24 × 24 pixels, where a perturbation averages out and
+// another picture does not; there the PSNR must reach `least_psnr`, 22 dB. Landmarks of a redetected face vary, so only
+// its middle half counts, with 18 dB ("least_psnr_redetected"). Measured on 120 real and 120 rendered photos, aligned
+// and squashed:
+//   dB: the published files 24.7 to 43.5; saved as JPEG of quality 30 ≥ 38; squashed to 112 pixels ≥ 34; noise of ±32
+//   levels ≥ 27, of ±33 (LowKey's cap) in squares of 4 pixels ≥ 22.4; 1.1 times as bright ≥ 22.8;
+//   share below 22: all that are on their side, another photo of the same person, or cropped to .62 of their sides;
+//   98 % of those cropped to .8, letterboxed to 4:3 or mirrored; 75 % cropped to .9, 19 % cropped to .95. Over all
+//   pairs of those 120 real and of 2,000 rendered photos, .2 % of the pairs of one person reach 22 (up to 27.0), .01 %
+//   of the pairs of two people (up to 26.5), and one of the 2,000 on its side. So a folder that is wrong as a whole is
+//   always found, a single wrong file mostly;
+//   redetected, share below 18: another photo of the same person 87 %, mirrored 49 %. The published files have ≥ 24.1;
+//   of 1,320 files that were cropped, padded, saved again or perturbed, two were below 18 and eighteen below 22.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -37,11 +38,11 @@ namespace {
 // Names are compared as decomposed() gives them.
 struct File {
   fs::path path;
-  std::vector<std::string> folders;  // those that it lies in, from the root: train, train/ann; {""} in the root itself
+  std::vector<std::string> folders;  // that contain it, from the root: train, train/ann; {""} in the root itself
   std::vector<std::string> stems;    // of the photos that it may belong to
 };
 
-// The file's own stem, unless a suffix is asked for, and what is left of it without a tool's suffix.
+// Parses a path. The stems: the file's own, unless a suffix is required, and the one without a tool's suffix.
 File parse(const fs::path& path, const fs::path& root, const std::string& wanted_suffix) {
   File file{path, {}, {}};
   fs::path folder;
@@ -66,7 +67,7 @@ std::vector<File> scan(const fs::path& root, const std::string& suffix) {
   return files;
 }
 
-// The person's folder, as the photo's path has it: "train/ann" of train/ann/0.jpg, "ann" of ann/face/0.jpg.
+// The person's folder in the photo's path: "train/ann" for train/ann/0.jpg, "ann" for ann/face/0.jpg.
 std::string folder_of(const Photo& photo) {
   fs::path folder, found;
   for (const auto& part : fs::path(photo.source).parent_path()) {
@@ -78,8 +79,8 @@ std::string folder_of(const Photo& photo) {
 
 constexpr std::size_t most = 20;  // names in a message
 
-// dB between two canvases of one size, both shrunk. Of a face that was found anew only the middle half counts, where
-// the face is: the file may be a crop, with nothing around it.
+// The PSNR in dB of two canvases of one size, both shrunk. For a redetected face only the middle half, with the face,
+// counts: the file may be a crop, with nothing around it.
 double shrunk_psnr(const Image& clean, const Image& canvas, bool middle) {
   constexpr int side = 24, margin = side / 4;
   const auto shrink = [&](const Image& image) {
@@ -117,11 +118,11 @@ class Pairing {
     std::vector<std::string> names;
     for (const auto* file : found) names.push_back(file->path.filename().string());
     throw Error(Exit::input, concat(attack_, ": ", names.size(), " files for photo ", photo.id, ": ",
-                                    listed(names, most), "; \"suffix\" says which"));
+                                    listed(names, most), "; set \"suffix\" to choose one"));
   }
 
-  // One file cannot stand for two photos: x.jpg and x.JPG, or x_low.jpg and x.jpg. A folder without people is the
-  // album's.
+  // Throws if one file fits two photos: x.jpg and x.JPG, or x_low.jpg and x.jpg. A folder without people belongs to the
+  // album.
   void refuse_shared(std::span<const Photo> album, std::span<const Photo> everybody) const {
     std::set<std::string> ids, people;
     for (const auto& photo : album) ids.insert(photo.id), people.insert(photo.person);
@@ -132,9 +133,8 @@ class Pairing {
         if (file->folders.front().empty() && !ids.count(photo.id)) continue;
         const auto [other, is_first] = taken.emplace(file, photo.id);
         if (!is_first)
-          throw Error(Exit::input,
-                      concat(attack_, ": ", file->path.string(), " fits two photos, ", other->second, " and ", photo.id,
-                             "; \"suffix\" may say which, or give them different names"));
+          throw Error(Exit::input, concat(attack_, ": ", file->path.string(), " fits two photos, ", other->second,
+                                          " and ", photo.id, "; set \"suffix\", or give the photos different names"));
       }
     }
   }
@@ -147,7 +147,7 @@ class Pairing {
       if (std::none_of(file.stems.begin(), file.stems.end(), [&](const auto& stem) { return stems.count(stem); }))
         left_over.push_back(file.path.lexically_relative(p_.folder).string());
     if (!left_over.empty())
-      log_warning(concat(attack_, ": ", left_over.size(), " files of no photo: ", listed(left_over, most)));
+      log_warning(concat(attack_, ": ", left_over.size(), " files belong to no photo: ", listed(left_over, most)));
   }
 
  private:
@@ -155,7 +155,7 @@ class Pairing {
     return decomposed((p_.of_canvas ? photo.path : fs::path(photo.source)).stem().string());
   }
 
-  // In the person's folder, or in a folder without people.
+  // The photo's files in the person's folder, or in a folder without people.
   std::vector<const File*> files_of(const Photo& photo) const {
     for (const auto& folder : {folder_of(photo), decomposed(photo.person), std::string()})
       if (const auto found = by_name_.find({folder, stem_of(photo)}); found != by_name_.end()) return found->second;
@@ -174,13 +174,13 @@ struct FileOfPhoto {
   std::string sha256;  // of the file
 };
 
-// A file as a canvas, aligned as its photo is.
+// A file as a canvas, aligned like its photo.
 struct Aligned {
   std::string png;
   double psnr;  // shrunk_psnr
 };
 
-// Aligns each file with its photo. What it gets by reference must outlive it.
+// Aligns each file with its photo. Its reference arguments must outlive it.
 class AlignStage final : public StageOf<Aligned, Aligned> {
  public:
   AlignStage(const Parameters& parameters, const std::string& attack, const FaceDetector* detector,
@@ -201,7 +201,7 @@ class AlignStage final : public StageOf<Aligned, Aligned> {
                 {"clean", content_key(photo)},
                 {"of_canvas", p_.of_canvas},
                 {"detector", detector_ ? detector_->sha256() : ""},
-                {"opencv", opencv_version()},  // which decodes and resizes
+                {"opencv", opencv_version()},  // decodes and resizes
                 {"source_landmarks", nullptr}};
     if (photo.landmarks && photo.source_landmarks && !p_.of_canvas) {
       key["source_landmarks"] = {photo.source_width, photo.source_height};
@@ -254,8 +254,9 @@ class AlignStage final : public StageOf<Aligned, Aligned> {
     if (!photo.landmarks) return squash(image, side);  // as the clean one
     if (p_.redetect) return warp_image(image, fit_similarity(find_face(*detector_, image), *photo.landmarks), side);
     if (!photo.source_landmarks)
-      throw Error(Exit::input,
-                  "the data set does not say where the clean photo's face lay: make it again, or \"redetect\": true");
+      throw Error(
+          Exit::input,
+          "the data set has no position of the face in the clean photo; prepare it again, or set \"redetect\": true");
     const Image framed = resample_image(image, photo.source_width, photo.source_height, Interpolation::bicubic, true);
     return warp_image(framed, fit_similarity(*photo.source_landmarks, *photo.landmarks), side);
   }
@@ -267,7 +268,7 @@ class AlignStage final : public StageOf<Aligned, Aligned> {
   StagedPhotos::Stages made_by_;
 };
 
-// Beside each photo what another tool made of it, aligned.
+// Pairs each photo with the aligned file that another tool made of it.
 class AlignedFiles final : public Companions {
  public:
   AlignedFiles(const Parameters& parameters, const std::string& attack, const FaceDetector* detector,
@@ -315,10 +316,10 @@ class AlignedFiles final : public Companions {
     }
     if (!others.empty())
       throw Error(Exit::input, concat(attack_, ": ", others.size(), " of ", photos_.size(),
-                                      " files show another picture than the photo: ", listed(others, most),
-                                      "; a perturbed one has at least ", p_.least_psnr,
+                                      " files show a different picture than their photo: ", listed(others, most),
+                                      "; a perturbed photo has at least ", p_.least_psnr,
                                       " dB after both are shrunk to 24 × 24 pixels (\"",
-                                      p_.redetect ? "least_psnr_redetected" : "least_psnr", "\"; 0 takes any)"));
+                                      p_.redetect ? "least_psnr_redetected" : "least_psnr", "\"; 0 accepts any file)"));
     return resolved(photos_, store);
   }
 
@@ -326,7 +327,7 @@ class AlignedFiles final : public Companions {
   void report_missing(const std::vector<std::string>& missing) const {
     const auto what = concat(attack_, ": ", missing.size(), " of ", photos_.size(), " photos have no file in ",
                              p_.folder.string(), ": ", listed(missing, most));
-    if (!p_.keep_missing) throw Error(Exit::input, what + "; \"missing\": \"keep\" leaves them clean");
+    if (!p_.keep_missing) throw Error(Exit::input, what + "; set \"missing\": \"keep\" to leave them clean");
     log_warning(what + "; they stay clean");
   }
 

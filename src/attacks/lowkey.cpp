@@ -1,29 +1,28 @@
-// LowKey (Cherepanova et al., ICLR 2021), as its code does it (util/attack_utils.py, feature_extraction_utils.py):
-// sign ascent on mean (f(x′) − v)²/‖v‖ − w·LPIPS(x, x′), where v is the clean photo's feature and every surrogate looks
-// at a blurred and at a plain view, each averaged with its mirror image and normalised. The code keeps the best of its
-// starts, and has one start: the last iterate is what its users posted ("keep": "last"). "best" takes each photo's best
-// iterate instead.
+// LowKey (Cherepanova et al., ICLR 2021), as its code does it (util/attack_utils.py, feature_extraction_utils.py): sign
+// ascent on mean (f(x′) − v)²/‖v‖ − w·LPIPS(x, x′), where v is the clean photo's feature. Every surrogate sees a
+// blurred and a plain view, each averaged with its mirror image and normalised. The code keeps the best of its starts
+// but has only one start, so its users posted the last iterate ("keep": "last"). "best" takes each photo's best iterate
+// instead.
 //
-// The paper names four surrogates; the code attacks two. It makes one network for each architecture's name and loads
-// two files into it one after the other, so that the list IR-152, IR-152, ResNet-152, ResNet-152 holds the
-// CosFace-trained network of each kind twice. Preset `lowkey` is what the code ran, those two; `lowkey-paper` has all
-// four.
+// The paper names four surrogates; the code attacks two. It makes one network for each architecture name and loads two
+// files into it one after the other, so its list IR-152, IR-152, ResNet-152, ResNet-152 holds the CosFace-trained
+// network of each kind twice. Preset `lowkey` has these two, which the code ran; `lowkey-paper` has all four.
 //
-// The preset's name says which perceptual distance holds it back. `lowkey` and `lowkey-paper` need LPIPS. Two stand-ins
-// have names of their own: `lowkey-lite0` (another network's features, without learnt heads, its weight calibrated on
-// pictures that LowKey's authors' code made) and `lowkey-dssim` (LPIPS's weight of 0.05, not calibrated).
+// The preset's name says which perceptual distance it uses. `lowkey` and `lowkey-paper` need LPIPS. Two presets have a
+// stand-in: `lowkey-lite0` (another network's features, without learnt heads, its weight calibrated on pictures made by
+// the LowKey authors' code) and `lowkey-dssim` (LPIPS's weight of 0.05, not calibrated).
 //
-// Kept: the mean runs over 512 features whatever the network ("features"), so that the perceptual term counts as much
-// beside a surrogate of another dimension. 0 gives each surrogate's own mean.
+// As in the code, the mean runs over 512 features for every network ("features"), so the perceptual term counts as much
+// with a surrogate of another dimension. 0 gives each surrogate's own mean.
 //
 // Deviations from that code:
-// - The perceptual distance is over the whole canvas, as FaceCure ran it on a whole picture of 112 pixels; the original
-//   averages that of the aligned crop and of the whole picture. DSSIM in its place is over what the surrogates see
-//   ("dssim_over": "seen").
+// - The perceptual distance covers the whole canvas, as FaceCure ran it on a whole picture of 112 pixels; the original
+//   averages the distances of the aligned crop and of the whole picture. DSSIM, in its place, covers what the
+//   surrogates see ("dssim_over": "seen").
 // - The blurred view is blurred after the warp to a surrogate's crop; the original blurs, then warps. FaceCure's
 //   pictures are not warped.
-// - Surrogates are the user's cards. Where LowKey's own were not exported, the preset's stand_ins are attacked, and a
-//   note says so.
+// - Surrogates are the user's cards. If LowKey's own were not exported, the preset's stand_ins are attacked, and a note
+//   says so.
 #include "attacks/search.hpp"
 #include "facepoison/blur.hpp"
 #include "facepoison/dssim.hpp"
@@ -45,7 +44,7 @@ class LowKey final : public Attack {
   LowKey(AttackSettings settings, Parameters parameters) : Attack(std::move(settings)), p_(parameters) {}
 
  private:
-  // The features of several views of each photo, for each view N×D, by one pass of the network over all of them.
+  // The features of several views of each photo, N×D for each view, from one network pass over all views.
   std::vector<torch::Tensor> features(const FeatureExtractor& surrogate, std::vector<torch::Tensor> views) const {
     const auto count = static_cast<std::int64_t>(views.size());
     if (p_.mirror)
@@ -101,16 +100,16 @@ class LowKey final : public Attack {
     for (std::int64_t i = 0; i <= p_.steps; ++i) {
       const bool last = i == p_.steps;  // the last pass only scores
       const torch::AutoGradMode gradients(!last);
-      // Clamped once, at the end, as the original.
+      // Clamped once, at the end, as in the original.
       moved.pixels = (last ? pixels.detach().clamp(0, 1) : pixels.detach()).requires_grad_(!last);
       auto gained = torch::zeros_like(search.best), slope = torch::zeros_like(pixels);
-      // Each part's gradient at once, so that one surrogate's layers are kept at a time.
+      // Takes each part's gradient immediately, so that only one surrogate's layers are in memory.
       const auto add = [&](const torch::Tensor& part) {
         if (!last) slope += gradient(part.sum(), moved.pixels);
         return part.detach();
       };
       for (std::size_t s = 0; s < clean.size(); ++s) gained += add(distance(s, moved, clean));
-      // Beside a perceptual network it is only noted.
+      // With a perceptual network DSSIM is only recorded.
       const auto dissimilarity = dssim(faces.pixels, perceptual ? moved.pixels.detach() : moved.pixels, windows);
       const auto held =
           add(-p_.similarity_weight *
@@ -134,7 +133,7 @@ class LowKey final : public Attack {
 std::shared_ptr<Attack> make_lowkey(Spec& spec, AttackSettings settings) {
   LowKey::Parameters p;
   p.step = spec.number("step", 0, 1, 0.0025);
-  p.steps = spec.integer("steps", 0, 100000, 50);  // 0: the start alone
+  p.steps = spec.integer("steps", 0, 100000, 50);  // 0: only the start
   p.start = spec.number("start", 0, 1, 0.005);
   p.similarity_weight = spec.number("similarity_weight", 0, 1e6, 0.05);
   p.blurred_view = spec.flag("blurred_view", true);
@@ -151,7 +150,7 @@ std::shared_ptr<Attack> make_lowkey(Spec& spec, AttackSettings settings) {
     settings.notes.push_back(
         concat(settings.name, ": ", distance == "dssim" ? "DSSIM, uncalibrated," : distance, " in the place of LPIPS"));
   if (!p.blurred_view && !p.plain_view)
-    spec.fail("plain_view", "false, with blurred_view false too: nothing is left to look at");
+    spec.fail("plain_view", "found false, and blurred_view is false too; expected at least one of them true");
   if (p.blur_size % 2 == 0) spec.fail("blur_size", concat("found ", p.blur_size, ", expected an odd number"));
   return std::make_shared<LowKey>(std::move(settings), p);
 }

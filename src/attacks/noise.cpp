@@ -1,4 +1,4 @@
-// The other control: ±epsilon at every pixel and channel, by chance. It spends an attack's budget without its aim.
+// A control: adds random ±epsilon to every pixel and channel. It uses an attack's budget without its goal.
 #include "attacks/registry.hpp"
 
 namespace facepoison {

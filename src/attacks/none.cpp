@@ -1,4 +1,4 @@
-// The control: photos as they are.
+// A control: leaves photos as they are.
 #include "attacks/registry.hpp"
 
 namespace facepoison {

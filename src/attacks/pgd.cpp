@@ -1,9 +1,9 @@
 // Projected gradient ascent (Madry et al. 2018) away from the photo's own embedding: on the mean over surrogates of
 // ‖F(x′) − F(x)‖² / ‖F(x)‖, by sign steps, within an L∞ ball. A plain baseline of our own, not one of the paper's
 // attacks. The surrogates' gradients are balanced: each is scaled to a mean size of 1 for each photo before they are
-// added. Embeddings have any length and spread (raw length about 1.5 for dlib, 3.5 for faceplugin, 71 for
-// mobilefacenet), and under a plain mean the surrogate with the largest numbers is fooled and the others are not.
-// "balance": false gives the plain mean.
+// added. Embeddings differ in length and spread (raw length about 1.5 for dlib, 3.5 for faceplugin, 71 for
+// mobilefacenet); with a plain mean only the surrogate with the largest numbers is fooled. "balance": false gives the
+// plain mean.
 #include <cmath>
 
 #include "attacks/registry.hpp"
@@ -20,7 +20,7 @@ class Pgd final : public Attack {
   };
 
   Pgd(AttackSettings settings, Parameters parameters) : Attack(std::move(settings)), p_(parameters) {
-    // Whole grey levels, so that rounding to 8 bits cannot leave the ball.
+    // Rounds down to whole grey levels, so that rounding to 8 bits cannot leave the ball.
     p_.epsilon = std::floor(p_.epsilon * 255 + 1e-6) / 255;
   }
 
@@ -54,7 +54,7 @@ class Pgd final : public Attack {
       return torch::max(torch::min(pixels, faces.pixels + p_.epsilon), faces.pixels - p_.epsilon).clamp(0, 1);
     };
     auto pixels = faces.pixels;
-    // Without a random start the gradient of a distance of zero is zero, and no step would lead anywhere.
+    // Without a random start the distance and its gradient are zero, and no step would move the picture.
     if (p_.random_start) pixels = project(pixels + uniform_noise(faces, seed, "pgd", -p_.epsilon, p_.epsilon));
     for (std::int64_t i = 0; i < p_.steps; ++i) {
       moved.pixels = pixels.detach().requires_grad_(true);
@@ -64,7 +64,7 @@ class Pgd final : public Attack {
         // A gradient of zero everywhere stays zero.
         direction += p_.balance ? ascent / ascent.abs().mean({1, 2, 3}, true).clamp_min(1e-30) : ascent;
       }
-      // The mean over surrogates is the sum times a constant, which the sign does not see.
+      // The mean over surrogates is the sum times a constant, which does not change the sign.
       pixels = project(pixels + p_.step * sign_of(direction));
     }
     return {pixels, std::vector<std::int64_t>(faces.ids.size(), p_.steps)};

@@ -12,7 +12,7 @@ namespace {
 
 const fs::path folder = "configs/attacks";
 
-// The preset's name of a file's: "fawkes-v1.0-high" is a name, not a file with the extension ".0-high".
+// The preset's name from a file's name: "fawkes-v1.0-high" is a name, not a file with the extension ".0-high".
 std::string preset_name(const std::string& file) {
   const auto last = fs::path(file).filename().string();
   return last.ends_with(".json") ? last.substr(0, last.size() - 5) : last;
@@ -20,7 +20,7 @@ std::string preset_name(const std::string& file) {
 
 Json read_preset(const std::string& name, int depth);
 
-// The preset of a request {"preset": …, …}, with the request's other keys over its own.
+// The preset of a request {"preset": …, …}, overridden by the request's other keys.
 Json merged(const Json& request, int depth = 0) {
   Json all = read_preset(request.at("preset").get<std::string>(), depth);
   for (const auto& [key, value] : request.items())
@@ -35,7 +35,8 @@ Json read_preset(const std::string& name, int depth) {
     throw Error(Exit::usage, concat("no attack \"", name, "\" (", path.string(), ")",
                                     near.empty() ? "" : "; did you mean " + near + "?"));
   }
-  if (depth > 8) throw Error(Exit::usage, concat(path.string(), ": this preset builds on presets that build on it"));
+  if (depth > 8)
+    throw Error(Exit::usage, concat(path.string(), ": this preset builds on itself through its \"preset\" keys"));
   const Json own = read_json(path);
   return own.is_object() && own.contains("preset") && own["preset"].is_string() ? merged(own, depth + 1) : own;
 }
@@ -47,8 +48,9 @@ bool is_here(const std::string& extractor) {
   return fs::exists(model_path(card.file, card.path.parent_path()));
 }
 
-// Takes "stand_ins" out of a request and leaves the surrogates to attack: the preset's own, unless none of them is on
-// this machine; then its stand-ins, likewise; then the one that ships. What the user named is never replaced.
+// Removes "stand_ins" from a request and chooses the surrogates to attack: the preset's own, or, if none of them is on
+// this machine, its stand-ins, or, if none of these is, the one that ships. Surrogates that the user named are never
+// replaced.
 void choose_surrogates(Json& wanted, bool named_by_user, AttackSettings& settings) {
   if (!wanted.contains("surrogates")) return;
   Spec spec({{"surrogates", wanted["surrogates"]}, {"stand_ins", wanted.value("stand_ins", Json::array())}},
@@ -72,11 +74,18 @@ void choose_surrogates(Json& wanted, bool named_by_user, AttackSettings& setting
 const std::vector<AttackRow>& attack_registry() {
   static const std::vector<AttackRow> rows = {
       {"none", 1, "photos as they are", false, false, false, {}, make_none},
-      {"noise", 1, "random signs of one size", false, false, false, {}, make_noise},
-      {"pgd", 1, "sign-gradient ascent away from the own embedding, capped in L∞", true, false, false, {}, make_pgd},
+      {"noise", 1, "random ±epsilon at every pixel and channel", false, false, false, {}, make_noise},
+      {"pgd",
+       1,
+       "sign-gradient ascent away from the photo's own embedding, limited in L∞",
+       true,
+       false,
+       false,
+       {},
+       make_pgd},
       {"fawkes-v0.3",
        1,
-       "towards and past another person, under a penalty on DSSIM",
+       "towards and past another person's embedding, with a penalty on DSSIM",
        true,
        true,
        false,
@@ -87,7 +96,7 @@ const std::vector<AttackRow>& attack_registry() {
        make_fawkes_v03},
       {"fawkes-v1.0",
        1,
-       "away from the own embedding, under a threshold of DSSIM and 15 grey levels",
+       "away from the photo's own embedding, with a DSSIM threshold and at most 15 grey levels",
        true,
        false,
        false,
@@ -97,7 +106,7 @@ const std::vector<AttackRow>& attack_registry() {
        make_fawkes_v10},
       {"lowkey",
        1,
-       "LowKey: sign ascent on blurred and plain views, held by LPIPS or a stand-in",
+       "LowKey: sign ascent on blurred and plain views, with a penalty on LPIPS or a stand-in",
        true,
        false,
        true,
@@ -147,7 +156,7 @@ std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& 
   for (const auto& note : row.notes) settings.notes.push_back(name + ": " + note);
   if (row.needs_surrogates) {
     const auto names = spec.texts("surrogates");
-    if (names.empty()) spec.fail("surrogates", "an empty list; this attack optimises against at least one extractor");
+    if (names.empty()) spec.fail("surrogates", "found an empty list; this attack needs at least one extractor");
     RunOptions plain = options, exact = options;
     plain.trust_model = exact.trust_model = options.trust_model && named_by_user;
     exact.precision = torch::kFloat32;
@@ -160,7 +169,7 @@ std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& 
     if (const auto folder = spec.text("targets", ""); !folder.empty()) {
       settings.targets = read_dataset(folder).photos;
       if (const auto note = perturbed_note(settings.targets); !note.empty())
-        spec.fail("targets", concat(folder, ": ", note, "; an attack aims at clean ones"));
+        spec.fail("targets", concat(folder, ": ", note, "; expected clean photos as targets"));
     }
   if (row.sees_perceptual)
     if (const auto distance = spec.text("distance"); distance != "dssim")
@@ -172,7 +181,7 @@ std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& 
     settings.notes.push_back(concat(name, ": photos go through ", settings.before->name(), " before it perturbs them"));
   const auto attack = row.make(spec, std::move(settings));
   if (attack->settings().before && !attack->changes_photos())
-    spec.fail("before", "this attack changes no photo; what happens to clean ones are \"transforms\" and \"probes\"");
+    spec.fail("before", "this attack does not change photos; use \"transforms\" or \"probes\" to change clean ones");
   spec.finish();
   attack->set_parameters(spec.record());
   return attack;

@@ -1,4 +1,4 @@
-// The attacks' constructors, one a file, for registry.cpp alone.
+// The attacks' constructors, one per file, used only by registry.cpp.
 #pragma once
 #include "facepoison/attack.hpp"
 #include "facepoison/error.hpp"

@@ -1,4 +1,4 @@
-// Nearest class mean: each person's gallery rows are averaged (in double), and the nearest mean, Euclidean, decides.
+// Nearest class mean: averages each person's gallery rows (in double) and takes the nearest mean (Euclidean).
 #include <algorithm>
 #include <set>
 
@@ -39,7 +39,7 @@ class Centroid final : public Classifier {
       return nearest->predict_swapped(moved);
     }
 
-    // A swap of the means of the people whom it touches; who was not there is added.
+    // Turns a swap of rows into a swap of the means of the people that it touches; new people are added.
     Swap of_means(const Swap& swap) const {
       std::set<std::int64_t> touched;
       for (const auto* some : {&swap.rows, &swap.removed})

@@ -1,6 +1,6 @@
-// The k nearest gallery photos vote, Euclidean on raw embeddings. Most votes win; among equals the person whose photo
-// is nearest, where scikit-learn takes the lowest label. The distance is that of the winner's nearest photo. Swapping a
-// person's rows does not start anew: each probe remembers so many of its nearest that k are left without any person's.
+// The k nearest gallery photos vote (Euclidean on raw embeddings). Most votes win; a tie goes to the person of the
+// nearest photo, where scikit-learn takes the lowest label. The distance is that of the winner's nearest photo. A swap
+// does not start anew: each probe keeps enough nearest rows that k are left without those of any one person.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -28,8 +28,8 @@ double distance_of(const double* a, const double* b, std::int64_t dimension) {
   return std::sqrt(sum);
 }
 
-// The `count` nearest of the known rows. The product of matrices finds the candidates; equal rows may differ in its
-// last bits, so candidates are measured anew. `rough`: squared distances, without the probe's square.
+// The `count` nearest of the known rows. A matrix product finds the candidates. Its last bits may differ for equal
+// rows, so the candidates are measured again. `rough`: squared distances, without the probe's square.
 Voters nearest_of(const torch::Tensor& rough, const torch::Tensor& known, const torch::Tensor& probe,
                   std::size_t count) {
   const double* distances = rough.data_ptr<double>();
@@ -67,7 +67,7 @@ void vote(const Voters& voters, const std::vector<std::int64_t>& labels, std::si
   for (const auto& voter : voters) ++votes[labels[static_cast<std::size_t>(voter.row)]];
   const Voter* winner = nullptr;
   std::size_t most = 0;
-  for (const auto& voter : voters) {  // nearest first, so that the nearest of equals stays
+  for (const auto& voter : voters) {  // nearest first, so the nearest wins a tie
     const auto count = votes[labels[static_cast<std::size_t>(voter.row)]];
     if (count > most) winner = &voter, most = count;
   }
@@ -75,7 +75,7 @@ void vote(const Voters& voters, const std::vector<std::int64_t>& labels, std::si
   out.distances[p] = winner->distance;
 }
 
-// The person's rank among all people, by votes and then by their nearest photo; 0 where the gallery lacks them.
+// The person's rank among all people, by votes and then by their nearest photo; 0 if the gallery lacks the person.
 std::int64_t rank_of(std::int64_t person, Voters all, const std::vector<std::int64_t>& labels, std::size_t k) {
   std::sort(all.begin(), all.end());
   std::map<std::int64_t, std::pair<std::int64_t, std::size_t>>
@@ -110,7 +110,7 @@ class KNearest final : public Classifier {
   }
 
  private:
-  // A clean gallery, and each probe's nearest rows in it: k, and as many as the person of most photos has. `known`,
+  // A clean gallery, and each probe's nearest rows in it: k, plus the largest number of photos of a person. `known`,
   // `sought`: gallery and probes in double.
   struct Base final : Trained {
     const KNearest& classifier;
@@ -172,13 +172,13 @@ class KNearest final : public Classifier {
       return out;
     }
 
-    // The person's rank on the probes that are asked for. `features`: the swap's, in
-    // double; `names`: the labels, then the added ones.
+    // The person's rank for each probe in `swap.asked`. `features`: the swap's, in double; `names`: the labels, then
+    // the added ones.
     std::vector<std::int64_t> ranks(const Swap& swap, const torch::Tensor& features,
                                     const std::vector<std::int64_t>& names) const {
       const auto person = person_of(swap, labels).value();
       const auto dimension = known.size(1);
-      std::vector<const double*> rows(names.size());  // where each row's numbers lie; nowhere: removed
+      std::vector<const double*> rows(names.size());  // each row's numbers; null: removed
       for (std::size_t g = 0; g < labels.size(); ++g)
         rows[g] = known.data_ptr<double>() + static_cast<std::int64_t>(g) * dimension;
       for (const auto row : swap.removed) rows[static_cast<std::size_t>(row)] = nullptr;

@@ -1,7 +1,6 @@
-// Standardised embeddings and multinomial logistic regression with an L2 penalty: what scikit-learn's
-// make_pipeline(StandardScaler(), LogisticRegression(C=c)) converges to, which the paper's code stops after 100
-// iterations. Minimised is c·Σ cross-entropy + ½‖W‖², intercepts free. With two people there is one row of weights, as
-// there.
+// Multinomial logistic regression with an L2 penalty on standardised embeddings: the limit of scikit-learn's
+// make_pipeline(StandardScaler(), LogisticRegression(C=c)), which the paper's code stops after 100 iterations. It
+// minimises c·Σ cross-entropy + ½‖W‖², with free intercepts. Two people have one row of weights, as in scikit-learn.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -16,7 +15,7 @@ namespace {
 
 constexpr double kTolerance = 2e-7, kRoughly = 1e-6;  // of the derivatives
 
-// z = (x − mean)/scale; a dimension that never changes is divided by 1.
+// z = (x − mean)/scale; a constant dimension is divided by 1.
 struct Scaler {
   torch::Tensor mean, scale;
   explicit Scaler(const torch::Tensor& rows) : mean(rows.mean(0)), scale(rows.std(0, /*unbiased=*/false)) {
@@ -34,7 +33,7 @@ struct Model {
     const auto found = at::addmm(weights.select(1, -1), scaler(rows), weights.slice(1, 0, -1).t());
     return weights.size(0) == 1 ? torch::cat({torch::zeros_like(found), found}, 1) : found;
   }
-  // Changes the scaler; the same embeddings keep their scores.
+  // Changes the scaler but not the scores of embeddings.
   Model under(const Scaler& other) const {
     const auto w = weights.slice(1, 0, -1);
     const auto intercepts = weights.select(1, -1) + w.matmul((other.mean - scaler.mean) / scaler.scale);
@@ -63,7 +62,7 @@ class Linear final : public Classifier {
 
  private:
   struct Classes {
-    std::vector<std::int64_t> names;  // rising
+    std::vector<std::int64_t> names;  // ascending
     torch::Tensor indices;            // of each gallery row
     explicit Classes(const std::vector<std::int64_t>& labels) : names(labels) {
       std::sort(names.begin(), names.end());
@@ -84,7 +83,7 @@ class Linear final : public Classifier {
     torch::Tensor rows, probes;
     std::vector<std::int64_t> labels;
     Classes classes;
-    std::optional<Model> model;  // none where there is nothing to tell apart
+    std::optional<Model> model;  // none for a gallery of one person
 
     Clean(const Linear& by, torch::Tensor gallery, const std::vector<std::int64_t>& names, torch::Tensor sought)
         : classifier(by), rows(std::move(gallery)), probes(std::move(sought)), labels(names), classes(names) {
@@ -112,8 +111,8 @@ class Linear final : public Classifier {
     return answer(fit(rows, classes, start_from(clean, rows, classes, asked.index)), classes, clean.probes, asked);
   }
 
-  // A start from the clean model, without the weights of who is not there any more, and with weights of 0 for who is
-  // new. One row of weights, of two people, says nothing of each of more.
+  // A start from the clean model, without the weights of removed people and with weights of 0 for new ones. A model of
+  // two people has one row of weights for both, so it and a larger one cannot start each other.
   Model start_from(const Clean& clean, const torch::Tensor& rows, const Classes& classes, std::int64_t person) const {
     if (!clean.model || (classes.rows() == 1) != (clean.classes.rows() == 1)) return start(rows, classes);
     auto model = clean.model->under(Scaler(rows));
@@ -137,7 +136,7 @@ class Linear final : public Classifier {
     return torch::cat({rows, torch::ones({rows.size(0), 1}, rows.options())}, 1);
   }
 
-  // The penalty beside the mean (not the sum) of the cross-entropy, so that one tolerance suits every gallery.
+  // The penalty's weight beside the mean (not the sum) of the cross-entropy, so that one tolerance suits every gallery.
   double decay(const torch::Tensor& rows) const { return 1 / (c_ * static_cast<double>(rows.size(0))); }
 
   Model fit(const torch::Tensor& rows, const Classes& classes, Model model) const {
@@ -147,8 +146,7 @@ class Linear final : public Classifier {
     return model;
   }
 
-  // Fits the weights of one class anew while the others stay: the start of a swapped person, which saves most of the
-  // way.
+  // Fits the weights of one class while the others stay: a start for a swapped person that saves most steps.
   void refit_one(const torch::Tensor& rows, const Classes& classes, Model& model, std::int64_t index) const {
     const auto others = torch::empty({rows.size(0), 1}, torch::kFloat64);
     in_pieces(torch::kCPU, static_cast<std::size_t>(rows.size(0)), 512, [&](std::size_t first, std::size_t count) {
@@ -162,13 +160,13 @@ class Linear final : public Classifier {
     model.weights[index] = minimise(problem, torch::zeros_like(model.weights.slice(0, 0, 1)), kRoughly)[0];
   }
 
-  // Probes of which a person's rank is wanted, and that person's index among the classes, or −1.
+  // The probes for which a person's rank is wanted, and the person's index among the classes, or −1.
   struct Asked {
     std::vector<std::int64_t> probes;
     std::int64_t index = -1;
   };
 
-  // The answer where there is nothing to tell apart.
+  // The answer for a gallery of one person.
   static Prediction only_one(const Classes& classes, const torch::Tensor& probes, const Asked& asked) {
     const auto n = static_cast<std::size_t>(probes.size(0));
     return {std::vector<std::int64_t>(n, classes.names.front()), std::vector<double>(n, 0),
@@ -181,7 +179,7 @@ class Linear final : public Classifier {
     const auto [probabilities, indices] = scores.softmax(1).max(1);
     Prediction out;
     for (const auto probe : asked.probes) {
-      const auto of_probe = scores[probe];  // among equals the lowest class, as max() has it
+      const auto of_probe = scores[probe];  // a tie goes to the lowest class, as in max()
       out.ranks.push_back(
           asked.index < 0
               ? 0

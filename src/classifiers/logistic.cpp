@@ -14,13 +14,13 @@ namespace facepoison {
 namespace {
 
 constexpr int kRounds = 200, kInnerRounds = 200;
-constexpr std::int64_t kPieces = 64, kSmallestPiece = 256;  // of the rows: what a piece computes stays in the cache
+constexpr std::int64_t kPieces = 64, kSmallestPiece = 256;  // of rows: a piece's results fit into the cache
 constexpr std::int64_t kSmallBlock = 256, kMostNumbers = std::int64_t{1} << 26, kClassesAtOnce = 16;
-constexpr double kNewCurvature = 1e-3;  // a step that takes off this part of the value leaves the old curvature behind
+constexpr double kNewCurvature = 1e-3;  // a step that lowers the value by this share needs a new preconditioner
 constexpr double kInnerResidual = 0.1;  // of the gradient; a smaller one costs more passes than it saves steps
 constexpr double kSmallestStep = 1e-4, kSufficientDecrease = 1e-4;
 
-// Sums what work(first, count) makes of pieces of the rows, in one order, however many threads there are.
+// Sums the results of work(first, count) over pieces of the rows, in one order for any number of threads.
 template <class Work>
 torch::Tensor sum_over_rows(std::int64_t rows, const Work& work) {
   const auto piece = std::max(kSmallestPiece, (rows + kPieces - 1) / kPieces);
@@ -36,10 +36,10 @@ torch::Tensor sum_over_rows(std::int64_t rows, const Work& work) {
   return sum;
 }
 
-// Of two matrices; the sum has one order, too.
+// The inner product of two matrices, summed in one order too.
 double inner_product(const torch::Tensor& a, const torch::Tensor& b) { return (a * b).sum(1).sum().item<double>(); }
 
-// A product of K×(D+1) with the penalty's part added.
+// Adds the penalty's part to a product of K×(D+1).
 torch::Tensor with_decay(const torch::Tensor& product, const torch::Tensor& w, double decay) {
   product.slice(1, 0, -1).add_(w.slice(1, 0, -1), decay);
   return product;
@@ -75,11 +75,11 @@ struct Iterate {
   }
 };
 
-// Roughly the inverse of the Hessian, by which conjugate gradients are preconditioned: of each class's own block, with
-// nothing between classes. What all classes have in common is taken off where it changes no probability: there, only
-// the penalty bends. Of a block, the rows that bend it most, where the class is least sure, count in full, and the
-// others by their diagonal. Small blocks are inverted; larger ones have fewer of those rows, which the Woodbury formula
-// takes off the inverse of the diagonal.
+// Preconditions conjugate gradients by roughly the inverse of the Hessian: each class's own block, with nothing between
+// classes. The mean over the classes is removed if that changes no probability: in its direction only the penalty has
+// curvature. In a block, the rows with the most curvature, where the class is least sure, count in full, and the others
+// by their diagonal. Small blocks are inverted; larger ones use fewer such rows, and the Woodbury formula subtracts
+// these from the inverse of the diagonal.
 struct Preconditioner {
   bool centred;
   torch::Tensor blocks;             // K×(D+1)×(D+1), of small ones
@@ -109,7 +109,8 @@ struct Preconditioner {
     });
   }
 
-  // Of the k-th class. `own`, `weights`: the rows that bend it most, and by how much; `all`: the diagonal of all rows.
+  // Inverts the k-th class's block. `own`, `weights`: the rows with the most curvature, and how much; `all`: the
+  // diagonal of all rows.
   void invert(const LogisticProblem& problem, const torch::Tensor& own, const torch::Tensor& weights,
               const torch::Tensor& all, std::int64_t k) {
     const auto n = static_cast<double>(problem.rows.size(0));
@@ -151,7 +152,7 @@ torch::Tensor hessian_vector_product(const LogisticProblem& problem, const torch
   return with_decay(sum / static_cast<double>(rows.size(0)), w, problem.decay);
 }
 
-// The step −H⁻¹·gradient, roughly: conjugate gradients, computed in `type`.
+// Approximates the step −H⁻¹·gradient by conjugate gradients, computed in `type`.
 torch::Tensor newton_step(const LogisticProblem& problem, const Iterate& point, const Preconditioner& preconditioned,
                           torch::ScalarType type) {
   const auto rows = problem.rows.to(type), probabilities = point.probabilities.to(type);
@@ -173,7 +174,7 @@ torch::Tensor newton_step(const LogisticProblem& problem, const Iterate& point, 
   return step.to(torch::kFloat64);
 }
 
-// Moves along the step as far as the value falls enough. Returns whether it did.
+// Moves along the step, halved until the value falls enough. Returns whether it moved.
 bool descend(const LogisticProblem& problem, Iterate& point, const torch::Tensor& step) {
   const double slope = inner_product(point.gradient, step);
   if (!(slope < 0)) return false;
@@ -190,7 +191,7 @@ bool descend(const LogisticProblem& problem, Iterate& point, const torch::Tensor
 
 torch::Tensor minimise(const LogisticProblem& problem, torch::Tensor start, double tolerance) {
   const torch::NoGradGuard no_grad;
-  // Where every column is sought, what all have in common only costs; without it, it stays away by itself.
+  // If every column is sought, a common part of all weights only costs; once removed, it does not come back.
   const bool centred = problem.fixed.size(1) == 0 && start.size(0) > 1;
   Iterate point(problem, centred ? start - start.mean(0) : start);
   const auto narrow = problem.rows.to(torch::kFloat32);
@@ -204,7 +205,7 @@ torch::Tensor minimise(const LogisticProblem& problem, torch::Tensor start, doub
       return descend(problem, point, newton_step(problem, point, *preconditioner, type));
     };
     if (!by(torch::kFloat32) && !by(torch::kFloat64))
-      break;  // float32 is twice as fast, and enough but for a few directions
+      break;  // float32 is twice as fast, and enough for most directions
     if (before - point.value > kNewCurvature * point.value) preconditioner.reset();
   }
   return point.w;

@@ -1,9 +1,8 @@
-// Exact nearest neighbour. A product of matrices finds, roughly, every gallery row that could be nearest; those within
-// the product's error bound are measured again by direct difference in double. The product is one of tiles that stay in
-// the cache, in float32; where nobody is swapped, so that no ranks are asked for, and the processor multiplies in it,
-// in bfloat16. Swapping people's rows does not start anew: each probe remembers the best rows of its two nearest
-// people, and one more product has everybody's swapped rows, of which a probe measures those that come near what else
-// it would be.
+// Exact nearest neighbour. A matrix product finds, roughly, every gallery row that could be nearest; the rows within
+// its error bound are measured again by direct difference in double. The product runs in tiles that fit into the cache,
+// in float32, or in bfloat16 if nobody is swapped (no ranks are needed) and the processor supports it. A swap does not
+// start anew: each probe keeps the best rows of its two nearest people, and one more product covers all swapped rows,
+// of which a probe measures only those near its other candidates.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -21,7 +20,7 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 struct Neighbour {
   double distance = infinity;
-  std::int64_t row = -1, label = -1;  // row: of the gallery, by which ties are decided
+  std::int64_t row = -1, label = -1;  // row: in the gallery; decides ties
   float rough = std::numeric_limits<float>::infinity();
 };
 
@@ -45,17 +44,17 @@ struct TwoNearest {
   const Neighbour& without(std::int64_t label) const { return first.label == label ? second : first; }
 };
 
-// Rows as the products take them: scaled, for the cosine divided by their lengths, less a centre, and narrowed. None of
-// this but narrowing changes which row is nearest.
+// Rows prepared for the products: scaled, divided by their lengths for the cosine, minus a centre, and narrowed. Only
+// narrowing can change which row is nearest.
 struct Rough {
   torch::Tensor rows;           // float32 or bfloat16
-  torch::Tensor squares, lost;  // float32: each row's square, and the length of what bfloat16 lost of it
+  torch::Tensor squares, lost;  // float32: each row's square, and the length of its bfloat16 error
   double longest = 0, most_lost = 0;
 
   double largest_square() const { return longest * longest; }
 };
 
-// Gallery rows, one person's after another's.
+// Gallery rows, grouped by person.
 struct People {
   struct Range {
     std::int64_t label = 0, first = 0, count = 0;
@@ -77,13 +76,13 @@ People everybody(const torch::Tensor& gallery, const RowsOf& rows) {
   return out;
 }
 
-// People whose rows one product measures at once, and the first of these rows.
+// The people that one product measures at once, and their rows: the first and how many.
 struct Tile {
   std::size_t first, end;
   std::int64_t row, rows;
 };
 
-// All people, in tiles of about as many rows as suit the cache; each person's rows lie in one.
+// All people, in tiles of about as many rows as fit the cache; each person's rows are in one tile.
 std::vector<Tile> tiles_of(const std::vector<People::Range>& ranges) {
   constexpr std::int64_t enough = 2048;
   std::vector<Tile> tiles;
@@ -104,7 +103,7 @@ bool has_bfloat16() {
 #endif
 }
 
-// The least of some numbers, none of them NaN; sixteen at a time, which the compiler does side by side.
+// The least of some numbers without NaN; sixteen lanes, so that the compiler vectorises it.
 float least(const float* numbers, std::int64_t count) {
   constexpr std::int64_t lanes = 16;
   float found[lanes];
@@ -197,7 +196,7 @@ class Nearest final : public Classifier {
       const auto& swap = swaps[s];
       check_swap(swap, base.sought.features);
       const auto label = person_of(swap, base.labels);
-      if (!label) {  // more people than one: two nearest people are not enough to know
+      if (!label) {  // several people: the two nearest people are not enough
         const auto [gallery, names] = swapped(base.gallery, base.labels, swap);
         out[s] = swap.features.size(0) + swap.removed.size() == 0 ? of_nobody_swapped(base)
                                                                   : predict(gallery, names, base.sought.features);
@@ -242,7 +241,7 @@ class Nearest final : public Classifier {
     return static_cast<std::size_t>(found - probes.begin());
   }
 
-  // The rank of the person of `own`: how many people are closer to the probe, and one; 0 where the gallery lacks them.
+  // The rank of the person of `own`: 1 + the number of people closer to the probe; 0 if the gallery lacks the person.
   std::int64_t rank_of(const Neighbour& own, const Base& base, std::size_t p, double bound) const {
     if (own.row < 0) return 0;
     const float* least = base.least.data_ptr<float>() + static_cast<std::int64_t>(p) * base.least.size(1);
@@ -261,7 +260,7 @@ class Nearest final : public Classifier {
     return left;
   }
 
-  // A person's rows after a swap: those that are left, the swapped ones in their new form, then the added ones.
+  // A person's rows after a swap: the remaining ones, swapped ones in their new form, then the added ones.
   static torch::Tensor new_form(const torch::Tensor& gallery, const std::vector<std::int64_t>& own, const Swap& swap) {
     std::vector<std::int64_t> indices;
     for (const auto row : swap.rows) indices.push_back(std::lower_bound(own.begin(), own.end(), row) - own.begin());
@@ -283,7 +282,7 @@ class Nearest final : public Classifier {
     return all;
   }
 
-  // Rows as they are before a centre is taken off. Of what could lose more digits than the centre has, in double.
+  // Rows before the centre is subtracted: scaled and, for the cosine, normalised in double to keep digits.
   torch::Tensor scaled(const torch::Tensor& rows, double scale) const {
     if (!cosine_) return rows * scale;
     const auto wide = rows.to(torch::kFloat64) * scale;
@@ -291,7 +290,7 @@ class Nearest final : public Classifier {
     return wide / wide.norm(2, 1, true);
   }
 
-  // Any point does; the nearer the rows lie to it, the less the products err.
+  // Any point is valid; the nearer the rows are to it, the smaller the products' error.
   torch::Tensor centre_of(const torch::Tensor& features, double scale) const {
     constexpr std::int64_t enough = 4096;
     const auto step = (features.size(0) + enough - 1) / enough;
@@ -315,10 +314,10 @@ class Nearest final : public Classifier {
     return out;
   }
 
-  // By how much two rough distances of the p-th probe may err. A dot product of D float32 terms errs by at most D·2⁻²⁴
-  // of the product of the norms, in any order of summation; the squares and the sums add a little, and so does
-  // normalising or narrowing. Twice that, on either side. In bfloat16 what the rows lost is added, and what the
-  // products lose, which are rounded to 2⁻⁸.
+  // Bounds the error of two rough distances of the p-th probe. A dot product of D float32 terms errs by at most D·2⁻²⁴
+  // of the product of the norms, in any order of summation; squares, sums, normalising and narrowing add a little. The
+  // bound is twice that, for each of the two. In bfloat16 it includes the rows' errors and those of the products, which
+  // are rounded to 2⁻⁸.
   static double bound_of(const Rough& people, const Rough& sought, std::int64_t p) {
     const double square = sought.squares.data_ptr<float>()[p], length = std::sqrt(square);
     const double lost = sought.lost.data_ptr<float>()[p];
@@ -328,8 +327,8 @@ class Nearest final : public Classifier {
     return exact + 4.1 * (lost * people.longest + length * people.most_lost + 0x1p-8 * length * people.longest);
   }
 
-  // `visit` gets each probe's number with each tile of the people, its rough distances to the tile's rows (squared,
-  // without ‖probe‖²), and by how much two of these may err. Calls for one probe come from one thread.
+  // Calls `visit` for each probe and tile with the probe's number, the tile, the rough distances to its rows (squared,
+  // without ‖probe‖²), and the error bound of two of these. Calls for one probe come from one thread.
   template <class Visit>
   static void for_each_probe(const People& people, const Sought& sought, const Visit& visit) {
     const auto tiles = tiles_of(people.ranges);
@@ -354,7 +353,7 @@ class Nearest final : public Classifier {
     const auto count = static_cast<std::int64_t>(people.ranges.size());
     constexpr float none = std::numeric_limits<float>::infinity();
     float* all = base.least.data_ptr<float>();
-    std::vector<std::pair<float, float>> two(base.nearest.size(), {none, none});  // the least of each probe's so far
+    std::vector<std::pair<float, float>> two(base.nearest.size(), {none, none});  // each probe's two least so far
     for_each_probe(people, base.sought, [&](std::size_t p, const Tile& tile, const float* rough, double bound) {
       float* minima = all + static_cast<std::int64_t>(p) * count;
       auto& [first, second] = two[p];
@@ -371,8 +370,8 @@ class Nearest final : public Classifier {
     });
   }
 
-  // A person's nearest row, or none where it is surely farther than what is roughly at `other`. `rough`: the distances
-  // to that person's rows.
+  // A person's nearest row, or none if it is surely farther than the rough distance `other`. `rough`: the distances to
+  // that person's rows.
   Neighbour nearest_of(const People& people, const People::Range& range, const Sought& sought, std::size_t p,
                        const float* rough, float other, double bound) const {
     const float best = least(rough, range.count);
@@ -384,7 +383,7 @@ class Nearest final : public Classifier {
           found = row;
     return found;
   }
-  // A person's nearest row, all of them measured.
+  // A person's nearest row; measures all of them.
   Neighbour nearest_in(const People& people, const People::Range& range, const Sought& sought, std::size_t p) const {
     Neighbour found;
     for (auto g = range.first; g < range.first + range.count; ++g)

@@ -13,9 +13,10 @@ const std::vector<ClassifierRow>& classifier_registry() {
       {"nearest", 1, "1-NN, Euclidean on raw embeddings (the paper's)", make_nearest},
       {"nearest-cosine", 1, "1-NN, cosine; distance = 1 − cos", make_nearest_cosine},
       {"centroid", 1, "nearest class mean, Euclidean", make_centroid},
-      {"k-nearest", 1, "most of the k nearest, Euclidean; k (5)", make_k_nearest},
+      {"k-nearest", 1, "majority of the k nearest, Euclidean; key k (default 5)", make_k_nearest},
       {"linear", 2,
-       "standardised, multinomial logistic regression run to convergence; c (1); distance = 1 − probability",
+       "multinomial logistic regression on standardised embeddings, run to convergence; key c (default 1); distance = "
+       "1 − probability",
        make_linear},
   };
   return rows;
@@ -23,7 +24,7 @@ const std::vector<ClassifierRow>& classifier_registry() {
 
 namespace {
 
-// What was given as an object {"classifier": …, …}.
+// The wanted classifier as an object {"classifier": …, …}.
 Json as_object(const Json& wanted) {
   if (wanted.is_object()) return wanted;
   if (!wanted.is_string())
@@ -118,7 +119,7 @@ void check_swap(const Swap& swap, const torch::Tensor& probes) {
 
 bool all_finite(const torch::Tensor& numbers) {
   if (numbers.numel() == 0) return true;
-  const auto [least, most] = at::aminmax(numbers);  // NaN where one is; one pass, and no memory
+  const auto [least, most] = at::aminmax(numbers);  // NaN if any is; one pass, without a copy
   return std::isfinite(least.item<double>()) && std::isfinite(most.item<double>());
 }
 
@@ -127,8 +128,8 @@ void check(const torch::Tensor& gallery, const std::vector<std::int64_t>& labels
   if (static_cast<std::size_t>(gallery.size(0)) != labels.size())
     throw Error(Exit::input, concat("the gallery has ", gallery.size(0), " rows and ", labels.size(), " labels"));
   if (probes.dim() != 2 || probes.size(1) != gallery.size(1))
-    throw Error(Exit::input, concat("embeddings of ", gallery.size(1), " dimensions in the gallery, probes of shape ",
-                                    probes.sizes()));
+    throw Error(Exit::input, concat("the gallery's embeddings have ", gallery.size(1),
+                                    " dimensions; the probes have the shape ", probes.sizes()));
   if (!all_finite(gallery) || !all_finite(probes)) throw Error(Exit::input, "a non-finite embedding");
 }
 

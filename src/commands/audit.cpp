@@ -12,8 +12,8 @@ namespace {
 
 const std::string work_name = "facepoison-audit-";
 
-// A folder for what must not stay: it is removed at the end. A process that is killed leaves it, unlocked, and the next
-// one removes it. The file `lock` is empty until it is locked, so that a folder that is just being made is left alone.
+// A temporary folder, removed at the end. A killed process leaves it behind unlocked, and the next process removes it.
+// The file `lock` is empty until it is locked, so that a folder that is just being made is not removed.
 class WorkFolder {
  public:
   WorkFolder() {
@@ -66,16 +66,16 @@ Action audit_command(CLI::App& app) {
   };
   const auto o = std::make_shared<Options>();
   app.add_option("PHOTOS", o->photos, "a folder with photos of one person, 6 or more")->required();
-  auto* attack = app.add_option("--attack", o->attack, "cloak the photos by this attack, and ask again");
-  app.add_option("--cloaked", o->cloaked, "the same photos as another tool cloaked them, by the same names")
+  auto* attack = app.add_option("--attack", o->attack, "cloak the photos with this attack, and search again");
+  app.add_option("--cloaked", o->cloaked, "the same photos, cloaked by another tool, with the same file names")
       ->check(CLI::ExistingDirectory)
       ->excludes(attack);
   app.add_option("--crowd", o->crowd, "other people: a data set, or a folder of photos (default: the rendered people)");
   app.add_option("-e,--extractor", o->own.extractors, "recognisers by name or card (default: all on this machine)")
       ->delimiter(',');
-  app.add_flag("--with-photos", o->own.with_photos, "the page shows the photos and their files' names");
+  app.add_flag("--with-photos", o->own.with_photos, "show the photos and their file names on the page");
   app.add_option("--keep-store", o->keep_store,
-                 "keep what is computed in this folder, so that the next audit of the same photos is faster");
+                 "keep computed results in this folder, so that the next audit of the same photos is faster");
   const auto device = std::make_shared<DeviceOptions>(app);
   const auto output = std::make_shared<OutputOptions>(app, "markdown");
   app.get_option("--output")

@@ -1,6 +1,5 @@
-// `check`: does a recogniser, card and weights together, still give the embedding that its original runtime gave? And
-// the one that a user's own pipeline gives of a picture? And is there a preprocessing by which it tells people apart
-// better?
+// `check` compares a recogniser, card and weights together, with the embedding of its original runtime, or with that of
+// a user's own pipeline for a picture, or looks for a preprocessing that separates people better.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -19,13 +18,12 @@ namespace {
 
 // Below this the card or the conversion is wrong: float rounding alone leaves seven nines.
 constexpr double least_cosine = 0.99999;
-constexpr double largest_share = 5e-3;  // of one number's size: about as much as that cosine leaves to many
+constexpr double largest_share = 5e-3;  // of one number's size: about the deviation that this cosine allows
 constexpr std::size_t most_mistakes = 5;
 
 std::string asked_of(const Card& card) {
-  return card.dimension == 1
-             ? concat("the one number's max_difference is asked to be at most ", largest_share, " of its size")
-             : concat("a cosine of at least ", least_cosine, " is asked for");
+  return card.dimension == 1 ? concat("a max_difference of at most ", largest_share, " of the number is expected")
+                             : concat("a cosine of at least ", least_cosine, " is expected");
 }
 
 std::string pinned_by(const ModelFile& file) {
@@ -43,15 +41,15 @@ Exit print_check(const FeatureExtractor& extractor, const std::string& precision
   Table table{{"extractor", "file", "sha256", "pinned_by", "golden", "cosine", "max_difference"}, {}, {}};
   table.add({card.name, file.path.filename().string(), file.sha256, pinned_by(file), golden, cosine, difference});
   if (golden == "none")
-    log_warning(concat(card.name, ": its card names no golden embedding; only the hash was ",
-                       file.pinned_by == PinnedBy::nobody ? "taken, which nobody pinned" : "checked"));
+    log_warning(concat(card.name, ": its card names no golden embedding; the only check was its hash, which ",
+                       file.pinned_by == PinnedBy::nobody ? "nobody pinned" : "is correct"));
   else
     table.notes.push_back(
-        concat("of the golden picture, beside the original runtime: ", asked_of(card), "; precision ", precision));
+        concat("the golden picture, compared with the original runtime: ", asked_of(card), "; precision ", precision));
   output.write(table);
   if (golden != "differs") return Exit::ok;
   log_error(concat(card.name, ": the golden embedding differs (", off_by(cosine, difference),
-                   "): the card or the weights are not what they were"));
+                   "): the card or the weights have changed"));
   return Exit::model;
 }
 
@@ -76,12 +74,12 @@ Exit check_reference(const FeatureExtractor& extractor, const Image& image, bool
   const bool agrees = cosine(*as_is) >= least_cosine;
   const bool explained = cosine(table.rows.front()) >= least_cosine;
   if (agrees)
-    table.notes.push_back(concat("agrees: at least ", least_cosine, " is asked for"));
+    table.notes.push_back(concat("agrees: at least ", least_cosine, " is expected"));
   else if (explained)
     table.notes.push_back(concat("explained by: ", text(table.rows.front()[0])));
   else
-    table.notes.push_back(
-        concat("no usual mistake, nor two of them, explains it; the nearest is: ", text(table.rows.front()[0])));
+    table.notes.push_back(concat("no usual mistake, and no pair of them, explains the difference; the nearest is: ",
+                                 text(table.rows.front()[0])));
   std::vector<std::vector<Cell>> shown = {*as_is};
   for (auto& row : table.rows)
     if (shown.size() <= most_mistakes && row != shown.front()) shown.push_back(row);
@@ -96,7 +94,7 @@ std::string reading(const Tried& one, const Gain& gain) {
   return gain.is_seen() ? "better" : gain.interval.high < 0 ? "worse" : "cannot be told apart";
 }
 
-// To four decimals, since the third is where preprocessings differ.
+// With four decimals, because preprocessings differ in the third.
 std::string with_interval(double value, const Interval& interval) {
   if (std::isnan(value)) return "–";
   char text[64];
@@ -135,10 +133,10 @@ std::vector<std::string> notes_on(std::span<const Photo> photos, const std::vect
       concat("tar: share of the former that is accepted at a false accept rate of ", false_accepts,
              ", by cosine; d_prime: the distance between the two means in standard deviations; intervals of 95 %, "
              "people resampled"),
-      "gain: tar less the card's, with an interval of 99 % over the same resamples",
-      "mirror averaging is not tried: it helps a network whether its authors average or not"};
+      "gain: tar minus the card's tar, with an interval of 99 % over the same resamples",
+      "mirror averaging is not tried: it helps a network whether its authors use it or not"};
   if (tried.front().tar.low == 1)
-    notes.push_back("every resample accepts all pairs of one person: these photos are too easy to tell what is best");
+    notes.push_back("every resample accepts all pairs of one person: these photos are too easy to show which is best");
   return notes;
 }
 
@@ -152,18 +150,19 @@ std::vector<std::string> as_good_as(std::size_t chosen, const std::vector<Tried>
   return names;
 }
 
-// Says which is best, and what to write on the card where that is not the card's own.
+// Says which is best, and what to write on the card if that is not the card's own.
 Exit judge(const Card& card, const std::vector<Tried>& tried, std::vector<std::string>& notes) {
   if (const auto better = better_than_card(tried)) {
-    log_error(concat(card.name, ": with \"", tried[*better].what, "\" it tells these people apart better than as its ",
-                     "card says; write on the card ", differing(card, tried[*better].contract).dump()));
+    log_error(concat(card.name, ": with \"", tried[*better].what, "\" it separates these people better than with its ",
+                     "card; set on the card ", differing(card, tried[*better].contract).dump()));
     if (const auto others = as_good_as(*better, tried); !others.empty())
-      notes.push_back(concat("cannot be told from \"", tried[*better].what, "\": ", listed(others)));
+      notes.push_back(concat("cannot be distinguished from \"", tried[*better].what, "\": ", listed(others)));
     return Exit::model;
   }
   const bool has_rival = tried.size() > 1 && gain_over(tried.front(), tried[1]).value > 0;
-  notes.push_back(has_rival ? concat("the best is \"", tried[1].what, "\", which cannot be told from the card's")
-                            : "the card's own is the best");
+  notes.push_back(has_rival
+                      ? concat("the best is \"", tried[1].what, "\", which cannot be distinguished from the card's")
+                      : "the card's own preprocessing is the best");
   return Exit::ok;
 }
 
@@ -188,8 +187,8 @@ std::string off_by(double cosine, double difference) {
 
 GoldenCheck check_golden(const FeatureExtractor& extractor, const RunOptions& options) {
   const Card& card = extractor.card();
-  // Without a golden embedding too: a network that cannot be run, or that answers differently each time, is not in
-  // order.
+  // Runs the network even without a golden embedding: one that cannot be run, or answers differently each time, is
+  // broken.
   const c10::InferenceMode inference;
   Faces faces;
   faces.pixels = golden_picture(card.height, card.width).to(options.device);
@@ -215,17 +214,16 @@ Action check_command(CLI::App& app) {
   };
   const auto o = std::make_shared<Options>();
   app.add_option("CARD", o->card, "an extractor's or a cloak detector's name, or the path of its card")->required();
-  auto* image =
-      app.add_option("--image", o->image, "a photo, to compare with --reference: your own pipeline's embedding of it");
-  app.add_option("--reference", o->reference, "that embedding, .npy")->needs(image);
+  auto* image = app.add_option("--image", o->image, "a photo, the embedding of which is compared with --reference");
+  app.add_option("--reference", o->reference, "your own pipeline's embedding of the photo, .npy")->needs(image);
   image->needs(app.get_option("--reference"));
-  app.add_flag("--crop", o->crop, "the picture is a crop: resize it plainly, look for no face")->needs(image);
-  app.add_flag("--ignore-exif", o->ignore_exif, "leave the picture as its pixels lie (default: turned as EXIF says)")
-      ->needs(image);
+  app.add_flag("--crop", o->crop, "the picture is a crop: only resize it, without face detection")->needs(image);
+  app.add_flag("--ignore-exif", o->ignore_exif, "do not rotate the picture as its EXIF data says")->needs(image);
   auto* photos = app.add_option("--photos", o->photos,
-                                "a data set: is there a usual preprocessing by which its people are told apart better?")
+                                "a data set: look for a usual preprocessing that separates its people better")
                      ->excludes(image);
-  app.add_option("--most-photos", o->most_photos, "use so many of them at most, chosen by lot, the same each time")
+  app.add_option("--most-photos", o->most_photos,
+                 "use at most this many of its photos, a random choice that is the same each time")
       ->check(whole_number(1, 100000))
       ->capture_default_str()
       ->needs(photos);

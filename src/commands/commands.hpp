@@ -1,4 +1,4 @@
-// One file a command, glue only: each adds its options to the parser and returns what to do once they are parsed.
+// One file per command, glue only: each adds its options to the parser and returns the action to run after parsing.
 #pragma once
 #include <CLI/CLI.hpp>
 #include <functional>
@@ -50,14 +50,14 @@ struct DeviceOptions {
   bool trust_model = false;
 };
 
-// Validators of an option's number, in a config's words: what does not fit the type is refused, and so is what is not
-// a number. Both bounds are allowed.
+// Validators of an option's number, with the messages of a config. They refuse text that is not a number and numbers
+// that do not fit the type. Both bounds are allowed.
 CLI::Validator whole_number(std::int64_t low, std::int64_t high = std::numeric_limits<std::int64_t>::max());
 CLI::Validator number(double low, double high);
 
 // The options of a worker: a process that fills the store together with others, and prints no table.
 struct WorkerOptions {
-  // `excluded`: options that a worker has no use for.
+  // `excluded`: options that a worker does not accept.
   WorkerOptions(CLI::App& app, const std::vector<std::string>& excluded);
   Part part() const;  // throws Error(usage)
   bool is_on = false;
@@ -69,31 +69,31 @@ struct WorkerOptions {
 struct OutputOptions {
   OutputOptions(CLI::App& app, const std::string& default_format);
   void check(const std::vector<fs::path>& inputs = {}) const;  // the format, and check_output(); before any work
-  // `more`: further keys of an object, for json alone.
+  // `more`: further keys of the object, only for json.
   void write(const Table& table, const Json& more = {}) const;
   std::string format, file;
 };
 
-// The same for a table of a run: for reading (markdown, latex) a matrix, or with --long every row and the columns that
-// say something. csv and json have everything.
+// The same for a table of a run: markdown and latex show a matrix or, with --long, every row and the columns that vary.
+// csv and json have everything.
 struct TableOutput : OutputOptions {
   explicit TableOutput(CLI::App& app);
   bool is_for_reading() const;
-  // `measured`: the table's column that has an interval; "": it stays long, unless the layout names another.
+  // `measured`: the table's column that has an interval; "": no matrix, unless the layout names a column.
   void write_table(const Table& table, const std::string& measured, const Layout& layout = {}) const;
   bool is_long = false;
 };
 
-// Splits KEY=VALUE; throws Error(usage) that names `option` where there is no KEY.
+// Splits KEY=VALUE; throws Error(usage) with the name `option` if there is no KEY.
 std::pair<std::string, std::string> key_and_value(const std::string& option, const std::string& text);
 
-// Checks an output before any work. Throws Error(usage) where the output is one of the command's own inputs: the same
-// file, or one that is read of a folder (its pictures, its manifest, a run's files), also a picture that would be one
-// the next time; throws as check_writable() too. None ("") is right.
+// Checks an output before any work. Throws Error(usage) if the output is one of the command's inputs: the same file, a
+// file that is read from an input folder (pictures, manifest, a run's files), or a picture that the next run would
+// read. Also throws what check_writable() throws. "" (no output) is valid.
 void check_output(const fs::path& output, const std::vector<fs::path>& inputs = {});
 
-// Compares a recogniser's embedding of the golden picture with that of its original runtime. Throws Error(model) where
-// it gives none, or one of another length.
+// Compares a recogniser's embedding of the golden picture with that of its original runtime. Throws Error(model) if it
+// gives none, or one of another length.
 struct GoldenCheck {
   std::string golden = "none";  // "ok", "differs", or "none": its card names no golden embedding
   double cosine = std::numeric_limits<double>::quiet_NaN(), difference = std::numeric_limits<double>::quiet_NaN();
@@ -102,7 +102,7 @@ GoldenCheck check_golden(const FeatureExtractor& extractor, const RunOptions& op
 std::string off_by(double cosine, double difference);  // in words; one number has no cosine
 
 // An extractor's embeddings of a data set, or of a plain folder of crops: a row of `names` (id, person, split) for each
-// of the matrix. Warns of what is left out. Throws Error(input) where nothing is left.
+// row of the matrix. Warns of photos left out. Throws Error(input) if none is left.
 struct EmbeddedPath {
   Table names;
   torch::Tensor matrix;

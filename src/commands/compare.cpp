@@ -21,12 +21,13 @@ Action compare_command(CLI::App& app) {
   };
   const auto o = std::make_shared<Options>();
   app.add_option("RUN_A", o->a, "a run folder of eval")->required();
-  auto* b = app.add_option("RUN_B", o->b, "another one: differences A − B over the same people and probes");
-  app.add_option("--to", o->to, "paper: beside the published figures (data/paper.json)")
+  auto* b =
+      app.add_option("RUN_B", o->b, "another run folder: print the differences A − B over the same people and probes");
+  app.add_option("--to", o->to, "paper: compare with the published figures (data/paper.json)")
       ->check(CLI::IsMember({"paper"}))
       ->excludes(b);
   app.add_option("--stand-in", o->stand_ins,
-                 "PUBLISHED=OURS: a recogniser or an attack of ours stands in for the paper's (repeatable)")
+                 "PUBLISHED=OURS: our recogniser or attack OURS takes the place of the paper's PUBLISHED (repeatable)")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->excludes(b);

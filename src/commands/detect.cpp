@@ -11,8 +11,7 @@ Action detect_command(CLI::App& app) {
   const auto o = std::make_shared<Options>();
   app.add_option("PATH", o->path, "a data set, or a plain folder of crops (person = subfolder)")->required();
   app.add_option("-d,--detector", o->detector, "a cloak detector's name or the path of its card")->required();
-  app.add_flag("--ignore-exif", o->ignore_exif,
-               "leave a folder's crops as their pixels lie (default: turned as EXIF says)");
+  app.add_flag("--ignore-exif", o->ignore_exif, "do not rotate a folder's crops as their EXIF data says");
   const auto output = std::make_shared<OutputOptions>(app, "csv");
   const auto device = std::make_shared<DeviceOptions>(app);
   const auto store = std::make_shared<StoreOption>(app);

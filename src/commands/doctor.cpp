@@ -1,4 +1,4 @@
-// `doctor`: what a report of a problem needs to say of a machine, and whether what is on it is sound.
+// `doctor` describes the machine, for reports of problems, and checks the models on it.
 #include <ATen/Parallel.h>
 
 #include "commands/commands.hpp"
@@ -25,7 +25,7 @@ void add_machine(Table& table) {
   for (const auto& device : devices()) table.add({concat("device ", device.str()), "", machine(device)});
 }
 
-// The free space of the nearest folder that is there: the store may be still to be made.
+// The free space of the nearest existing folder: the store may not exist yet.
 std::string free_space(fs::path folder) {
   std::error_code none;
   while (!fs::exists(folder, none) && folder.has_relative_path()) folder = folder.parent_path();
@@ -37,7 +37,7 @@ void add_folders(Table& table, const fs::path& store) {
   table.add({"home", "", project_home().string()});
   std::string state = "not a store", found = concat(store.string(), ", ", free_space(store));
   try {
-    ArtifactStore{store};  // refuses a folder of somebody else's
+    ArtifactStore{store};  // refuses a folder that is not a store
     state = "read only";
     check_writable(store / "claims" / "any");
     state = "ok";
@@ -47,12 +47,13 @@ void add_folders(Table& table, const fs::path& store) {
   table.add({"store", state, found});
 }
 
-// Adds a model's row; `check` says what was found. Returns whether it is sound, or not there.
+// Adds a model's row; `check` says what was found. Returns whether it is sound or missing.
 template <class Check>
 bool add_model(Table& table, const std::string& what, const fs::path& file, const std::string& how_to_get,
                const Check& check) {
   if (!fs::exists(file)) {
-    table.add({what, "missing", how_to_get.empty() ? "nothing makes it" : "to get it: " + how_to_get});
+    table.add(
+        {what, "missing", how_to_get.empty() ? "its card does not say how to get it" : "to get it: " + how_to_get});
     return true;
   }
   try {
@@ -110,9 +111,9 @@ Action doctor_command(CLI::App& app) {
         sound = add_carded(table, card, options) && sound;
       }
     table.notes.push_back(concat("networks were run on ", device_name(options.device), ", ", precision_name(options),
-                                 "; what is missing is wanted only by configs that name it"));
+                                 "; only configs that name a missing model need it"));
     output->write(table);
-    if (!sound) log_error("a model that is here is not sound");
+    if (!sound) log_error("a model on this machine is broken or differs from its golden embedding");
     return sound ? Exit::ok : Exit::model;
   };
 }

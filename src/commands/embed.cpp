@@ -15,8 +15,8 @@ const std::vector<std::string> columns = {"id", "person", "split"};
 void refuse_foreign_list(const fs::path& ids) {
   std::error_code none;
   if (!fs::is_regular_file(ids, none) || read_csv(ids).columns == columns) return;
-  throw Error(Exit::usage, concat("the rows' ids would go to ", ids.string(), ", which is there and is not a list of ",
-                                  "embed's (", listed(columns), "); name another -o"));
+  throw Error(Exit::usage, concat("the rows' ids would replace ", ids.string(), ", which is not a list made by ",
+                                  "embed (", listed(columns), "); choose another -o"));
 }
 
 // The crops of a folder. Where it has no subfolder, its pictures have no person.
@@ -41,8 +41,8 @@ EmbeddedPath embed_path(const fs::path& path, bool ignore_exif, const FeatureExt
   Table names{columns, {}, {}};
   if (is_dataset(path)) {
     if (ignore_exif)
-      throw Error(Exit::usage,
-                  concat("--ignore-exif: ", path.string(), " is a data set, whose photos were turned then"));
+      throw Error(Exit::usage, concat("--ignore-exif: ", path.string(),
+                                      " is a data set; its photos were rotated when it was prepared"));
     const Dataset dataset = read_dataset(path);
     for (const auto& photo : dataset.photos) names.add({photo.id, photo.person, split_name(photo.split)});
     return {names, embed(dataset.photos, extractor, options, store)};
@@ -56,7 +56,7 @@ EmbeddedPath embed_path(const fs::path& path, bool ignore_exif, const FeatureExt
   const auto matrix = embed_crops(folder, exif, extractor, options, store, kept, rejected);
   if (kept.empty())
     throw Error(Exit::input, concat(path.string(), ": no photo could be embedded",
-                                    rejected.rows.empty() ? "; expected <person>/<photo>.jpg, or photos and no folders"
+                                    rejected.rows.empty() ? "; expected <person>/<photo>.jpg, or photos without folders"
                                                           : "; the first: " + text(rejected.rows[0][0]) + ": " +
                                                                 text(rejected.rows[0][2])));
   for (const auto& photo : kept) names.add({photo.id, photo.person, split_name(photo.split)});
@@ -73,8 +73,7 @@ Action embed_command(CLI::App& app) {
   app.add_option("PATH", o->path, "a data set, or a plain folder of crops (person = subfolder)")->required();
   app.add_option("-e,--extractor", o->extractor, "an extractor's name or the path of its card")->required();
   app.add_option("-o,--output", o->output, "X.npy; the rows' ids go to X.csv beside it")->required();
-  app.add_flag("--ignore-exif", o->ignore_exif,
-               "leave a folder's crops as their pixels lie (default: turned as EXIF says)");
+  app.add_flag("--ignore-exif", o->ignore_exif, "do not rotate a folder's crops as their EXIF data says");
   const auto device = std::make_shared<DeviceOptions>(app);
   const auto store = std::make_shared<StoreOption>(app);
   return [o, device, store] {

@@ -8,7 +8,7 @@
 namespace facepoison {
 namespace {
 
-// Makes <folder's parent>/latest a link to the folder, in one step.
+// Makes <folder's parent>/latest a link to the folder, atomically.
 void link_latest(const fs::path& folder) {
   const fs::path link = folder.parent_path() / "latest", temporary = temporary_name(folder.parent_path());
   std::error_code error, ignored;
@@ -16,10 +16,11 @@ void link_latest(const fs::path& folder) {
   if (!error) fs::rename(temporary, link, error);
   if (!error) return;
   fs::remove(temporary, ignored);
-  log_warning(concat(link.string(), " does not lead to this run (", error.message(), "): it is ", folder.string()));
+  log_warning(
+      concat(link.string(), " does not point to this run (", error.message(), "): the run is in ", folder.string()));
 }
 
-// A word as it is typed in a shell.
+// Quotes a word for a shell.
 std::string for_shell(const std::string& word) {
   static const std::regex plain("[A-Za-z0-9_./=:,%+@-]+");
   if (std::regex_match(word, plain)) return word;
@@ -28,7 +29,7 @@ std::string for_shell(const std::string& word) {
   return quoted + "'";
 }
 
-// What is typed to run it again.
+// The command that repeats the run.
 std::string command_of(const std::string& config, const std::vector<std::string>& overrides) {
   std::string command = concat("facepoison eval --config ", for_shell(config));
   for (const auto& override : overrides) command += concat(" --set ", for_shell(override));
@@ -57,25 +58,25 @@ Action eval_command(CLI::App& app) {
   };
   const auto o = std::make_shared<Options>();
   app.add_option("-c,--config", o->config, "the experiment, JSON")->required();
-  app.add_option("--set", o->overrides, "KEY=VALUE over the config's; VALUE is JSON, else a text")
+  app.add_option("--set", o->overrides, "KEY=VALUE overrides the config's value; VALUE is JSON or else a text")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  app.add_flag("--dry-run", o->dry_run, "check everything and print what would be run");
-  app.add_flag("--strict", o->strict,
-               "an extractor whose weights are missing is an error, where the config would skip it");
-  app.add_option("--run-dir", o->run_folder, "default: runs/<config's name>/<hash>/, with a link latest beside it");
+  app.add_flag("--dry-run", o->dry_run, "check everything and print the planned rows");
+  app.add_flag("--strict", o->strict, "fail if an extractor's weights are missing, even if the config would skip it");
+  app.add_option("--run-dir", o->run_folder,
+                 "the run's folder (default: runs/<config's name>/<hash>/, with a link latest beside it)");
   app.add_option("--expect", o->expected,
-                 "COLUMN[key=value,…] OP NUMBER: what the table's rows must say, or exit 5 (repeatable)")
+                 "COLUMN[key=value,…] OP NUMBER: exit with 5 unless the table's rows meet this condition (repeatable)")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  app.add_option("--expect-file", o->expect_file, "a file of such lines");
+  app.add_option("--expect-file", o->expect_file, "a file with such conditions, one per line");
   app.add_flag("--trust-model", o->trust_model,
-               "run the model files that the config names though nobody pinned their sha256 (they are code)");
+               "run the config's model files even if their sha256 is not pinned (model files are code)");
   app.add_flag("--allow-perturbed", o->allow_perturbed,
-               "take a data set's perturbed photos for clean ones; a note under the table says how many there are");
+               "treat a data set's perturbed photos as clean; a note under the table says how many there are");
   const auto output = std::make_shared<TableOutput>(app);
   const auto store = std::make_shared<StoreOption>(app);
-  // Not --expect: submit.sh gives all options to workers and to the eval that follows them.
+  // --expect is not excluded: submit.sh passes all options to the workers and to the eval that follows them.
   const auto worker = std::make_shared<WorkerOptions>(
       app, std::vector<std::string>{"--dry-run", "--run-dir", "--format", "--output", "--long"});
   return [o, output, store, worker] {

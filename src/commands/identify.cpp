@@ -26,7 +26,7 @@ std::optional<std::size_t> first_not_finite(const torch::Tensor& matrix) {
   return static_cast<std::size_t>(rows[0].item<std::int64_t>());
 }
 
-// The rows of a data set or an .npy + .csv pair whose split is `split`, or all of them where there are no splits.
+// The rows of a data set or a .npy + .csv pair with this split, or all of them if there are no splits.
 Side read_side(const std::string& path, Split split, const FeatureExtractor* extractor, const RunOptions& options,
                const StoreOption& store) {
   Table names{{"id", "person", "split"}, {}, {}};
@@ -42,7 +42,7 @@ Side read_side(const std::string& path, Split split, const FeatureExtractor* ext
                                       names.rows.size(), " rows"));
   } else {
     if (!extractor)
-      throw Error(Exit::usage, concat(path, " is not an .npy file: --extractor must say how to embed the data set"));
+      throw Error(Exit::usage, concat(path, " is not a .npy file; add --extractor to embed it as a data set"));
     const Dataset dataset = read_dataset(path);
     auto artifacts = store.open();
     matrix = embed(dataset.photos, *extractor, options, artifacts);
@@ -61,15 +61,14 @@ Side read_side(const std::string& path, Split split, const FeatureExtractor* ext
     out.people.push_back(text(names.rows[i][person]));
   }
   if (rows.empty()) throw Error(Exit::input, concat(path, " has no ", split_name(split), " rows"));
-  const bool all = rows.size() == names.rows.size();  // whose copy would cost as much as reading them
+  const bool all = rows.size() == names.rows.size();  // a copy would cost as much as reading them
   out.matrix = (all ? matrix : matrix.index_select(0, torch::tensor(rows))).contiguous();
   if (const auto row = first_not_finite(out.matrix))
     throw Error(Exit::input, concat(path, ": the embedding of ", out.ids[*row], " is not finite"));
   return out;
 }
 
-// The bytes of each row's embedding, by which a picture is known on both sides, whatever its name. `matrix` is
-// contiguous.
+// The bytes of each row's embedding, which identify a picture on both sides under any name. `matrix` is contiguous.
 std::vector<std::string_view> bytes_of_rows(const torch::Tensor& matrix) {
   const auto rows = static_cast<std::size_t>(matrix.size(0)), size = rows > 0 ? matrix.nbytes() / rows : 0;
   std::vector<std::string_view> bytes;
@@ -83,7 +82,7 @@ std::vector<std::string_view> bytes_of_rows(const torch::Tensor& matrix) {
 // version.
 void look_for_leaks(const Side& gallery, const Side& probes) {
   const bool wide = gallery.matrix.scalar_type() == torch::kFloat64 && probes.matrix.scalar_type() == torch::kFloat64;
-  const auto type = wide ? torch::kFloat64 : torch::kFloat32;  // the coarser one of both sides
+  const auto type = wide ? torch::kFloat64 : torch::kFloat32;  // the coarser type of both sides
   const auto known = gallery.matrix.to(type), sought = probes.matrix.to(type);
   const auto known_bytes = bytes_of_rows(known), sought_bytes = bytes_of_rows(sought);
   std::unordered_map<std::string_view, std::string_view> pictures;  // → id
@@ -107,7 +106,7 @@ void look_for_leaks(const Side& gallery, const Side& probes) {
                        " probes are in the gallery under another name: ", listed(leaks, most)));
   if (!namesakes.empty())
     log_warning(concat(namesakes.size(), " of ", probes.ids.size(),
-                       " probes are called as a photo of the gallery, and ",
+                       " probes have the name of a photo of the gallery, but ",
                        "are other pictures: ", listed(namesakes, most)));
 }
 
@@ -119,7 +118,7 @@ std::string photo_of_zeros(const Side& gallery, const Side& probes) {
   return "a photo";
 }
 
-// The classifier's answer, computed in float64 where one of the files has it.
+// The classifier's answer, computed in float64 if one of the files has it.
 Prediction predict(const Side& gallery, const std::vector<std::int64_t>& labels, const Side& probes,
                    const Classifier& classifier) try {
   const auto type = torch::promote_types(gallery.matrix.scalar_type(), probes.matrix.scalar_type());
@@ -157,11 +156,13 @@ Action identify_command(CLI::App& app) {
     std::string gallery, probes, classifier = "nearest", extractor;
   };
   const auto o = std::make_shared<Options>();
-  app.add_option("GALLERY", o->gallery, "a data set, or X.npy with X.csv; its train rows where it has splits")
+  app.add_option("GALLERY", o->gallery,
+                 "a data set, or X.npy with X.csv; if it has splits, only its train rows are used")
       ->required();
-  app.add_option("PROBES", o->probes, "likewise; its test rows where it has splits")->required();
+  app.add_option("PROBES", o->probes, "a data set, or X.npy with X.csv; if it has splits, only its test rows are used")
+      ->required();
   app.add_option("--classifier", o->classifier,
-                 "a name of `list classifiers`, or '{\"classifier\": \"k-nearest\", \"k\": 3}'")
+                 "a name from `list classifiers`, or '{\"classifier\": \"k-nearest\", \"k\": 3}'")
       ->capture_default_str();
   app.add_option("-e,--extractor", o->extractor, "for data sets: an extractor's name or the path of its card");
   const auto device = std::make_shared<DeviceOptions>(app);

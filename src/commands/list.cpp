@@ -64,7 +64,8 @@ Table list_registry(const Rows& rows) {
 
 Table list_classifiers() {
   Table table = list_registry(classifier_registry());
-  table.add({"end-to-end", "extractor and a dense layer, trained in each game: steps, batch, …; public_twins"});
+  table.add({"end-to-end",
+             "extractor and a dense layer, trained together in each trial; keys steps, batch, …, public_twins"});
   return table;
 }
 

@@ -24,8 +24,8 @@ CLI::Validator number_from(Number low, Number high, const char* kind) {
   return CLI::Validator(check, concat("from ", low, " to ", high));
 }
 
-// Is a picture one of the folder that it lies below, or would it be one at the next run? Where people have folders, one
-// that lies beside these is nobody's, unless a link in one of them leads to it.
+// Is a picture below the folder one of its input pictures, or would it be one in the next run? If people have folders,
+// a picture beside these belongs to nobody, unless a link in one of them points to it.
 bool is_picture_of(const fs::path& folder, const fs::path& picture) {
   std::error_code none;
   const fs::path root = fs::canonical(folder, none), target = fs::weakly_canonical(picture, none);
@@ -36,7 +36,7 @@ bool is_picture_of(const fs::path& folder, const fs::path& picture) {
   return std::all_of(there.begin(), there.end(), is_beside) || std::any_of(there.begin(), there.end(), is_link);
 }
 
-// The same for any file that is read of a folder.
+// The same for any file that is read from a folder.
 bool is_read_of(const fs::path& folder, const fs::path& file) {
   static const std::set<std::string> pictures = {".jpg", ".jpeg", ".png", ".bmp"},
                                      others = {"manifest.jsonl",   "landmarks.csv", "rejected.csv",
@@ -50,7 +50,7 @@ bool is_read_of(const fs::path& folder, const fs::path& file) {
   return others.count(file.filename().string()) && fs::is_regular_file(file, none);
 }
 
-// Ends the process as the signal's default would have it, so that a shell or a pipeline sees what it knows.
+// Ends the process by the signal's default action, which a shell or a pipeline recognises.
 void end_by(int signal) {
   std::signal(signal, SIG_DFL);
   std::raise(signal);
@@ -62,30 +62,33 @@ CLI::Validator whole_number(std::int64_t low, std::int64_t high) { return number
 CLI::Validator number(double low, double high) { return number_from(low, high, "number"); }
 
 StoreOption::StoreOption(CLI::App& app) {
-  app.add_option("--store", folder, "folder of cached artifacts (default: store/ in the project's folder)")
+  app.add_option("--store", folder,
+                 "folder of cached artifacts (default: store/ in the project's folder, or ~/.cache/facepoison/store)")
       ->envname("FACEPOISON_STORE");
 }
 
-fs::path StoreOption::path() const { return folder.empty() ? project_home() / "store" : fs::absolute(folder); }
+fs::path StoreOption::path() const { return folder.empty() ? default_store() : fs::absolute(folder); }
 
 ArtifactStore StoreOption::open(Access access) const { return ArtifactStore(path(), access); }
 
 DeviceOptions::DeviceOptions(CLI::App& app) {
-  app.add_option("--device", device, "auto, cpu, cuda, cuda:N or another of LibTorch's")->capture_default_str();
-  app.add_option("--precision", precision, "of the network: fp32, tf32 (CUDA) or bf16")->capture_default_str();
+  app.add_option("--device", device, "auto, cpu, cuda, cuda:N or another device of LibTorch")->capture_default_str();
+  app.add_option("--precision", precision, "precision of the networks: fp32, tf32 (CUDA) or bf16")
+      ->capture_default_str();
   app.add_flag("--trust-model", trust_model,
-               "run the model files that this command names though nobody pinned their sha256 (they are code)");
+               "run the model files of this command even if their sha256 is not pinned (model files are code)");
 }
 
 RunOptions DeviceOptions::resolve() const { return run_options(device, precision, trust_model); }
 
 WorkerOptions::WorkerOptions(CLI::App& app, const std::vector<std::string>& excluded) {
   auto* worker = app.add_flag("--worker", is_on,
-                              "make what the store lacks, together with other workers on it, and print no table");
+                              "make the results that the store lacks, together with other workers, and print no table");
   for (const auto& name : excluded) worker->excludes(app.get_option(name));
-  app.add_option("--start", start, "I/N, from 0/N on: where worker I of N begins, so that they do not meet")
+  app.add_option("--start", start,
+                 "I/N with 0 ≤ I < N: begin after this part of the work, so that N workers do not collide")
       ->needs(worker);
-  app.add_option("--only", only, "make artefacts of these kinds only, and wait for the others: perturbed,embedded,…")
+  app.add_option("--only", only, "make only artefacts of these kinds, and wait for the others: perturbed,embedded,…")
       ->needs(worker)
       ->delimiter(',');
 }
@@ -106,7 +109,7 @@ Part WorkerOptions::part() const {
 
 OutputOptions::OutputOptions(CLI::App& app, const std::string& default_format) : format(default_format) {
   app.add_option("--format", format, "markdown, csv, json or latex")->capture_default_str();
-  app.add_option("-o,--output", file, "write there instead of to stdout");
+  app.add_option("-o,--output", file, "write to this file instead of stdout");
 }
 
 void OutputOptions::check(const std::vector<fs::path>& inputs) const {
@@ -124,12 +127,12 @@ void OutputOptions::write(const Table& table, const Json& more) const {
   if (!file.empty() && file != "-") return write_file(file, out);
   if (std::fwrite(out.data(), 1, out.size(), stdout) == out.size() && std::fflush(stdout) == 0) return;
   const int reason = errno;
-  if (reason == EPIPE) end_by(SIGPIPE);  // the reader has what it wanted
+  if (reason == EPIPE) end_by(SIGPIPE);  // the reader has closed the pipe
   throw Error(Exit::resource, concat("cannot write to stdout: ", std::strerror(reason)));
 }
 
 TableOutput::TableOutput(CLI::App& app) : OutputOptions(app, "markdown") {
-  app.add_flag("--long", is_long, "for reading: a line for each row of the table, where a matrix is the default");
+  app.add_flag("--long", is_long, "markdown and latex: a line for each row of the table instead of a matrix");
 }
 
 bool TableOutput::is_for_reading() const {
@@ -158,7 +161,7 @@ void check_output(const fs::path& output, const std::vector<fs::path>& inputs) {
     if (is_read_of(is_manifest ? fs::absolute(input).parent_path() : input, fs::absolute(output)) ||
         (there && fs::equivalent(output, input, none)))
       throw Error(Exit::usage, concat("-o ", output.string(), there ? " is" : " would be",
-                                      " an input of this command; name another file"));
+                                      " an input of this command; choose another file"));
   }
   check_writable(output);
 }

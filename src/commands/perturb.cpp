@@ -83,22 +83,25 @@ Action perturb_command(CLI::App& app) {
     bool allow_perturbed = false;
   };
   const auto o = std::make_shared<Options>();
-  app.add_option("DATASET", o->dataset, "a data set of prepare")->required();
+  app.add_option("DATASET", o->dataset, "a data set made by prepare")->required();
   app.add_option("--attack", o->attack, "a preset's name or file")->required();
-  app.add_option("--surrogates", o->surrogates, "extractors to optimise against, in the place of the preset's")
+  app.add_option("--surrogates", o->surrogates, "extractors to optimise against instead of the preset's")
       ->delimiter(',');
   app.add_option("--set", o->overrides, "KEY=VALUE: another value for one of the preset's keys (repeatable)");
   app.add_option("--people", o->people, "all, or names or patterns (ann-*), separated by commas")
       ->delimiter(',')
       ->capture_default_str();
-  app.add_option("--photos", o->photos, "train, or all")->check(CLI::IsMember({"train", "all"}))->capture_default_str();
-  app.add_option("--seed", o->seed, "of the attack's random numbers")->check(whole_number(0))->capture_default_str();
+  app.add_option("--photos", o->photos, "which photos to perturb: train or all")
+      ->check(CLI::IsMember({"train", "all"}))
+      ->capture_default_str();
+  app.add_option("--seed", o->seed, "seed of the attack's random numbers")
+      ->check(whole_number(0))
+      ->capture_default_str();
   app.add_option("-o,--output", o->output, "the new data set's folder")->required();
   app.add_option("--trace", o->trace,
-                 "CSV file for id, iteration, loss, dssim, similarity of each photo after each step");
-  app.add_flag(
-      "--allow-perturbed", o->allow_perturbed,
-      "perturb photos again that are perturbed already; the budget is measured against the photos before that");
+                 "a CSV file with id, iteration, loss, dssim and similarity of each photo after each step");
+  app.add_flag("--allow-perturbed", o->allow_perturbed,
+               "perturb photos that are already perturbed; the budget is measured against the original photos");
   const auto device = std::make_shared<DeviceOptions>(app);
   const auto store = std::make_shared<StoreOption>(app);
   return [o, device, store] {
@@ -114,16 +117,17 @@ Action perturb_command(CLI::App& app) {
     std::error_code none;
     for (const auto& clean : {dataset.folder, dataset.originals})
       if (fs::equivalent(output, clean, none))
-        throw Error(Exit::usage, concat("-o ", o->output, " is the data set that these photos are from"));
+        throw Error(Exit::usage,
+                    concat("-o ", o->output, " is the data set that the photos come from; choose another folder"));
     require_dataset_folder(output, files_of(dataset));
     const auto people = chosen_people(dataset, o->people);
     std::vector<Photo> photos;
     for (const auto& photo : dataset.photos)
       if (people.count(photo.person) && (o->photos == "all" || photo.train())) photos.push_back(photo);
     if (photos.empty())
-      throw Error(Exit::input,
-                  concat(o->dataset,
-                         ": none of the chosen people's photos is a train photo; --photos all takes the others too"));
+      throw Error(
+          Exit::input,
+          concat(o->dataset, ": the chosen people have no train photo; --photos all includes their other photos"));
     require_clean(o->dataset, perturbed_note(photos), o->allow_perturbed);
     auto artifacts = store->open();
     // An attack that aims at other people, or that looks for files by the photos' names, gets everybody's clean photos.
@@ -133,7 +137,7 @@ Action perturb_command(CLI::App& app) {
     if (!o->trace.empty()) write_file(o->trace, print(read_traces(posted.traces), Format::csv));
     log_info(concat(posted.photos.size(), " photos of ", people.size(), " people went through ", o->attack, " (",
                     what_became(posted), "), ", dataset.photos.size() - posted.photos.size(),
-                    " others are as they were; in ", output.string()));
+                    " others are unchanged; in ", output.string()));
     return Exit::ok;
   };
 }

@@ -24,18 +24,19 @@ void write_figures(const KeptRun& run, const fs::path& folder) {
 
 Action report_command(CLI::App& app) {
   const auto o = std::make_shared<ReportOptions>();
-  app.add_option("RUN", o->runs, "run folders of eval; of several, the page has them side by side")->required();
-  auto* page = app.add_option("-o,--output", o->output, "an HTML page: what the tables say, figures, tables");
-  auto* figures = app.add_option("--figures", o->figures,
-                                 "a folder: each figure of a run as a Vega-Lite specification, NAME.vl.json, which "
-                                 "scripts/figures.py draws");
-  app.add_option("--to", o->to, "paper: the page has the published figures (data/paper.json) beside the first run's")
+  app.add_option("RUN", o->runs, "run folders of eval; the page shows several side by side")->required();
+  auto* page = app.add_option("-o,--output", o->output, "an HTML page with a summary, figures and tables");
+  auto* figures = app.add_option(
+      "--figures", o->figures,
+      "a folder for the figures of one run as Vega-Lite specifications, NAME.vl.json, which scripts/figures.py draws");
+  app.add_option("--to", o->to, "paper: compare the first run with the published figures (data/paper.json) on the page")
       ->check(CLI::IsMember({"paper"}))
       ->needs(page);
-  app.add_option("--pictures", o->pictures, "a picture of facepoison show, PNG or JPEG, for the page")->needs(page);
+  app.add_option("--pictures", o->pictures, "a picture made by facepoison show, PNG or JPEG, for the page")
+      ->needs(page);
   return [o, page, figures] {
     if (!*page && !*figures) throw Error(Exit::usage, "report needs -o, --figures, or both");
-    if (*figures && o->runs.size() > 1) throw Error(Exit::usage, "--figures: of one run at a time");
+    if (*figures && o->runs.size() > 1) throw Error(Exit::usage, "--figures: expected one run, found several");
     if (*page && o->output.extension() != ".html")
       throw Error(Exit::usage, concat("-o ", o->output.string(), ": expected a name that ends in .html"));
     check_output(o->output, o->runs);

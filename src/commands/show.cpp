@@ -16,7 +16,7 @@ constexpr double difference_factor = 8;
 
 Image picture_of(const Photo& photo) { return decode_image(read_file(photo.path), Exif::ignore); }
 
-// The first `count` photos of each chosen person: of the train photos where only those get perturbed.
+// The first `count` photos of each chosen person: only train photos if only those get perturbed.
 std::vector<Photo> first_photos(const Dataset& dataset, const std::set<std::string>& people, std::size_t count,
                                 bool train_only) {
   std::map<std::string, std::size_t> taken;
@@ -55,7 +55,7 @@ struct Album {
   std::shared_ptr<const Attack> attack;
   Seed seed;
   Posted posted;
-  // The picture that was perturbed, in the size of the posted one: the photo, unless it is transformed first.
+  // The picture before the perturbation, in the size of the posted one: the photo, or its transform by "before".
   Image seen(const Photo& photo, const Image& original, int side) const {
     const auto& before = attack->settings().before;
     const Image image = before ? (*before)({original, photo.landmarks}, seed, photo.id).image : original;
@@ -63,7 +63,7 @@ struct Album {
   }
 };
 
-// original | perturbed | difference | perturbed | difference …, a row a photo.
+// original | perturbed | difference | perturbed | difference …, one row per photo.
 std::vector<std::vector<Tile>> strips(std::span<const Photo> photos, const std::vector<Album>& albums) {
   std::vector<std::vector<Tile>> rows;
   for (std::size_t i = 0; i < photos.size(); ++i) {
@@ -109,7 +109,7 @@ Shown of_data_set(const Dataset& dataset, const std::vector<std::shared_ptr<cons
   return shown;
 }
 
-// The pictures that eval measures. Where it has run they are in the store, since a picture does not depend on who else
+// The pictures that eval measures. If it has run they are in the store, because a picture does not depend on who else
 // is protected.
 Shown of_experiment(const Experiment& e, const Choice& choice, ArtifactStore& store) {
   Shown shown{{}, {}, e.dataset.side};
@@ -163,21 +163,21 @@ Action show_command(CLI::App& app) {
   const auto o = std::make_shared<Options>();
   std::vector<CLI::Option*> replaced;  // by a config
   const auto of_the_data_set = [&](CLI::Option* option) { replaced.push_back(option); };
-  of_the_data_set(app.add_option("DATASET", o->dataset, "a data set of prepare, or a folder of photos"));
+  of_the_data_set(app.add_option("DATASET", o->dataset, "a data set made by prepare, or a folder of photos"));
   of_the_data_set(app.add_option("--attack", o->attacks,
-                                 "presets: strips original | perturbed | difference × 8 around grey, of each person's "
-                                 "first train photos")
+                                 "presets: show strips original | perturbed | difference × 8 around grey, of each "
+                                 "person's first train photos")
                       ->delimiter(','));
   of_the_data_set(
-      app.add_option("--surrogates", o->surrogates, "extractors to optimise against, in the place of the presets'")
+      app.add_option("--surrogates", o->surrogates, "extractors to optimise against instead of the presets'")
           ->delimiter(','));
-  of_the_data_set(app.add_option("--seed", o->seed, "of the attacks' random numbers")
+  of_the_data_set(app.add_option("--seed", o->seed, "seed of the attacks' random numbers")
                       ->check(whole_number(0))
                       ->capture_default_str());
-  auto* config = app.add_option("-c,--config", o->config,
-                                "an experiment's, in the place of DATASET: strips of the pictures that eval measures, "
-                                "from the store where it has run");
-  app.add_option("--set", o->overrides, "KEY=VALUE over the config's, as eval's")
+  auto* config = app.add_option(
+      "-c,--config", o->config,
+      "an experiment, instead of DATASET: strips of the pictures that eval measures, from the store if eval has run");
+  app.add_option("--set", o->overrides, "KEY=VALUE overrides the config's value, as in eval")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->needs(config);
@@ -185,9 +185,10 @@ Action show_command(CLI::App& app) {
                  "all, or names or patterns (ann-*), separated by commas "
                  "(default: all; with attacks the first four)")
       ->delimiter(',');
-  app.add_option("--photos", o->choice.photos, "photos a person (default: 10; with attacks 1)")
+  app.add_option("--photos", o->choice.photos, "photos per person (default: 10; with attacks 1)")
       ->check(whole_number(1, 1'000'000));
-  app.add_option("--side", o->side, "of a picture in the sheet, pixels (default: 96; with attacks the canvas's)")
+  app.add_option("--side", o->side,
+                 "side of a picture in the sheet, in pixels (default: 96; with attacks the canvas's)")
       ->check(whole_number(16, 1024));
   app.add_option("-o,--output", o->output, "the sheet, .png or .jpg")->required();
   const auto device = std::make_shared<DeviceOptions>(app);

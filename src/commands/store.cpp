@@ -36,7 +36,7 @@ Exit verify(const ArtifactStore& store, const OutputOptions& output) {
   }
   const auto bad = damaged.rows.size();
   damaged.notes.push_back(concat(all.size(), " artefacts (", megabytes(bytes_of(all)), " MB) were read, ", bad,
-                                 " are damaged", bad ? ": whoever wants one makes it again" : ""));
+                                 " are damaged", bad ? "; a command that needs one of them makes it again" : ""));
   if (older > 0)
     damaged.notes.push_back(concat(older, " artefacts of an older version were not read; store gc removes them"));
   output.write(damaged);
@@ -49,7 +49,7 @@ std::vector<Artefact> unused_since(std::vector<Artefact> all, fs::file_time_type
   return all;
 }
 
-// The least recently used artefacts, without which the others have at most `bytes`.
+// The least recently used artefacts: without them the others have at most `bytes`.
 std::vector<Artefact> beyond(std::vector<Artefact> all, double bytes) {
   const auto later = [](const Artefact& a, const Artefact& b) {
     return std::tie(b.used_at, a.folder) < std::tie(a.used_at, b.folder);
@@ -62,7 +62,7 @@ std::vector<Artefact> beyond(std::vector<Artefact> all, double bytes) {
   return {first, all.end()};
 }
 
-// Plans what a config's experiment or training takes from the store; only a training's names what it starts from.
+// Plans what a config's experiment or training takes from the store; only a training's config has the key "start".
 void plan_config(const std::string& config, ArtifactStore& store, Plan& plan) {
   const Json keys = read_config(config, {}, [](Json&, const fs::path&) {});
   const std::vector<std::string> any_photos = {"allow_perturbed=true"};  // it may have been an option
@@ -143,19 +143,22 @@ Action gc_command(CLI::App& app) {
     bool remove = false;
   };
   const auto o = std::make_shared<Options>();
-  auto* rule = app.add_option_group("what goes", "one of these");
+  auto* rule = app.add_option_group("what to remove", "one of these");
   rule->require_option(1);
-  rule->add_option("--older-than", o->days, "DAYS: what nothing has used for so long")->check(number(0, 36500));
-  rule->add_option("--keep-size", o->gigabytes, "GB: the least recently used, until no more than that is left")
+  rule->add_option("--older-than", o->days, "DAYS: artefacts that were not used for this long")
+      ->check(number(0, 36500));
+  rule->add_option("--keep-size", o->gigabytes,
+                   "GB: the least recently used artefacts, until at most this much is left")
       ->check(number(0, 1e9));
-  rule->add_option("--needed-by", o->configs, "CONFIG…: all but what these experiments and trainings need");
-  app.add_flag("--delete", o->remove, "take it out (default: only say what would go)");
+  rule->add_option("--needed-by", o->configs,
+                   "CONFIG…: all artefacts that these experiments and trainings do not need");
+  app.add_flag("--delete", o->remove, "remove them (default: only print what would be removed)");
   const auto output = std::make_shared<OutputOptions>(app, "markdown");
   const auto option = std::make_shared<StoreOption>(app);
   return [o, output, option] {
     output->check({o->configs.begin(), o->configs.end()});
     auto store = option->open();
-    const auto all = store.artefacts();  // first: what is made meanwhile is none of them
+    const auto all = store.artefacts();  // first: artefacts made meanwhile are not among them
     const auto needed = needed_by(o->configs, *option);
     const auto age = std::chrono::duration_cast<fs::file_time_type::duration>(
         std::chrono::duration<double, std::ratio<86400>>(o->days));
@@ -164,7 +167,7 @@ Action gc_command(CLI::App& app) {
                                              : beyond(all, o->gigabytes * 1e9);
     Table table = by_kind(all, garbage);
     table.notes.push_back(concat(megabytes(bytes_of(garbage)), " of ", megabytes(bytes_of(all)), " MB ",
-                                 o->remove ? "go" : "would go; --delete takes them out"));
+                                 o->remove ? "are removed" : "would be removed; --delete removes them"));
     if (o->remove)
       if (const auto left = remove_all(store, garbage); !left.empty())
         table.notes.push_back(concat(left.size(), " of them stay: they are being made or used"));
@@ -178,7 +181,8 @@ Action gc_command(CLI::App& app) {
 Action store_command(CLI::App& app) {
   app.require_subcommand(1);
   auto* verify = app.add_subcommand("verify", "read every artefact and name those that are damaged");
-  auto* gc = app.add_subcommand("gc", "what is old, too much or not needed: say how much, or take it out");
+  auto* gc =
+      app.add_subcommand("gc", "find artefacts that are old, too many or not needed, and remove them with --delete");
   const auto do_verify = verify_command(*verify), do_gc = gc_command(*gc);
   return [verify, do_verify, do_gc] { return verify->parsed() ? do_verify() : do_gc(); };
 }

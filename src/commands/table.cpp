@@ -9,7 +9,7 @@ struct TableOptions {
   std::string across = "attack", value;
 };
 
-// The table that is asked for, and the name of its column that has an interval.
+// The wanted table, and the name of its column with an interval.
 std::pair<Table, std::string> table_of(const TableOptions& o) {
   if (!o.against.empty()) {
     const auto [key, value] = key_and_value("--against", o.against);
@@ -25,7 +25,7 @@ std::pair<Table, std::string> table_of(const TableOptions& o) {
 Action table_command(CLI::App& app) {
   const auto o = std::make_shared<TableOptions>();
   app.add_option("RUN", o->run, "a run folder of eval, or the CSV file of a table")->required();
-  auto* of = app.add_option("--of", o->of, "the table: one of facepoison list tables")->capture_default_str();
+  auto* of = app.add_option("--of", o->of, "the table's name, one of facepoison list tables")->capture_default_str();
   auto* by = app.add_option("--by", o->by, "person: a row for each protected person")
                  ->check(CLI::IsMember({"person"}))
                  ->excludes(of);
@@ -36,16 +36,16 @@ Action table_command(CLI::App& app) {
       ->excludes(by)
       ->excludes(of);
   app.add_option("--where", o->where,
-                 "COLUMN=VALUE: only rows with it (repeatable; several values of one column: any of them)")
+                 "COLUMN=VALUE: only rows with this value (repeatable; several values of one column: any of them)")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--rows", o->rows,
-                 "of the matrix: the columns that name its rows, separated by commas (default: the recogniser, its "
-                 "release, and each axis on which rows differ)")
+                 "matrix: the columns that name its rows, separated by commas (default: the recogniser, its release, "
+                 "and each axis on which rows differ)")
       ->delimiter(',');
-  app.add_option("--across", o->across, "of the matrix: the column whose values are its columns")
+  app.add_option("--across", o->across, "matrix: the column that gives its columns, one for each value")
       ->capture_default_str();
-  app.add_option("--value", o->value, "of the matrix: another column for its cells, which has no interval");
+  app.add_option("--value", o->value, "matrix: another column for its cells, without intervals");
   const auto output = std::make_shared<TableOutput>(app);
   return [o, output] {
     output->check({o->run});

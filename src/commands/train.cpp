@@ -13,13 +13,15 @@ Action train_command(CLI::App& app) {
   };
   const auto o = std::make_shared<Options>();
   app.add_option("-c,--config", o->config, "the training, JSON")->required();
-  app.add_option("--set", o->overrides, "KEY=VALUE over the config's; VALUE is JSON, else a text")
+  app.add_option("--set", o->overrides, "KEY=VALUE overrides the config's value; VALUE is JSON or else a text")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  app.add_option("-o,--output", o->output, "folder for the card, the weights and the log; needed but for a worker");
-  app.add_option("--device", o->device, "auto, cpu, cuda, cuda:N or another of LibTorch's, over the config's");
+  app.add_option("-o,--output", o->output,
+                 "folder for the card, the weights and the log; required except for a worker");
+  app.add_option("--device", o->device,
+                 "auto, cpu, cuda, cuda:N or another device of LibTorch; overrides the config's device");
   app.add_flag("--trust-model", o->trust_model,
-               "start from the model file that the config names though nobody pinned its sha256 (it is code)");
+               "start from the config's model file even if its sha256 is not pinned (a model file is code)");
   app.add_flag("--allow-perturbed", o->allow_perturbed,
                "train on a data set's perturbed photos as if they were clean; the record says how many there are");
   const auto store = std::make_shared<StoreOption>(app);

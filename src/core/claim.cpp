@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::chrono::milliseconds heartbeat{10000};
 
-// This machine since it started, the same in all of its containers.
+// This machine since its last start, the same in all its containers.
 const std::string& this_boot() {
   static const std::string id = [] {
     std::string line = "unknown";
@@ -37,7 +37,7 @@ bool is_old(int file, const fs::path& folder) {
   return now && fstat(file, &then) == 0 && *now - then.st_mtime > claim_lifetime;
 }
 
-// Does the name still mean the file that was opened?
+// Whether the path still names the open file.
 bool is_at(const fs::path& path, int file) {
   struct stat named{}, opened{};
   return stat(path.c_str(), &named) == 0 && fstat(file, &opened) == 0 && named.st_ino == opened.st_ino &&
@@ -65,7 +65,7 @@ std::shared_ptr<Claim> Claim::take(const fs::path& path) {
     } else {
       if (errno != EEXIST) throw fs::filesystem_error("cannot make", path, {errno, std::system_category()});
       file = open(path.c_str(), O_RDWR | O_CLOEXEC);
-      if (file < 0 && errno == ENOENT) continue;  // it ended just now
+      if (file < 0 && errno == ENOENT) continue;  // it has just ended
       if (file < 0) throw fs::filesystem_error("cannot open", path, {errno, std::system_category()});
       const bool locked = flock(file, LOCK_EX | LOCK_NB) == 0, locks_work = locked || errno == EWOULDBLOCK;
       if (!is_at(path, file)) {
@@ -90,7 +90,7 @@ Claim::Claim(fs::path path, int file, std::string token)
     : path_(std::move(path)), file_(file), token_(std::move(token)) {}
 
 Claim::~Claim() {
-  if (is_held()) unlink(path_.c_str());  // while it is locked, so that nobody's new one is meant
+  if (is_held()) unlink(path_.c_str());  // while it is locked, so that no new claim is removed
   close(file_);
 }
 

@@ -9,7 +9,7 @@ namespace {
 
 using Anchor = std::function<void(Json&, const fs::path&)>;
 
-// Puts the keys of `part` over those of `config`; null takes a key out.
+// Overrides keys of `config` by those of `part`; null removes a key.
 void lay_over(Json& config, const Json& part) {
   for (const auto& [key, value] : part.items()) {
     config[key] = value;
@@ -41,19 +41,19 @@ void override_key(Json& config, const std::string& assignment, const Anchor& anc
       if (part.empty() || part.find_first_not_of("0123456789") != std::string::npos || part.size() > 6 ||
           std::stoul(part) >= at->size())
         throw Error(Exit::usage,
-                    concat("--set ", assignment, ": \"", part, "\" is not a place in a list of ", at->size()));
+                    concat("--set ", assignment, ": \"", part, "\" is not an index in a list of length ", at->size()));
       at = &(*at)[std::stoul(part)];
     } else if (at->is_object() || at->is_null()) {
       at = &(*at)[part];
     } else {
-      throw Error(Exit::usage, concat("--set ", assignment, ": there is nothing below \"", part, "\""));
+      throw Error(Exit::usage,
+                  concat("--set ", assignment, ": the value before \"", part, "\" is not an object or a list"));
     }
   }
   *at = value;
 }
 
-// The folder from which a config's relative paths start. A pipe or a here-document is not in a folder of the user's:
-// there it is the working folder.
+// The folder from which a config's relative paths start. For a pipe or a here-document it is the working folder.
 fs::path folder_of_config(const fs::path& file) {
   const fs::path whole = fs::absolute(file).lexically_normal();
   for (const auto* own : {"/dev/", "/proc/"})
@@ -62,7 +62,7 @@ fs::path folder_of_config(const fs::path& file) {
   return fs::is_fifo(whole, unknown) ? fs::current_path() : whole.parent_path();
 }
 
-// Reads the file's keys, without those of null, over those of its "base", where it names one.
+// Reads the file's keys over those of its "base", if it names one; null removes a key.
 Json read_with_base(const fs::path& file, const std::function<void(Json&, const fs::path&)>& anchor_paths,
                     int depth = 0) {
   const fs::path folder = folder_of_config(file);

@@ -23,7 +23,7 @@ bool is_plain(const at::Tensor& tensor) {
          (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kBFloat16);
 }
 
-// Whether the kernels below know a convolution: pictures, float32 or bf16, without dilation.
+// Whether the kernels below can do a convolution: pictures, float32 or bf16, without dilation.
 bool is_plain(const at::Tensor& input, const at::Tensor& weight, at::IntArrayRef dilation, bool transposed) {
   return !transposed && is_plain(input) && is_plain(weight) && input.scalar_type() == weight.scalar_type() &&
          std::all_of(dilation.begin(), dilation.end(), [](auto d) { return d == 1; });
@@ -31,8 +31,8 @@ bool is_plain(const at::Tensor& input, const at::Tensor& weight, at::IntArrayRef
 
 at::Tensor channels_last(const at::Tensor& tensor) { return tensor.contiguous(at::MemoryFormat::ChannelsLast); }
 
-// In float32 by oneDNN, which LibTorch leaves for another library where a batch is small and has one thread. In bf16
-// LibTorch asks for oneDNN itself, where the processor can do it.
+// Uses oneDNN in float32. LibTorch would use another library for a small batch in one thread. In bf16 LibTorch itself
+// uses oneDNN, if the processor supports it.
 at::Tensor any_convolution(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
                            at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, bool transposed,
                            at::IntArrayRef output_padding, std::int64_t groups) {
@@ -47,9 +47,9 @@ at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, std::int6
   return any_convolution(input, channels_last(weight), {}, {1, 1}, {rows, columns}, {1, 1}, false, {0, 0}, groups);
 }
 
-// With a stride s, input rows that leave the same remainder by s see the same rows of the kernel: first, first + s, …,
-// `count` of them. Row s·q + remainder sees the first through output row q + high, the last through q + low. Without a
-// stride there is one phase.
+// With a stride s, input rows with the same remainder by s meet the same rows of the kernel: first, first + s, …,
+// `count` of them. Row s·q + remainder meets the first at output row q + high, the last at q + low. Without a stride
+// there is one phase.
 struct Phase {
   std::int64_t first, count, high, low;
   Phase(const Axis& a, std::int64_t remainder)
@@ -63,8 +63,8 @@ struct Phase {
   }
 };
 
-// How to get rows 0 to `rows` − 1 of a convolution whose kernel reaches from output row q + low on, `size` rows: how
-// much to pad on both sides, and with which row to begin.
+// The padding on both sides and the first row that give rows 0 to `rows` − 1 of a convolution. Its kernel has `size`
+// rows from output row q + low on.
 struct Reach {
   std::int64_t padding, begin, rows;
   Reach(std::int64_t low, std::int64_t size, std::int64_t wanted, const Axis& a)
@@ -89,8 +89,7 @@ at::Tensor flipped(const at::Tensor& grad_output, const at::Tensor& weight, cons
                   Reach(along.low, along.count, x.input, x), depthwise ? weight.size(0) : 1);
 }
 
-// Depthwise, with a stride: each phase is a small depthwise convolution, whose result is written to every s-th row and
-// column.
+// Depthwise, with a stride: each phase is a small depthwise convolution, written to every s-th row and column.
 at::Tensor depthwise_phases(const at::Tensor& grad_output, const at::Tensor& input, const at::Tensor& weight,
                             const Axis& y, const Axis& x) {
   // Where the kernel is at least as large as the stride, the phases write every row and column.
@@ -109,7 +108,7 @@ at::Tensor depthwise_phases(const at::Tensor& grad_output, const at::Tensor& inp
   return found;
 }
 
-// The phases of an axis, and from which output row to which they reach together.
+// The phases of an axis, and the range of output rows that they cover together.
 struct Phases {
   std::vector<Phase> each;
   std::int64_t low = 0, size = 0;
@@ -162,8 +161,8 @@ at::Tensor input_gradient(const at::Tensor& grad_output, const at::Tensor& input
   return {};
 }
 
-// Whether oneDNN's gradient with respect to the weights adds numbers that nobody wrote. Found with oneDNN of LibTorch
-// 2.13 on a processor with AMX: NaN, or another result each time.
+// Whether oneDNN's gradient with respect to the weights reads uninitialised memory. Found with oneDNN of LibTorch 2.13
+// on a processor with AMX: NaN, or another result each time.
 bool reads_unwritten_memory(const at::Tensor& input, const Axis& y, const Axis& x) {
   return input.scalar_type() == at::kBFloat16 && (y.input < y.stride || x.input < x.stride);
 }

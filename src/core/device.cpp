@@ -27,7 +27,7 @@ torch::DeviceType kind_of(const std::string& name, const std::string& word) {
   } catch (const c10::Error&) {
   }
   throw Error(Exit::usage,
-              concat("device \"", name, "\": it is auto, cpu, cuda, cuda:N or another device that LibTorch knows"));
+              concat("device \"", name, "\": expected auto, cpu, cuda, cuda:N or another device that LibTorch knows"));
 }
 
 int count_of(torch::DeviceType kind) {
@@ -35,8 +35,8 @@ int count_of(torch::DeviceType kind) {
   return c10::impl::hasDeviceGuardImpl(kind) ? c10::impl::getDeviceGuardImpl(kind)->deviceCount() : 0;
 }
 
-// The model of a GPU, asked of CUDA's driver, which numbers devices as LibTorch does; "" where it does not tell.
-// LibTorch tells it only to programs built with CUDA's headers.
+// The model of a GPU, from CUDA's driver, which numbers devices as LibTorch does; "" if it is unknown. LibTorch gives
+// it only to programs built with CUDA's headers.
 std::string cuda_model(int index) {
   void* const driver = dlopen("libcuda.so.1", RTLD_LAZY);
   if (!driver) return "";
@@ -59,7 +59,7 @@ std::string cpu_model() {
   return "";
 }
 
-// Environment variables by which the libraries choose among kernels that round differently. ATEN_CPU_CAPABILITY is in
+// Environment variables that make libraries choose kernels that round differently. ATEN_CPU_CAPABILITY is in
 // "instructions".
 constexpr const char* kernel_variables[] = {"MKL_CBWR",
                                             "MKL_ENABLE_INSTRUCTIONS",
@@ -79,15 +79,15 @@ Json kernel_settings() {
 
 thread_local bool is_piece_thread = false;
 
-// As many threads as LibTorch would use, none of which shares its own work out further.
+// As many threads as LibTorch would use. None of them starts further threads.
 struct PieceThreads {
   int count = at::get_num_threads();
   ThreadPool pool{static_cast<std::size_t>(count), [] {
                     is_piece_thread = true;
-                    at::get_num_threads();  // LibTorch sets up a thread at its first question, and would undo the next
+                    at::get_num_threads();  // this first call sets up the thread, and would undo the next line
                     at::set_num_threads(1);
                   }};
-  PieceThreads() { at::set_num_threads(count); }  // of whoever comes later
+  PieceThreads() { at::set_num_threads(count); }  // for later callers
 };
 
 }  // namespace
@@ -98,11 +98,11 @@ torch::Device parse_device(const std::string& name) {
   const auto kind = kind_of(name, name.substr(0, colon));
   const auto digits = colon == std::string::npos ? "0" : name.substr(colon + 1);
   if (digits.empty() || digits.size() > 3 || digits.find_first_not_of("0123456789") != std::string::npos)
-    throw Error(Exit::usage, concat("device \"", name, "\": what follows the colon is a number"));
+    throw Error(Exit::usage, concat("device \"", name, "\": expected a number after the colon"));
   const int index = std::stoi(digits), count = count_of(kind);
   if (index >= count)
     throw Error(Exit::device, concat("device ", name, ": LibTorch sees ", count, " ", c10::DeviceTypeName(kind),
-                                     " devices", count == 0 ? " (a build without it, or no driver)" : ""));
+                                     " devices", count == 0 ? " (a build without support for it, or no driver)" : ""));
   return kind == torch::kCPU ? torch::kCPU : torch::Device(kind, static_cast<c10::DeviceIndex>(index));
 }
 
@@ -129,7 +129,7 @@ void in_pieces(torch::Device device, std::size_t rows, std::size_t piece,
   const auto take_pieces = [&] {
     for (std::size_t first; (first = piece * next++) < rows;) work(first, std::min(piece, rows - first));
   };
-  if (is_piece_thread) return take_pieces();  // a thread that waited here for its own pool could wait for ever
+  if (is_piece_thread) return take_pieces();  // waiting here for its own pool could take for ever
   static PieceThreads threads;
   std::vector<std::future<void>> done;
   for (std::size_t k = 0; k < threads.pool.size(); ++k) done.push_back(threads.pool.start(take_pieces));
@@ -160,11 +160,11 @@ std::string machine(torch::Device device) {
 
 RunOptions run_options(const std::string& device, const std::string& precision, bool trust_model) {
   if (precision != "fp32" && precision != "tf32" && precision != "bf16")
-    throw Error(Exit::usage, concat("precision \"", precision, "\": it is fp32, tf32 or bf16"));
+    throw Error(Exit::usage, concat("precision \"", precision, "\": expected fp32, tf32 or bf16"));
   RunOptions options{parse_device(device), precision == "bf16" ? torch::kBFloat16 : torch::kFloat32, trust_model,
                      precision == "tf32"};
   if (options.tf32 && !options.device.is_cuda())
-    throw Error(Exit::usage, "precision tf32 is CUDA's; every device has fp32 and bf16");
+    throw Error(Exit::usage, "precision tf32: expected fp32 or bf16, since the device is not a CUDA device");
   at::globalContext().setAllowTF32CuDNN(options.tf32);
   at::globalContext().setAllowTF32CuBLAS(options.tf32);
   at::globalContext().setDeterministicCuDNN(true);

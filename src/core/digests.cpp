@@ -21,14 +21,14 @@ namespace {
 std::string stat_of(const fs::path& path) {
   struct stat found{};
   if (stat(path.c_str(), &found) != 0) return "";
-  std::string fields;  // of numbers alone: concat()'s stream takes long for tens of thousands of files
+  std::string fields;  // without concat(), which is slow for tens of thousands of files
   for (const auto number : {found.st_size, found.st_mtim.tv_sec, found.st_mtim.tv_nsec, found.st_ctim.tv_sec,
                             found.st_ctim.tv_nsec, static_cast<std::int64_t>(found.st_ino)})
     fields += std::to_string(number) + ' ';
   return fields;
 }
 
-// A file's path from the folder that it is in; of one that is elsewhere, all of its path.
+// A file's path relative to the folder, or all of it if the file is elsewhere.
 std::string name_below(const fs::path& file, const fs::path& folder) {
   const auto start = folder.native() + '/';
   return file.native().starts_with(start) ? file.native().substr(start.size()) : file.native();
@@ -97,7 +97,7 @@ std::string sha256_of_file(const fs::path& path) {
   });
 }
 
-// A record's line: the digest, what stat_of() said then, the file's name.
+// A record's line: the digest, the result of stat_of() then, the file's name.
 DigestRecord::DigestRecord(fs::path record, fs::path root) : record_(std::move(record)), root_(std::move(root)) {
   std::istringstream lines;
   try {
@@ -133,7 +133,7 @@ void DigestRecord::save() {
   try {
     write_unflushed(record_, lines);
   } catch (const Error& error) {
-    log_debug(concat("digests are taken again next time: ", error.what()));
+    log_debug(concat("digests will be computed again next time: ", error.what()));
   }
 }
 
@@ -159,7 +159,7 @@ std::vector<Sealed> parse_digests(const std::string& lines, const fs::path& fold
     const bool is_escaped = line.starts_with('\\');
     if (is_escaped) line.erase(0, 1);
     if (line.size() <= digits + 2 || line.compare(digits, 2, "  ") != 0)
-      throw Error(Exit::input, concat(folder.string(), ": \"", line, "\" is not a digest, two blanks and a name"));
+      throw Error(Exit::input, concat(folder.string(), ": \"", line, "\" is not a digest, two spaces and a name"));
     const auto name = line.substr(digits + 2);
     files.push_back({folder / (is_escaped ? unescaped(name) : name), line.substr(0, digits)});
   }

@@ -15,11 +15,11 @@
 namespace facepoison {
 namespace {
 
-// Computes a stage's missing units, several at once: a batch is filled with rows of one unit after the other, and is
-// decoded on another thread while the one before is computed.
+// Computes a stage's missing units, several at once: a batch is filled with rows of one unit after the other, and
+// decoded on another thread while the previous one is computed.
 class Batches {
  public:
-  // Called for each unit in its turn: the claim under which it is made, or none where it is not to be made here.
+  // Called for each unit in turn: returns the claim to make it under, or none if it is not made here.
   using Claim = std::function<std::shared_ptr<facepoison::Claim>(std::size_t unit)>;
   // Called with a unit's results, once it has all of them.
   using Finish = std::function<void(std::size_t unit, std::vector<std::any> results)>;
@@ -45,7 +45,7 @@ class Batches {
   struct Row {
     std::size_t unit, row;
   };
-  struct Open {  // a unit of which rows are under way
+  struct Open {  // a unit with unfinished rows
     std::shared_ptr<facepoison::Claim> claim;
     std::vector<std::any> results;
   };
@@ -56,7 +56,7 @@ class Batches {
     return rows;
   }
 
-  // Claims units until a batch is full, and has it decoded.
+  // Claims units until a batch is full, and starts to decode it.
   void look_ahead() {
     for (; waiting_.size() < stage_.batch() && !units_.empty(); units_.pop_front()) {
       const auto number = units_.front();
@@ -101,7 +101,7 @@ bool is_whole(const std::vector<bool>& stored) {
 
 }  // namespace
 
-// Looks at the artefacts in several threads, which is what a store on a network takes.
+// Looks at the artefacts in several threads, since a store on a network is slow.
 std::vector<bool> Executor::find(Stage& stage) {
   const auto& units = stage.units();
   std::vector<char> found(units.size());
@@ -121,7 +121,7 @@ const std::vector<bool>& Executor::look(const std::shared_ptr<Stage>& stage) {
   return state.stored;
 }
 
-// An artefact's content is known once it is asked for as an input.
+// Notes the contents of artefacts that are used as inputs.
 void Executor::note_contents(const Stage& stage, const std::vector<bool>& stored) {
   for (std::size_t u = 0; u < stored.size(); ++u) {
     const auto& id = stage.units()[u].id;
@@ -130,7 +130,7 @@ void Executor::note_contents(const Stage& stage, const std::vector<bool>& stored
   }
 }
 
-// "" where one of them is not there.
+// "" if one is missing.
 std::string Executor::content_of(const Needs& needs) {
   if (needs.artefacts.empty() && needs.groups.empty()) return "";
   std::string all;
@@ -151,7 +151,7 @@ std::string Executor::content_of(const Needs& needs) {
   return sha256(all);
 }
 
-// Names do not say which bytes an input has: on some devices the same computation gives others.
+// Compares inputs by content, not by name: on some devices the same computation gives other bytes.
 bool Executor::is_current(Stage& stage, const Stage::Unit& unit) {
   const auto then = store_.inputs_of(unit.id);
   if (then.empty()) return true;
@@ -168,7 +168,7 @@ bool Executor::run(const std::shared_ptr<Stage>& stage) {
     for (const auto& input : stage->inputs()) is_ready = run(input) && is_ready;
     if (!is_ready) return false;
     for (const auto& input : stage->inputs()) note_contents(*input, look(input));
-    groups_.clear();  // some of whose members are there only now
+    groups_.clear();  // some members exist only now
     for (std::size_t u = 0; u < stored.size(); ++u)
       if (stored[u]) stored[u] = is_current(*stage, stage->units()[u]);
   }
@@ -207,8 +207,8 @@ void Executor::make(Stage& stage, std::vector<bool>& stored) {
   if (is_of_others(stage)) {
     std::erase_if(missing, is_there);
     if (part_.waits && !missing.empty())
-      throw Error(Exit::device, concat(stage.label(), ": ", missing.size(), " units are not in the store, and other ",
-                                       "workers have to make them, which compute by ", part_.elsewhere));
+      throw Error(Exit::device, concat(stage.label(), ": ", missing.size(), " units are not in the store; only other ",
+                                       "workers can make them, with the arithmetic ", part_.elsewhere));
     return;
   }
   std::rotate(missing.begin(),
@@ -226,11 +226,11 @@ void Executor::make(Stage& stage, std::vector<bool>& stored) {
     stored[u] = true;
   };
   const auto claim = [&](std::size_t u) -> std::shared_ptr<Claim> {
-    // What another process made since we looked is found without a claim, which costs a dozen file operations more.
+    // Looks first without a claim, which costs a dozen more file operations: another process may have made it.
     if (note_found(u, store_.find(units[u].id).has_value())) return nullptr;
     auto mine = store_.claim(units[u].id);
     if (!mine) of_others.push_back(u);
-    if (!mine || is_there(u)) return nullptr;  // it may have come since then, or was not seen
+    if (!mine || is_there(u)) return nullptr;  // another process may have made it just before
     load();
     return mine;
   };
@@ -243,7 +243,7 @@ void Executor::make(Stage& stage, std::vector<bool>& stored) {
   try {
     batches.run(progress);
   } catch (...) {
-    note_seconds();  // for the plan of what goes on from here
+    note_seconds();  // for the plan of the next run
     throw;
   }
   note_seconds();
@@ -251,7 +251,7 @@ void Executor::make(Stage& stage, std::vector<bool>& stored) {
     if (!part_.waits) break;
     const auto mine = store_.wait_for(units[u].id, [&] { return is_there(u); });
     if (!mine) continue;
-    load();  // its maker is gone
+    load();  // the other process is gone
     Stage::Rows own;
     for (std::size_t n = 0; n < units[u].count; ++n) own.push_back(units[u].first + n);
     put(u, stage.compute(own, stage.decode(own)));
@@ -266,7 +266,7 @@ namespace {
 
 using Stages = std::vector<std::shared_ptr<Stage>>;
 
-// Adds the stage and all that it is made from, each once; not what `is_enough` says is not made from anything any more.
+// Adds the stage and all its inputs, each once. Leaves out inputs of stages for which `is_enough`.
 void add_with_inputs(const std::shared_ptr<Stage>& stage,
                      const std::function<bool(const Stages::value_type&)>& is_enough, std::set<std::uint64_t>& known,
                      Stages& all) {
@@ -283,13 +283,13 @@ Stages with_inputs(const Stages& stages, const std::function<bool(const Stages::
   return all;
 }
 
-// The stages of these kinds among those that are to be run and what their missing artefacts are made from.
+// The stages of these kinds, among those to be run and the inputs of their missing artefacts.
 Stages of_kinds(const Stages& stages, const std::set<std::string>& kinds, Executor& executor) {
   std::set<std::string> there;
   for (const auto& stage : with_inputs(stages, [](const auto&) { return false; })) there.insert(stage->kind());
   for (const auto& kind : kinds)
     if (!there.count(kind))
-      throw Error(Exit::usage, concat("nothing of the kind \"", kind, "\" is made here; there are ",
+      throw Error(Exit::usage, concat("found the kind \"", kind, "\", which this run does not make; expected one of ",
                                       listed({there.begin(), there.end()})));
   auto wanted = with_inputs(stages, [&](const auto& stage) { return is_whole(executor.look(stage)); });
   std::erase_if(wanted, [&](const auto& stage) { return !kinds.count(stage->kind()); });
@@ -301,8 +301,8 @@ void note_worker(const std::string& arithmetic, ArtifactStore& store) {
   for (const auto& other : store.workers())
     if (other != arithmetic)
       log_warning(
-          concat("workers that compute otherwise fill this store too. Embeddings and perturbed photos are made ",
-                 "once for each kind of worker. Here: ", arithmetic, "; there: ", other));
+          concat("workers with another arithmetic use this store too: embeddings and perturbed photos are made ",
+                 "once for each arithmetic. This worker: ", arithmetic, "; another: ", other));
 }
 
 }  // namespace
@@ -321,7 +321,7 @@ void share(std::vector<std::shared_ptr<Stage>> stages, Part part, ArtifactStore&
       pauses.start_again();
       continue;
     }
-    if (pauses.is_first()) log_info("other processes make what is left; waiting for them");
+    if (pauses.is_first()) log_info("other processes are making the rest; waiting for them");
     pauses.wait();
   }
 }

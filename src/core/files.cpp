@@ -60,7 +60,7 @@ std::size_t read_all(int file, char* bytes, std::size_t most, const fs::path& pa
 
 fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
 
-// The path that a chain of links ends at, whether there is a file or not.
+// The path at the end of a chain of links, even if no file is there.
 fs::path behind_links(fs::path path) {
   std::error_code error;
   for (int links = 0; links < 40 && fs::is_symlink(fs::symlink_status(path, error)); ++links) {
@@ -75,7 +75,7 @@ bool is_temporary(const fs::path& path) {
   return name.size() == std::strlen(".tmp-") + 16 && name.starts_with(".tmp-");
 }
 
-// A new file beside `path`, locked as long as it is written, so that others see that it is not a left-over.
+// A new file beside `path`, locked while it is written, so that others do not remove it as a left-over.
 int open_temporary(const fs::path& path, fs::path& name) {
   for (;;) {
     name = temporary_name(folder_of(path));
@@ -84,15 +84,15 @@ int open_temporary(const fs::path& path, fs::path& name) {
     struct stat found{};
     const bool swept = flock(file, LOCK_EX) == 0 && fstat(file, &found) == 0 && found.st_nlink == 0;
     if (!swept) return file;
-    close(file);  // somebody took it for one before it was locked
+    close(file);  // another process removed it before it was locked
   }
 }
 
-// `fill` writes a new file beside `path`, which then takes its place; it returns whether it could.
+// Replaces `path` by a new file that `fill` writes beside it. `fill` returns whether it succeeded.
 void replace(const fs::path& path, const std::function<bool(int)>& fill) {
   std::error_code no_folder;
   fs::create_directories(folder_of(path), no_folder);
-  if (no_folder) {  // said here: a file could only say that there is none
+  if (no_folder) {  // reported here: open() would report only a missing folder
     errno = no_folder.value();
     fail_write(path);
   }
@@ -107,7 +107,7 @@ void replace(const fs::path& path, const std::function<bool(int)>& fill) {
     Descriptor file(open_temporary(path, temporary));
     const Descriptor locked(dup(file.number));  // keeps the lock until the file has its name
     const bool is_written =
-        locked.number >= 0 && fill(file.number) && file.close();  // which may be the first to say that a disk is full
+        locked.number >= 0 && fill(file.number) && file.close();  // close() may be the first to report a full disk
     if (is_written && rename(temporary.c_str(), path.c_str()) == 0) return;
   } catch (...) {
     give_up();
@@ -233,7 +233,7 @@ void check_writable(const fs::path& path) {
     errno = EISDIR;
     fail_write(path);
   }
-  if (there && !S_ISREG(found.st_mode)) {  // it gets the bytes itself
+  if (there && !S_ISREG(found.st_mode)) {  // a device or a FIFO
     if (faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0) fail_write(path);
     return;
   }

@@ -12,13 +12,13 @@
 namespace facepoison {
 namespace {
 
-// Read by every thread, and written by a handler, which may only touch atomics that take no lock.
+// Read by every thread, and written by a handler, which may only use lock-free atomics.
 std::atomic<int> pending = 0;
 static_assert(std::atomic<int>::is_always_lock_free);
 
 void remember(int signal) {
   if (pending.exchange(signal) != 0) _exit(128 + signal);  // what is written is whole or has no name yet
-  constexpr char message[] = "\nstopping after this block of work; once more stops at once\n";
+  constexpr char message[] = "\nstopping after this block of work; a second signal stops at once\n";
   [[maybe_unused]] const auto written = write(STDERR_FILENO, message, sizeof message - 1);
 }
 
@@ -27,13 +27,13 @@ void remember(int signal) {
 void install_signal_handlers() {
   std::signal(SIGINT, remember);
   std::signal(SIGTERM, remember);
-  std::signal(SIGPIPE, SIG_IGN);  // a reader that went away is an error of the write
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the write
   std::signal(SIGXFSZ, SIG_IGN);  // likewise a file size limit
 }
 
 void stop_if_interrupted() {
-  if (pending == SIGINT) throw Error(Exit::interrupted, "interrupted; the same command goes on from here");
-  if (pending == SIGTERM) throw Error(Exit::terminated, "terminated; the same command goes on from here");
+  if (pending == SIGINT) throw Error(Exit::interrupted, "interrupted; the same command continues from here");
+  if (pending == SIGTERM) throw Error(Exit::terminated, "terminated; the same command continues from here");
 }
 
 void Pauses::wait() {

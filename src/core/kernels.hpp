@@ -1,4 +1,4 @@
-// The files of kernels, each of which puts its own into LibTorch's table of operators.
+// The files of kernels. Each registers its kernels as operators of LibTorch.
 #pragma once
 #include <torch/library.h>
 

@@ -11,7 +11,7 @@
 namespace facepoison {
 namespace {
 
-// https://no-color.org: any value but none at all.
+// https://no-color.org: any non-empty value.
 bool is_set(const char* variable) {
   const char* value = std::getenv(variable);
   return value && *value;
@@ -35,7 +35,7 @@ std::string duration(double seconds) {
   return fmt::format("{} h {:02} min", whole / 3600, whole / 60 % 60);
 }
 
-// Can stderr show a line that rewrites itself?
+// Whether stderr can rewrite a line.
 bool on_terminal() {
   static const bool terminal = [] {
     const char* kind = std::getenv("TERM");

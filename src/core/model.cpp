@@ -31,17 +31,17 @@ std::string first_bytes(const fs::path& path) {
 }
 
 constexpr auto torchscript_wanted =
-    ", not a TorchScript file: scripts/export/ makes one of a published checkpoint, torch.jit.script(model).save(FILE) "
-    "of a network of one's own";
+    ", not a TorchScript file: scripts/export/ makes one from a published checkpoint, "
+    "torch.jit.script(model).save(FILE) from your own network";
 
-// Says what a file is in the place of a model, by its first bytes; "" where they may be a model's.
+// Describes a file that is not a model, by its first bytes; "" if it may be one.
 std::string describe_wrong_file(const std::string& start) {
   if (start.empty()) return " is empty";
   if (start.starts_with("version https://git-lfs"))
-    return " is a git-lfs pointer, not the model itself: git lfs pull fetches that where it was cloned";
+    return " is a git-lfs pointer, not the model itself: git lfs pull in the clone fetches it";
   if (start.starts_with("\x80\x02")) return concat(" is a pickle, a state dict or a whole module", torchscript_wanted);
   if (start.size() > 8 && start[7] == '\0' && start[8] == '{')
-    return concat(" has tensors alone (safetensors)", torchscript_wanted);
+    return concat(" has only tensors (safetensors)", torchscript_wanted);
   const auto first = start.find_first_not_of(" \t\r\n");
   if (first == std::string::npos) return "";
   if (start[first] == '<') return " is an HTML page, not a model: the download went wrong";
@@ -49,18 +49,18 @@ std::string describe_wrong_file(const std::string& start) {
   return "";
 }
 
-// Says what a zip holds that is not TorchScript; "" where it may be a damaged one.
+// Describes a zip that is not TorchScript; "" if it may be a damaged one.
 std::string other_archive(std::string_view bytes) {
   const auto holds = [&](std::string_view name) { return bytes.find(name) != std::string_view::npos; };
   if (!bytes.starts_with("PK") || holds("/code/")) return "";
   if (holds("serialized_exported_program.json") || holds("/archive_format"))
     return concat(" is a program of torch.export (.pt2)", torchscript_wanted);
   if (bytes.substr(0, 512).find("/data.pkl") != std::string_view::npos)  // TorchScript's first record is a tensor
-    return concat(" is of torch.save(), a state dict or a whole module", torchscript_wanted);
+    return concat(" was made by torch.save(): a state dict or a whole module", torchscript_wanted);
   return "";
 }
 
-// Converts weights to float32: networks are published in half precision, CLIP for one, and pixels are float32.
+// Converts weights to float32: some networks, as CLIP, are published in half precision; pixels are float32.
 void to_float32(torch::jit::Module& module) {
   const auto widen = [](torch::Tensor tensor) {
     if (tensor.is_floating_point()) tensor.set_data(tensor.to(torch::kFloat32));
@@ -72,7 +72,7 @@ void to_float32(torch::jit::Module& module) {
 // The first line of a message, without LibTorch's C++ stack trace.
 std::string brief(const std::string& what) { return what.substr(0, what.find('\n')); }
 
-// Reads the file whose hash was verified; it may have been replaced since.
+// Reads a verified file, which may have been replaced since.
 std::string read_verified(const ModelFile& file) {
   std::string bytes = read_file(file.path);
   if (sha256(bytes) != file.sha256)
@@ -96,11 +96,11 @@ ModelFile verify_model(const std::string& file, const fs::path& card_folder, con
   model.pinned_by = !expected.empty() ? PinnedBy::card : !known.empty() ? PinnedBy::conversion : PinnedBy::nobody;
   if (known.empty() && !trust)
     throw Error(Exit::model, concat(model.path.string(),
-                                    ": its card names no sha256 and no conversion left one beside it; a model is code: "
-                                    "--trust-model runs it all the same"));
+                                    ": its sha256 is neither on its card nor in a conversion's record beside it; a "
+                                    "model is code: pass --trust-model to run it anyway"));
   if (!known.empty() && !same_digest(known, model.sha256))
     throw Error(Exit::model, concat(model.path.string(), " has the sha256 ", model.sha256, ", expected ", known,
-                                    ": altered or half fetched; fetch it again"));
+                                    ": altered or incomplete; fetch it again"));
   return model;
 }
 
@@ -109,10 +109,10 @@ torch::jit::Module load_model(const ModelFile& file, torch::Device device, torch
   torch::jit::Module module;
   std::istringstream bytes(read_verified(file));
   try {
-    module = torch::jit::load(bytes, device);  // its graphs' constants too, which to() leaves where they are
+    module = torch::jit::load(bytes, device);  // moves its graphs' constants too, as to() does not
   } catch (const c10::OutOfMemoryError&) {
     throw Error(Exit::resource, concat(file.path.string(), ": out of memory on ", device));
-  } catch (const std::exception& error) {  // c10::Error, or what the archive's reader lets through
+  } catch (const std::exception& error) {  // c10::Error, or an error of the archive's reader
     if (is_shortage(error)) throw;         // nothing is wrong with the file
     const auto other = other_archive(bytes.view());
     const auto damaged = concat(" is not a TorchScript file, or is a truncated one: ", brief(error.what()));

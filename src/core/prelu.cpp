@@ -10,7 +10,7 @@
 namespace facepoison {
 namespace {
 
-// Compiled once for each generation of instructions; the processor's is taken at run time.
+// Compiled for several instruction sets; the processor's is chosen at run time.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(FACEPOISON_SANITIZED)
 #define FACEPOISON_EACH_INSTRUCTION_SET \
   [[gnu::target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4"), gnu::optimize("O3")]]
@@ -49,10 +49,10 @@ FACEPOISON_EACH_INSTRUCTION_SET void prelu_rows_bf16(const at::BFloat16* x, cons
   prelu_rows(x, value, weights, out, sums, rows, channels);
 }
 
-constexpr std::int64_t rows_at_once = 1024;  // added up by themselves, so that sums do not depend on threads
+constexpr std::int64_t rows_at_once = 1024;  // summed separately, so that sums do not depend on threads
 
-// The same for tensors of N×C or N×C×H×W; `weights` has C numbers. Second: the gradient with respect to the weights,
-// where it is wanted.
+// The same for tensors of N×C or N×C×H×W; `weights` has C numbers. Second: the gradient with respect to the weights, if
+// it is wanted.
 std::pair<at::Tensor, at::Tensor> prelu_pass(const at::Tensor& x, const at::Tensor& value, const at::Tensor& weights,
                                              bool with_sums) {
   const auto format = x.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;

@@ -9,7 +9,7 @@
 namespace facepoison {
 
 Stream::Stream(Seed seed, const std::string& purpose, const std::string& person, const std::string& photo) {
-  // Each part's length goes in front, so that no two different tuples read the same.
+  // Each part follows its length, so that different tuples have different keys.
   std::string key = std::to_string(seed);
   for (const auto& part : {purpose, person, photo}) key += "|" + std::to_string(part.size()) + ":" + part;
   engine_.seed(std::stoull(sha256(key).substr(0, 16), nullptr, 16));
@@ -66,7 +66,7 @@ std::size_t PythonRandom::below(std::size_t n) {
 
 std::vector<std::size_t> PythonRandom::sample(std::size_t n, std::size_t k) {
   if (k > n) throw Error(Exit::input, concat("cannot draw ", k, " of ", n));
-  std::size_t set_size = 21;  // CPython takes a list where it is smaller than the set of drawn numbers
+  std::size_t set_size = 21;  // CPython uses a list if it is smaller than the set of drawn numbers
   if (k > 5)
     set_size += static_cast<std::size_t>(std::pow(4, std::ceil(std::log(static_cast<double>(k) * 3) / std::log(4.0))));
   std::vector<std::size_t> drawn;

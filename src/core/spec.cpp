@@ -31,10 +31,10 @@ const Json* Spec::find(const std::string& key, bool required) const {
   const auto found = node_->value.find(key);
   if (found != node_->value.end()) return &*found;
   if (!required) return nullptr;
-  // A misspelt one is asked about, not blamed: what is near may be a right key that is read later.
+  // Asks about a similar key, and does not call it wrong: it may be a right key that is read later.
   for (const auto& [other, value] : node_->value.items())
     if (!node_->known.count(other) && edit_distance(other, key) <= std::max<std::size_t>(1, key.size() / 5))
-      fail(key, concat("missing; is \"", other, "\" meant for it?"));
+      fail(key, concat("missing; is \"", other, "\" a misspelling of it?"));
   fail(key, "missing");
 }
 
@@ -70,7 +70,7 @@ std::int64_t Spec::integer(const std::string& key, std::int64_t low, std::int64_
                            std::optional<std::int64_t> fallback) {
   const Json* found = find(key, !fallback);
   if (found && !found->is_number_integer()) fail(key, concat("found ", found->dump(), ", expected a whole number"));
-  // Beyond 63 bits only what has no sign is taken for a whole number by the parser.
+  // Beyond 63 bits the parser accepts only unsigned whole numbers.
   const bool fits = !found || !found->is_number_unsigned() || found->get<std::uint64_t>() >> 63 == 0;
   const auto value = found ? found->get<std::int64_t>() : *fallback;
   if (!fits || value < low || value > high)
@@ -135,7 +135,7 @@ void Spec::finish() const {
   for (const auto& [key, value] : node_->value.items()) {
     if (node_->known.count(key)) continue;
     const auto near = nearest_name(key, known);
-    fail(key, near.empty() ? concat("unknown key; known are ", listed(known))
+    fail(key, near.empty() ? concat("unknown key; expected one of ", listed(known))
                            : concat("unknown key; did you mean \"", near, "\"?"));
   }
   for (const auto& [key, child] : node_->children) Spec(child).finish();

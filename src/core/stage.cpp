@@ -9,7 +9,7 @@
 namespace facepoison {
 
 ArtefactId id_of(const std::string& kind, const Json& key) {
-  // nlohmann::json sorts the keys. The number is the form of an artefact's own files.
+  // nlohmann::json sorts the keys. The number is the version of artefacts' files.
   return {kind, sha256(kind + "\n2\n" + nlohmann::json(key).dump())};
 }
 

@@ -23,7 +23,7 @@ double variance_of_mean(std::span<const double> values) {
   return sum / (count - 1) / count;
 }
 
-// Counts the sign patterns that `draw` gives which put the sum at least as far from 0 as it is.
+// Counts the sign patterns of `draw` for which the sum is at least as far from 0 as it is.
 template <class Draw>
 double share_as_far(std::span<const double> values, std::size_t patterns, Draw&& draw) {
   double seen = 0;
@@ -55,7 +55,7 @@ double sign_flip_p(std::vector<double> values, Seed seed) {
   return (1 + share_as_far(values, draws - 1, flip)) / static_cast<double>(draws);
 }
 
-// The value below which `share` of the sorted values lie, between two of them in proportion.
+// The value below which `share` of the sorted values lie, linearly interpolated.
 double quantile(const std::vector<double>& sorted, double share) {
   const double place = share * static_cast<double>(sorted.size() - 1);
   const auto below = static_cast<std::size_t>(place), above = std::min(below + 1, sorted.size() - 1);
@@ -104,7 +104,7 @@ Interval protection_interval(std::span<const double> per_person, double probes) 
   if (people == 0) return no_interval;
   if (people < 2) return {};
   const double p = mean(per_person), variance = variance_of_mean(per_person), t = students_t(people - 1);
-  const bool agree = p <= 0 || p >= 1;  // then nothing is known of how people differ
+  const bool agree = p <= 0 || p >= 1;  // then it is unknown how people differ
   const double effective = agree ? people : variance > 0 ? std::min(probes, p * (1 - p) / variance) : probes;
   return clopper_pearson(p, effective * (z / t) * (z / t));
 }

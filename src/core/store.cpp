@@ -19,7 +19,7 @@ constexpr auto digests_file = "digests.txt",  // see parse_digests()
     stats_file = "stats.txt",                 // a DigestRecord of the same files
     inputs_file = "inputs.txt";               // the digest that put() was given
 constexpr std::size_t name_length = 64;
-constexpr std::size_t many = 1000;  // files: a data set may have so many, no block of work has
+constexpr std::size_t many = 1000;  // files: a data set may have so many, a block does not
 const std::string temporary_prefix = ".tmp-";
 const std::size_t temporary_length = temporary_name("").filename().string().size();
 
@@ -33,7 +33,7 @@ bool is_name(std::string_view text) {
   return text.size() == name_length && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-// Is it the name of an artefact that is being made or removed?
+// Whether an artefact with this name is being made or removed.
 bool is_temporary_of_artefact(std::string_view text) {
   return text.size() == temporary_prefix.size() + name_length + temporary_length &&
          text.starts_with(temporary_prefix) && is_name(text.substr(temporary_prefix.size(), name_length));
@@ -41,8 +41,8 @@ bool is_temporary_of_artefact(std::string_view text) {
 
 std::vector<Sealed> seal_of(const fs::path& folder) { return parse_digests(read_file(folder / digests_file), folder); }
 
-// Writes the digest of every file, last. Nothing is flushed: what a crash of the machine loses does not agree with the
-// digests, and is made again. A signal does not cost the work that is sealed here.
+// Writes the digest of every file, last. Nothing is flushed: files that a crash of the machine damages do not match
+// their digests, and are made again. A signal does not interrupt the sealing of a block.
 void seal(const fs::path& folder) {
   std::vector<fs::path> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder))
@@ -69,8 +69,8 @@ bool is_whole(const fs::path& folder, Stats how, bool may_stop = false) {
     if (how == Stats::save) stats.save();
     return true;
   } catch (const std::exception& error) {
-    if (may_stop) stop_if_interrupted();  // which is no damage
-    if (is_shortage(error)) throw;        // nor is this
+    if (may_stop) stop_if_interrupted();  // not damage
+    if (is_shortage(error)) throw;        // likewise
     return false;                         // no seal, or one that cannot be read
   }
 }
@@ -101,7 +101,7 @@ std::vector<fs::path> folders_in(const fs::path& folder) {
   return folders;
 }
 
-// Is an artefact in the folder, of whichever version?
+// Whether the folder has an artefact of any version.
 bool has_artefact(const fs::path& root) {
   for (const auto& kind : folders_in(root))
     for (const auto& part : folders_in(kind))
@@ -115,8 +115,8 @@ bool has_tag(const fs::path& root) {
   return fs::is_regular_file(root / tag_file, unknown) && read_file(root / tag_file).starts_with(tag_text);
 }
 
-// Another process may be making the store: then there are files in it that it has not named yet. A submission to a
-// cluster leaves a file by which its workers know the store.
+// Another process may be making the store: then it has temporary files. A submission to a cluster leaves a file by
+// which its workers recognise the store.
 bool is_empty_folder(const fs::path& root) {
   const fs::directory_iterator entries(root), end;
   return std::all_of(entries, end, [](const auto& entry) {
@@ -132,15 +132,14 @@ void refuse_foreign(const fs::path& root) {
                      tag_file, "); name an empty or a new folder"));
 }
 
-// Asks the server of a network file system for a folder's names. Until then it may answer for half a minute that a
-// name is not there.
+// Reads a folder's names anew from a network file system. Otherwise a new name may be missing for half a minute.
 void refresh(const fs::path& folder) {
   std::error_code gone;
   const fs::directory_iterator names(folder, gone);
   (void)std::distance(begin(names), end(names));
 }
 
-// How many rows were made, and in how many seconds; 0 and 0 where that cannot be read.
+// How many rows were made, and in how many seconds; 0 and 0 if that cannot be read.
 std::pair<double, double> read_seconds(const fs::path& file) {
   try {
     const Json known = read_json(file);
@@ -168,9 +167,9 @@ ArtifactStore::ArtifactStore(fs::path root, Access access)
 ArtifactStore::ArtifactStore(ArtifactStore&&) noexcept = default;
 ArtifactStore::~ArtifactStore() = default;
 
-// The tag is the first file in the folder, so that no other process takes it for a user's.
+// The tag is the first file in the folder, so that no other process mistakes it for a user's.
 void ArtifactStore::open_for_writing() {
-  if (access_ == Access::read) throw Error(Exit::failure, concat("the store ", root_.string(), " was opened to read"));
+  if (access_ == Access::read) throw Error(Exit::failure, concat("the store ", root_.string(), " is read-only"));
   std::call_once(counts_->opened, [&] {
     fs::create_directories(root_);
     if (!has_tag(root_)) write_unflushed(root_ / tag_file, tag_text);
@@ -179,9 +178,9 @@ void ArtifactStore::open_for_writing() {
   });
 }
 
-// Removes what killed processes left. A half-made artefact is named after its claim: where the claim can be had,
-// no process is making it. A claim that was not renewed for a minute may have no holder; younger ones are left alone,
-// since trying them costs a network file system much.
+// Removes files that killed processes left. A half-made artefact is named after its claim: if the claim is free, no
+// process is making it. A claim that was not renewed for a minute may have no holder; younger ones are not tried, since
+// that is slow on a network file system.
 void ArtifactStore::remove_left_over() {
   const fs::path claims = root_ / "claims";
   const auto take_left = [](const fs::path& claim) {
@@ -217,7 +216,7 @@ std::optional<fs::path> ArtifactStore::find(const ArtefactId& id) {
     note_use(found);
     return found;
   }
-  log_warning(concat("the store's ", found.lexically_relative(root_).string(), " was damaged and is made again"));
+  log_warning(concat("the store's ", found.lexically_relative(root_).string(), " is damaged and is made again"));
   return {};
 }
 
@@ -253,7 +252,7 @@ void ArtifactStore::fail(const fs::filesystem_error& error) const {
 }
 
 // Refreshes the mtime of one of the artefact's files, which says when it was last used. Once a day, since each refresh
-// costs a network file system a request; not in a store that may only be read.
+// is a request to a network file system; not in a read-only store.
 void ArtifactStore::note_use(const fs::path& artefact) {
   const auto day_ago = fs::file_time_type::clock::now() - std::chrono::hours(24);
   if (access_ == Access::write && used_at(artefact) < day_ago)
@@ -290,8 +289,8 @@ fs::path ArtifactStore::put(const ArtefactId& id, const Json& key, const std::st
   return final;
 }
 
-// Gives a new artefact its name. One that has the name already is damaged or was made from other inputs, and goes; or
-// another machine, which took this process for dead, published the same bytes, and it stays.
+// Gives a new artefact its name. If an artefact has the name already, it is removed if it is damaged or made from other
+// inputs, and kept if it has the same bytes: another machine, which took this process for dead, made it.
 void ArtifactStore::publish(const fs::path& made, const fs::path& artefact) {
   std::error_code error, ignored;
   const auto is_same = [&](const fs::path& folder) {
@@ -333,11 +332,11 @@ std::string ArtifactStore::damage_of(const Artefact& artefact) const {
       if (!fs::exists(file.path))
         problem = name + " is missing";
       else if (!same_digest(sha256_of_file(file.path), file.sha256))
-        problem = name + " is not what its digest says";
+        problem = name + " does not match its digest";
       if (!problem.empty()) break;
     }
   } catch (const std::exception& error) {
-    stop_if_interrupted();  // which is no damage
+    stop_if_interrupted();  // not damage
     problem = error.what();
   }
   std::error_code ignored;
@@ -375,8 +374,8 @@ std::vector<std::string> ArtifactStore::digests_of(const std::vector<fs::path>& 
   try {
     open_for_writing();
     record.save();
-  } catch (const std::exception& error) {  // a store that may only be read
-    log_debug(concat("digests are taken again next time: ", error.what()));
+  } catch (const std::exception& error) {  // a read-only store
+    log_debug(concat("digests will be computed again next time: ", error.what()));
   }
   return digests;
 }
@@ -404,7 +403,7 @@ void ArtifactStore::note_worker(const std::string& arithmetic) {
 
 std::vector<std::string> ArtifactStore::workers() const {
   std::vector<std::string> all;
-  std::error_code none;  // where no worker was
+  std::error_code none;  // if there was no worker
   for (const auto& note : fs::directory_iterator(root_ / "workers", none))
     if (is_name(note.path().filename().string()) &&
         note.last_write_time() > fs::file_time_type::clock::now() - std::chrono::hours(24))
@@ -416,7 +415,7 @@ std::shared_ptr<Claim> ArtifactStore::wait_for(const ArtefactId& id, const std::
   for (Pauses pauses;; pauses.wait()) {
     if (auto mine = claim(id)) return is_there() ? nullptr : mine;  // it may have been made just before
     if (is_there()) return nullptr;
-    if (pauses.is_first()) log_info(concat("another process makes what is wanted (", id.kind, "); waiting for it"));
+    if (pauses.is_first()) log_info(concat("another process is making the artefact (", id.kind, "); waiting for it"));
   }
 }
 

@@ -42,13 +42,13 @@ std::string replaced(const std::string& in, const std::map<char, std::string>& e
   return out;
 }
 
-// Would the `_` at this place begin or end emphasis? Between two letters or digits it does not.
+// Whether the `_` at this place begins or ends emphasis: not between two letters or digits.
 bool is_emphasis(const std::string& in, std::size_t at) {
   const auto is_word = [](unsigned char c) { return std::isalnum(c) != 0; };
   return at == 0 || at + 1 == in.size() || !is_word(in[at - 1]) || !is_word(in[at + 1]);
 }
 
-// Escapes what GitHub's Markdown would take for a mark. A bracket is one only in [text](link), [text][link].
+// Escapes the marks of GitHub's Markdown. A bracket is one only in [text](link), [text][link].
 std::string escape_markdown(const std::string& in) {
   static const std::string marks = "\\`*~<&|";
   std::string out;
@@ -211,7 +211,7 @@ Format parse_format(const std::string& name) {
   if (name == "csv") return Format::csv;
   if (name == "json") return Format::json;
   if (name == "latex") return Format::latex;
-  throw Error(Exit::usage, concat("format \"", name, "\": it is markdown, csv, json or latex"));
+  throw Error(Exit::usage, concat("format \"", name, "\": expected markdown, csv, json or latex"));
 }
 
 std::string print(const Table& table, Format format) {
@@ -304,7 +304,7 @@ void CsvReader::feed(std::string_view text) {
 std::vector<std::string> CsvReader::finish() {
   if (quote_ == Quote::open) throw Error(Exit::input, concat(where_, ": a quote is never closed"));
   end_row();
-  if (columns_.empty()) throw Error(Exit::input, concat(where_, ": empty, a header line was expected"));
+  if (columns_.empty()) throw Error(Exit::input, concat(where_, ": is empty, expected a header line"));
   return columns_;
 }
 

@@ -29,7 +29,7 @@ Json to_json(const Photo& photo, int side, const fs::path& folder) {
                {"split", split_name(photo.split)},
                {"duplicate_of", nullptr}};
   if (!photo.duplicate_of.empty()) line["duplicate_of"] = photo.duplicate_of;
-  // A clean photo has neither key, so that a manifest of clean photos is what it always was.
+  // A clean photo has neither key, so that manifests of clean photos do not change.
   if (!photo.perturbed_by.empty()) line["perturbed_by"] = photo.perturbed_by;
   if (!photo.original_sha256.empty()) line["original_sha256"] = photo.original_sha256;
   return line;
@@ -43,7 +43,7 @@ std::string text_or_null(Spec& line, const std::string& key, const char* what, s
   return value.is_null() ? "" : value.get<std::string>();
 }
 
-// `below`: the last folder that was found to lie in the data set's, since following links is slow.
+// `below`: the last folder that was found to be in the data set's folder, since following links is slow.
 Photo from_json(const Json& json, const fs::path& folder, const std::string& where, int side, fs::path& below) {
   Spec line(json, where);
   Photo photo{.id = line.text("id"), .person = line.text("person")};
@@ -109,7 +109,7 @@ void read_photos(const std::string& manifest, const std::string& name, Dataset& 
   });
   for (std::size_t row = 1; row < lines.size(); ++row)
     if (const auto &before = dataset.photos[row - 1].id, &id = dataset.photos[row].id; !(before < id))
-      throw Error(Exit::input, concat(where(row), ": id \"", id, "\" comes after \"", before, "\"; ids must rise"));
+      throw Error(Exit::input, concat(where(row), ": id \"", id, "\" comes after \"", before, "\"; ids must ascend"));
 }
 
 Table rejected_of(const fs::path& folder) {
@@ -119,7 +119,7 @@ Table rejected_of(const fs::path& folder) {
 
 bool is_perturbed(const Photo& photo) { return !photo.perturbed_by.empty(); }
 
-// Before manifests said which photos are perturbed, budget.csv did.
+// Marks perturbed photos by budget.csv, for older manifests.
 void mark_by_budget(Dataset& dataset) {
   const fs::path budget = dataset.folder / "budget.csv";
   if (std::any_of(dataset.photos.begin(), dataset.photos.end(), is_perturbed) || !is_own_record(budget)) return;
@@ -148,14 +148,14 @@ void check_digests(const Dataset& dataset) {
   const fs::path file = dataset.folder / "verified.txt";
   DigestRecord record(file, dataset.folder);
   const auto* altered = first_altered(canvases, record, true);
-  if (!fs::exists(file) || is_own_record(file)) record.save();  // else it is somebody's file of that name
+  if (!fs::exists(file) || is_own_record(file)) record.save();  // else it is another file of that name
   if (!altered) return;
   const auto& photo = dataset.photos[static_cast<std::size_t>(altered - canvases.data())];
   throw Error(Exit::input, concat("photo ", photo.id, " (", photo.path.string(),
                                   "): changed since the data set was made; make it again"));
 }
 
-// Counts the duplicates of one kind, and whose they are.
+// Counts the duplicates of one kind.
 struct Tally {
   std::size_t within = 0, across = 0;
   void add(bool same_person) { ++(same_person ? within : across); }
@@ -171,7 +171,7 @@ std::string tallied(const Tally& exact, const Tally& near) {
   return list;
 }
 
-// Counts test photos that repeat a train photo, or that one repeats.
+// Counts test photos with a duplicate among the train photos.
 std::size_t twins_in_gallery(const Dataset& dataset) {
   std::set<std::string> of_train;  // ids of the originals
   const auto original = [](const Photo& photo) { return photo.duplicate_of.empty() ? photo.id : photo.duplicate_of; };
@@ -181,8 +181,8 @@ std::size_t twins_in_gallery(const Dataset& dataset) {
   return static_cast<std::size_t>(std::count_if(dataset.photos.begin(), dataset.photos.end(), is_twin));
 }
 
-// Writes the picture's channels one after the other, in [0,1], and returns where they end. By hand, in one thread:
-// LibTorch would share each picture out to all cores and wait for them, which takes longer than the work.
+// Writes the picture's channels one after the other, in [0,1], and returns their end. Uses one thread: LibTorch would
+// divide each picture over all cores and wait for them, which takes longer.
 float* write_channels(const Image& image, float* to) {
   for (std::size_t channel = 0; channel < 3; ++channel)
     for (auto i = channel; i < image.rgb.size(); i += 3) *to++ = static_cast<float>(image.rgb[i]) / 255;
@@ -280,11 +280,11 @@ Photo before_attacks(const Photo& photo) {
   before.perturbed_by.clear();
   std::error_code none;
   if (!fs::is_regular_file(before.path, none) || !same_digest(sha256_of_file(before.path), before.sha256))
-    throw Error(Exit::input, concat("photo ", photo.id, " was perturbed by ", photo.perturbed_by,
-                                    ", and the picture from before that is not ",
-                                    before.path.empty() ? "known" : "in " + before.path.string(),
-                                    ": what a second attack spends in all cannot be measured; perturb clean photos, "
-                                    "or put the data set that they were made from back there"));
+    throw Error(Exit::input,
+                concat("photo ", photo.id, " was perturbed by ", photo.perturbed_by, ", and its original is not ",
+                       before.path.empty() ? "known" : "in " + before.path.string(),
+                       ": the total change by a second attack cannot be measured; perturb clean photos, "
+                       "or restore the data set of the originals"));
   return before;
 }
 
@@ -309,8 +309,8 @@ Dataset read_dataset(const fs::path& path, bool check_canvases) {
     mark_by_budget(dataset);
     locate_originals(dataset);
   } catch (const Error& error) {
-    stop_if_interrupted();                   // which is not the manifest's fault
-    throw Error(Exit::input, error.what());  // a manifest is data, whatever is wrong with it
+    stop_if_interrupted();                   // not an error of the manifest
+    throw Error(Exit::input, error.what());  // any error in a manifest is one of the input
   }
   if (dataset.photos.empty()) throw Error(Exit::input, concat(manifest.string(), ": no photos"));
   dataset.rejected = rejected_of(dataset.folder).rows.size();

@@ -23,13 +23,13 @@ bool is_there(const fs::path& path) {
   return fs::exists(fs::symlink_status(path, none));
 }
 
-// Adds the name of a file in canvas/; one that leads out of that folder is passed over.
+// Adds the name of a file in canvas/; skips a name that leaves that folder.
 void add_canvas(std::set<std::string>& canvases, const std::string& name) {
   const auto plain = fs::path(name).lexically_normal().generic_string();
   if (plain == name && name.starts_with("canvas/") && name.ends_with(".png")) canvases.insert(name);
 }
 
-// Adds the canvases of a manifest. Throws Error where a line is not a data set's.
+// Adds the canvases of a manifest. Throws Error if a line is not one of a data set.
 void add_of_manifest(std::set<std::string>& canvases, const std::string& bytes) {
   std::istringstream lines(bytes);
   for (std::string line; std::getline(lines, line);) {
@@ -39,7 +39,7 @@ void add_of_manifest(std::set<std::string>& canvases, const std::string& bytes) 
   }
 }
 
-// The canvases that this program made in the folder; none where it is not a data set of ours.
+// The canvases that this program made in the folder; none if it is not a data set of this program.
 std::optional<std::set<std::string>> made_in_folder(const fs::path& folder) {
   const fs::path manifest = folder / manifest_name, journal = folder / journal_name;
   std::set<std::string> canvases;
@@ -60,8 +60,8 @@ std::optional<std::set<std::string>> made_in_folder(const fs::path& folder) {
   return canvases;
 }
 
-// Does the folder hold somebody's files? Hidden ones do not count, nor does a folder that says of itself that it is a
-// cache: the store may lie here.
+// Whether the folder has other files. Hidden ones do not count, nor does a folder that is marked as a cache: the store
+// may be here.
 bool has_files(const fs::path& folder) {
   const fs::directory_iterator entries(folder);
   return std::any_of(fs::begin(entries), fs::end(entries), [](const auto& entry) {
@@ -78,8 +78,8 @@ void remove_file(const fs::path& file, const fs::path& root) {
     if (!fs::remove(folder, none)) return;
 }
 
-// Flushes the folder's file system to the disk, in one call: each file by itself would take minutes where there are
-// tens of thousands.
+// Flushes the folder's file system to the disk, in one call: one for each of tens of thousands of files would take
+// minutes.
 void flush_all(const fs::path& folder) {
   const int file = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const bool failed = file < 0 || syncfs(file) != 0;
@@ -102,7 +102,7 @@ bool is_own_record(const fs::path& file) try {
   if (name == "budget.csv") return begins("id,attack,status,iterations,");
   if (name == "prepare.json") return has("photos") && has("options");
   if (name == "perturb.json") return has("original") && has("attack");
-  const auto text = read_file(file);  // lines of digests; of an older version, first one of the manifest
+  const auto text = read_file(file);  // lines of digests; in older versions the first is the manifest's
   return name == "verified.txt" && text.find_first_not_of("0123456789abcdef") == 64 && std::isspace(text[64]);
 } catch (const Error&) {
   return false;
@@ -116,13 +116,12 @@ void require_dataset_folder(const fs::path& folder, const std::set<std::string>&
   const auto made = made_in_folder(folder);
   if (!made)
     throw Error(Exit::usage, concat("-o ", folder.string(),
-                                    " has files and is not a data set that facepoison made; name a new or an empty "
-                                    "folder"));
+                                    " has files and is not a data set that facepoison made; choose a new or an "
+                                    "empty folder"));
   for (const auto& file : files)
     if (is_there(folder / file) && !made->count(file) && !is_own_record(folder / file))
       throw Error(Exit::usage, concat((folder / file).string(),
-                                      " is there already and facepoison did not make it; move it away, or name "
-                                      "another -o"));
+                                      " exists and was not made by facepoison; move it away, or choose another -o"));
 }
 
 DatasetFolder::DatasetFolder(fs::path folder, std::set<std::string> files)

@@ -3,8 +3,8 @@
 // proposal again, and the third one gives the landmarks.
 //
 // Deviations from the authors' code. It rounds boxes to whole pixels after each step; here a box keeps its fractions
-// and only the crop that a network sees is rounded, so the result does not depend on the scale of the picture more
-// than it must. Large pictures are shrunk first, and the smallest face grows with the picture, which bounds the cost.
+// and only the crop that a network sees is rounded, so the result depends as little as possible on the picture's scale.
+// Large pictures are shrunk first, and the smallest face grows with the picture, which bounds the cost.
 #include "facepoison/detect.hpp"
 
 #include <ATen/Parallel.h>
@@ -52,8 +52,8 @@ double overlap_of_smaller(const Box& a, const Box& b) {
   return smaller > 0 ? intersection(a, b) / smaller : 0;
 }
 
-// Keeps the best of each group of overlapping boxes, best first; of equals the earlier one. Cells that lie four
-// pixels apart overlap by exactly one half, the limit: the slack keeps rounding from deciding about them.
+// Keeps the best of each group of overlapping boxes, best first; of equals the earlier one. Cells that lie four pixels
+// apart overlap by exactly one half, the limit: with the slack, rounding does not decide.
 Candidates suppress(Candidates candidates, double limit, double (*measure)(const Box&, const Box&) = overlap) {
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const auto& a, const auto& b) { return a.score > b.score; });
@@ -119,8 +119,8 @@ class Cascade {
     return tensors;
   }
 
-  // The proposal network at each scale at which its cell is the size of a face. The scales start at the picture's own
-  // size, not at the smallest face, so that a picture and an enlarged copy of it are looked at alike.
+  // Runs the proposal network at each scale at which its cell is the size of a face. Scales start at the picture's own
+  // size, not at the smallest face, so that a picture and an enlarged copy are treated alike.
   Candidates propose() const {
     const double shorter = std::min(image_.width, image_.height);
     Candidates all;
@@ -152,7 +152,7 @@ class Cascade {
     return found;
   }
 
-  // What a later network says of the squares around the candidates; those that it refuses are dropped.
+  // Runs a later network on the squares around the candidates; drops those that it rejects.
   Candidates look(const char* method, int side, double threshold, Candidates candidates) const {
     Candidates kept;
     for (std::size_t start = 0; start < candidates.size(); start += block_size) {
@@ -182,9 +182,9 @@ class Cascade {
   const Image& image_;
 };
 
-// The last bits of LibTorch's sums depend on the number of threads, a photo's landmarks must not; and networks this
-// small gain nothing from a second one and lose much on a busy machine (2 busy cores: 0.3 s a photo instead of 0.01).
-// The optimiser, which each thread has its own switch for, would compile every new size.
+// Uses one thread: last bits of LibTorch's sums depend on the number of threads, a photo's landmarks must not. Small
+// networks gain nothing from a second one, and lose much on a busy machine (2 busy cores: 0.3 s a photo instead of
+// 0.01). Turns off this thread's graph optimiser, which would compile every new size.
 class SameBitsEverywhere {
  public:
   SameBitsEverywhere() { set_threads(1); }
@@ -193,7 +193,7 @@ class SameBitsEverywhere {
   SameBitsEverywhere& operator=(const SameBitsEverywhere&) = delete;
 
  private:
-  // A thread that has no others leaves LibTorch's number alone, which is every later thread's too.
+  // A single thread does not set LibTorch's number, which later threads would get too.
   void set_threads(int count) const {
     if (threads_ > 1) at::set_num_threads(count);
   }

@@ -1,18 +1,18 @@
-// Two photos are near duplicates when their whole pictures agree (thumbnails of 16 × 16 grey levels correlate by .98 at
-// least, whatever the brightness and the contrast) and the face lies at the same place of both (no landmark farther off
-// than the face's own spread), so that two people in one picture are none.
+// Two photos are near duplicates if their whole pictures agree (thumbnails of 16 × 16 grey levels correlate by at least
+// .98, for any brightness and contrast) and the face lies at the same place in both (no landmark farther off than the
+// face's own spread), so that two people in one picture are not.
 //
-// Measured on 720 photos of 12 people (FaceScrub) and on the 2,000 rendered ones, faces found by the detector in each
-// copy: copies at JPEG quality 75, of half the size and 1.1 times as bright correlate by .9992, .9988 and .992 at
-// least, and their landmarks lie within .4 of an eye distance; different photos by .953 at most (of one person; 2.3
-// million pairs). The aligned canvas itself would be the poorer measure: a copy's landmarks are found a little
-// elsewhere, so that copies correlate by .3 to 1 there, and different photos of one person by up to .99.
-// Where no face is looked for, the pictures are crops, which are more alike: .985 there. Measured on the middles of the
-// same photos' canvases, 112 pixels: copies at JPEG quality 50, of half the size and 1.1 times as bright have .9986,
-// .9897 and .9927 at least. Of the 720 real ones three pairs lie above, one photograph each, cropped or toned in two
-// ways; the next, at .981, are two photographs. Of the 2,000 rendered ones, all different, three are taken
-// for another of the same person.
-// Not found: a photo cropped otherwise, turned or mirrored. Taken for one: a burst in which nobody moved.
+// Measured on 720 photos of 12 people (FaceScrub) and on the 2,000 rendered ones, with faces detected in each copy:
+// copies at JPEG quality 75, at half the size and 1.1 times as bright correlate by at least .9992, .9988 and .992, and
+// their landmarks lie within .4 of an eye distance; different photos correlate by at most .953 (of one person; 2.3
+// million pairs). The aligned canvas would be a worse measure: landmarks of a copy are found at slightly other places,
+// so that copies correlate by .3 to 1 there, and different photos of one person by up to .99.
+// Without face detection the pictures are crops, which are more alike: the limit is .985. Measured on the middles of
+// the same photos' canvases, 112 pixels: copies at JPEG quality 50, at half the size and 1.1 times as bright have at
+// least .9986, .9897 and .9927. Of the 720 real ones three pairs lie above, each one photograph, cropped or toned in
+// two ways; the next, at .981, are two photographs. Of the 2,000 rendered ones, all different, three are mistaken for
+// another of the same person.
+// Not found: a photo with another crop, rotated or mirrored. Wrongly found: a burst in which nobody moved.
 #include "data/duplicates.hpp"
 
 #include <algorithm>
@@ -27,7 +27,7 @@ namespace {
 constexpr int side = 16;
 constexpr double least_correlation = 0.98, least_of_crops = 0.985;
 
-// N×256: zero mean and length 1, or all zero where a picture is of one colour, which is like nothing.
+// N×256: zero mean and length 1, or all zero for a picture of one colour, which resembles nothing.
 torch::Tensor unit_rows(const std::vector<Photo>& photos, const std::vector<Thumbnail>& thumbnails) {
   auto rows = torch::empty({static_cast<std::int64_t>(photos.size()), side * side});
   for (std::size_t i = 0; i < photos.size(); ++i)
@@ -80,14 +80,14 @@ std::vector<std::size_t> find_originals(const std::vector<Photo>& photos, const 
     return correlation(row_of(photo), row_of(other)) >= least && at_one_place(photos[photo], photos[other]);
   };
   std::vector<std::size_t> originals(photos.size());
-  std::vector<std::size_t> kept;  // only what stays is compared with, so that a thousand copies cost little
+  std::vector<std::size_t> kept;  // only these are compared with, so that a thousand copies cost little
   auto kept_rows = torch::empty_like(rows);
   std::map<std::string, std::vector<std::size_t>> kept_by_bytes;
   for (std::int64_t start = 0; start < rows.size(0); start += block) {
     stop_if_interrupted();
     const auto some = rows.narrow(0, start, std::min(block, rows.size(0) - start));
     const auto before = static_cast<std::int64_t>(kept.size());
-    // The last bit of a product depends on the machine: what comes near the bound is computed again, in double.
+    // The last bit of a product depends on the machine: values near the bound are computed again, in double.
     const auto with = torch::cat({kept_rows.narrow(0, 0, before), some});
     const auto near = some.matmul(with.t()).ge(least_correlation - 1e-4).nonzero();
     const auto pairs = near.accessor<std::int64_t, 2>();

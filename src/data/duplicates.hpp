@@ -8,8 +8,8 @@ namespace facepoison {
 using Thumbnail = std::vector<std::uint8_t>;
 Thumbnail thumbnail_of(const Image& image);
 
-// For each photo, in the order of ids, the place of the first photo that it repeats and that repeats none itself, or
-// its own place. The rule, and what it was measured on, stands in duplicates.cpp.
+// For each photo, in the order of ids, the index of the first photo that it repeats and that repeats none itself, or
+// its own index. The rule and its measurement are in duplicates.cpp.
 std::vector<std::size_t> find_originals(const std::vector<Photo>& photos, const std::vector<Thumbnail>& thumbnails);
 
 }  // namespace facepoison

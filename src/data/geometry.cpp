@@ -11,7 +11,7 @@ constexpr Landmarks arcface_112 = {
     {{38.2946, 51.6963}, {73.5318, 51.5014}, {56.0252, 71.7366}, {41.5493, 92.3655}, {70.7299, 92.2041}}};
 constexpr Landmarks dlib_150 = {{{47.55, 46.60}, {100.48, 46.60}, {74.01, 76.56}, {50.41, 103.02}, {97.61, 103.02}}};
 
-// Templates are drawn on 112 and 150 px. Enlarging them maps pixel areas, whose centres are half a pixel in.
+// Templates are drawn on 112 and 150 px. Scaling maps pixel areas, with centres half a pixel inside.
 Landmarks scaled(const Landmarks& points, double factor) {
   Landmarks out = points;
   for (auto& p : out) p = {(p.x + 0.5) * factor - 0.5, (p.y + 0.5) * factor - 0.5};
@@ -55,7 +55,7 @@ std::optional<Landmarks> template_landmarks(const std::string& name, int side) {
   if (name == "arcface-112") return scaled(arcface_112, side / 112.0);
   if (name == "dlib-150") return scaled(dlib_150, side / 150.0);
   if (name == "none") return std::nullopt;
-  throw Error(Exit::usage, concat("template \"", name, "\": it is arcface-112, dlib-150 or none"));
+  throw Error(Exit::usage, concat("template \"", name, "\": expected arcface-112, dlib-150 or none"));
 }
 
 Landmarks canvas_landmarks() {

@@ -34,8 +34,9 @@ std::uint64_t checked_size(std::uint64_t width, std::uint64_t height) {
   return width * height;
 }
 
-// OpenCV says no more than that it has no pixels. Where there was no room for them, nothing is wrong with the picture:
-// a decoder holds at most 12 bytes a pixel, which are 4 colours' coefficients and 3 of the result, and its buffers.
+// Throws std::bad_alloc if there is no room to decode; OpenCV only says that it has no pixels, though nothing is wrong
+// with the picture. A decoder needs at most 12 bytes a pixel (4 colours' coefficients and 3 of the result), and its
+// buffers.
 void require_room(std::uint64_t pixels) { ::operator delete(::operator new(12 * pixels + (1 << 20))); }
 
 std::uint32_t big_endian(std::string_view bytes, std::size_t at) {
@@ -48,19 +49,19 @@ std::uint32_t checksum(std::string_view bytes) {  // PNG's
   return static_cast<std::uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
-// What libjpeg says of a picture. It warns of much that costs no pixel (what phones write into a scan's parameters,
-// stray bytes between segments, later revisions of JFIF), and of what does: these are told apart by their codes.
+// The messages of libjpeg about a picture. It warns of much that loses no pixel (phones' parameters of a scan, stray
+// bytes between segments, later revisions of JFIF), and of losses: their codes distinguish them.
 struct JpegMessages {
-  jpeg_error_mgr manager;  // first, so that libjpeg's pointer to it is one to the whole
+  jpeg_error_mgr manager;  // first, so that a pointer to it points to the whole
   std::jmp_buf on_error;
   bool lost = false;             // part of the picture
   bool cut = false;              // the file ended before its end marker
-  char text[JMSG_LENGTH_MAX]{};  // of an error, else of what lost something, else of the first warning
+  char text[JMSG_LENGTH_MAX]{};  // of an error, else of a loss, else of the first warning
 
   JpegMessages();
   void throw_shortage() const {
-    if (manager.msg_code == JERR_OUT_OF_MEMORY || manager.msg_code == JERR_FILE_WRITE)  // what is written, is to memory
-      throw std::bad_alloc();  // nothing that is wrong with the picture
+    if (manager.msg_code == JERR_OUT_OF_MEMORY || manager.msg_code == JERR_FILE_WRITE)  // it writes to memory only
+      throw std::bad_alloc();  // nothing is wrong with the picture
   }
 };
 
@@ -88,17 +89,16 @@ JpegMessages::JpegMessages() {
   manager.emit_message = note_warning;
 }
 
-// Some pictures come in scans, each of another colour or finer. Without a colour's all rows are there, but flat or
-// grey.
+// Some pictures come in scans, each of another colour or finer. If a colour's scan is missing, rows are flat or grey.
 bool has_all_colours(const jpeg_decompress_struct& codec) {
   for (int i = 0; i < codec.num_components; ++i) {
-    if (!codec.comp_info[i].quant_table) return false;  // it is noted where a component's first scan begins
+    if (!codec.comp_info[i].quant_table) return false;  // it is set at a component's first scan
     if (codec.progressive_mode && codec.coef_bits && codec.coef_bits[i][0] < 0) return false;  // not even its means
   }
   return true;
 }
 
-// Cut between two scans a picture is coarse; a whole file may have been made without the finest.
+// A picture that is cut between two scans is coarse; a whole file may also lack the finest scans.
 bool has_finest_scans(const jpeg_decompress_struct& codec) {
   if (!codec.progressive_mode || !codec.coef_bits) return true;
   for (int i = 0; i < codec.num_components; ++i)
@@ -116,7 +116,8 @@ void open_jpeg(jpeg_decompress_struct& codec, std::string_view bytes) {
   jpeg_read_header(&codec, TRUE);
 }
 
-// Decodes every row and keeps none. Here and in rewrite_jpeg() nothing has a destructor, since libjpeg's errors jump.
+// Decodes every row and keeps none. Here and in rewrite_jpeg() nothing has a destructor, since libjpeg's errors jump
+// out.
 JpegState walk_jpeg(jpeg_decompress_struct& codec, JpegMessages& messages, std::string_view bytes) {
   volatile JpegState state = JpegState::damaged_header;
   if (setjmp(messages.on_error) != 0) return state;
@@ -132,11 +133,11 @@ JpegState walk_jpeg(jpeg_decompress_struct& codec, JpegMessages& messages, std::
   if (!has_all_colours(codec)) return JpegState::lacks_colour;
   if (messages.cut && !has_finest_scans(codec)) return state;
   state = JpegState::whole;
-  jpeg_finish_decompress(&codec);  // may warn of what follows the picture
+  jpeg_finish_decompress(&codec);  // may warn of data behind the picture
   return state;
 }
 
-// The same picture, coefficient for coefficient, without anything to warn of.
+// Copies the picture, coefficient for coefficient, without its defects.
 bool rewrite_jpeg(jpeg_decompress_struct& from, jpeg_compress_struct& to, JpegMessages& messages,
                   std::string_view bytes, std::FILE* out) {
   if (setjmp(messages.on_error) != 0) return false;
@@ -152,7 +153,7 @@ bool rewrite_jpeg(jpeg_decompress_struct& from, jpeg_compress_struct& to, JpegMe
   return true;
 }
 
-// OpenCV's libjpeg would print the warnings, and stop short of the last rows where the end marker is missing.
+// OpenCV's libjpeg would print the warnings, and lose the last rows if the end marker is missing.
 std::string rewritten(std::string_view bytes) {
   jpeg_decompress_struct from{};
   jpeg_compress_struct to{};
@@ -160,7 +161,7 @@ std::string rewritten(std::string_view bytes) {
   from.err = to.err = &messages.manager;
   char* out = nullptr;
   std::size_t size = 0;
-  std::FILE* const file = open_memstream(&out, &size);  // libjpeg's own buffer is lost where an error jumps
+  std::FILE* const file = open_memstream(&out, &size);  // libjpeg's own buffer would leak after an error
   if (!file) throw std::bad_alloc();
   const bool done = rewrite_jpeg(from, to, messages, bytes, file);
   jpeg_destroy_compress(&to);
@@ -168,11 +169,11 @@ std::string rewritten(std::string_view bytes) {
   std::fclose(file);
   const std::unique_ptr<char, decltype(&std::free)> written(out, &std::free);
   messages.throw_shortage();
-  return done ? std::string(written.get(), size) : "";  // without it, OpenCV has the rows all the same
+  return done ? std::string(written.get(), size) : "";  // without it, OpenCV still decodes the rows
 }
 
-// Checks a JPEG. Returns the bytes to decode where they are not the file's own, else "". OpenCV fills the missing part
-// of a truncated JPEG with grey and says nothing.
+// Checks a JPEG. Returns the bytes to decode if they differ from the file's, else "". OpenCV would fill the missing
+// part of a truncated JPEG with grey, without an error.
 std::string check_jpeg(std::string_view bytes, std::uint64_t& pixels) {
   jpeg_decompress_struct codec{};
   JpegMessages messages;
@@ -190,9 +191,8 @@ std::string check_jpeg(std::string_view bytes, std::uint64_t& pixels) {
   return rewritten(bytes);
 }
 
-// Checks a PNG, likewise: every chunk of pixels is there and whole. Others, whose names begin with a small letter, are
-// dropped where they are damaged, and the end chunk is added where it is missing: whether the rows are all there,
-// libpng checks itself.
+// Checks a PNG, likewise: every chunk of pixels must be there and whole. Other chunks (names with a small first letter)
+// are dropped if they are damaged, and a missing end chunk is added. libpng itself checks that all rows are there.
 std::string check_png(std::string_view bytes, std::uint64_t& pixels) {
   if (bytes.size() < 33 || bytes.substr(12, 4) != "IHDR") refuse("truncated PNG: no header");
   pixels = checked_size(big_endian(bytes, 16), big_endian(bytes, 20));
@@ -236,7 +236,7 @@ std::string check_bmp(std::string_view bytes, std::uint64_t& pixels) {
   if (bytes.size() < 34) refuse("truncated BMP: no header");
   std::memcpy(&bits, bytes.data() + 28, 2);
   std::memcpy(&compression, bytes.data() + 30, 4);
-  // The file's size in the header is often wrong; compressed rows are OpenCV's to count.
+  // The file's size in the header is often wrong; OpenCV checks compressed rows.
   if (compression == 0 && start + (columns * bits + 31) / 32 * 4 * rows > bytes.size()) refuse("truncated BMP");
   return "";
 }
@@ -260,7 +260,7 @@ std::string_view chunk_of(std::string_view png, std::string_view name) {
   return {};
 }
 
-// 32-bit pixels alone do not make a BMP transparent: mostly the fourth byte means nothing. A mask says that it does.
+// 32-bit pixels alone do not make a BMP transparent: mostly the fourth byte means nothing. A mask gives it a meaning.
 bool has_alpha_mask(std::string_view bmp) {
   std::uint32_t header = 0, compression = 0, mask = 0;
   if (bmp.size() < 70) return false;
@@ -282,7 +282,7 @@ cv::Mat decoded(std::string_view bytes, int how) {
   return cv::imdecode(cv::Mat(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data())), how);
 }
 
-// The alpha of each pixel of a transparent picture, 0 to 255; empty where it cannot be decoded.
+// The alpha of each pixel of a transparent picture, 0 to 255; empty if it cannot be decoded.
 cv::Mat opacity_of(std::string_view bytes) {
   const cv::Mat whole = decoded(bytes, cv::IMREAD_UNCHANGED);
   cv::Mat opacity;
@@ -309,7 +309,7 @@ cv::Mat flattened(std::string_view bytes, Exif exif) {
       }
   const auto turn = chunk_of(bytes, "eXIf");
   if (exif == Exif::ignore || turn.empty()) return pixels;
-  std::vector<unsigned char> png;  // OpenCV turns what it decodes: once more, without transparency
+  std::vector<unsigned char> png;  // OpenCV turns while it decodes: again, without transparency
   cv::imencode(".png", pixels, png);
   constexpr int end_of_header = 33;
   png.insert(png.begin() + end_of_header, turn.begin(), turn.end());
@@ -372,7 +372,7 @@ Image decode_image(std::string_view bytes, Exif exif) {
     cv::cvtColor(pixels, pixels, cv::COLOR_BGR2RGB);
     return image_of(pixels);
   } catch (const cv::Exception& error) {
-    if (error.code == cv::Error::StsNoMem) throw std::bad_alloc();  // nothing that is wrong with the picture
+    if (error.code == cv::Error::StsNoMem) throw std::bad_alloc();  // nothing is wrong with the picture
     refuse(concat("cannot be decoded: ", error.err));
   }
 }
@@ -390,7 +390,7 @@ Image warp_image(const Image& image, const Similarity& to_canvas, int side) {
     cv::Mat half;
     cv::resize(pixels, half, {}, 0.5, 0.5, cv::INTER_AREA);
     pixels = half;
-    // Pixel x of the half picture covers 2x and 2x+1, whose middle is 2x + 0.5.
+    // Pixel x of the half picture covers 2x and 2x+1, with the middle 2x + 0.5.
     map = {2 * map.a, 2 * map.b, map.tx + 0.5 * (map.a - map.b), map.ty + 0.5 * (map.a + map.b)};
   }
   const cv::Matx23d affine(map.a, -map.b, map.tx, map.b, map.a, map.ty);

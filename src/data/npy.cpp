@@ -44,7 +44,7 @@ std::optional<std::vector<std::int64_t>> parse_shape(std::string_view text) {
   }
 }
 
-// The numbers of a file's bytes from a place on, which lie where they were read, unless they are not aligned there.
+// The numbers of a file's bytes from `start` on. Uses the file's memory, unless it is not aligned.
 torch::Tensor tensor_of(std::shared_ptr<const std::string> file, std::size_t start,
                         const std::vector<std::int64_t>& shape, torch::ScalarType type) {
   auto tensor = torch::empty({0}, type);
@@ -82,7 +82,7 @@ torch::Tensor read_npy(const fs::path& path, Precision precision) {
   const auto refuse = [&](const std::string& reason) { throw Error(Exit::input, concat(path.string(), ": ", reason)); };
   if (bytes.size() < 12 || bytes.substr(0, 6) != "\x93NUMPY") refuse("not a .npy file");
   const int version = bytes[6];
-  if (version < 1 || version > 3) refuse(concat("version ", version, " of .npy; 1 to 3 are read"));
+  if (version < 1 || version > 3) refuse(concat("version ", version, " of .npy; expected 1 to 3"));
   std::uint32_t length = 0;
   const std::size_t start = version == 1 ? 10 : 12;
   std::memcpy(&length, bytes.data() + 8, version == 1 ? 2 : 4);
@@ -91,8 +91,8 @@ torch::Tensor read_npy(const fs::path& path, Precision precision) {
   const auto header = std::string_view(bytes).substr(start, length);
   const auto type = between(header, "'descr': '", '\''), sizes = between(header, "'shape': (", ')');
   if (!type) refuse("no plain data type in the header");
-  if (type != "<f4" && type != "<f8") refuse(concat("data type ", *type, "; float32 or float64 is read"));
-  if (header.find("'fortran_order': False") == std::string_view::npos) refuse("Fortran order; C order is read");
+  if (type != "<f4" && type != "<f8") refuse(concat("data type ", *type, "; expected float32 or float64"));
+  if (header.find("'fortran_order': False") == std::string_view::npos) refuse("Fortran order; expected C order");
   if (!sizes) refuse("no shape in the header");
   const auto shape = parse_shape(*sizes);
   if (!shape) refuse(concat("an impossible shape: (", *sizes, ")"));
@@ -102,13 +102,13 @@ torch::Tensor read_npy(const fs::path& path, Precision precision) {
     if (__builtin_mul_overflow(total, std::max<std::size_t>(size, 1), &total)) refuse("an impossible shape");
   if (std::count(shape->begin(), shape->end(), 0) > 0) total = 0;
   if (total != bytes.size() - start - length)
-    refuse(concat(bytes.size() - start - length, " bytes of data; its shape asks for ", total));
+    refuse(concat(bytes.size() - start - length, " bytes of data; its shape needs ", total));
   const auto tensor = tensor_of(file, start + length, *shape, width == 4 ? torch::kFloat32 : torch::kFloat64);
   if (width == 4) return tensor;
   const auto numbers = tensor.to(torch::kFloat32);
   const auto lost = tensor.isfinite().logical_and(numbers.isfinite().logical_not());
   if (lost.any().item<bool>())
-    refuse(concat("holds ", tensor.masked_select(lost)[0].item<double>(), ", which does not fit float32"));
+    refuse(concat("has ", tensor.masked_select(lost)[0].item<double>(), ", which is out of float32's range"));
   return precision == Precision::as_stored ? tensor : numbers;
 }
 

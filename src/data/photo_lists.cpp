@@ -24,12 +24,12 @@ double place_in_picture(const Cell& cell, const std::string& where) {
 // Reads a box, "x1,y1,x2,y2".
 Box parse_box(const std::string& text) {
   const auto numbers = parse_csv("a,b,c,d\n" + text, "a box");
-  if (numbers.rows.size() != 1) throw Error(Exit::input, concat("no box x1,y1,x2,y2 in \"", text, "\""));
+  if (numbers.rows.size() != 1) throw Error(Exit::input, concat("expected a box x1,y1,x2,y2, found \"", text, "\""));
   return {place_in_picture(numbers.rows[0][0], "a box"), place_in_picture(numbers.rows[0][1], "a box"),
           place_in_picture(numbers.rows[0][2], "a box"), place_in_picture(numbers.rows[0][3], "a box")};
 }
 
-// FaceScrub's lists write names with blanks, its folders with underscores, and macOS letters apart from their accents.
+// FaceScrub's lists have spaces in names, its folders underscores, and macOS separates letters and accents.
 std::string underscored(const std::string& name) {
   std::string out = decomposed(name);
   std::replace(out.begin(), out.end(), ' ', '_');
@@ -38,7 +38,7 @@ std::string underscored(const std::string& name) {
 
 using LandmarksById = std::map<std::string, Landmarks>;
 
-// `below` comes before each id.
+// `below`: a prefix for ids.
 LandmarksById read_landmarks(const fs::path& path, const std::string& below) {
   const Table table = read_csv(path);
   const auto refuse = [&](const std::string& found) {
@@ -61,7 +61,7 @@ LandmarksById read_landmarks(const fs::path& path, const std::string& below) {
   return found;
 }
 
-// Looks an id up as it is written, else with its accents apart.
+// Looks an id up as written, else with separate accents.
 LandmarksById::const_iterator look_up(const LandmarksById& known, const std::string& id) {
   const auto found = known.find(id);
   return found != known.end() ? found : known.find(decomposed(id));
@@ -72,7 +72,7 @@ void read_facescrub_line(PhotoFolder& folder, const std::string& line) {
   std::vector<std::string> cells;
   std::istringstream stream(line);
   for (std::string cell; std::getline(stream, cell, '\t');) cells.push_back(cell);
-  if (cells.size() < 6) throw Error(Exit::input, concat(cells.size(), " columns; a list has six"));
+  if (cells.size() < 6) throw Error(Exit::input, concat(cells.size(), " columns; expected six"));
   const Box box = parse_box(cells[4]);
   const std::string person = underscored(cells[0]), hash = lower_case(cells[5].substr(0, 64));
   folder.boxes.emplace(person + "/" + sha1(cells[3]), box);
@@ -93,7 +93,7 @@ void add_landmarks(PhotoFolder& folder, const fs::path& place) {
   std::error_code unknown;
   if (!fs::is_regular_file(path, unknown)) {
     if (fs::exists(fs::symlink_status(path, unknown)))
-      throw Error(Exit::input, concat(path.string(), ": no regular file, or a link that leads nowhere"));
+      throw Error(Exit::input, concat(path.string(), ": not a regular file, or a broken link"));
     return;
   }
   folder.has_landmarks = true;
@@ -119,7 +119,7 @@ void add_facescrub(PhotoFolder& folder, const fs::path& path) {
       if (number > 1 && odd++ == 0) first = concat("line ", number, ": ", error.what());
     }
   }
-  if (odd > 0) log_warning(concat(path.string(), ": ", odd, " odd lines are passed over; ", first));
+  if (odd > 0) log_warning(concat(path.string(), ": ", odd, " malformed lines are skipped; the first: ", first));
 }
 
 std::optional<Box> PhotoFolder::box_of(const PhotoFile& photo, const std::string& sha256) const {

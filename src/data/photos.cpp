@@ -32,8 +32,8 @@ std::string first_bytes_of(const fs::path& path) {
   return bytes;
 }
 
-// Is a regular file a picture? By its name, so that an empty file or a web page in a photo's place is reported, or by
-// its content.
+// Whether a regular file is a picture, by its content or its name: so an empty file or a web page named as a photo is
+// reported.
 bool is_photo(const fs::path& path) {
   static const std::set<std::string> known = {".jpg",  ".jpeg", ".jpe",  ".jfif", ".png", ".bmp",
                                               ".webp", ".gif",  ".tif",  ".tiff", ".ppm", ".pgm",
@@ -41,9 +41,9 @@ bool is_photo(const fs::path& path) {
   return known.count(lower_case(path.extension().string())) || !picture_format(first_bytes_of(path)).empty();
 }
 
-constexpr std::size_t longest_name = 255 - 4;  // bytes; a canvas is called as its photo, and .png
+constexpr std::size_t longest_name = 255 - 4;  // bytes; a canvas has its photo's name and .png
 
-// Why there can be no photo at `path`, or "".
+// Why `path` cannot be a photo, or "".
 std::string obstacle(const fs::path& path, const fs::path& root) {
   std::error_code error;
   const bool link = fs::is_symlink(path, error);
@@ -51,13 +51,13 @@ std::string obstacle(const fs::path& path, const fs::path& root) {
   if (!fs::exists(status)) return link ? "a link that leads nowhere" : error.message();
   if (link && !is_below(path, root)) return "a link that leaves the photo folder";
   if (link && fs::is_directory(status)) return "a link to a folder, which is not followed";
-  if (!fs::is_regular_file(status)) return "no regular file";
+  if (!fs::is_regular_file(status)) return "not a regular file";
   if (faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) != 0) return std::strerror(errno);
   const auto length = path.filename().string().size();
   return length > longest_name ? concat("its name has ", length, " bytes; at most ", longest_name, " can be used") : "";
 }
 
-// What lies in a folder, in the order of names. Throws Error(input), whose message is the reason.
+// The entries of a folder, in the order of names. Throws Error(input) with the reason.
 std::vector<fs::path> entries_of(const fs::path& folder) {
   std::vector<fs::path> entries;
   std::error_code error;
@@ -78,7 +78,7 @@ struct Found {
   std::vector<std::pair<fs::path, std::string>> rejected;
 };
 
-// A tool's file is known by its original beside it: without one it is a photo of its own.
+// Separates tools' files, which have their original beside them; other files are photos.
 Found without_tools_files(const std::vector<fs::path>& files) {
   std::set<std::string> stems;
   for (const auto& file : files) stems.insert(decomposed(file.stem().string()));
@@ -106,11 +106,11 @@ void add_pictures(const fs::path& folder, const fs::path& root, Pictures& found)
       found.usable.push_back(path);
   }
 } catch (const Error& error) {
-  stop_if_interrupted();  // which is not the folder's fault
+  stop_if_interrupted();  // not an error of the folder
   found.rejected.emplace_back(folder / "", error.what());
 }
 
-// A folder's own photos; whatever else it and the folders below it have of pictures is rejected.
+// A folder's own photos; other pictures in it and in the folders below it are rejected.
 Found photos_in(const fs::path& folder, const fs::path& root) {
   Pictures pictures;
   add_pictures(folder, root, pictures);
@@ -126,7 +126,7 @@ Found photos_in(const fs::path& folder, const fs::path& root) {
   return found;
 }
 
-// A person's photos: those of face/ where it holds one, and then the others are counted.
+// A person's photos: those of face/ if it has any; the others are then counted.
 Found photos_of_person(const fs::path& person, const fs::path& root, std::size_t& originals) {
   std::error_code unknown;
   if (!fs::exists(person, unknown) || !is_below(person, root)) return {{}, {}, {{person / "", obstacle(person, root)}}};
@@ -148,14 +148,14 @@ std::vector<fs::path> root_entries(const fs::path& root) {
   }
 }
 
-// What photos below a folder of this name are for, where a tree is split already; none for another name.
+// The side of photos below a folder of this name, if a tree is split already; none for another name.
 Split side_of(const std::string& name) {
   static const std::set<std::string> tests = {"val", "valid", "validation", "test"};
   const auto lower = lower_case(name);
   return lower == "train" ? Split::train : tests.count(lower) ? Split::test : Split::none;
 }
 
-// Has the folder people's folders, and no photos of its own? face/ is a person's.
+// Whether the folder has people's folders (not face/) and no photos of its own.
 bool holds_people(const fs::path& folder) try {
   bool people = false;
   for (const auto& path : entries_of(folder)) {
@@ -202,8 +202,8 @@ void add_person(PhotoFolder& folder, const fs::path& person, Split split) {
     reject(person / "", "no photos in this folder");
 }
 
-// Calls `add` for each folder in `place`, which is the root or a side of it; lists are read, and what is not a person's
-// folder is reported.
+// Calls `add` for each folder in `place`, the root or a side of it. Reads lists; reports files outside of people's
+// folders.
 template <class Add>
 void look_through(PhotoFolder& folder, const fs::path& place, const Add& add) {
   std::error_code unknown;
@@ -214,11 +214,11 @@ void look_through(PhotoFolder& folder, const fs::path& place, const Add& add) {
     if (fs::is_directory(path, unknown) || (fs::is_symlink(path, unknown) && !fs::exists(path, unknown)))
       add(path);
     else if (name.starts_with("facescrub_") && path.extension() == ".txt" && fs::is_regular_file(path, unknown))
-      add_facescrub(folder, path);  // of one person's boxes in one picture the first stays, and the names are sorted
+      add_facescrub(folder, path);  // names are sorted: of a person's boxes in one picture the first stays
     else if (const auto reason = obstacle(path, folder.root); !reason.empty())
       log_warning(concat(path.string(), ": ", reason));
     else if (is_photo(path))
-      log_warning(concat(path.string(), " is in no person's folder: passed over"));
+      log_warning(concat(path.string(), " is not in a person's folder: skipped"));
   }
 }
 
@@ -227,15 +227,15 @@ void add_sides(PhotoFolder& folder) {
   look_through(folder, folder.root, [&](const fs::path& side) {
     const auto split = side_of(side.filename().string());
     if (split == Split::none || !is_folder(side))
-      return log_warning(concat(side.string(), " is neither train nor val or test: passed over"));
+      return log_warning(concat(side.string(), " is not train, val or test: skipped"));
     add_landmarks(folder, side);
     look_through(folder, side, [&](const fs::path& person) { add_person(folder, person, split); });
   });
   log_info(
-      concat(folder.root.string(), " is split already: what is below train is train photos, the rest test photos"));
+      concat(folder.root.string(), " is split already: photos below train are train photos, the rest test photos"));
 }
 
-// Photos that are canvases of a data set, which lies in the folder above: what they were perturbed by.
+// Notes the attacks on photos that are canvases of a data set in the folder above.
 void note_perturbed(PhotoFolder& folder) try {
   const fs::path above = folder.root.parent_path(), manifest = above / "manifest.jsonl";
   std::error_code unknown;
@@ -250,11 +250,11 @@ void note_perturbed(PhotoFolder& folder) try {
   }
   for (auto& photo : folder.photos)
     if (const auto found = attacks.find(photo.path); found != attacks.end()) photo.perturbed_by = found->second;
-} catch (const Error&) {  // no manifest of ours
+} catch (const Error&) {  // not our manifest
 }
 
-// The longest person's name that the names from `first` on make when they are joined by commas, two at least, and where
-// the next name is; "" for none.
+// The longest person's name that two or more names from `first` on make when joined by commas, and the place of the
+// next name; "" for none.
 using NameIterator = std::vector<std::string>::const_iterator;
 std::pair<std::string, NameIterator> name_with_commas(const std::vector<std::string>& people, NameIterator first,
                                                       NameIterator end) {
@@ -290,12 +290,12 @@ void require_clean(const fs::path& where, const std::string& perturbed_note, boo
   if (perturbed_note.empty()) return;
   if (!allowed)
     throw Error(Exit::input, concat(where.string(), ": ", perturbed_note,
-                                    ", and clean ones are expected here; --allow-perturbed takes them as they are"));
-  log_warning(concat(where.string(), ": ", perturbed_note, "; they are taken for clean ones"));
+                                    "; expected clean ones (--allow-perturbed accepts them as clean)"));
+  log_warning(concat(where.string(), ": ", perturbed_note, "; they are used as clean ones"));
 }
 
 std::optional<std::string> person_named(const std::string& name, const std::vector<std::string>& people) {
-  auto found = std::find(people.begin(), people.end(), name);  // two people may differ in nothing else
+  auto found = std::find(people.begin(), people.end(), name);  // two names may differ only in this
   if (found == people.end())
     found = std::find_if(people.begin(), people.end(),
                          [wanted = decomposed(name)](const auto& person) { return decomposed(person) == wanted; });
@@ -343,7 +343,7 @@ PhotoFolder scan_photos(const fs::path& root) try {
   std::sort(folder.rejected.begin(), folder.rejected.end(), by_id);
   note_perturbed(folder);
   if (folder.originals > 0)
-    log_info(concat(folder.originals, " photos beside face/ folders are left out: the faces in these win"));
+    log_info(concat(folder.originals, " photos beside face/ folders are not used: the photos in face/ are"));
   return folder;
 } catch (const fs::filesystem_error& error) {
   throw Error(Exit::input, concat(root.string(), ": ", error.code().message()));

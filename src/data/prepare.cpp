@@ -36,7 +36,7 @@ Photo photo_of(const PhotoFile& file, const std::string& source_sha256, const Js
   return photo;
 }
 
-// Marks every photo that repeats an earlier one, of whichever person, and drops it where asked.
+// Marks every photo that repeats an earlier one, of any person, and drops it if asked.
 void mark_duplicates(std::vector<Photo>& photos, const std::vector<Thumbnail>& thumbnails, bool drop, Table& rejected) {
   const auto originals = find_originals(photos, thumbnails);
   for (std::size_t i = 0; i < photos.size(); ++i) {
@@ -49,7 +49,7 @@ void mark_duplicates(std::vector<Photo>& photos, const std::vector<Thumbnail>& t
   if (drop) std::erase_if(photos, [](const Photo& photo) { return !photo.duplicate_of.empty(); });
 }
 
-// As the folder has it, or by the rule.
+// Splits as the folder does, or by the rule.
 void split(std::vector<Photo>& photos, const PrepareOptions& options) {
   if (std::any_of(photos.begin(), photos.end(), [](const Photo& photo) { return photo.split != Split::none; })) return;
   std::vector<std::string> people;
@@ -85,13 +85,13 @@ PhotoFolder only_chosen(PhotoFolder folder, const PrepareOptions& options) {
 
 [[noreturn]] void refuse_empty(const PhotoFolder& folder) {
   const auto& rejected = folder.rejected;
-  throw Error(Exit::input, concat(folder.root.string(), ": no photos; ",
-                                  rejected.empty() ? "expected <person>/<photo>.jpg or <person>/face/<photo>.jpg"
-                                                   : concat("the first that was rejected: ", rejected[0].id, ": ",
-                                                            rejected[0].reason)));
+  throw Error(Exit::input,
+              concat(folder.root.string(), ": no photos; ",
+                     rejected.empty() ? "expected <person>/<photo>.jpg or <person>/face/<photo>.jpg"
+                                      : concat("the first rejected: ", rejected[0].id, ": ", rejected[0].reason)));
 }
 
-// What a data set of these photos consists of, besides its manifest.
+// The files of a data set of these photos, except its manifest.
 template <class Photos>
 std::set<std::string> files_of(const Photos& photos) {
   std::set<std::string> files = {"rejected.csv", "prepare.json"};
@@ -99,7 +99,7 @@ std::set<std::string> files_of(const Photos& photos) {
   return files;
 }
 
-// `in_store`: `output` is an artefact's folder, where nothing of anybody's is.
+// `in_store`: `output` is an artefact's folder, without other files.
 Dataset prepare_into(const fs::path& output, const PhotoFolder& folder, const PrepareOptions& options, bool in_store,
                      ArtifactStore& store) {
   if (folder.photos.empty()) refuse_empty(folder);
@@ -118,7 +118,7 @@ Dataset prepare_into(const fs::path& output, const PhotoFolder& folder, const Pr
   Executor(store).run(stage);
   for (std::size_t u = 0; u < stage->units().size(); ++u) {
     stop_if_interrupted();
-    if (u % 64 == 0) give_memory_back();  // parsed JSON leaves holes between what is kept
+    if (u % 64 == 0) give_memory_back();  // parsed JSON leaves holes in memory
     const auto& unit = stage->units()[u];
     const auto made_in = store.path(unit.id);
     const Json rows = read_json(made_in / "rows.json");
@@ -137,7 +137,7 @@ Dataset prepare_into(const fs::path& output, const PhotoFolder& folder, const Pr
   mark_duplicates(photos, thumbnails, options.drop_duplicates, rejected);
   if (photos.empty())
     throw Error(Exit::input, concat(folder.root.string(),
-                                    ": every photo was refused; the first: ", text(rejected.rows.at(0).at(2))));
+                                    ": every photo was rejected; the first: ", text(rejected.rows.at(0).at(2))));
   split(photos, options);
   std::optional<DatasetFolder> written;
   if (!in_store) written.emplace(output, files_of(photos));
@@ -194,11 +194,11 @@ Json PrepareOptions::record() const {
 
 void require_apart(const fs::path& photos, const fs::path& output) {
   if (is_below(output, photos))
-    throw Error(Exit::usage, concat("-o ", output.string(), " is in the folder of photos, ", photos.string(),
-                                    ", whose photos the canvases would be; name another folder"));
+    throw Error(Exit::usage, concat("-o ", output.string(), " is inside the folder of photos ", photos.string(),
+                                    ", so canvases would become photos; choose another folder"));
   if (is_below(photos, output / "canvas"))
-    throw Error(Exit::usage, concat("-o ", output.string(), " is the data set that ", photos.string(),
-                                    " is of, which would be lost; name another folder"));
+    throw Error(Exit::usage, concat("-o ", output.string(), " is the data set of ", photos.string(),
+                                    " and would be overwritten; choose another folder"));
 }
 
 Dataset prepare(const PhotoFolder& everybody, const fs::path& output, const PrepareOptions& options,
@@ -235,7 +235,7 @@ Dataset dataset_of(const fs::path& path, const PrepareOptions& options, Artifact
   }
   const auto made =
       store.get_or_make("dataset", key, [&](const fs::path& at) { prepare_into(at, folder, options, true, store); });
-  return read_dataset(made, false);  // whose files the store has looked at
+  return read_dataset(made, false);  // the store has checked its files
 }
 
 }  // namespace facepoison

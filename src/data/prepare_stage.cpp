@@ -27,7 +27,7 @@ std::string face_rule_of(const PhotoFolder& folder, const PrepareOptions& option
   return is_lfw ? middle_face : prominent_face;
 }
 
-// The face that FaceScrub's box means, else the one that the rule means; see PrepareOptions::face.
+// The face at FaceScrub's box, else the face by the rule; see PrepareOptions::face.
 const Detection& choose(const std::vector<Detection>& faces, const Image& image, const std::optional<Box>& box,
                         const std::string& rule) {
   const auto rank = [&](const Detection& face) {
@@ -41,7 +41,7 @@ const Detection& choose(const std::vector<Detection>& faces, const Image& image,
   return *std::max_element(faces.begin(), faces.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
 }
 
-// Of each photo; "" for a file that cannot be read, which is refused in its turn.
+// Of each photo; "" for a file that cannot be read, which is rejected later.
 std::vector<std::string> hashes_of(const PhotoFolder& folder, ArtifactStore& store) {
   std::vector<fs::path> files;
   for (const auto& photo : folder.photos) files.push_back(photo.path);
@@ -59,8 +59,8 @@ PrepareStage::PrepareStage(PhotoFolder folder, const PrepareOptions& options, Ar
                                       : Source::detector),
       face_rule_(face_rule_of(folder_, options)) {
   if (options.detect && options.canvas != canvas_side)
-    throw Error(Exit::usage, concat("canvas ", options.canvas, " goes with no detection: an aligned canvas is ",
-                                    canvas_side, " pixels, so that it holds every template"));
+    throw Error(Exit::usage, concat("canvas ", options.canvas, " is possible only without face detection: expected ",
+                                    canvas_side, ", which holds every template"));
   if (source_ == Source::detector) detector_ = std::make_unique<FaceDetector>();
   hashes_ = hashes_of(folder_, store);
   add_units_by_person(folder_.photos, photos_in_a_unit);

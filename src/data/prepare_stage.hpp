@@ -5,7 +5,7 @@
 
 namespace facepoison {
 
-// What is made of one photo: its row, with why it was refused or where its face lies, and its canvas picture's bytes.
+// The result for one photo: its row, with the reason of a refusal or the face's place, and the bytes of its canvas.
 struct PreparedPhoto {
   Json row;
   std::string png;
@@ -13,12 +13,12 @@ struct PreparedPhoto {
 
 class PrepareStage final : public StageOf<std::vector<PreparedPhoto>, PreparedPhoto> {
  public:
-  // Hashes the folder's photos. Throws Error(usage) for a canvas of another side than an aligned one's where faces are
-  // aligned.
+  // Hashes the folder's photos. Throws Error(usage) if faces are aligned and the canvas has another side than
+  // canvas_side.
   PrepareStage(PhotoFolder folder, const PrepareOptions& options, ArtifactStore& store);
 
   const std::string& hash(std::size_t row) const { return hashes_[row]; }  // of the photo's file
-  const std::string& face_rule() const { return face_rule_; }              // which is not auto
+  const std::string& face_rule() const { return face_rule_; }              // never auto
   std::string detector_sha256() const { return detector_ ? detector_->sha256() : ""; }
 
   Json key(const Unit& unit) const override;
@@ -34,15 +34,15 @@ class PrepareStage final : public StageOf<std::vector<PreparedPhoto>, PreparedPh
   void write_unit(const Unit& unit, std::span<const PreparedPhoto> photos, const fs::path& folder) const override;
 
   PreparedPhoto prepare_photo(std::size_t row) const;
-  // Throws Error(input) where there is none.
+  // Throws Error(input) if there is none.
   FoundFace find_face_of(std::size_t row, const Image& image) const;
 
   PhotoFolder folder_;
   PrepareOptions options_;
-  // How a photo's face is found. Landmarks in a file win over the detector, so that rendered faces need none.
+  // How a photo's face is found. Landmarks in a file come before the detector: rendered faces need none.
   enum class Source { landmarks_file, detector, none } source_;
   std::string face_rule_;
-  std::unique_ptr<FaceDetector> detector_;  // where the source is the detector
+  std::unique_ptr<FaceDetector> detector_;  // if the source is the detector
   std::vector<std::string> hashes_;
 };
 

@@ -1,4 +1,4 @@
-// Resizing as other people's pipelines do it, on bytes.
+// Resizing on bytes, as other pipelines do it.
 #include <torch/torch.h>
 
 #include <opencv2/imgproc.hpp>

@@ -61,7 +61,7 @@ std::string encode_image(const Image& image, const std::string& file) {
   const std::string ending = std::filesystem::path(file).extension().string();
   if (ending == ".png") return encode_png(image);
   if (ending != ".jpg" && ending != ".jpeg")
-    throw Error(Exit::usage, concat(file, ": a picture's name ends in .png, .jpg or .jpeg"));
+    throw Error(Exit::usage, concat(file, ": expected a name that ends in .png, .jpg or .jpeg"));
   if (std::max(image.width, image.height) > 65500)
     throw Error(Exit::usage, concat(file, ": ", image.width, "×", image.height,
                                     " pixels are more than JPEG holds; show fewer people, or write .png"));

@@ -46,7 +46,7 @@ std::vector<std::int64_t> whole_numbers(const Spec& spec, const std::string& key
   return numbers;
 }
 
-// An attack's identity has what files hold, by which pictures are known; where files come from is an attack's own too.
+// Adds the paths of an attack's files to its identity, which has only the files' content.
 Json resolved_attack(const Attack& attack) {
   Json resolved = {{"name", attack.settings().name}, {"identity", attack.identity()}};
   for (const auto* key : {"folder", "targets"})
@@ -58,7 +58,7 @@ Json resolved_transform(const Transform& transform) {
   return {{"name", transform.name()}, {"identity", transform.identity()}};
 }
 
-// Without the recognisers that it attacks, which the experiment knows.
+// Leaves out which recognisers are attacked; the experiment adds that.
 Json resolved_posting(const Posting& posting) {
   Json parts = Json::array();
   for (const auto& [attack, share] : posting.parts) {
@@ -94,7 +94,7 @@ Posting read_mix(Spec& spec, const Json& wanted, const std::vector<Posting>& oth
     else if (found->parts.size() == 1)
       mix.parts.emplace_back(found->parts.front().first, share.get<double>());
     else
-      spec.fail("attacks", concat("mix of ", mix.name, ": ", name, " is a mix itself"));
+      spec.fail("attacks", concat("mix of ", mix.name, ": ", name, " is itself a mix; expected a single attack"));
   }
   if (std::abs(sum - 1) > 1e-9)
     spec.fail("attacks", concat("mix of ", mix.name, ": its shares sum to ", sum, ", not 1"));
@@ -131,7 +131,7 @@ Values read_transforms(Spec& spec, const AxisRow& row, const RunOptions&) {
   return values;
 }
 
-// Words joined by +.
+// Parses words joined by +.
 TransformOn parse_transform_on(const Spec& spec, const std::string& joined) {
   TransformOn on;
   const std::map<std::string, bool TransformOn::*> members = {
@@ -165,7 +165,7 @@ Values read_clean_photos(Spec& spec, const AxisRow& row, const RunOptions&) {
   return values;
 }
 
-// Of a list of words, each of which is a value of an enum.
+// Reads a list of words, each the name of an enum value.
 template <class Enum>
 Values read_words(Spec& spec, const AxisRow& row, Enum Combination::* member,
                   const std::vector<std::pair<std::string, Enum>>& words) {
@@ -215,7 +215,7 @@ AxisValue read_probe_override(const Spec& spec, const Json& wanted, const RunOpt
 
 Values read_probes(Spec& spec, const AxisRow& row, const RunOptions& options) {
   Values values;
-  for (const auto& one : list_of(spec, row, "ways to see a probe"))
+  for (const auto& one : list_of(spec, row, "kinds of probes"))
     values.push_back(read_probe_override(spec, one, options));
   return values;
 }
@@ -224,7 +224,7 @@ void anchor_probes(Json& value, const fs::path& base) {
   if (value.is_object() && value.contains("attack")) anchor_attack(value["attack"], base);
 }
 
-// Cloak detectors by name or card; "none" is none of them.
+// Reads cloak detectors by name or card; "none" is no detector.
 Values read_filters(Spec& spec, const AxisRow& row, const RunOptions& options) {
   Values values;
   for (const auto& name : texts_of(spec, row)) {
@@ -272,7 +272,8 @@ const std::array<AxisRow, axis_columns.size()>& axis_registry() {
 
 std::vector<Seed> read_seeds(Spec& spec) {
   const auto seed = spec.integer("seed", 0, largest_seed, 0);
-  if (spec.has("seed") && spec.has("seeds")) spec.fail("seeds", "there is a \"seed\" too; one of them says it all");
+  if (spec.has("seed") && spec.has("seeds"))
+    spec.fail("seeds", "found \"seed\" and \"seeds\"; expected only one of them");
   const auto seeds = whole_numbers(spec, "seeds", spec.raw("seeds", Json::array({seed})));
   refuse_repeats(spec, "seeds", seeds, [](auto number) { return std::to_string(number); });
   return {seeds.begin(), seeds.end()};
@@ -282,7 +283,7 @@ Json resolved_detector(const FeatureExtractor& detector) {
   return {{"name", detector.card().name}, {"threshold", detector.card().threshold}, {"identity", detector.identity()}};
 }
 
-// The last axis first, so that what is cheap to check is checked before a network's file is looked at.
+// Reads the last axis first, so that cheap checks come before a network's file is read.
 Axes Axes::from(Spec& spec, const RunOptions& options) {
   Axes axes;
   for (std::size_t axis = axis_columns.size(); axis-- > 0;) {
@@ -291,7 +292,7 @@ Axes Axes::from(Spec& spec, const RunOptions& options) {
     refuse_repeats(spec, row.keys.front(), axes.values_[axis], [](const AxisValue& value) { return value.name; });
   }
   if (!axes.is_neutral(Axis::together) && !axes.is_neutral(Axis::enrolled))
-    spec.fail("together", "\"half\" goes with photos that are replaced (\"enrolled\") alone");
+    spec.fail("together", "\"half\" can only be used with \"enrolled\": [\"replaced\"]");
   return axes;
 }
 

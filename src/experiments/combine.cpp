@@ -23,13 +23,13 @@ Pairing read_pairing(const Json& wanted, const Spec& config, const std::vector<C
     const auto name = spec.text(key);
     if (std::find(names.begin(), names.end(), name) != names.end()) return name;
     const auto near = nearest_name(name, names);
-    spec.fail(key, concat("\"", name, "\" is none of this config's extractors",
+    spec.fail(key, concat("\"", name, "\" is not one of this config's extractors",
                           near.empty() ? "" : "; did you mean \"" + near + "\"?"));
   };
   pairing.accurate = partner("accurate");
   pairing.robust = partner("robust");
   if (pairing.accurate == pairing.robust)
-    spec.fail("robust", concat("\"", pairing.robust, "\" is the accurate one too; expected another"));
+    spec.fail("robust", concat("\"", pairing.robust, "\" is also the accurate one; expected another extractor"));
   const Json above = spec.raw("when_above", pairing.rule == Pairing::Rule::top_2 ? Json("always") : Json("auto"));
   pairing.always = above == "always" && pairing.rule == Pairing::Rule::top_2;
   if (above.is_number())
@@ -38,7 +38,7 @@ Pairing read_pairing(const Json& wanted, const Spec& config, const std::vector<C
     spec.fail("when_above", concat("found ", above.dump(), ", expected a distance or \"auto\""));
   pairing.share = spec.number("share", 0, 1, 0.05);
   if (wanted.contains("share") && (pairing.always || pairing.above))
-    spec.fail("share", "there is no threshold for it to set");
+    spec.fail("share", "has no effect here: there is no threshold to set");
   spec.finish();
   return pairing;
 }
@@ -56,7 +56,7 @@ std::vector<Pairing> read_combine(const Json& wanted, const Spec& spec, const st
     const auto is_absent = [&](const char* key) {
       return one.is_object() && one.contains(key) && one[key].is_string() && missing.count(one[key].get<std::string>());
     };
-    if (is_absent("accurate") || is_absent("robust")) continue;  // as their extractors are
+    if (is_absent("accurate") || is_absent("robust")) continue;  // like its extractors
     all.push_back(read_pairing(one, spec, cards));
     if (!names.insert(all.back().name).second)
       spec.fail("combine", concat("\"", all.back().name, "\" is the name of another recogniser here"));

@@ -4,8 +4,8 @@
 
 namespace facepoison {
 
-// Reads the config's "combine". `cards`: of the config's extractors; `absent`: of those whose weights are not here,
-// whose combinations are skipped. Throws Error(usage).
+// Reads the config's "combine". `cards`: of the config's extractors; `absent`: of those without weights on this
+// machine; their combinations are skipped. Throws Error(usage).
 std::vector<Pairing> read_combine(const Json& wanted, const Spec& spec, const std::vector<Card>& cards,
                                   const std::vector<Card>& absent);
 

@@ -1,4 +1,4 @@
-// A config file and its overrides, read and checked to the last key.
+// Reads a config file with its overrides and checks every key.
 #include "experiments/config.hpp"
 
 #include <algorithm>
@@ -31,7 +31,7 @@ std::vector<ClassifierChoice> read_classifiers(const Spec& spec, const Json& wan
   return choices;
 }
 
-// The options where other workers run the networks: named as their artefacts are, whose arithmetic `word` occurs in.
+// The options for networks that other workers run: with the arithmetic of the only kind of workers that `word` names.
 RunOptions options_elsewhere(const std::string& word, const std::string& precision, bool trust_model,
                              const ArtifactStore& store) {
   auto workers = store.workers();
@@ -40,9 +40,10 @@ RunOptions options_elsewhere(const std::string& word, const std::string& precisi
     throw Error(Exit::usage, concat("device \"elsewhere\": no worker", word.empty() ? "" : " of " + word,
                                     " has used the store ", store.root().string(), " within a day; start it first"));
   if (workers.size() > 1)
-    throw Error(Exit::usage, concat("device \"elsewhere\": workers of ", workers.size(), " kinds use the store ",
-                                    store.root().string(), "; name one by a word of its own, as in elsewhere:cuda. ",
-                                    "They are ", listed(workers)));
+    throw Error(
+        Exit::usage,
+        concat("device \"elsewhere\": workers of ", workers.size(), " kinds use the store ", store.root().string(),
+               "; choose one by a word that only it has, as in elsewhere:cuda. ", "They are ", listed(workers)));
   auto options = run_options("cpu", precision == "tf32" ? "fp32" : precision, trust_model);
   options.tf32 = precision == "tf32";
   if (workers.front() != arithmetic(options).dump()) options.elsewhere = workers.front();
@@ -66,40 +67,42 @@ std::vector<Card> read_cards(Experiment& e, const Spec& spec, const std::vector<
     const bool absent = skip_absent && !fs::exists(model_path(card.file, card.path.parent_path()));
     (absent ? e.absent : cards).push_back(std::move(card));
   }
-  if (names.empty()) spec.fail("extractors", "an empty list");
+  if (names.empty()) spec.fail("extractors", "found an empty list, expected at least one");
   if (cards.empty())
     throw Error(Exit::model, concat(spec.where(), ": none of its ", e.absent.size(),
                                     " extractors is on this machine; facepoison list extractors says how to get each"));
   return cards;
 }
 
-// Checks that every extractor can be asked with the classifier, and notes the classifier's identity. One that is
-// trained in each trial has no embeddings in common with others, nor an answer without any trial.
+// Checks that every extractor works with the classifier, and records the classifier's identity. A classifier that is
+// trained end to end in each trial shares no embeddings with others and has no answer without a trial.
 void check_recogniser(const Experiment& e, const Spec& spec, ClassifierChoice& choice) {
   for (const auto& extractor : e.extractors) {
     const auto settings = make_recogniser(extractor, choice, e.options)->settings();
     if (choice.identity.is_null()) choice.identity = settings;
   }
   if (choice.classifier) return;
-  if (!e.combine.empty()) spec.fail("combine", "not with a classifier that is trained end to end");
-  if (e.wants("open-set")) spec.fail("tables", "\"open-set\" would train end to end without each of the strangers");
+  if (!e.combine.empty()) spec.fail("combine", "cannot be used with a classifier that is trained end to end");
+  if (e.wants("open-set"))
+    spec.fail("tables", "\"open-set\" cannot be used with end-to-end, which would train once without each stranger");
 }
 
-// Refuses tables of a threshold where nobody is left to set it, or to be judged by it.
+// Refuses tables with a threshold if nobody is left to set it, or to be judged by it.
 void check_thresholds(const Experiment& e, const Spec& spec) {
   std::set<std::string> protected_people;
   for (const auto& drawn : e.protected_people) protected_people.insert(drawn.begin(), drawn.end());
   if (e.wants("open-set") && protected_people.size() == e.eligible.size())
-    spec.fail("tables", "\"open-set\" sets its thresholds on people who are not protected, and here everybody is");
+    spec.fail("tables",
+              "\"open-set\" sets its thresholds on people who are not protected, but here everybody is protected");
   const bool any_curve =
       std::any_of(e.combine.begin(), e.combine.end(), [](const auto& pairing) { return pairing.has_curve(); });
   if (e.wants("threshold") && !any_curve)
-    spec.fail("tables", "\"threshold\" is the curve of a \"combine\" with a threshold by share, and there is none");
+    spec.fail("tables", "\"threshold\" needs a \"combine\" with a threshold by share, and there is none");
   for (const auto& pairing : e.combine)
     if (pairing.has_curve() && e.eligible.size() < 4)
       spec.fail("combine", concat("\"", pairing.name,
-                                  "\" needs half of the people to set its threshold and half to be "
-                                  "judged by it, 4 at least; there are ",
+                                  "\" needs half of the people to set its threshold and half to be judged by it: "
+                                  "expected at least 4 people, found ",
                                   e.eligible.size()));
   for (const auto& one : e.axes.each(Axis::enrolled))
     if (one.enrolled == Enrolled::absent && e.dataset.people().size() < 2)
@@ -155,8 +158,9 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   e.classifiers = read_classifiers(spec, classifiers);
   auto cards = read_cards(e, spec, extractors, skip_absent);
   if (e.wants("detection") == detectors.empty())
-    spec.fail("detectors", detectors.empty() ? "the table \"detection\" is of cloak detectors, and none is named"
-                                             : "they are for the table \"detection\", which \"tables\" does not name");
+    spec.fail("detectors", detectors.empty()
+                               ? "the table \"detection\" needs cloak detectors, and none is named"
+                               : "they are only for the table \"detection\", which \"tables\" does not name");
   refuse_repeats(spec, "extractors", cards, [](const Card& card) { return card.name; });
   std::stable_sort(cards.begin(), cards.end(), [](const Card& a, const Card& b) { return a.order() < b.order(); });
   e.combine = read_combine(combine, spec, cards, e.absent);

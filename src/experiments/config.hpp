@@ -4,29 +4,29 @@
 
 namespace facepoison {
 
-// Makes every path in a part of a config absolute, from the folder that it was meant from. Where it says "seed" it
-// takes out "seeds" of what it goes over, and the other way round.
+// Makes every path in a part of a config absolute: relative paths start from `base`. A part with "seed" removes "seeds"
+// from the config that it overrides, and the reverse.
 void anchor_experiment(Json& config, const fs::path& base);
 
-// Finds who can be protected: people with train and test photos. Throws Error(input) where there is nobody.
+// Finds the people that can be protected: those with train and test photos. Throws Error(input) if there are none.
 void find_eligible(Experiment& experiment);
 
-// The people whom the config's "protected" (`wanted`) means, of the eligible ones, in the order of the seed's draw.
-// Throws Error(usage).
+// The eligible people that the config's "protected" (`wanted`) selects, in the order of the seed's draw. Throws
+// Error(usage).
 std::vector<std::string> choose_protected(const Spec& spec, const Json& wanted, const Experiment& experiment,
                                           Seed seed);
 
-// Says of each network whom it saw in training. Throws Error(usage) where that is somebody who is protected: a trainer
-// who has somebody's photos needs no recogniser.
+// Records whom each network saw in training. Throws Error(usage) if a protected person is among them: a trainer who
+// already has a person's photos needs no recogniser.
 void check_seen(Experiment& experiment);
 
-// What config.resolved.json says: the run's identity. `dataset`: as the config has it.
+// The content of config.resolved.json: the run's identity. `dataset`: as the config names it.
 Json resolve(const Experiment& experiment, const std::string& dataset);
 
 // The rows of the run's table, as far as they are known without the data: their keys, "strategy" and "surrogate".
 Table planned_rows(const Experiment& experiment);
 
-// The same with the rows of all seeds together, which tables have where there are several seeds.
+// The same with the rows of all seeds together, which tables have if there are several seeds.
 Table with_all_seeds(Table table);
 
 }  // namespace facepoison

@@ -15,7 +15,7 @@ std::vector<double> numbers(const torch::Tensor& values) {
   return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
 }
 
-// The rows that are of this person, or those that are not.
+// The rows of this person, or all other rows.
 torch::Tensor rows_where(const std::vector<std::int64_t>& labels, std::int64_t label, bool own) {
   std::vector<std::int64_t> rows;
   for (std::size_t i = 0; i < labels.size(); ++i)
@@ -67,7 +67,7 @@ void Measures::of(const std::shared_ptr<const FeatureExtractor>& extractor, cons
       study_.refuse_zeros(extractor, scenario);
     }
   }
-  if (displacement_ && !scenario.filter)  // which moves nothing
+  if (displacement_ && !scenario.filter)  // a filter moves nothing
     measure_displacement(coordinates, extractor, scenario, question);
 }
 
@@ -137,7 +137,7 @@ void Measures::measure_displacement(const Row& coordinates, const std::shared_pt
     const auto& trial = question.trials[t];
     const auto moved = gallery.displacements(trial.features.read(), rows, trial.label);
     for (std::size_t i = 0; i < picks.size(); ++i) {
-      if (picks[i].treatment == scenario.gallery) continue;  // posted as it was
+      if (picks[i].treatment == scenario.gallery) continue;  // posted unchanged
       displacement_->add(joined(coordinates, {trial.person, experiment_.dataset.photos[picks[i].photo].id, moved[i].by,
                                               moved[i].nearest_other}));
     }

@@ -10,13 +10,13 @@
 
 namespace facepoison {
 
-// Writes, for each extractor and scenario (not for classifiers: there is none in it),
-// pairs.csv, for "verification" and "det": of each protected person the AUC of telling their clean probes' pairs with
-//   their own posted photos from the pairs with other people's gallery photos, by cosine, and the share of the former
-//   that is accepted at each of the false accept rates (of all protected people's impostors together); empty where
-//   there are no such photos of others;
-// displacements.csv, for "displacement": of each posted photo the Euclidean distance to its clean self, and to the
-//   nearest clean gallery photo of anybody else, empty where nobody else has one.
+// Writes, for each extractor and scenario (classifiers are not involved):
+// - pairs.csv, for "verification" and "det", with a row for each protected person. A genuine pair is a clean probe and
+//   a posted photo of the person, an impostor pair a clean probe and another person's gallery photo; distances are by
+//   cosine. The row has the AUC of genuine against impostor pairs, and the share of genuine pairs accepted at each
+//   false accept rate (over the impostor pairs of all protected people together). Empty if there are no impostor pairs.
+// - displacements.csv, for "displacement": the Euclidean distance of each posted photo to its clean version, and to
+//   the nearest clean gallery photo of another person, empty if there is none.
 class Measures {
  public:
   Measures(const fs::path& folder, const Experiment& experiment, Study& study, Executor& executor);
@@ -31,7 +31,7 @@ class Measures {
   Study& study_;
   Executor& executor_;
   std::optional<TableFile> pairs_, displacement_;
-  std::set<std::pair<std::string, const Scenario*>> done_;  // of the study's scenarios, which stay where they are
+  std::set<std::pair<std::string, const Scenario*>> done_;  // pointers into the study's scenarios
 };
 
 // A person's row of pairs.csv. NaN: not known.
@@ -48,12 +48,12 @@ std::vector<PairsOf> compare_pairs(const GalleryAndProbes& sides, const std::vec
 // Everybody's clean gallery, for distances to it.
 class CleanGallery {
  public:
-  // K×D and whose the rows are.
+  // `features`: K×D; `labels`: the person of each row.
   CleanGallery(const torch::Tensor& features, std::vector<std::int64_t> labels);
   struct Moved {
-    double by = 0, nearest_other = 0;  // the latter NaN where there is nobody else
+    double by = 0, nearest_other = 0;  // nearest_other: NaN if there is nobody else
   };
-  // A person's posted photos N×D, the clean ones of which are these rows.
+  // `posted`: a person's posted photos, N×D; `rows`: the rows of their clean versions.
   std::vector<Moved> displacements(const torch::Tensor& posted, const std::vector<std::int64_t>& rows,
                                    std::int64_t person) const;
 

@@ -17,13 +17,14 @@ namespace {
 const std::string person = "(you)";  // a name that no folder of a crowd has
 constexpr const char* halves[] = {"half-a", "half-b"};
 
-// A recogniser of this machine.
+// A recogniser on this machine.
 struct Known {
-  std::string wanted, name;  // as a config has it; as tables do
-  std::string trained;       // the attacks on whose pictures it was trained; "": none
+  std::string wanted, name;  // its name in a config; in tables
+  std::string trained;       // the attacks that perturbed its training photos; "": none
 };
 
-// By release. Names that are given may be cards' paths, from the working folder.
+// The given recognisers, by name or by a card's path from the working folder; without any, all on this machine by
+// release.
 std::vector<Known> recognisers_of(const std::vector<std::string>& given) {
   std::vector<Known> all;
   const auto add = [&](const Card& card, const std::string& wanted) {
@@ -47,7 +48,7 @@ Json wanted_of(const std::vector<Known>& recognisers) {
   return names;
 }
 
-// Why photos of the person are not used, and how many: by the first words of the reason.
+// The reasons why photos of the person are not used, and how many photos each has.
 class LeftOut {
  public:
   void add(const std::string& reason) {
@@ -70,14 +71,14 @@ LeftOut left_out_of(const fs::path& dataset) {
   return left_out;
 }
 
-// The photos of everybody in the crowd who has none of the person's pictures, not more than some of each.
+// The photos of the crowd without people who have some of the person's pictures; at most most_crowd_photos of each.
 std::vector<Photo> others_of(const std::vector<Photo>& crowd, const std::vector<Photo>& own) {
   std::set<std::string> mine, same_person;
   for (const auto& photo : own) mine.insert(photo.source_sha256);
   for (const auto& photo : crowd)
     if (mine.count(photo.source_sha256)) same_person.insert(photo.person);
   for (const auto& name : same_person)
-    log_warning(concat(name, " of the crowd has some of your photos and is left out of it"));
+    log_warning(concat(name, " in the crowd has some of your photos and is left out"));
   std::map<std::string, std::size_t> kept;
   std::vector<Photo> others;
   for (const auto& photo : crowd)
@@ -86,8 +87,8 @@ std::vector<Photo> others_of(const std::vector<Photo>& crowd, const std::vector<
   return others;
 }
 
-// Photos that are no more like the person's others, by their mean cosine with these, than a hundredth of the crowd's
-// photos are: so is most of what shows somebody else.
+// Marks photos that are not more similar to the person's other photos (mean cosine) than 99 % of the crowd's photos
+// are: most photos of somebody else are like this.
 std::vector<bool> unlike_the_others(const std::vector<Photo>& own, const std::vector<Photo>& crowd,
                                     const FeatureExtractor& extractor, const RunOptions& options,
                                     ArtifactStore& store) {
@@ -105,8 +106,8 @@ std::vector<bool> unlike_the_others(const std::vector<Photo>& own, const std::ve
   return unlike;
 }
 
-// Photos that every recogniser finds unlike the others. A photo of the person that is only hard to recognise has to
-// stay: it is one on which the person is not found.
+// Marks photos that every recogniser finds unlike the others. A photo of the person that is only hard to recognise must
+// stay: it counts as one on which the person is not found.
 std::vector<bool> are_of_somebody_else(const std::vector<Photo>& own, const std::vector<Photo>& crowd,
                                        const std::vector<Known>& recognisers, const RunOptions& options,
                                        ArtifactStore& store) {
@@ -118,7 +119,7 @@ std::vector<bool> are_of_somebody_else(const std::vector<Photo>& own, const std:
   return all;
 }
 
-// Writes a data set in which the person's photos of one half are posted and those of the other are probes.
+// Writes a data set with one half of the person's photos posted and the other half as probes.
 void write_half(const fs::path& folder, const std::vector<Photo>& own, const std::vector<Photo>& crowd,
                 const std::vector<Split>& split, Split posted) {
   std::vector<Photo> photos = crowd;
@@ -135,7 +136,7 @@ void write_half(const fs::path& folder, const std::vector<Photo>& own, const std
   write_dataset(folder, photos, read_canvas(photos.front()).width, Table{{"id", "person", "reason"}, {}, {}});
 }
 
-// An experiment that answers a question: what is asked, for the progress, and its keys beside those that all have.
+// An experiment that answers a question: the question, for the progress, and its keys besides the common ones.
 struct Asked {
   std::string name, asks;
   Json keys;
@@ -143,22 +144,22 @@ struct Asked {
 
 Asked about_clean_photos(const Json& names) {
   return {"clean",
-          "are you found by photos as they are?",
+          "are you found if no photo is cloaked?",
           {{"attacks", {"none"}}, {"extractors", names}, {"tables", {"protection", "verification"}}}};
 }
 
-// `posted`: of how many posted photos some may stay clean.
+// `posted`: the number of posted photos, of which some may stay clean.
 std::vector<Asked> about_cloak(const Json& cloak, const Json& names, std::size_t posted) {
   const Json attacks = Json::array({cloak});
   std::vector<Asked> all = {
       {"cloaked",
-       "are you found when all that you post is cloaked?",
+       "are you found if all posted photos are cloaked?",
        {{"attacks", attacks}, {"extractors", names}, {"tables", {"protection", "verification"}}}}};
   const Json jpeg = {{"name", "JPEG"}, {"transform", "jpeg"}, {"quality", 75}};
   const Json half = {{"name", "half size"}, {"transform", "resize"}, {"scale", 0.5}};
   const Json both = {{"name", "half size and JPEG"}, {"chain", {half, jpeg}}};
   all.push_back({"sites",
-                 "what does it change that sites save pictures again, and smaller?",
+                 "does it matter that sites save pictures again, and smaller?",
                  {{"attacks", attacks}, {"extractors", names}, {"transforms", {"none", jpeg, half, both}}}});
   Json leaks = Json::array();
   for (const std::size_t count : {1, 5})
@@ -179,8 +180,8 @@ std::vector<Asked> about_cloak(const Json& cloak, const Json& names, std::size_t
   return all;
 }
 
-// Two that are asked together: of those trained on perturbed photos and of the others the one that finds most photos as
-// they are; without any trained so, the two that do. None where there is only one.
+// Two to ask together: the best on clean photos of those trained on perturbed photos and the best of the others; if
+// none was trained so, the best two. None if there is only one.
 std::vector<Known> pair_of(const std::vector<Known>& recognisers, const Table& found) {
   std::vector<std::pair<double, Known>> plain, trained;
   for (const auto& row : found.rows)
@@ -220,11 +221,11 @@ std::vector<ShownPhoto> shown(const std::vector<Photo>& photos) {
   std::vector<std::string> reasons;
   for (const auto& [reason, count] : left_out.list) reasons.push_back(concat(count, " (", reason, ")"));
   throw Error(Exit::input,
-              concat(usable, " usable photos of you, and ", least_photos, " are needed: add photos that show ",
+              concat(usable, " usable photos of you, but ", least_photos, " are needed: add photos that show ",
                      "your face", reasons.empty() ? "" : ". Not used: ", listed(reasons)));
 }
 
-// The photos that are used of the person and of the crowd, and why others are not.
+// The used photos of the person and of the crowd, and why others are not used.
 struct Chosen {
   std::vector<Photo> own, crowd;
   LeftOut left_out;

@@ -1,4 +1,4 @@
-// What a run's table will be, as --dry-run prints it.
+// The table of a planned run, as --dry-run prints it.
 #include <algorithm>
 #include <cmath>
 
@@ -53,7 +53,7 @@ Table plan(const Experiment& e, const std::vector<PlannedUnit>& units) {
   }
   table.notes.push_back(e.is_prepared() ? concat("run folder: ", default_run_folder(e).string())
                                         : concat("the photos in ", e.dataset.folder.string(),
-                                                 " are not prepared yet: that is all that is known of the work"));
+                                                 " are not prepared yet, so no more is known of the work"));
   std::size_t missing = 0, unknown = 0;
   double seconds = 0;
   for (const auto& unit : units) {
@@ -66,7 +66,7 @@ Table plan(const Experiment& e, const std::vector<PlannedUnit>& units) {
   }
   table.notes.push_back(concat("units of work: ", units.size(), ", to make ", missing, ", about ",
                                static_cast<std::int64_t>(std::ceil(seconds)), " s",
-                               unknown ? concat(" and ", unknown, " whose kind was never made here") : ""));
+                               unknown ? concat(" and ", unknown, " of a kind that was never made here") : ""));
   return table;
 }
 

@@ -29,7 +29,7 @@ void find_eligible(Experiment& e) {
 
 namespace {
 
-// Those of the eligible people who have at least so many photos.
+// The eligible people who have at least this many photos.
 std::vector<std::string> people_with(std::int64_t photos, const Experiment& e) {
   std::map<std::string, std::int64_t> counts;
   for (const auto& photo : e.dataset.photos) ++counts[photo.person];
@@ -49,7 +49,7 @@ std::vector<std::string> choose_protected(const Spec& spec, const Json& given, c
     wanted = object.raw("people", Json("all"));
     drawn = people_with(object.integer("least_photos", 1, std::numeric_limits<std::int64_t>::max(), 1), e);
     object.finish();
-    if (drawn.empty()) object.fail("least_photos", "nobody has so many photos");
+    if (drawn.empty()) object.fail("least_photos", "no person who can be protected has so many photos");
   }
   Stream(seed, "protected").shuffle(drawn);
   if (wanted == "all") return drawn;
@@ -106,8 +106,8 @@ void check_seen(Experiment& e) {
         ++others;
     if (!met.empty())
       throw Error(Exit::usage, concat(card.name, " was trained on photos of ", listed(met, 5),
-                                      ", who would be protected here: protect others, or train without them (the "
-                                      "key \"exclude\" of a training's config)"));
+                                      ", who are protected here: protect other people, or train without these (key "
+                                      "\"exclude\" of the training's config)"));
     for (const auto& training : trainings) {
       people.insert(training.people.begin(), training.people.end());
       photos.insert(training.photos.begin(), training.photos.end());

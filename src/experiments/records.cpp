@@ -10,7 +10,7 @@ namespace {
 // The shares for which a rule with a threshold is recorded, as a curve.
 const std::vector<double> shares = {0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1};
 
-// The name of the person a probe is taken for; "" for nobody.
+// The name of the predicted person; "" for nobody.
 std::string name_of(const Study& study, Label label) {
   return label < 0 ? "" : study.split().people[static_cast<std::size_t>(label)];
 }
@@ -100,7 +100,8 @@ void Results::record_combined(const Pairing& pairing, const std::map<Row, Answer
         const auto& person = scenario.trials[t].person;
         const auto label = study_.split().label_of(person);
         joint.push_back(combined.answer(t, label, combined.threshold(label, pairing.share)));
-        // A person who is absent, or whose photos a filter dropped, is not enrolled and not called protected.
+        // A person who is absent, or has all photos dropped by a filter, is not enrolled and does not count as
+        // protected.
         const auto& ranks = joint.back().ranks;
         const bool enrolled = std::find(ranks.begin(), ranks.end(), 0) == ranks.end();
         if (enrolled && pairing.has_curve()) record_curve(coordinates, combined, t, person, label);

@@ -1,4 +1,4 @@
-// Writes a run folder's files of answers.
+// Writes the files of a run folder that hold answers.
 #pragma once
 #include <map>
 #include <optional>
@@ -20,7 +20,7 @@ class Results {
  public:
   Results(const fs::path& folder, const Experiment& experiment, const Study& study);
   void record(const Row& coordinates, const Scenario& scenario, const std::vector<Answer>& answers);
-  // Records two recognisers as one, from the answers of both, by their coordinates.
+  // Records two recognisers as one, from the answers of both by coordinates.
   void record_combined(const Pairing& pairing, const std::map<Row, Answers>& answers);
   void finish();
 
@@ -41,11 +41,11 @@ struct DetectionStages {
 DetectionStages detection_stages(const Experiment& experiment, const Study& study,
                                  const std::shared_ptr<const FeatureExtractor>& detector, TreatmentId treatment);
 
-// Writes detections.csv: what cloak detectors say of posted photos, and of the same photos clean, through the same
+// Writes detections.csv: the cloak detectors' scores of posted photos, and of the same photos clean, after the same
 // transform.
 void record_detections(const fs::path& folder, const Experiment& experiment, Study& study, Executor& executor);
 
-// Writes strangers.csv: what strangers look like to each extractor, for the table open-set.
+// Writes strangers.csv: who each recogniser takes strangers for, and at what distance, for the table open-set.
 void record_strangers(const fs::path& folder, const Experiment& experiment, Study& study, Executor& executor);
 
 }  // namespace facepoison

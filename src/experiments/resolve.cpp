@@ -1,4 +1,4 @@
-// What a config resolves to: config.resolved.json, whose hash names the run. The order of its keys is part of the hash.
+// Resolves a config to config.resolved.json. Its hash names the run, and depends on the order of its keys.
 #include <algorithm>
 
 #include "facepoison/model.hpp"
@@ -43,7 +43,7 @@ void add_axes(Json& resolved, const Axes& axes, AxisRow::Resolved kind) {
   }
 }
 
-// Adds to each attack which of the table's recognisers it attacks, and what each of these relies on.
+// Adds to each attack the table's recognisers that it attacks, and its strategy() for each recogniser.
 void add_strategies(Json& attacks, const Experiment& e) {
   const auto postings = e.axes.each(Axis::attack);
   const auto recognisers = table_recognisers(e);
@@ -58,7 +58,7 @@ void add_strategies(Json& attacks, const Experiment& e) {
   }
 }
 
-// What each classifier's name or keys leave to its defaults and its version: null where that is nothing.
+// Each classifier's settings with its defaults and version: null if it has none and its version is 1.
 Json classifier_settings(const Experiment& e) {
   Json all = Json::array();
   for (const auto& [name, wanted, identity, classifier] : e.classifiers) {
@@ -93,7 +93,7 @@ Json resolve(const Experiment& e, const std::string& dataset) {
   resolved["device"] = device_name(e.options);
   resolved["precision"] = precision_name(e.options);
   resolved["libtorch"] = libtorch_version();
-  // What is not asked for has no key, so that a run from before is the same run.
+  // What is not used has no key, so that older runs keep their hash.
   const auto settings = classifier_settings(e);
   if (std::any_of(settings.begin(), settings.end(), [](const Json& one) { return !one.is_null(); }))
     resolved["classifier_settings"] = settings;

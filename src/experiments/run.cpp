@@ -19,7 +19,7 @@
 namespace facepoison {
 namespace {
 
-// A recogniser's answers to a scenario, planned: a row of the table, but for combined recognisers.
+// A recogniser's planned answers to a scenario: a row of the table, except for combined recognisers.
 struct PlannedRow {
   Row coordinates;
   std::shared_ptr<const FeatureExtractor> extractor;
@@ -58,7 +58,7 @@ std::vector<TreatmentId> treatments_of(const Study& study) {
   return all;
 }
 
-// Every network of the run, once, those that attacks optimise against first.
+// Every network of the run, once; the attacks' surrogates come first.
 std::vector<TriedNetwork> networks_of(const Experiment& e) {
   std::vector<TriedNetwork> networks;
   std::set<const FeatureExtractor*> known;
@@ -148,9 +148,10 @@ void claim(const Experiment& e, const fs::path& folder) {
   if (fs::exists(file) && config_hash(read_json(file)) != config_hash(e.resolved))
     throw Error(Exit::usage,
                 concat(folder.string(),
-                       " holds another config's run; name another --run-dir, or none for a folder of its own"));
+                       " holds another config's run; choose another --run-dir, or leave it out for a separate folder"));
   if (!fs::exists(file) && fs::exists(folder) && !fs::is_empty(folder))
-    throw Error(Exit::usage, concat(folder.string(), " holds files that are no run; name an empty or a new --run-dir"));
+    throw Error(Exit::usage,
+                concat(folder.string(), " holds files that are not a run; choose an empty or a new --run-dir"));
   write_file(file, e.resolved.dump(1) + "\n");
 }
 
@@ -203,7 +204,7 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
 
 namespace {
 
-// Calls `act` for each stage that a run takes, but for those that only others take as inputs.
+// Calls `act` for each stage of a run, except those that are only inputs of others.
 void for_each_stage(const Experiment& e, Study& study, const std::vector<Scenario>& of_strangers,
                     const std::function<void(const std::shared_ptr<Stage>&)>& act) {
   act(trial_stage(networks_of(e), e.options));

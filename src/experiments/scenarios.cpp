@@ -44,7 +44,7 @@ class Builder {
     return out;
   }
 
-  // Half of the people who could be protected: those who are, then others of the same draw.
+  // Half of the people who could be protected: first the protected ones, then others of the same draw.
   std::vector<std::string> half_of(std::vector<std::string> people, Seed seed) const {
     std::vector<std::string> others = e_.eligible;
     Stream(seed, "protected").shuffle(others);
@@ -64,7 +64,7 @@ class Builder {
       if (treatment == scenario.gallery) continue;  // as everybody sees it
       (c.enrolled == Enrolled::added ? out.added : out.replaced).push_back({row, treatment});
     }
-    // A trial without a change is still a trial: the photo that everybody sees, in its own place.
+    // A trial without changes is still a trial: it replaces each photo by itself.
     if (out.added.empty() && out.replaced.empty())
       for (const auto row : albums_.at(person)) out.replaced.push_back({row, scenario.gallery});
     return out;
@@ -84,8 +84,8 @@ class Builder {
         scenario.probe_overrides.push_back({rows[next++], number(attacks[part].first, transform, c.seed)});
   }
 
-  // The treatments of a person's photos that do not stay clean. Which stay clean is a nested draw: a larger number
-  // keeps those of a smaller one.
+  // The treatments of a person's photos that do not stay clean. The draw of those that do is nested: a larger number
+  // includes those of a smaller one.
   std::map<PhotoRow, TreatmentId> treatment_of_each(const Combination& c, const std::string& person) {
     Rows rows = albums_.at(person);
     Stream(c.seed, "clean photos", person).shuffle(rows);
@@ -101,7 +101,7 @@ class Builder {
     return treated;
   }
 
-  // Shares out photos by largest remainder; among equals the first gets one.
+  // Distributes photos by largest remainder; a tie goes to the first.
   static std::vector<std::size_t> shares_of(
       std::size_t photos, const std::vector<std::pair<std::shared_ptr<const Attack>, double>>& parts) {
     std::vector<std::size_t> counts, order;
@@ -119,8 +119,8 @@ class Builder {
     return counts;
   }
 
-  // All rows of a curve are of the same people: those with more training photos than this, the largest listed number
-  // that at least half of the people exceed.
+  // The largest listed number that at least half of the people exceed. All rows of a curve are of the same people:
+  // those with more training photos than this.
   std::int64_t clean_photos_of_curve(const std::vector<std::string>& drawn) const {
     std::int64_t largest = -1;
     for (const auto& one : e_.axes.each(Axis::clean_photos)) {
@@ -136,7 +136,7 @@ class Builder {
     return static_cast<std::int64_t>(albums_.at(person).size());
   }
 
-  // The number of a treatment, a new one where no photo was treated so before.
+  // The number of a treatment, a new one if no photo had this treatment before.
   TreatmentId number(const std::shared_ptr<const Attack>& attack, const std::shared_ptr<const Transform>& transform,
                      Seed seed) {
     const auto by = attack && attack->changes_photos() ? attack : nullptr;

@@ -6,7 +6,7 @@
 namespace facepoison {
 namespace {
 
-// Is the extractor one of the attack's surrogates, by the weights, whatever their cards are called?
+// Is the extractor one of the attack's surrogates? Compares the weights, not the cards' names.
 bool optimises_against(const Attack& attack, const FeatureExtractor& extractor) {
   const auto& surrogates = attack.settings().surrogates;
   return std::any_of(surrogates.begin(), surrogates.end(),

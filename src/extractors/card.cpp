@@ -24,7 +24,7 @@ const TaskRow& row_of(Task task) {
   return *std::find_if(tasks_known.begin(), tasks_known.end(), [&](const auto& row) { return row.task == task; });
 }
 
-// The path of a card; also of one of another task, so that its name is not called unknown.
+// The path of a card, also of another task, so that the error does not call its name unknown.
 fs::path card_path(const std::string& name_or_path, const std::vector<Task>& tasks) {
   auto rows = tasks_known;
   std::stable_partition(rows.begin(), rows.end(), [&](const auto& row) {
@@ -44,12 +44,12 @@ Task read_task(Spec& spec, const std::string& name, const std::vector<Task>& wan
       *std::find_if(tasks_known.begin(), tasks_known.end(), [&](const auto& row) { return row.name == is; });
   for (const auto task : wanted) called.push_back(row_of(task).called);
   if (std::find(wanted.begin(), wanted.end(), found.task) == wanted.end())
-    throw Error(Exit::model, concat(name, " is ", found.called, " (", spec.where(), "); wanted: ", listed(called)));
+    throw Error(Exit::model, concat(name, " is ", found.called, " (", spec.where(), "); expected ", listed(called)));
   return found.task;
 }
 
-// Adds what an exporter or a conversion wrote beside the weights: of what they were made, and a golden embedding and
-// the dimension, where the card has none.
+// Adds what an exporter or a conversion wrote beside the weights: their origin, and a golden embedding and the
+// dimension, if the card has none.
 void complete(Card& card) {
   card.origin = card.source.value("exported_sha256", "");
   card.verified = card.source.value("verified", "");
@@ -195,7 +195,7 @@ Card read_card(const std::string& name_or_path, const std::vector<Task>& tasks) 
   if (card.antialias && card.interpolation == Interpolation::nearest)
     input.fail("antialias", "nearest cannot be antialiased");
   for (const double value : card.std)
-    if (value == 0) input.fail("std", "a zero, by which nothing can be divided");
+    if (value == 0) input.fail("std", "found 0, expected numbers other than 0");
   if (spec.has("golden")) {
     Spec golden = spec.object("golden");
     card.golden = card.path.parent_path() / golden.text("file");

@@ -7,7 +7,7 @@
 namespace facepoison {
 namespace {
 
-// Where the landmarks lie in a network's input, or nothing where it takes whole pictures. A template is a square of
+// Where the landmarks lie in a network's input, or nothing if it takes whole pictures. A template is a square of
 // the input's height; a narrower input loses columns at both sides.
 std::optional<Landmarks> target_of(const Card& card) {
   auto target = template_landmarks(card.template_name, card.height);
@@ -53,7 +53,7 @@ torch::Tensor resize(const torch::Tensor& pixels, std::int64_t height, std::int6
   if (pixels.size(2) == height && pixels.size(3) == width) return pixels;
   const std::vector<std::int64_t> size = {height, width};
   if (card.interpolation == Interpolation::nearest) return at::upsample_nearest2d(pixels, size);
-  // Bicubic overshoots; PIL and OpenCV clip what they write.
+  // Bicubic overshoots; PIL and OpenCV clip their results.
   if (card.interpolation == Interpolation::bicubic)
     return (card.antialias ? at::_upsample_bicubic2d_aa(pixels, size, false)
                            : at::upsample_bicubic2d(pixels, size, false))
@@ -74,7 +74,7 @@ Size plain_size(const Card& card, Size picture) {
   return {card.width * picture.height / picture.width, card.width};
 }
 
-// The middle part. Halves of a pixel are rounded to the even one, as torchvision's centre crop does it.
+// The middle part. Half pixels are rounded to even, as by torchvision's centre crop.
 torch::Tensor middle(const torch::Tensor& pixels, const Card& card) {
   const auto start = [&](int axis, int size) { return std::lrint(static_cast<double>(pixels.size(axis) - size) / 2); };
   return pixels.narrow(2, start(2, card.height), card.height).narrow(3, start(3, card.width), card.width);
@@ -135,7 +135,7 @@ torch::Tensor FeatureExtractor::embed_view_as(const Card& contract, const torch:
 torch::Tensor FeatureExtractor::embed_view(const torch::Tensor& view) const {
   const auto embedding = embed_view_as(card_, view);
   if (embedding.dim() != 2 || embedding.size(0) != view.size(0) || embedding.size(1) != card_.dimension)
-    throw Error(Exit::model, concat(card_.name, ": the network gave the shape ", embedding.sizes(), " for ",
+    throw Error(Exit::model, concat(card_.name, ": the network returned the shape ", embedding.sizes(), " for ",
                                     view.size(0), " faces; its card says ", view.size(0), "×", card_.dimension));
   return embedding;
 }

@@ -46,8 +46,8 @@ void spell_out_batch_norm(Graph& graph, Node* node) {
   node->destroy();
 }
 
-// Puts a constant of weights into the layout that is read fastest and the precision that is asked for: a frozen
-// module's own to() passes its constants by.
+// Converts a constant of weights to the layout that is read fastest and to the precision, since a frozen module's own
+// to() skips constants.
 void prepare_constant(Graph& graph, Node* node, torch::ScalarType precision) {
   const auto found = constant(node->output());
   if (!found || found->scalar_type() != torch::kFloat32) return;
@@ -66,8 +66,8 @@ torch::jit::Module fold(const torch::jit::Module& module, const std::string& met
   each_node(graph->block(), [&](Node* node) {
     if (node->kind() == aten::batch_norm) spell_out_batch_norm(*graph, node);
   });
-  // Freezing joins all methods into one and removes the others, which nodes still name as their callers; LibTorch would
-  // crash where it tells a network's error.
+  // Freezing joins all methods into one and removes the others, but nodes still name them as callers: LibTorch would
+  // crash when it reports a network's error.
   auto& function = frozen.get_method(method).function();
   each_node(graph->block(), [&](Node* node) {
     if (node->callstack()) node->setCallStack(c10::make_intrusive<InlinedCallStack>(&function, node->sourceRange()));

@@ -28,7 +28,7 @@ const std::vector<Scaling>& scalings() {
   return known;
 }
 
-// Are the card's and the other scaling equal but for float rounding? (pixel·scale − mean)/std as slope and intercept.
+// Whether the card's and the other scaling are equal up to rounding: (pixel·scale − mean)/std as slope and intercept.
 bool same(const Card& card, const Scaling& other) {
   for (std::size_t c = 0; c < 3; ++c)
     if (std::abs(card.scale / card.std[c] - other.scale / other.std[c]) > 1e-6 ||
@@ -121,7 +121,7 @@ Table explain(const FeatureExtractor& extractor, const std::optional<Faces>& ali
   for (const auto& mistake : usual_mistakes(extractor.card()))
     if (aligned || mistake.contract.template_name == extractor.card().template_name)  // else there is nothing to align
       add(mistake.what, mistake.contract);
-  // Of directions alike, the nearer numbers; of equals, the simplest, which was added first.
+  // By direction, then by nearness of numbers, then the simplest, which was added first.
   const auto rank = [](const std::vector<Cell>& row) {
     return std::pair(-std::round(std::get<double>(row[1]) * 1e7), std::get<double>(row[2]));
   };

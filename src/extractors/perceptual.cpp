@@ -12,12 +12,12 @@ Perceptual::Perceptual(std::string name, ModelFile file, std::string how_to_get,
 
 void Perceptual::load() const {
   std::call_once(loaded_, [&] {
-    const c10::InferenceMode normal(false);  // whoever comes first: an attack may want gradients later
+    const c10::InferenceMode normal(false);  // for any caller: an attack may want gradients later
     module_ = load_model(file_, options_.device);
     for (const auto* method : {"seen", "apart"})
       if (!module_.find_method(method))
         throw Error(Exit::model, concat(file_.path.string(), " has no method ", method,
-                                        ": an earlier version made it; to make it again: ", how_to_get_));
+                                        ": an earlier version made the file; to make it again: ", how_to_get_));
     folded_ = fold(module_, "seen", options_.precision);
   });
 }
@@ -38,7 +38,8 @@ torch::Tensor Perceptual::between(const Seen& a, const Seen& b) const {
   const auto distances = module_.get_method("apart")({a, b}).toTensor();
   const auto rows = a.front().size(0);
   if (distances.sizes() != torch::IntArrayRef({rows}))
-    throw Error(Exit::model, concat(name_, " gave the shape ", distances.sizes(), " for ", rows, " pairs of pictures"));
+    throw Error(Exit::model,
+                concat(name_, " returned the shape ", distances.sizes(), " for ", rows, " pairs of pictures"));
   return distances;
 }
 

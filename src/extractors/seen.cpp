@@ -8,8 +8,8 @@ std::vector<Training> trainings_of(const Card& card) {
   if (card.trained_on_file.empty()) return {};
   const fs::path path = card.path.parent_path() / card.trained_on_file;
   if (!fs::exists(path))
-    throw Error(Exit::model, concat(card.path.string(), ": ", path.string(), ", which says whom ", card.name,
-                                    " was trained on, is missing"));
+    throw Error(Exit::model, concat(card.path.string(), ": no file ", path.string(), ", which lists the people that ",
+                                    card.name, " was trained on"));
   if (!same_digest(sha256_of_file(path), card.trained_on_sha256))
     throw Error(Exit::model, concat(card.path.string(), ": ", path.string(), " is not the file that the card names"));
   std::vector<Training> trainings;

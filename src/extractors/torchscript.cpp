@@ -13,8 +13,7 @@
 namespace facepoison {
 namespace {
 
-// The message that TorchScript ends with, without the trace of the network's code before it and LibTorch's own after
-// it.
+// The last line of a TorchScript message, without the traces of the network's code and of LibTorch.
 std::string last_line(std::string what) {
   what.erase(std::min(what.find("\nException raised from"), what.size()));
   what.erase(what.find_last_not_of(" \n") + 1);
@@ -23,7 +22,7 @@ std::string last_line(std::string what) {
   return what.starts_with("RuntimeError: ") ? what.substr(std::string("RuntimeError: ").size()) : what;
 }
 
-// Rounding alone leaves 1e-5 between batches.
+// Rounding alone gives 1e-5 between batches.
 constexpr double largest_difference = 1e-3;
 
 class TorchScriptExtractor final : public FeatureExtractor {
@@ -49,7 +48,7 @@ class TorchScriptExtractor final : public FeatureExtractor {
     std::call_once(loaded_, [&] {
       log_debug(concat("loading ", file_.path.string()));
       const c10::InferenceMode normal(
-          false);  // whoever comes first: an attack may want gradients through the same weights later
+          false);  // for any caller: an attack may want gradients through the same weights later
       module_ = load_model(file_, options_.device);
       if (!module_.find_method(card().method))
         throw Error(Exit::model, concat(file_.path.string(), " has no method ", card().method));
@@ -71,24 +70,24 @@ class TorchScriptExtractor final : public FeatureExtractor {
     return output.toTensor().to(torch::kFloat32);
   }
 
-  // Where a network is frozen, optimisation stays on: without it, methods that are called get lost.
+  // Only here: when a network is frozen, optimisation must be on, or called methods get lost.
   torch::IValue run(const torch::Tensor& prepared) const {
     const torch::jit::GraphOptimizerEnabledGuard no_optimisation(false);
     return module_.get_method(card().method)({prepared.to(precision_)});
   }
 
-  // The network as it was loaded, in a precision, frozen where it can be.
+  // The loaded network in a precision, frozen if possible.
   torch::jit::Module in_precision(const torch::jit::Module& loaded, torch::ScalarType precision) const {
     try {
       return fold(loaded, card().method, precision);
     } catch (const std::exception& error) {  // an unusual module; it runs as it is
-      if (is_shortage(error)) throw;         // a usual one, which would give other bits
+      if (is_shortage(error)) throw;         // unfrozen, it would give other bits
       log_debug(concat(card().name, " cannot be frozen: ", error.what()));
       return load_model(file_, options_.device, precision);
     }
   }
 
-  // Networks whose code asks for float32 in some layer cannot be run in another precision; those compute in float32.
+  // Some networks' code requires float32 in a layer. These compute in float32 in any case.
   void choose_precision(const torch::Tensor& picture) const {
     module_ = in_precision(module_, precision_);
     if (precision_ == torch::kFloat32) return;
@@ -105,22 +104,22 @@ class TorchScriptExtractor final : public FeatureExtractor {
     }
   }
 
-  // Says what to do about a network that failed, where that can be told; else "".
+  // Says what to do about a network that failed, if that is known; else "".
   std::string failure_hint(const torch::Tensor& prepared, const std::string& what) const {
     if (precision_ == torch::kFloat32 && what.find("Half") != std::string::npos)
       return "; its code computes in half precision: export it in float32 (model.float())";
     if (prepared.size(0) == 1) return "";
     try {
       run(prepared.narrow(0, 0, 1));
-      return "; it takes one face at a time, as it was traced: export it with a free batch (x.flatten(1) in the place "
-             "of x.view(1, -1), or torch.jit.script)";
+      return "; it takes one face at a time, as it was traced: export it with a variable batch size (x.flatten(1) "
+             "instead of x.view(1, -1), or torch.jit.script)";
     } catch (const std::exception&) {
       return "";
     }
   }
 
-  // Refuses a network whose answer for a photo changes from run to run or with the photos beside it. One that was
-  // traced in training mode has dropout and the batch's own statistics in its graph, and eval() does not reach them.
+  // Refuses a network that gives a photo other answers from run to run or beside other photos. A network that was
+  // traced in training mode has dropout and the batch's own statistics in its graph, and eval() does not change them.
   // `picture` is one row of its input.
   void check_deterministic(const torch::Tensor& picture) const {
     const torch::NoGradGuard no_grad;
@@ -135,17 +134,19 @@ class TorchScriptExtractor final : public FeatureExtractor {
       once = first_of(picture.flip(3)), again = first_of(picture.flip(3)), elsewhere = first_of(-picture);
     } catch (const std::exception& error) {
       if (is_shortage(error)) throw;
-      return;  // the call that follows fails likewise, and says how
+      return;  // the next call fails likewise, and reports it
     }
     if (!once.defined() || once.sizes() != again.sizes() || once.sizes() != elsewhere.sizes()) return;
     const double most =
         std::max((again - once).abs().max().item<double>(), (elsewhere - once).abs().max().item<double>());
     if (const double size = once.abs().max().item<double>(); most > largest_difference * size)
       throw Error(Exit::model,
-                  concat(file_.path.string(), " gives a photo another embedding each time or beside other photos (by ",
+                  concat(file_.path.string(),
+                         " gives the same photo different embeddings from call to call, "
+                         "or beside other photos (by ",
                          100 * most / size,
-                         " % of the largest number): it still trains; put it into evaluation mode (.eval()) before it "
-                         "is traced or scripted, and export it again"));
+                         " % of the largest number): it is in training mode; call .eval() before it is traced or "
+                         "scripted, and export it again"));
   }
 
   RunOptions options_;

@@ -14,7 +14,7 @@ torch::Tensor gaussian(int size, double sigma) {
 torch::Tensor blur_valid(const torch::Tensor& pixels, int size, double sigma) {
   const auto channels = pixels.size(1);
   const auto weights = gaussian(size, sigma).to(pixels.options().requires_grad(false)).repeat({channels, 1});
-  // Where depthwise convolutions are fast, which in double precision they are in no layout.
+  // The layout with fast depthwise convolutions; in double precision there is none.
   const auto layout =
       pixels.scalar_type() == torch::kFloat64 ? torch::MemoryFormat::Contiguous : torch::MemoryFormat::ChannelsLast;
   const auto along = at::conv2d(pixels.contiguous(layout), weights.view({channels, 1, 1, size}), {}, 1,

@@ -15,8 +15,7 @@ torch::Tensor windows_inside(const torch::Tensor& area) {
 
 torch::Tensor dssim(const torch::Tensor& a, const torch::Tensor& b, const torch::Tensor& windows) {
   const double c1 = 0.01 * 0.01, c2 = 0.03 * 0.03;
-  // All blurs at once: a processor's vectors hold more channels than a picture has. Then each one's numbers side by
-  // side.
+  // All blurs at once: a processor's vectors hold more channels than a picture has. Then each one contiguous.
   const auto blurred =
       gaussian_blur(torch::cat({a, b, a * b, a * a + b * b}, 1), window, 1.5, false).contiguous().chunk(4, 1);
   const auto &mean_a = blurred[0], &mean_b = blurred[1];

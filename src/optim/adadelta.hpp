@@ -4,7 +4,7 @@
 
 namespace facepoison {
 
-// The state of Adadelta for one tensor, as TensorFlow and Keras have it, ρ = .95.
+// The state of Adadelta for one tensor, as in TensorFlow and Keras, ρ = .95.
 struct Adadelta {
   torch::Tensor squares, moves;  // running means of squared gradients and squared moves, shaped like the tensor
   explicit Adadelta(const torch::Tensor& like) : squares(torch::zeros_like(like)), moves(torch::zeros_like(like)) {}

@@ -1,4 +1,4 @@
-// AdamW and SGD are LibTorch's. Its C++ side has no Adadelta, FaceCure's.
+// AdamW and SGD are LibTorch's. Its C++ side lacks FaceCure's Adadelta.
 #include "facepoison/optimiser.hpp"
 
 #include <torch/optim/adamw.h>

@@ -1,4 +1,4 @@
-// Two recognisers' answers as one's.
+// Combines the answers of two recognisers.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -9,7 +9,7 @@
 namespace facepoison {
 namespace {
 
-// The results of every probe in a trial: everybody's, but for what is changed.
+// The results of every probe in a trial: those of the clean gallery, with the trial's changes.
 std::vector<ProbeResult> all_results(const Answers& answers, std::size_t trial) {
   auto all = answers.everybody;
   for (const auto& result : answers.trials[trial].changed) all[result.probe] = result;
@@ -21,7 +21,7 @@ struct Guess {
   double distance = 0;
 };
 
-// The accurate one's guess and the robust one's, of a probe of `person`.
+// Combines the guesses of the accurate and the robust recogniser on a probe of `person`.
 Guess guess_of(const Pairing& rule, const Guess& accurate, const Guess& robust, std::int64_t person, double threshold) {
   const bool ask = !rule.thresholds() || accurate.distance > threshold;
   if (!ask) return accurate;

@@ -1,6 +1,6 @@
 // An extractor and a dense layer after it, trained together on the gallery of each trial, as FaceCure's eval_e2e.py
-// does. Deviations: LibTorch's networks, where they had Keras's; a photo is aligned as the card says; everybody's test
-// photos are judged, where they had 50 random batches of the others'.
+// does. Deviations: the networks are LibTorch's, not Keras's; photos are aligned as the card says; everybody's test
+// photos are judged, where FaceCure took 50 random batches of the other people's.
 #include <optional>
 
 #include "facepoison/error.hpp"
@@ -13,10 +13,10 @@
 namespace facepoison {
 namespace {
 
-// Of what a training computes, a part of its key: to be raised when its scores change, which a test sees.
+// Part of a training's key. Raise it when a training's scores change; a test detects this.
 constexpr int end_to_end_version = 2;
 
-// What a photo decides of a training, in few characters: most of a gallery is in every trial's.
+// Short digests of what a photo contributes to a training. They are kept: trials share most of their galleries.
 class PhotoDigests {
  public:
   PhotoDigests(const Study& study, bool has_twins) : study_(study), has_twins_(has_twins) {}
@@ -41,7 +41,7 @@ class PhotoDigests {
   std::map<std::pair<PhotoRow, TreatmentId>, std::string> known_;
 };
 
-// Trains once for each gallery that differs, and keeps what the network says of each probe.
+// Trains once for each different gallery, and keeps the network's scores of each probe.
 class FitStage final : public StageOf<std::size_t, ClassScores, AnswerStage> {
  public:
   // All but `how` must outlive it.
@@ -136,16 +136,16 @@ class FitStage final : public StageOf<std::size_t, ClassScores, AnswerStage> {
 
  private:
   struct Training {
-    std::string person;  // of the first trial that it is for: that person's photos have no twins
+    std::string person;  // of the first trial that uses it; this person's photos have no twins
     std::size_t trial;
-    std::vector<Pick> gallery;  // without the filter: what key() and needs() depend on
-    std::vector<Pick> kept;     // of it, with the filter, once its scores are there
+    std::vector<Pick> gallery;  // without the filter; key() and needs() depend on it
+    std::vector<Pick> kept;     // with the filter, once its scores exist
     std::string digest;         // of `gallery`
   };
 
-  // What makes the twins of a training's photos; nothing where a filter's scores decide which photos have some.
+  // The stages that make the twins of a training's photos; empty if a filter's scores decide which photos have twins.
   struct Twins {
-    TrainingConfig config;  // which the stages refer to
+    TrainingConfig config;  // the stages refer to it
     std::vector<std::shared_ptr<Stage>> stages;
     std::vector<ArtefactId> artefacts;
   };
@@ -187,7 +187,7 @@ class FitStage final : public StageOf<std::size_t, ClassScores, AnswerStage> {
     TrainingConfig c = how_;
     c.name = concat(c.start.name, " end to end, ", training.person);
     c.seed = scenario_.seed;
-    c.data.dataset.photos = photos_of(trained_on(training));  // among whom an attack may aim at somebody
+    c.data.dataset.photos = photos_of(trained_on(training));  // an attack may choose a target among these
     return c;
   }
 
@@ -201,7 +201,7 @@ class FitStage final : public StageOf<std::size_t, ClassScores, AnswerStage> {
 
   std::vector<ClassScores> compute_rows(const Rows&, std::size_t row) override {
     const auto& training = trainings_[row];
-    if (trained_on(training).empty()) return {ClassScores{}};  // the filter left nobody there
+    if (trained_on(training).empty()) return {ClassScores{}};  // the filter left no photo
     TrainingConfig c = config_of(training);
     c.data.dataset.photos = resolved(std::move(c.data.dataset.photos), *store_);
     if (!pictures_) pictures_ = std::make_shared<DecodedFile>(store_->root());
@@ -235,7 +235,7 @@ class FitStage final : public StageOf<std::size_t, ClassScores, AnswerStage> {
     return prediction;
   }
 
-  // Everybody is taken for nobody.
+  // Every probe is taken for nobody.
   static Prediction of_nobody(const Probes& probes) {
     const auto count = probes.probe_labels.size();
     return {std::vector<std::int64_t>(count, -1), std::vector(count, std::nan(""))};
@@ -273,12 +273,12 @@ class EndToEnd final : public Recogniser {
     for (const auto& twin : twins) {
       how_.data.twins.push_back({make_attack(twin, options), nullptr});
       if (!how_.data.twins.back().attack->changes_photos())
-        spec.fail("public_twins", concat(twin.dump(), " leaves photos as they are"));
+        spec.fail("public_twins", concat(twin.dump(), " does not change photos"));
     }
     spec.finish();
     Json recipe = spec.record();
     for (const auto* key : {"classifier", "name", "public_twins", "log_every", "check_every", "checkpoint_every"})
-      recipe.erase(key);  // what does not decide the weights, or is said below
+      recipe.erase(key);  // keys that do not affect the weights, or are added below
     for (const auto& twin : how_.data.twins) recipe["twins"].push_back(twin.attack->identity());
     recipe["augmentation"] = how_.recipe.augmentation.record();
     settings_ = {{"classifier", "end-to-end"}, {"version", end_to_end_version}, {"recipe", recipe}};

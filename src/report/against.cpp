@@ -1,4 +1,4 @@
-// Differences of a run's rows to those that differ from them in one coordinate.
+// Differences between a run's rows and the rows that differ from them in one coordinate.
 #include <algorithm>
 
 #include "facepoison/error.hpp"
@@ -9,7 +9,7 @@
 namespace facepoison {
 namespace {
 
-// The cells of a row after its coordinates, over the people whom both groups have.
+// The cells of a row after its coordinates, over the people of both groups.
 std::vector<Cell> numbers_of(const RowAnswers& group, const RowAnswers& other) {
   const auto people = people_of_both(group, other);
   const auto [protection, against, difference] = paired_rates(group, other, people);
@@ -24,8 +24,8 @@ std::vector<Cell> numbers_of(const RowAnswers& group, const RowAnswers& other) {
           people.empty() ? "nobody in common" : reading(difference, "above 0", "below 0", "the interval includes 0")};
 }
 
-// Has the other group `value` for `key`, and else the same coordinates? Without a transform, what it is on makes no
-// difference.
+// Does the other group have `value` for `key`, and the same coordinates otherwise? For a transform, transform_on may
+// differ.
 bool is_counterpart(const RowAnswers& group, const RowAnswers& other, const std::string& key,
                     const std::string& value) {
   for (const auto& [name, neutral] : coordinate_columns) {
@@ -73,12 +73,12 @@ Table differences_of_run(const fs::path& folder, const std::string& key, const s
     throw Error(Exit::input, concat("--against ", key, "=", value, ": the rows with this ", key,
                                     " have nobody in common with the others of ", folder.string()));
   table.notes = run.notes;
-  table.notes.push_back(
-      concat("against: the protection in the row with ", key, " ", value,
-             " and all else alike; difference: of the two, over the same people; low, high: Student's t over people's "
-             "differences, 95 %, which has no width where all differ alike; p: sign-flip test, two-sided; reading: ",
-             too_few_people, " where fewer than ", least_people_who_differ,
-             " are there or differ, since then p is never below .05"));
+  table.notes.push_back(concat(
+      "against: the protection in the row with ", key, " ", value,
+      " and all else equal; difference: between the two, over the same people; low, high: Student's t over people's "
+      "differences, 95 %, with no width if all differ by the same amount; p: sign-flip test, two-sided; reading: ",
+      too_few_people, " if fewer than ", least_people_who_differ,
+      " people are there or differ, since p is then never below .05"));
   return table;
 }
 

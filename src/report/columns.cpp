@@ -36,7 +36,7 @@ namespace {
 std::string stays_at(const Columns& columns, const std::string& name, const std::string& neutral) {
   auto values = columns.values(name);
   if (name == "seed" && has(values, "all")) return "all";
-  if (name == "transform_on") std::erase(values, "");  // which is that of photos without a transform
+  if (name == "transform_on") std::erase(values, "");  // the value of photos without a transform
   return has(values, neutral) || values.empty() ? neutral : values.front();
 }
 

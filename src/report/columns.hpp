@@ -1,4 +1,4 @@
-// A table's cells, found by the names of columns.
+// Finds a table's cells by the names of columns.
 #pragma once
 #include "facepoison/table.hpp"
 
@@ -22,11 +22,11 @@ class Columns {
   const Table& table_;
 };
 
-// The rows whose coordinates stay where nothing varies, but for the columns `free`: at the neutral value where a row
-// has it, else at the first; of several seeds at all of them together.
+// The rows with default coordinates in all columns but `free`: the neutral value if a row has it, else the first one;
+// of several seeds, all of them together.
 std::vector<const std::vector<Cell>*> rows_that_stay(const Table& table, const Words& free);
 
-// The number with so many decimals, and no minus before a zero.
+// The number with this many decimals, and no minus before a zero.
 std::string with_decimals(double number, int decimals);
 
 }  // namespace facepoison

@@ -27,7 +27,7 @@ ComparedRun read_compared(const fs::path& folder) {
 
 std::string manifest_of(const ComparedRun& run) { return run.config.value("manifest_sha256", "unknown").substr(0, 16); }
 
-// ": seed is 0 in the first, 1, 2 in the second", for each coordinate of which they have no value in common.
+// ": seed is 0 in the first, 1, 2 in the second", for each coordinate in which they have no value in common.
 std::string disjoint_coordinates(const ComparedRun& a, const ComparedRun& b) {
   std::string text;
   for (const auto& [name, neutral] : coordinate_columns) {
@@ -46,12 +46,12 @@ std::string disjoint_coordinates(const ComparedRun& a, const ComparedRun& b) {
   if (!has_joined_rows) throw Error(Exit::input, concat(both, "no row in common", disjoint_coordinates(a, b)));
   throw Error(Exit::input,
               concat(both, "no protected person with the same probes in common",
-                     manifest_of(a) == manifest_of(b) ? ": they protect other people"
+                     manifest_of(a) == manifest_of(b) ? ": they protect different people"
                                                       : concat(": their data differ (manifest sha256 ", manifest_of(a),
                                                                " and ", manifest_of(b), ")")));
 }
 
-// What decides the numbers of each recogniser, attack and transform, by its kind and name.
+// What the numbers of each recogniser, attack and transform depend on, by its kind and name.
 std::map<std::string, Json> identities(const Json& config) {
   std::map<std::string, Json> found;
   for (const auto* kind : {"extractor", "attack", "transform"})
@@ -70,7 +70,7 @@ std::vector<std::string> names_with_two_meanings(const ComparedRun& a, const Com
   return names;
 }
 
-// Adds the facts that both runs have, and then those of one.
+// Adds the facts that both runs have, then those of only one.
 void add_facts(std::vector<std::string>& notes, const ComparedRun& a, const ComparedRun& b) {
   const auto has = [](const ComparedRun& run, const std::string& note) {
     return std::find(run.files.notes.begin(), run.files.notes.end(), note) != run.files.notes.end();
@@ -137,7 +137,7 @@ class Comparison {
       notes.push_back(concat("A and B are of different data (manifest sha256 ", manifest_of(a_), " and ",
                              manifest_of(b_), "): people and probes are the same by name"));
     if (const auto names = names_with_two_meanings(a_, b_); !names.empty())
-      notes.push_back(concat("other settings, weights or machine in A than in B: ", listed(names)));
+      notes.push_back(concat("settings, weights or machine differ between A and B: ", listed(names)));
     if (!differ_.empty()) notes.push_back(concat("people left out because their probes differ: ", differ_.size()));
     if (of_nobody_ > 0)
       notes.push_back(concat("rows left out because they have no such person in common: ", of_nobody_));
@@ -145,10 +145,10 @@ class Comparison {
     if (of_a + of_b > 0) notes.push_back(concat("rows without a counterpart: ", of_a, " of A, ", of_b, " of B"));
     notes.push_back(
         concat("a, b: mean protection over the people and probes that both have; difference: a − b; low, high: "
-               "Student's t over people's differences, 95 %, which has no width where all differ alike; p: sign-flip "
-               "test, two-sided; verdict: ",
-               too_few_people, " where fewer than ", least_people_who_differ,
-               " are there or differ, since then p is never below .05"));
+               "Student's t over people's differences, 95 %, with no width if all differ by the same amount; p: "
+               "sign-flip test, two-sided; verdict: ",
+               too_few_people, " if fewer than ", least_people_who_differ,
+               " people are there or differ, since p is then never below .05"));
     return notes;
   }
 

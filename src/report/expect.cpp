@@ -16,7 +16,7 @@
 namespace facepoison {
 namespace {
 
-// The table's columns that say what a row is of.
+// The table's columns that identify a row.
 std::vector<std::string> all_keys() {
   auto keys = key_columns;
   keys.emplace_back("surrogate");
@@ -41,8 +41,8 @@ void require_known(const std::string& name, const std::vector<std::string>& know
     refuse(text, concat("found \"", name, "\", expected ", what, ": ", listed(known)));
 }
 
-// Reads key=value,key=value; a value may hold commas ("k-nearest, k 3"): what follows one and has no key of its own
-// belongs to it.
+// Reads key=value,key=value; a value may hold commas ("k-nearest, k 3"): a part without a key belongs to the value
+// before it.
 std::vector<std::pair<std::string, std::string>> parse_where(const std::string& inside, const std::string& text) {
   std::vector<std::pair<std::string, std::string>> where;
   std::istringstream pieces(inside);
@@ -147,8 +147,7 @@ std::vector<Expectation> read_expectations(const fs::path& file) {
       throw Error(Exit::usage, concat(file.string(), ", line ", number, ": ", error.what()));
     }
   }
-  if (out.empty())
-    throw Error(Exit::usage, concat(file.string(), ": no expectation in it, so it would promise nothing"));
+  if (out.empty()) throw Error(Exit::usage, concat(file.string(), ": found no expectation, expected at least one"));
   return out;
 }
 
@@ -156,7 +155,7 @@ void require_planned(const std::vector<Expectation>& expectations, const Table& 
   for (const auto& expectation : expectations)
     if (std::none_of(plan.rows.begin(), plan.rows.end(),
                      [&](const auto& row) { return is_meant(expectation, plan, row); }))
-      refuse(expectation.text, "no row of what would be run is meant; --dry-run prints them");
+      refuse(expectation.text, "it matches no row of the planned table; --dry-run prints the rows");
 }
 
 std::vector<std::string> unmet(const std::vector<Expectation>& expectations, const Table& table) {
@@ -165,11 +164,12 @@ std::vector<std::string> unmet(const std::vector<Expectation>& expectations, con
     for (const auto& row : table.rows) {
       if (!is_meant(expectation, table, row)) continue;
       const auto& found = row[column(table, expectation.column, "the table")];
-      const bool known = !text(found).empty();  // what is not known promises nothing
+      const bool known = !text(found).empty();  // an unknown value meets no expectation
       if (known && holds(as_number(found, "the table"), expectation.relation, expectation.number)) continue;
       const auto word = [&](const char* name) { return text(row[column(table, name, "the table")]); };
-      lines.push_back(concat("expected ", expectation.text, "; ", known ? "found " + text(found) : "it is not known",
-                             " for ", word("extractor"), ", ", word("attack"), ", ", word("classifier")));
+      lines.push_back(concat("expected ", expectation.text, "; ",
+                             known ? "found " + text(found) : "found no known value", " for ", word("extractor"), ", ",
+                             word("attack"), ", ", word("classifier")));
     }
   return lines;
 }

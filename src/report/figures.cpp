@@ -12,12 +12,12 @@ namespace {
 using Kind = FigureRow::Kind;
 using Row = std::vector<Cell>;
 
-// Okabe and Ito's colours, which colour-blind readers tell apart, without yellow and black, which one of a light and a
-// dark page swallows; and a shape for each.
+// Okabe and Ito's colours, which colour-blind readers can distinguish, without yellow and black, which are hard to see
+// on a light or on a dark page; and a shape for each.
 const Json colours = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#888888"};
 const Json shapes = {"circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right"};
 
-// What a column is called in a figure.
+// The title of a column in a figure.
 std::string title_of(const std::string& column) {
   static const std::map<std::string, std::string> titles = {{"protection", "misidentified probes"},
                                                             {"clean_photos", "clean photos among the posted ones"},
@@ -82,7 +82,7 @@ Json style() {
             {"titleFontWeight", "normal"}}}};
 }
 
-// A specification in the making: what all kinds of figures ask for.
+// Makes the specification of a figure of any kind.
 class Drawing {
  public:
   Drawing(const FigureRow& figure, const Table& table, std::string value)
@@ -112,7 +112,7 @@ class Drawing {
       all["spec"] = std::move(view);
     }
     all["spacing"] = 12;
-    // Where a reader's font is wider than the one that the labels were measured in, they do not leave the picture.
+    // Keeps labels inside the picture if a reader's font is wider than the one that they were measured in.
     all["padding"] = {{"left", 24}, {"right", 12}, {"top", 5}, {"bottom", 5}};
     all["config"] = style();
     return all;
@@ -164,7 +164,7 @@ class Drawing {
     return {{"color", channel(figure_.colour, names, range)}, {"shape", channel(figure_.colour, names, forms)}};
   }
 
-  // Whether the attack optimises against the recogniser.
+  // Marks whether the attack optimises against the recogniser.
   Json of_surrogates() const {
     if (!columns_.has("surrogate")) return Json::object();
     const Json answers = {"no", "yes"};
@@ -216,7 +216,7 @@ class Drawing {
     return {{"width", 210}, {"height", 150}, {"encoding", shared}, {"layer", layers}};
   }
 
-  // A number stands in each cell, so that the colour only helps.
+  // Each cell shows its number, so the colour only helps.
   Json cells() const {
     const auto nominal = [&](const std::string& name) {
       return Json{{"field", name}, {"type", "nominal"}, {"sort", order(name)}, {"title", nullptr}};
@@ -253,7 +253,7 @@ class Drawing {
   std::vector<const Row*> rows_;
 };
 
-// What a figure shows, in words: its kind, what stands where, and the range of its values.
+// Describes a figure in words: its kind, its axes and colours, and the range of its values.
 std::string alternative(const FigureRow& figure, const Drawing& drawing, const Columns& columns,
                         const std::string& value) {
   static const std::map<Kind, std::string> kinds = {{Kind::dots, "Dots with intervals"},
@@ -272,7 +272,7 @@ std::string alternative(const FigureRow& figure, const Drawing& drawing, const C
                 with_decimals(most, 2), of, ". The table has the numbers.");
 }
 
-// Adds a figure of the table, where its columns ask for it.
+// Adds a figure of the table, if the table has the figure's columns.
 void add_figure(std::vector<Figure>& figures, const FigureRow& figure, const std::string& name, const Table& table,
                 const std::string& measured) {
   const Columns columns(table);
@@ -287,7 +287,7 @@ void add_figure(std::vector<Figure>& figures, const FigureRow& figure, const std
   figures.push_back(std::move(made));
 }
 
-// Of each recogniser that was trained from another one of the table: the other's rows as "before", its own as "after".
+// For each recogniser that was trained from another one in the table: the other's rows as "before", its own as "after".
 Table before_and_after(const Table& table, const Json& config) {
   Table out{{"trained", "training", "attack", "protection", "low", "high", "people"}, {}, {}};
   const Columns columns(table);

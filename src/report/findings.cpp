@@ -12,7 +12,7 @@ namespace {
 
 constexpr auto as_they_are = "as they are";
 
-// How a photo that was looked for fared.
+// The result for a photo that was looked for.
 struct Looked {
   bool is_found = false;
   double place = unknown;
@@ -96,7 +96,7 @@ std::vector<double> places_of(const std::map<std::string, Looked>& photos) {
   return places;
 }
 
-// The lower one of two in the middle, so that it is a place.
+// The median; of two in the middle the lower one, so that it is a place.
 Cell median(const std::vector<double>& sorted) {
   if (sorted.empty()) return unknown;
   return static_cast<std::int64_t>(sorted[(sorted.size() - 1) / 2]);
@@ -132,7 +132,7 @@ Table found_table(const Gathered& all) {
   return table;
 }
 
-// The chance that nobody of those before a place is drawn, where `drawn` of `people` are, the person among them.
+// The chance that none of those ranked before `place` is drawn, if `drawn` of `people` are, including the person.
 double chance_of_first(double place, double people, double drawn) {
   double chance = 1;
   for (double before = 0; before < place - 1; ++before) chance *= (people - drawn - before) / (people - 1 - before);

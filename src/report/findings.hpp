@@ -1,4 +1,4 @@
-// What sentences and the page share.
+// Shared by the sentences and the page.
 #pragma once
 #include "facepoison/findings.hpp"
 

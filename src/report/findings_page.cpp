@@ -1,4 +1,4 @@
-// The page for somebody who asks about own photos: questions and answers first, then figures and tables.
+// The page about a user's own photos: questions and answers first, then figures and tables.
 #include <cmath>
 
 #include "facepoison/digests.hpp"
@@ -26,7 +26,7 @@ const TableRow crowd_row = {"crowd",
                             {{"", FigureRow::Kind::log, "people", "posted", "recogniser", "The larger the crowd",
                               "Of the recognisers that find you by photos as they are."}}};
 
-// The rows of recognisers alone in which nothing but the recogniser and the cloak varies.
+// The rows of single recognisers in which only the recogniser and the cloak vary.
 Table plain_rows(const Findings& findings) {
   const Columns columns(findings.found);
   Table plain{findings.found.columns, {}, {}};
@@ -53,7 +53,7 @@ std::string figures(const TableRow& row, const Table& table, const PageShell& sh
   return out;
 }
 
-// Numbers as people read them.
+// Rounds numbers to two decimals.
 Table rounded(Table table) {
   for (auto& row : table.rows)
     for (auto& cell : row)
@@ -70,7 +70,7 @@ std::string table_section(const std::string& id, const std::string& heading, con
 std::string tables_of(const Findings& findings) {
   std::string out = table_section("found", "Every number", findings.found.notes.front(), 5, findings.found);
   out += table_section("crowd", "Smaller crowds",
-                       "found: share of your photos that would be found if so many of the people were drawn", 3,
+                       "found: share of your photos that would be found if this many of the people were drawn", 3,
                        findings.crowd);
   if (!findings.flagged.rows.empty())
     out += table_section("flagged", "Detectors", "flagged: share of your photos that the detector calls perturbed", 2,
@@ -81,7 +81,8 @@ std::string tables_of(const Findings& findings) {
 std::string photos_of(const std::vector<ShownPhoto>& photos) {
   if (photos.empty()) return "";
   std::string out =
-      "<section id=\"photos\"><h2>Your photos</h2>\n<p>This page shows photos: take care whom you give it.</p>\n<p>";
+      "<section id=\"photos\"><h2>Your photos</h2>\n<p>This page shows photos: be careful whom you give it "
+      "to.</p>\n<p>";
   for (const auto& photo : photos)
     out += concat("<img alt=\"", escape_html(photo.name), "\" title=\"", escape_html(photo.name),
                   "\" src=\"data:image/jpeg;base64,", base64(photo.jpeg), "\">\n");

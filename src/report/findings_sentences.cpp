@@ -1,4 +1,4 @@
-// Sentences for somebody who asks whether a cloak helps. Each is true of the tables that it is made from.
+// Sentences that tell whether a cloak helps. Each follows from the tables that it is made from.
 #include <algorithm>
 #include <cmath>
 
@@ -23,14 +23,14 @@ std::string sentences(const Words& all) {
 
 std::string percent(double share) { return concat(with_decimals(100 * share, 0), " %"); }
 
-// The table `found`, as sentences ask of it.
+// The table `found`, with the queries of the sentences.
 class FoundTable {
  public:
   explicit FoundTable(const Findings& findings)
       : all_(findings), columns_(findings.found), finders_(finders_of(findings)) {}
 
   RowList everybody() const { return rows(plain, "none", "0", false); }
-  // Of the recognisers that find the person by photos as they are: what others do says nothing of a cloak.
+  // Only recognisers that find the person by photos as they are: the others tell nothing about a cloak.
   RowList finders(const std::string& posted, const std::string& transform = "none",
                   const std::string& clean = "0") const {
     auto some = rows(posted, transform, clean, false);
@@ -95,8 +95,8 @@ std::string on_clean(const FoundTable& found, const Findings& findings) {
   if (finders.size() < all.size())
     says += concat(names.empty() ? " They name you less often" : " The others name you less often", "; the lowest is ",
                    found.name(*all.back()), ", on ", found.count_of(*all.back()), ".");
-  return says + (names.empty() ? " So nothing can be said here about a cloak: who is not found without one cannot show "
-                                 "what it does."
+  return says + (names.empty() ? " So nothing can be said here about a cloak: a person who is not found without one "
+                                 "cannot show what it does."
                                : " What follows is about those that find you.");
 }
 

@@ -8,14 +8,14 @@
 namespace facepoison {
 namespace {
 
-// JSON in a <script>, which a "</script" in it would end.
+// JSON for a <script>, with each "</" escaped: "</script" would end the element.
 std::string json_in_script(const Json& json) {
   std::string text = json.dump();
   for (std::size_t at = 0; (at = text.find("</", at)) != std::string::npos; at += 3) text.replace(at, 2, "<\\/");
   return text;
 }
 
-// The scripts that draw, in their order; nothing where one is missing.
+// The scripts that draw figures, in their order; "" if one is missing.
 std::string scripts_of(const fs::path& home) {
   std::string out;
   for (const auto* name : {"vega", "vega-lite", "vega-embed"}) {

@@ -1,11 +1,11 @@
-// Pieces of an HTML page that is complete in itself. What is text is escaped here, unless it is said to be HTML.
+// Parts of a self-contained HTML page. Arguments are text and are escaped here, unless they are said to be HTML.
 #pragma once
 #include "facepoison/figures.hpp"
 #include "facepoison/page.hpp"
 
 namespace facepoison {
 
-// A name as an id: letters, digits, - and _ stay.
+// A name as an id: letters, digits, - and _ stay, the rest becomes -.
 std::string html_id(std::string name);
 
 // An element that holds HTML.
@@ -14,7 +14,7 @@ std::string element(const std::string& tag, const std::string& html, const std::
 std::string paragraph(const std::string& text, const std::string& attributes = "");
 std::string listing(const std::vector<std::string>& lines);
 
-// HTML that is shown once its summary is clicked.
+// HTML that is shown when its summary is clicked.
 std::string fold(const std::string& summary, const std::string& html, const std::string& id);
 
 // A table whose first `heads` columns name its rows.
@@ -23,7 +23,8 @@ std::string html_table(const Table& table, std::size_t heads, const std::string&
 std::string csv_link(const Table& table, const std::string& name);
 std::string html_figure(const Figure& figure, const std::string& section);
 
-// Puts the content into the project's page. Says what draws figures, or that nothing does; see page_of().
+// Puts content into the project's page, with the scripts that draw figures or a note that they are missing; see
+// page_of().
 class PageShell {
  public:
   explicit PageShell(const fs::path& home);

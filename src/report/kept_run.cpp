@@ -8,7 +8,7 @@ namespace facepoison {
 KeptRun read_kept_run(const fs::path& folder) {
   for (const auto* name : {"table.csv", "config.resolved.json", "run.json"})
     if (!fs::exists(folder / name))
-      throw Error(Exit::input, concat(folder.string(), " holds no finished run: no ", name));
+      throw Error(Exit::input, concat(folder.string(), " holds no finished run: it lacks ", name));
   KeptRun run{folder,
               (fs::absolute(folder) / "").parent_path().filename().string(),
               read_json(folder / "config.resolved.json"),

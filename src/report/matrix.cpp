@@ -1,4 +1,4 @@
-// A table as a matrix for reading: a row a recogniser, a column an attack.
+// A table as a matrix for reading: one row per recogniser, one column per attack.
 #include <algorithm>
 #include <cmath>
 
@@ -13,7 +13,7 @@
 namespace facepoison {
 namespace {
 
-// The columns of any table that say what a row is of. The first five say which recogniser it is, of which run.
+// The columns of any table that identify a row. The first five identify the recogniser and its run.
 const Words known_keys = [] {
   Words all = {"run", "extractor", "combine", "detector", "released"};
   for (const auto& axis : axis_columns)
@@ -24,7 +24,7 @@ const Words known_keys = [] {
 // Other columns of words.
 const Words words = {"strategy", "surrogate", "most", "trained_on", "reading",
                      "verdict",  "setting",   "tag",  "source",     "says"};
-// What is said under a matrix, of all its rows; the last ones where they are not 0.
+// The columns that are summarised under a matrix, over all its rows; the last two only if they are not 0.
 const Words said = {"people", "n", "photos", "others_error", "left_out", "not_enrolled"};
 
 // A cell of `value` with its interval: "0.90 [0.74, 0.97]*".
@@ -37,7 +37,7 @@ Cell with_interval(const Columns& columns, const std::vector<Cell>& row, const s
   return concat(with_decimals(number, 2), interval, few ? "?" : "", columns.word(row, "surrogate") == "yes" ? "*" : "");
 }
 
-// A cell of another column, which has no interval: of a column of whole numbers a whole one.
+// A cell of another column, which has no interval; a whole number if the column has only whole numbers.
 Cell alone(const Columns& columns, const std::vector<Cell>& row, const std::string& value) {
   const auto values = columns.values(value);
   const bool is_whole = std::all_of(values.begin(), values.end(),
@@ -46,7 +46,7 @@ Cell alone(const Columns& columns, const std::vector<Cell>& row, const std::stri
   return std::isnan(number) ? Cell(unknown) : is_whole ? Cell(columns.word(row, value)) : with_decimals(number, 3);
 }
 
-// The columns that name the recogniser, and the keys in which rows differ: what the matrix's rows are named by.
+// The columns that name the matrix's rows: those of the recogniser, and the keys in which rows differ.
 Words rows_of(const Columns& columns, const Table& table, const std::string& measured, const std::string& across) {
   Words rows;
   for (const auto& name : table.columns) {
@@ -57,7 +57,8 @@ Words rows_of(const Columns& columns, const Table& table, const std::string& mea
   return rows;
 }
 
-// The range of a column's numbers, "n 40 to 48", or "" where no row has one. A row of nobody is seen in its cell.
+// The range of a column's numbers, "n 40 to 48", or "" if no row has one. Rows of nobody are left out: their cells show
+// it.
 std::string range(const Columns& columns, const Table& table, const std::string& name) {
   std::vector<double> numbers;
   for (const auto& row : table.rows) {
@@ -136,8 +137,8 @@ Table matrix(const Table& table, const std::string& measured, Layout layout) {
     const auto beyond = static_cast<std::size_t>(
         std::find(across.begin(), across.end(), columns.word(row, layout.across)) - across.begin());
     if (!filled.insert({line, beyond}).second)
-      throw Error(Exit::usage, concat("two rows for one cell, ", listed(keys), ", ", across[beyond],
-                                      ": choose among them with --where, or name what they differ in in --rows"));
+      throw Error(Exit::usage, concat("found two rows for the cell ", listed(keys), ", ", across[beyond],
+                                      ": choose one with --where, or add a column in which they differ to --rows"));
     out.rows[line][layout.rows.size() + beyond] =
         value == measured ? with_interval(columns, row, value) : alone(columns, row, value);
   }
@@ -169,7 +170,8 @@ Table rows_where(Table table, const std::vector<std::pair<std::string, std::stri
       return decomposed(one) == decomposed(value);
     });
     if (found == there.end())
-      throw Error(Exit::usage, concat("--where ", name, "=", value, ": no row has it; there are ", listed(there, 8)));
+      throw Error(Exit::usage,
+                  concat("--where ", name, "=", value, ": no row has this value; there are ", listed(there, 8)));
     values[name].insert(*found);
   }
   std::erase_if(table.rows, [&](const auto& row) {

@@ -11,7 +11,7 @@
 namespace facepoison {
 namespace {
 
-// Tables that no run has by itself.
+// Tables that only the page has.
 const TableRow runs_row = {"runs",
                            "protection, side by side",
                            nullptr,
@@ -59,7 +59,7 @@ Section section_of(const TableRow& row, const Table& table, const Json& config) 
   return section;
 }
 
-// The tables "protection" of several runs, each row with its run's folder.
+// The tables "protection" of several runs, each row with its run's name.
 Table joined(const std::vector<KeptRun>& runs) {
   Table all;
   for (const auto& run : runs) {
@@ -81,7 +81,7 @@ Table joined(const std::vector<KeptRun>& runs) {
   return all;
 }
 
-// Ours and what is published, each a row of its own.
+// Our number and the published one, each in its own row.
 Table in_turn(const Table& compared) {
   Table out{{"extractor", "attack", "whose", "protection", "low", "high"}, {}, {}};
   const Columns columns(compared);
@@ -151,7 +151,7 @@ std::string heading_of(const KeptRun& run) {
   return out + paragraph(made, "class=\"soft\"") + listing(run.sentences());
 }
 
-// What made the run, and what tells more of it.
+// The command that made the run, and commands that tell more about it.
 std::string commands_of(const KeptRun& run) {
   const auto folder = run.folder.string();
   std::string out = run.facts.contains("command") ? run.facts["command"].get<std::string>() + "\n" : "";

@@ -17,7 +17,7 @@ struct PublishedFigure {
 
 struct Published {
   std::vector<PublishedFigure> figures;
-  std::vector<std::string> notes;  // how its protocol and its sources are
+  std::vector<std::string> notes;  // on its protocol and its sources
 };
 
 // Reads a text or a list of texts.
@@ -58,7 +58,7 @@ Published read_published(const fs::path& file) {
   return published;
 }
 
-// Refuses a stand-in without something published on the one side and something of the run on the other.
+// Refuses a stand-in that does not name a published recogniser or attack and one of the run.
 void refuse_unknown(const StandIns& stand_ins, const std::vector<PublishedFigure>& figures, const RunFolder& run) {
   std::set<std::string> stated, there;
   for (const auto& figure : figures)
@@ -70,19 +70,19 @@ void refuse_unknown(const StandIns& stand_ins, const std::vector<PublishedFigure
     throw Error(Exit::usage, concat(what..., name, near.empty() ? "" : "; did you mean " + near + "?"));
   };
   for (const auto& [theirs, ours] : stand_ins) {
-    require(stated, theirs, "--stand-in ", theirs, "=", ours, ": no published figure is of ");
+    require(stated, theirs, "--stand-in ", theirs, "=", ours, ": no published figure has the name ");
     require(there, ours, "--stand-in ", theirs, "=", ours, ": the run has no recogniser or attack ");
   }
 }
 
-// Which of the stated names ours stands in for, or "".
+// The stated name that ours stands in for, or "".
 std::string stands_in_for(const std::string& ours, const std::vector<std::string>& stated, const StandIns& stand_ins) {
   for (const auto& [theirs, own] : stand_ins)
     if (own == ours && std::find(stated.begin(), stated.end(), theirs) != stated.end()) return theirs;
   return "";
 }
 
-// Is the group what the figure is of? A figure says nothing of seeds, and where it states no classifier any is meant.
+// Is the group a counterpart of the figure? A figure states no seed, and without a classifier it means any.
 bool is_counterpart_of(const RowAnswers& group, const PublishedFigure& figure, const StandIns& stand_ins) {
   return std::all_of(coordinate_columns.begin(), coordinate_columns.end(), [&](const CoordinateColumn& column) {
     const auto& [name, neutral] = column;
@@ -94,7 +94,7 @@ bool is_counterpart_of(const RowAnswers& group, const PublishedFigure& figure, c
   });
 }
 
-// Drops groups of nobody and, where there are several seeds, those of a single one.
+// Drops groups of nobody and, if there are several seeds, those of a single seed.
 std::vector<RowAnswers> rows_to_compare(std::vector<RowAnswers> groups) {
   const bool has_seeds =
       std::any_of(groups.begin(), groups.end(), [](const RowAnswers& group) { return group.value("seed") == "all"; });
@@ -172,7 +172,7 @@ std::string note_of_other_measures(const std::vector<PublishedFigure>& figures) 
   for (const auto& [source, tag, setting, measure, says, value, stated] : figures)
     if (measure != "protection")
       others.push_back(concat(measure, " ", value, " (", source, says.empty() ? "" : ": " + says, ") [", tag, "]"));
-  return others.empty() ? "" : "no counterpart, since they are no protection: " + listed(others);
+  return others.empty() ? "" : "no counterpart, since they do not measure protection: " + listed(others);
 }
 
 }  // namespace
@@ -196,9 +196,9 @@ Table compare_to_paper(const fs::path& run, const fs::path& figures, const Stand
   for (const auto& note : published.notes) table.notes.push_back(note);
   if (const auto note = note_of_other_measures(published.figures); !note.empty()) table.notes.push_back(note);
   table.notes.push_back(
-      "ours: mean protection over protected people; low, high: Korn and Graubard over people, 95 %, of ours alone: how "
-      "sure a published number is, its tag says; difference: ours − published. An attack has the paper's name; what it "
-      "optimises against here, the notes say");
+      "ours: mean protection over protected people; low, high: Korn and Graubard over people, 95 %, of ours only: the "
+      "tag of a published number says how certain it is; difference: ours − published. Attacks have the paper's names; "
+      "the notes say what they optimise against here");
   return table;
 }
 

@@ -28,7 +28,7 @@ std::vector<std::string> make_key_columns() {
   return columns;
 }
 
-// Collects what a file's rows say of each row of the tables, in the order in which these are met.
+// Groups a file's rows by the row of the tables, in the order of their first appearance.
 template <class Named>
 class ByCoordinates {
  public:
@@ -45,7 +45,7 @@ class ByCoordinates {
   std::map<std::vector<std::string>, std::size_t> index_;
 };
 
-// Averages what several seeds say of one thing, which stays one thing: the mean of their values, and the largest n.
+// Averages the values of one thing over seeds: the mean of the values, and the largest n.
 class OverSeeds {
  public:
   void add(double value, double n) {
@@ -93,7 +93,7 @@ Measured together(const std::vector<Measured>& some) {
   return all;
 }
 
-// Puts those that differ only in the seed next to each other, with all of them together after.
+// Puts groups that differ only in the seed next to each other, followed by all of them together.
 template <class Named>
 std::vector<Named> by_seed(std::vector<Named> groups) {
   std::vector<std::vector<Named>> alike;  // but for the seed
@@ -116,8 +116,8 @@ std::vector<Named> by_seed(std::vector<Named> groups) {
   return ordered;
 }
 
-// Counts who is left out in every seed: rows.csv counts them for each, but does not name them. `drawn`: the protected
-// people of each seed.
+// Counts the people left out in every seed: rows.csv has their number for each seed, but no names. `drawn`: the
+// protected people of each seed.
 void count_left_out_of_all_seeds(std::vector<RowAnswers>& groups, const Json& drawn) {
   std::set<std::string> everybody;
   for (const auto& [seed, people] : drawn.items())
@@ -166,7 +166,7 @@ void read_named(const fs::path& path, const std::function<void(const NamedRow&)>
 RunFolder read_run(const fs::path& folder) {
   for (const auto* name : {"config.resolved.json", "run.json", "trials.csv", "others.csv", "budget.csv"})
     if (!fs::exists(folder / name))
-      throw Error(Exit::input, concat(folder.string(), " holds no finished run: no ", name));
+      throw Error(Exit::input, concat(folder.string(), " holds no finished run: it lacks ", name));
   const Json config = read_json(folder / "config.resolved.json"), facts = read_json(folder / "run.json");
   RunFolder run{read_groups(folder), {}, {}, {}, facts.at("notes").get<std::vector<std::string>>()};
   count_left_out_of_all_seeds(run.groups, config.value("protected", Json::object()));
@@ -211,12 +211,12 @@ std::vector<RowAnswers> read_groups(const fs::path& folder, const Judgement& is_
 std::vector<Measured> read_measured(const fs::path& file, const std::string& table, const Number& number,
                                     const Number& n) {
   if (!fs::exists(file))
-    throw Error(Exit::usage, concat(file.string(), " is not there: this run was not asked for the table \"", table,
-                                    "\"; put it among its config's \"tables\" and run it again"));
+    throw Error(Exit::usage, concat(file.string(), " does not exist: this run's config does not list the table \"",
+                                    table, "\"; add it to \"tables\" and run the config again"));
   ByCoordinates<Measured> rows;
   std::map<std::string, std::size_t> things;
   read_named(file, [&](const NamedRow& row) {
-    Measured& measured = rows.of(row);  // the row is there though nothing is known of it
+    Measured& measured = rows.of(row);  // the row exists even if its number is unknown
     const double value = number(row);
     if (std::isnan(value)) return;
     const auto thing = things.emplace(row.has("id") ? row.word("id") : "", things.size()).first->second;

@@ -10,7 +10,7 @@
 
 namespace facepoison {
 
-// Probes that were judged, and how many of them wrongly.
+// The number of judged probes, and of errors among them.
 struct Count {
   double n = 0, errors = 0;
   double rate() const { return errors / n; }  // NaN where nothing was counted
@@ -22,7 +22,7 @@ struct CoordinateColumn {
 };
 // The extractor, the axes, and the classifier before the seed.
 extern const std::vector<CoordinateColumn> coordinate_columns;
-std::size_t coordinate_index(const std::string& name);  // coordinate_columns.size() where none is called so
+std::size_t coordinate_index(const std::string& name);  // coordinate_columns.size() if none has the name
 
 // The name of a row of the tables: a value for each of coordinate_columns.
 struct Coordinates {
@@ -35,11 +35,11 @@ struct RowAnswers : Coordinates {
   std::vector<std::string> people;  // protected, in the order of trials.csv
   std::map<std::string, Count> own, others;
   double left_out = 0;                 // protected people who have no trial here
-  std::set<std::string> not_enrolled;  // protected people of whom the gallery has nothing
+  std::set<std::string> not_enrolled;  // protected people without photos in the gallery
 };
 
-// What was measured for a row of the tables: numbers of each protected person, each of a thing (one of the person's
-// photos, or the person) and over `n` photos or pairs.
+// The measurements for a row of the tables: numbers for each protected person, each about one thing (a photo, or the
+// person) and over `n` photos or pairs.
 struct Measured : Coordinates {
   struct Number {
     std::size_t thing = 0;
@@ -65,7 +65,7 @@ class NamedRow {
   std::vector<Cell> cells_;
   const std::string& where_;
 };
-// Reads a CSV file row by row. Throws Error(input) where it cannot be read, or lacks a column that is asked for.
+// Reads a CSV file row by row. Throws Error(input) if it cannot be read, or lacks a wanted column.
 void read_named(const fs::path& path, const std::function<void(const NamedRow&)>& on_row);
 
 Coordinates coordinates_of(const NamedRow& row);  // neutral where the file has no such column
@@ -80,30 +80,31 @@ struct RunFolder {
 // Reads a run folder. Throws Error(input) when it holds no whole run.
 RunFolder read_run(const fs::path& folder);
 
-// Says whether a probe's row of trials.csv counts as an error; nothing where it does not count at all.
+// Says whether a probe's row of trials.csv counts as an error; nothing if it does not count at all.
 using Judgement = std::function<std::optional<bool>(const Coordinates&, const NamedRow&)>;
-// The judgement of the table "protection": an error is a wrong name; who is not enrolled does not count.
+// The judgement of the table "protection": an error is a wrong name; probes of people who are not enrolled do not
+// count.
 std::optional<bool> misidentified(const Coordinates& coordinates, const NamedRow& row);
 
-// Reads the groups in the order of their files: those that differ in the seed one after the other, and then all of them
-// together.
+// Reads the groups in the order of their files: those that differ only in the seed one after the other, then all of
+// them together.
 std::vector<RowAnswers> read_groups(const fs::path& folder, const Judgement& is_error = misidentified);
-// The same of another file, each of whose rows gives a number for its "protected" person, of the photo `id` where there
-// is that column, and says what the number is of, `n`. A number that is unknown (NaN) is passed over. Throws
-// Error(usage) where there is no such file: `table` was not among the config's "tables".
+// Reads another file with a number in each row for the "protected" person, or for the photo `id` if it has that column,
+// over `n` things. Skips unknown numbers (NaN). Throws Error(usage) if there is no such file: `table` was not among the
+// config's "tables".
 using Number = std::function<double(const NamedRow&)>;
 std::vector<Measured> read_measured(
     const fs::path& file, const std::string& table, const Number& number,
     const Number& n = [](const NamedRow&) { return 1; });
 
-// The first columns of tables: the coordinates, with what is known of the extractor after it.
+// The first columns of tables: the coordinates, with the extractor's release and strategy after it.
 extern const std::vector<std::string> key_columns;
 std::vector<Cell> key_cells(const Coordinates& coordinates, const RunFolder& run);  // a row's cells of these
 void append(std::vector<Cell>& cells, std::vector<Cell> more);
 
-// The cells people, n, mean, low, high, of people's rates; the numbers are unknown for nobody.
+// The cells people, n, mean, low, high, of people's rates; the numbers are unknown if there is nobody.
 std::vector<Cell> people_and_mean(const std::vector<double>& rates, double n);
-// The same of each person's share of counted errors; with `share_of_rest`: of the others.
+// The same of each person's share of errors; with `share_of_rest`: of probes without an error.
 std::vector<Cell> rate_of(const RowAnswers& group, bool share_of_rest = false);
 // The same of each person's mean number, from 0 to 1.
 std::vector<Cell> mean_of(const Measured& measured);

@@ -1,4 +1,4 @@
-// The table "protection", and tables without the columns that say nothing.
+// The table "protection", and tables without columns that do not vary.
 #include <algorithm>
 #include <cmath>
 
@@ -17,7 +17,7 @@ std::string rounded(double dssim) {
   return text;
 }
 
-// Sentences on what the attacks spent, from the audited files.
+// Notes on the attacks' budgets, from the audited files.
 std::vector<std::string> budget_notes(const fs::path& folder) {
   struct Sum {
     double photos = 0, changed = 0, linf = 0, dssim = 0, seen = 0, psnr = 0, measured = 0, energy_left = 0;
@@ -29,11 +29,11 @@ std::vector<std::string> budget_notes(const fs::path& folder) {
     auto& sum = sums[through ? concat(row.word("attack"), " through ", row.word("transform")) : row.word("attack")];
     ++sum.photos;
     if (const auto status = row.word("status"); status != "ok") ++sum.statuses[status];
-    if (through && !row.word("energy_left").empty()) {  // those of which nothing is left are among them
+    if (through && !row.word("energy_left").empty()) {  // those with nothing left are among them
       ++sum.measured;
       sum.energy_left += row.number("energy_left");
     }
-    if (row.number("linf") == 0) return;  // as it was: its PSNR is infinite
+    if (row.number("linf") == 0) return;  // unchanged: its PSNR is infinite
     ++sum.changed;
     sum.linf = std::max(sum.linf, row.number("linf"));
     sum.dssim += row.number("dssim");

@@ -1,4 +1,4 @@
-// Sentences that say what a run's table says.
+// Sentences that summarise a run's table.
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -13,7 +13,7 @@ namespace {
 
 using Row = std::vector<Cell>;
 
-// A table's rows, with what is asked of them.
+// A table's rows, with the queries of the sentences.
 class Rows {
  public:
   Rows(const Table& table, std::string value) : columns_(table), value_(std::move(value)) {}
@@ -45,11 +45,11 @@ std::string on_clean_photos(const Rows& rows, const std::vector<const Row*>& cle
   const auto share = low == high ? low
                                  : concat(low, " (", rows.word(worst, "extractor"), ") to ", high, " (",
                                           rows.word(best, "extractor"), ")");
-  return concat("Of clean photos the recognisers know ", share, ": ", rows.word(worst, "people"), " protected people, ",
-                rows.word(worst, "n"), " probes.");
+  return concat("The recognisers identify ", share, " of clean photos: ", rows.word(worst, "people"),
+                " protected people, ", rows.word(worst, "n"), " probes.");
 }
 
-// How an attack does against what it optimises against, and how far it carries.
+// What an attack achieves against its surrogates, and how far it transfers.
 std::string of_attack(const Rows& rows, const std::string& attack, const std::vector<const Row*>& measured,
                       const std::vector<const Row*>& clean) {
   std::vector<const Row*> seen, unseen;
@@ -77,7 +77,7 @@ std::string of_attack(const Rows& rows, const std::string& attack, const std::ve
   return concat(attack, " ", parts.size() == 2 ? concat(parts[0], ", and ", parts[1]) : parts.front());
 }
 
-// What random signs do, and what so few people can say of it.
+// What random noise achieves, and how precise the intervals are.
 std::string of_noise(const Rows& rows, const std::vector<const Row*>& all, const Table& differences) {
   double widest = 0;
   std::vector<const Row*> noise;
@@ -87,7 +87,7 @@ std::string of_noise(const Rows& rows, const std::vector<const Row*>& all, const
   }
   const auto few = concat("with ", rows.word(*all.front(), "people"), " people an interval is up to ",
                           with_decimals(widest, 2), " wide");
-  if (noise.empty()) return concat("What the intervals let one say: ", few, ".");
+  if (noise.empty()) return concat("The precision of the intervals: ", few, ".");
   const auto &most = rows.most(noise), &least = rows.least(noise);
   const auto low = with_decimals(rows.number(least), 2), high = with_decimals(rows.number(most), 2);
   std::string says = low == high ? concat("Noise gives ", low, "; ")
@@ -121,7 +121,7 @@ std::vector<std::string> sentences_on(const Table& protection, const std::vector
     all.push_back(row);
     if (rows.word(*row, "attack") == "none") clean.push_back(row);
   }
-  if (all.empty()) return {"No row of this run has anybody who is protected."};
+  if (all.empty()) return {"No row of this run has a protected person."};
   Words sentences = {on_clean_photos(rows, clean)};
   for (const auto& attack : optimising) {
     std::vector<const Row*> measured;

@@ -1,4 +1,4 @@
-// The stage that asks a classifier who is on the probes of each protected person's trial.
+// The stage that classifies the probes in each protected person's trial.
 #include <cmath>
 
 #include "facepoison/answers.hpp"
@@ -10,14 +10,14 @@
 namespace facepoison {
 namespace {
 
-// Trials at once: many enough for large products, few enough to lose little.
+// Trials per batch: enough for large products, few enough to lose little on an interruption.
 constexpr std::size_t trials_at_once = 64;
 
 std::string digest_of(const Features& features, const std::vector<std::int64_t>& numbers) {
   return sha256(concat(features.name, " ", Json(numbers).dump()));
 }
 
-// A classifier that knows the clean gallery. A filter may leave nobody in it, or in a trial's.
+// A classifier trained on the clean gallery. A filter may empty this gallery, or a trial's.
 class GalleryKnown {
  public:
   GalleryKnown(const Classifier& classifier, const GalleryAndProbes& sides)
@@ -54,7 +54,7 @@ class GalleryKnown {
             std::vector<std::int64_t>(swap.asked.size())};
   }
 
-  // The gallery has what is added alone.
+  // For a gallery that has only added rows.
   Prediction of_newcomers(Swap swap) const {
     const auto trained = classifier_.train(swap.features, swap.added, probes_);
     for (std::size_t n = 0; n < swap.added.size(); ++n) swap.rows.push_back(static_cast<std::int64_t>(n));
@@ -68,7 +68,7 @@ class GalleryKnown {
   std::unique_ptr<Trained> trained_;
 };
 
-// JSON has null for what is not known.
+// JSON has null for unknown numbers.
 std::vector<double> numbers_of(const Json& list) {
   std::vector<double> numbers;
   for (const auto& number : list) numbers.push_back(number.is_null() ? std::nan("") : number.get<double>());
@@ -77,7 +77,7 @@ std::vector<double> numbers_of(const Json& list) {
 
 }  // namespace
 
-// Found by the JSON library, which does not look into a nameless namespace.
+// Not in the anonymous namespace, where the JSON library would not find them.
 static void to_json(Json& json, const ProbeResult& result) { json = {result.probe, result.label, result.distance}; }
 static void from_json(const Json& json, ProbeResult& result) {
   result = {json.at(0), json.at(1), json.at(2).is_null() ? std::nan("") : json.at(2).get<double>()};
@@ -141,7 +141,7 @@ class ClassifyStage final : public StageOf<std::vector<Swap>, Answer, AnswerStag
     groups_ = options_.scores;
     for (const auto* side : {&sides.gallery, &sides.probes})
       if (!side->artefacts.empty()) groups_.push_back(make_group(side->artefacts));
-    // The first is nobody's: the gallery as everybody sees it, every result of which is kept as a changed one.
+    // The first trial is nobody's: the unchanged gallery. All its results are kept as changed ones.
     question_.trials.insert(question_.trials.begin(), TrialSwap{"", -1, {}, 0, {}, {}});
     for (std::size_t row = 0; row < question_.trials.size(); ++row) add_unit(row, 1);
   }
@@ -237,7 +237,7 @@ class ClassifyStage final : public StageOf<std::vector<Swap>, Answer, AnswerStag
   ClassifyOptions options_;
   Json shared_key_;
   std::vector<std::shared_ptr<const Group>> groups_;
-  Question filtered_;  // where there is a filter, once its scores are there
+  Question filtered_;  // with the filter, once its scores exist
   const Question* asked_ = &question_;
   std::unique_ptr<const GalleryKnown> known_;
   std::vector<ProbeResult> everybody_;

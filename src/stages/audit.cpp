@@ -1,5 +1,5 @@
-// The stage that measures what written pictures differ by from the clean canvases. It reads both back, and is a stage
-// of its own, so that no measure decides a picture.
+// The stage that measures how written pictures differ from the clean canvases. It reads both from disk. It is a
+// separate stage, so that no measure affects a picture.
 #include <algorithm>
 #include <cmath>
 
@@ -54,7 +54,7 @@ struct AuditedPair {
   Faces clean, written;
 };
 
-// What is measured is measured in float32, whatever an attack's networks compute in.
+// Measures are computed in float32, whatever the precision of an attack's networks.
 RunOptions in_float32(RunOptions options) {
   options.precision = torch::kFloat32;
   return options;

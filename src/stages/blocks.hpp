@@ -1,4 +1,4 @@
-// What the stages over photos share: some of them, and batches of one size.
+// Shared by the stages over photos: selections, and batches of one size.
 #pragma once
 #include <ATen/Parallel.h>
 
@@ -15,7 +15,7 @@ inline std::vector<Photo> chosen(std::span<const Photo> photos, const std::vecto
   return some;
 }
 
-// On a CPU a batch is pieces of so many photos, each one thread's (in_pieces()).
+// On a CPU a batch is split into pieces of this many photos, one thread each (in_pieces()).
 constexpr std::size_t piece_size = 4;
 
 // How many rows are computed at once: on a CPU a piece for each thread, at least a block.
@@ -23,8 +23,8 @@ inline std::size_t batch_rows(std::size_t block, torch::Device device) {
   return device.is_cpu() ? std::max(block, piece_size * static_cast<std::size_t>(at::get_num_threads())) : block;
 }
 
-// How many rows a batch is made of, some of them repeated, for `rows` of it: a network rounds otherwise in a smaller
-// batch. On a CPU a batch is pieces of one size, elsewhere one.
+// The size of a batch for `rows` rows, with some repeated: a network rounds differently in a smaller batch. On a CPU
+// the pieces have one size, elsewhere the whole batch.
 inline std::size_t padded(std::size_t rows, std::size_t batch, torch::Device device) {
   return device.is_cpu() ? (rows + piece_size - 1) / piece_size * piece_size : batch;
 }
@@ -41,7 +41,7 @@ inline Faces pad(Faces faces, std::size_t size) {
   return faces;
 }
 
-// Some of the faces, or none of none.
+// Some of the faces; none if there are none.
 inline Faces part(const Faces& faces, std::size_t first, std::size_t count) {
   if (faces.ids.empty()) return faces;
   const auto at = static_cast<std::ptrdiff_t>(first), end = at + static_cast<std::ptrdiff_t>(count);

@@ -33,7 +33,7 @@ struct HashedCrop : PhotoFile {
   std::string sha256;  // of the file
 };
 
-// A file that cannot be read is refused.
+// Hashes the files; a file that cannot be read is rejected.
 std::vector<HashedCrop> hashed(const std::vector<PhotoFile>& photos, Table& rejected) {
   std::vector<HashedCrop> crops;
   for (const auto& photo : photos) {
@@ -47,7 +47,7 @@ std::vector<HashedCrop> hashed(const std::vector<PhotoFile>& photos, Table& reje
   return crops;
 }
 
-// What the recogniser looks at, or why there is nothing.
+// The recogniser's view of a crop, or why it was refused.
 struct View {
   torch::Tensor pixels;
   std::string refused;
@@ -115,14 +115,14 @@ class CropStage final : public StageOf<std::vector<View>, EmbeddedCrop> {
                 {"arithmetic", arithmetic(options_)},
                 {"extractor", identity_},
                 {"batch", {embed_block, piece_size}},
-                {"opencv", opencv_version()},  // which decodes and resizes
+                {"opencv", opencv_version()},  // decodes and resizes
                 {"exif", exif_ == Exif::rotate},
                 {"crops", Json::array()}};
     for (auto i = unit.first; i < unit.first + unit.count; ++i) key["crops"].push_back(crops_[i].sha256);
     return key;
   }
 
-  // Appends each crop to `kept`, or why it was refused to `rejected`; the embeddings of those that are kept.
+  // Appends each crop to `kept`, or to `rejected` with the reason. Returns the embeddings of the kept ones.
   torch::Tensor read(const ArtifactStore& store, std::vector<PhotoFile>& kept, Table& rejected) const {
     std::vector<torch::Tensor> features = {torch::empty({0, extractor_.card().dimension})};
     for (const auto& unit : units()) {

@@ -5,7 +5,7 @@
 namespace facepoison {
 namespace {
 
-// Where each photo is in a gallery.
+// The row of each photo in a gallery.
 class Places {
  public:
   Places(std::span<const Pick> gallery, std::size_t photos) : places_(photos) {
@@ -30,7 +30,7 @@ Places places_without_filter(const SplitRows& split) {
   return {picks, split.labels.size()};
 }
 
-// A trial as it comes out where a filter drops photos.
+// A trial's change to a gallery from which a filter dropped photos.
 Assembly::Change change_of(const SplitRows& split, const Scenario& scenario, const Trial& trial, const Places& places,
                            const std::function<bool(const Pick&)>& is_dropped) {
   Assembly::Change out;
@@ -48,7 +48,7 @@ Assembly::Change change_of(const SplitRows& split, const Scenario& scenario, con
     if (!is_dropped(pick)) out.added.push_back(pick);
   for (const auto photo : trial.removed) remove(photo);
   if (!out.rows.empty() || !out.added.empty() || !out.removed.empty()) return out;
-  // Nothing is changed any more, which is a trial still: the person's photos that are there, each in its own place.
+  // A trial without changes is still a trial: it replaces each of the person's remaining photos by itself.
   const auto own = split.label_of(trial.person);
   for (const auto photo : split.gallery)
     if (split.labels[photo] == own && places.of(photo)) replace({photo, scenario.gallery});

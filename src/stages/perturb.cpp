@@ -12,10 +12,10 @@
 namespace facepoison {
 namespace {
 
-// Half of the embedding's block: an attack keeps every layer for its gradient, and its last block is padded too.
+// Half of the block for embeddings: an attack keeps every layer for its gradient, and its last block is padded too.
 constexpr std::size_t perturb_block = 16;
 
-// A perturbed photo: its file's bytes, and what its attack says of it.
+// A perturbed photo: its file's bytes and the attack's report.
 struct PerturbedPhoto {
   std::string png, status;
   std::int64_t iterations = 0;
@@ -90,7 +90,7 @@ class PerturbStage final : public StageOf<FacesAndCompanions, PerturbedPhoto> {
     if (companions_) companion_photos_ = companions_->read(store);
   }
 
-  // What the attack says of each photo, and nothing of what is measured.
+  // The attack's report on each photo, without the measures.
   std::vector<Audit> read(const ArtifactStore& store) const {
     std::vector<Audit> rows;
     for (const auto& unit : units()) {

@@ -66,10 +66,10 @@ std::vector<Photo> photos_to_compare(const Dataset& dataset, std::size_t most) {
   constexpr double least_pairs = 1 / false_accepts;
   const double pairs = pairs_of_different_people(albums);
   if (pairs < least_pairs || albums.size() < least_people_who_differ)
-    throw Error(Exit::input, concat(dataset.folder.string(), ": these photos are too few to tell: found ",
+    throw Error(Exit::input, concat(dataset.folder.string(), ": too few photos to compare preprocessings: found ",
                                     albums.size(), " people with two clean photos or more, and ", pairs,
-                                    " pairs of different people; expected ", least_people_who_differ, " people and ",
-                                    least_pairs, " pairs (TAR at FAR ", false_accepts, "), or more"));
+                                    " pairs of different people; expected at least ", least_people_who_differ,
+                                    " people and ", least_pairs, " pairs (TAR at FAR ", false_accepts, ")"));
   std::vector<Photo> photos;
   for (const auto& [person, own] : albums) photos.insert(photos.end(), own.begin(), own.end());
   return photos;
@@ -77,7 +77,7 @@ std::vector<Photo> photos_to_compare(const Dataset& dataset, std::size_t most) {
 
 namespace {
 
-// Embeds photos as several contracts have it; a photo is read once for all of them.
+// Embeds photos under several contracts; each photo is read once for all of them.
 class ManyWays {
  public:
   ManyWays(const FeatureExtractor& extractor, std::span<const Photo> photos, const RunOptions& options)
@@ -103,7 +103,7 @@ class ManyWays {
     return whole;
   }
 
-  // A batch, as large as a whole one.
+  // A batch, padded to the full size.
   Faces read(std::size_t first) const {
     const auto rows = static_cast<std::size_t>(rows_from(first));
     return pad(load_faces(photos_.subspan(first, rows)), padded(rows, embed_block, options_.device));
@@ -135,7 +135,7 @@ bool is_usable(const torch::Tensor& embeddings) {
   return all_finite(embeddings) && (embeddings != 0).any(1).all().item<bool>();
 }
 
-// Do the contracts make the same of these photos?
+// Do the contracts make the same input from these photos?
 bool same_input(const Card& a, const Card& b, const Faces& faces) {
   return a.bgr == b.bgr && a.scale == b.scale && a.mean == b.mean && a.std == b.std &&
          a.flip_averaging == b.flip_averaging && torch::equal(view_under(a, faces), view_under(b, faces));
@@ -147,7 +147,7 @@ bool is_better(const Tried& a, const Tried& b) {
   return rank(a.measured) > rank(b.measured);
 }
 
-// People's numbers, for each photo.
+// The person's number for each photo.
 std::vector<std::int64_t> numbers_of_people(std::span<const Photo> photos) {
   std::map<std::string, std::int64_t> numbers;
   std::vector<std::int64_t> of;
@@ -158,7 +158,7 @@ std::vector<std::int64_t> numbers_of_people(std::span<const Photo> photos) {
 
 class Comparison {
  public:
-  // Throws Error(model) where the network does not give what the card says.
+  // Throws Error(model) if the network does not return what the card says.
   Comparison(const FeatureExtractor& extractor, std::span<const Photo> photos, const RunOptions& options)
       : card_(extractor.card()), ways_(extractor, photos, options), people_(numbers_of_people(photos)) {
     draws_ = draws_of_people(*std::max_element(people_.begin(), people_.end()) + 1, draws_made, 0);
@@ -167,7 +167,7 @@ class Comparison {
     extractor.embed(some_.to(options.device));
   }
 
-  // Tries the card with each of these lists of changes, but what gives the same input as another.
+  // Tries the card with each of these lists of changes, except lists that give the same input as another.
   void try_each(const std::vector<std::vector<Change>>& lists) {
     std::vector<Mistake> ways;
     std::vector<std::vector<Change>> tried;

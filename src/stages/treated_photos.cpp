@@ -56,7 +56,7 @@ void TreatedPhotos::add_rows(const SplitRows& split, const Scenarios& scenarios)
     add_albums(scenario.co_protected);
     for (const auto& trial : scenario.trials) add_albums(trial.replaced), add_albums(trial.added);
   }
-  // After the albums, whose units must not depend on it.
+  // Added after the albums, because their units must not depend on it.
   for (const auto& scenario : scenarios.list)
     for (const auto& pick : scenario.probe_overrides) add(pick.treatment, probes.at(split.labels[pick.photo]));
 }
@@ -95,7 +95,7 @@ std::vector<Audit> TreatedPhotos::budget(TreatmentId id, const ArtifactStore& st
     treated.audit->read(store, rows);
     for (std::size_t n = 0; n < rows.size(); ++n) {
       rows[n].transform = treated.treatment.transform->name();
-      rows[n].energy_left = std::pow(rows[n].l2 / before[n].l2, 2);  // of nothing: NaN
+      rows[n].energy_left = std::pow(rows[n].l2 / before[n].l2, 2);  // NaN if nothing was perturbed
     }
   }
   for (auto& row : rows) row.seed = treated.treatment.seed;

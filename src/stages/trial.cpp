@@ -60,7 +60,7 @@ class NetworkTrial final : public StageOf<Faces, std::string, TrialStage> {
       if (is_shortage(error)) throw;
       const std::string what = error.what();
       throw Error(Exit::model,
-                  concat(name, ": cannot be attacked, for it gives no gradient with respect to the pixels: ",
+                  concat(name, ": cannot be attacked, because it gives no gradient with respect to the pixels: ",
                          what.substr(0, what.find('\n'))));
     }
   }

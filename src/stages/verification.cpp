@@ -56,7 +56,7 @@ PhotoPairs::PhotoPairs(const torch::Tensor& embeddings, const std::vector<std::i
             [](const Impostor& x, const Impostor& y) { return x.distance < y.distance; });
 }
 
-// `times`: how often each person is there; `impostors`: how many pairs of different people that makes.
+// `times`: how often each person was drawn; `impostors`: the number of pairs of different people in this draw.
 double PhotoPairs::accepted(const double* times, double impostors) const {
   if (impostors == 0) return unknown;
   const auto most = static_cast<double>(let_through(false_accepts, impostors));
@@ -78,7 +78,7 @@ double PhotoPairs::accepted(const double* times, double impostors) const {
 
 namespace {
 
-// Sums over the pairs of one person, or of different people, as often as they are there: for each draw.
+// Sums for each draw over the pairs of one person, or of different people, as often as they were drawn.
 torch::Tensor over_genuine(const torch::Tensor& sums, const torch::Tensor& draws) { return draws.mv(sums.diagonal()); }
 
 torch::Tensor over_impostors(const torch::Tensor& sums, const torch::Tensor& draws) {

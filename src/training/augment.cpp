@@ -20,7 +20,7 @@ torch::Tensor chance(std::int64_t n, double share, Generator& generator) {
   return torch::rand({n, 1, 1, 1}, generator) < share;
 }
 
-// Another crop is the same warp with the landmarks moved: about their middle, by a similarity of each photo's own.
+// Moves the landmarks so that the same warp gives another crop: by a random similarity about their middle, per photo.
 torch::Tensor moved(const torch::Tensor& landmarks, const Augmentation& how, Stream& stream) {
   auto result = landmarks.clone();
   auto points = result.accessor<double, 3>();
@@ -31,7 +31,7 @@ torch::Tensor moved(const torch::Tensor& landmarks, const Augmentation& how, Str
     double x = 0, y = 0, reach = 0;
     for (int i = 0; i < 5; ++i) x += points[n][i][0] / 5, y += points[n][i][1] / 5;
     for (int i = 0; i < 5; ++i) reach += std::hypot(points[n][i][0] - x, points[n][i][1] - y) / 5;
-    const double side = 4 * reach;  // about what a crop shows
+    const double side = 4 * reach;  // about the side of a crop
     const double scale = std::exp(gauss(how.scale)), angle = gauss(how.rotate);
     const double c = scale * std::cos(angle), s = scale * std::sin(angle), dx = gauss(how.shift) * side,
                  dy = gauss(how.shift) * side;

@@ -40,8 +40,9 @@ ClassScores train_classifier(const TrainingConfig& c, const LabelledPhotos& gall
   for (const auto label : gallery.without_twins)
     if (people.count(label)) numbered.without_twins.insert(class_of(label));
   if (!c.recipe.replacement && c.recipe.people_per_batch > people.size())
-    throw Error(Exit::usage, concat(c.name, ": a batch of ", c.recipe.people_per_batch, " people, and the gallery has ",
-                                    people.size(), "; \"replacement\": true draws the same person twice"));
+    throw Error(Exit::usage,
+                concat(c.name, ": a batch has ", c.recipe.people_per_batch, " people, but the gallery only ",
+                       people.size(), "; set \"replacement\": true to draw a person more than once"));
   Trainee trainee(c);
   const auto loss = c.recipe.loss.make(static_cast<std::int64_t>(people.size()), c.start.dimension, c.seed);
   const auto* head = dynamic_cast<const Dense*>(loss.get());

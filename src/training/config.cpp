@@ -1,4 +1,4 @@
-// A training's config file, read and checked to the last key.
+// Reads a training's config file and checks every key.
 #include <algorithm>
 #include <limits>
 #include <set>
@@ -35,28 +35,28 @@ void anchor_training(Json& config, const fs::path& base) {
     for (auto& twin : config["twins"]) anchor_attack(twin, base);
 }
 
-// How many people are to be held out, and trained on; 0 of these: all others.
+// How many people to hold out, and how many to train on (0: all others).
 struct Wanted {
   std::size_t held_out, people;
 };
 
-// Chooses people to hold out, then people to train on: the first of one shuffled list, so that more of either keeps
-// everybody of fewer.
+// Chooses people to hold out, then people to train on: from the start of one shuffled list, so that a larger number
+// includes everybody of a smaller one.
 void choose_people(TrainingData& data, Seed seed, Spec& spec, const Wanted& wanted,
                    const std::set<std::string>& left_out) {
   auto there = data.dataset.people();
   std::erase_if(there, [&](const auto& person) { return left_out.count(person) > 0; });
   if (wanted.held_out + 2 > there.size())
-    spec.fail("held_out", concat("found ", wanted.held_out, ", but there are ", there.size(), " people",
+    spec.fail("held_out", concat("found ", wanted.held_out, ", but there are only ", there.size(), " people",
                                  left_out.empty() ? "" : concat(" besides ", left_out.size(), " excluded ones"),
-                                 ", of whom at least two are to be trained on"));
+                                 ", and at least two must be left to train on"));
   auto people = there;
   Stream(seed, "held out").shuffle(people);
   const auto first_trained = people.begin() + static_cast<std::ptrdiff_t>(wanted.held_out);
   data.held_out.assign(people.begin(), first_trained);
   people.erase(people.begin(), first_trained);
   if (wanted.people > people.size())
-    spec.fail("people", concat("found ", wanted.people, ", but ", people.size(), " are left to train on"));
+    spec.fail("people", concat("found ", wanted.people, ", but only ", people.size(), " people are left to train on"));
   if (wanted.people > 0) people.resize(wanted.people);
   std::sort(people.begin(), people.end());
   data.people = people;
@@ -73,45 +73,46 @@ std::vector<Photo> photos_of(const Dataset& dataset, const std::vector<std::stri
 // Refuses batches with one photo of each person where the loss compares photos of a person: it would learn nothing.
 void check_batch(const Recipe& recipe, const Spec& batch) {
   if (recipe.loss.kind == "contrastive" && recipe.photos_per_person != 2)
-    batch.fail("photos", concat("found ", recipe.photos_per_person, ", but the contrastive loss compares 2"));
+    batch.fail("photos", concat("found ", recipe.photos_per_person, ", but the contrastive loss needs exactly 2"));
   if (recipe.loss.compares_photos && recipe.photos_per_person < 2)
     batch.fail("photos", concat("found ", recipe.photos_per_person, ", but the ", recipe.loss.kind,
-                                " loss compares photos of a person: 2 at least"));
+                                " loss compares photos of a person and needs at least 2"));
 }
 
-// Refuses people of whom none has a second photo, or a twin of the first, for such a loss.
+// Refuses people without second photos, or twins of the first ones, for such a loss.
 void check_pairs(const TrainingConfig& c, const std::vector<Photo>& photos, const Spec& spec) {
   if (c.recipe.loss.compares_photos && c.data.twins.empty() && photos.size() == c.data.people.size())
-    spec.fail("dataset", concat("nobody who is trained on has a second photo, and the ", c.recipe.loss.kind,
+    spec.fail("dataset", concat("no person to train on has a second photo, but the ", c.recipe.loss.kind,
                                 " loss compares photos of a person"));
 }
 
-// Refuses held-out people by whom a recogniser cannot be judged: their test photos are looked for among their train
-// photos.
+// Refuses held-out people that cannot be used to judge a recogniser: each test photo is matched to their train photos.
 void check_held_out(const TrainingConfig& c, const std::vector<Photo>& photos, const Spec& spec) {
   if (c.detects() || c.data.held_out.empty()) return;
   if (c.data.held_out.size() == 1)
-    spec.fail("held_out", "found 1, but who is on a photo is asked among 2 people at least; 0 holds nobody out");
+    spec.fail("held_out", "found 1, but identification needs at least 2 people; 0 holds nobody out");
   std::set<std::string> known;
   for (const auto& photo : photos)
     if (photo.train()) known.insert(photo.person);
   if (std::none_of(photos.begin(), photos.end(),
                    [&](const Photo& photo) { return photo.test() && known.count(photo.person); }))
     spec.fail("held_out", concat("none of the ", c.data.held_out.size(),
-                                 " people has both a train and a test photo, by which the network is judged; ",
+                                 " people has both a train and a test photo, which are needed to judge the network; ",
                                  "0 holds nobody out"));
 }
 
-// Refuses what a cloak detector cannot learn from: its batches are photos, each followed by a twin that went through
+// Refuses what a cloak detector cannot learn from. Its batches are photos, each followed by a twin that went through
 // the same transform.
 void check_detector(const TrainingConfig& c, std::size_t held_out, const Spec& spec, const Spec& batch) {
   if (c.data.twins.empty())
-    spec.fail("twins", "a cloak detector learns from photos and their twins, and there are none");
-  if (held_out == 0) spec.fail("held_out", "a cloak detector's threshold is chosen on people held out: 1 at least");
+    spec.fail("twins", "a cloak detector learns from photos and their twins, but there are no twins");
+  if (held_out == 0)
+    spec.fail("held_out", "a cloak detector's threshold is chosen on held-out people; expected at least 1");
   if (c.recipe.photos_per_person % 2)
-    batch.fail("photos", concat("found ", c.recipe.photos_per_person, "; half of a cloak detector's batch are twins"));
+    batch.fail("photos", concat("found ", c.recipe.photos_per_person,
+                                ", expected an even number: half of a cloak detector's batch are twins"));
   for (const auto* key : {"twin_share", "pair", "anchored", "keep"})
-    if (spec.has(key)) spec.fail(key, "of a recogniser's training alone");
+    if (spec.has(key)) spec.fail(key, "only for the training of a recogniser");
 }
 
 // Reads the twins, each attack with each transform, and how they enter a batch.
@@ -122,7 +123,7 @@ void read_twins(TrainingConfig& c, std::size_t held_out, Spec& spec, Spec& batch
     spec.fail("twin_transforms", concat("found ", after.dump(), ", expected a list of transforms"));
   for (const auto& one : wanted) {
     const auto attack = make_attack(one, c.options);
-    if (!attack->changes_photos()) spec.fail("twins", concat(one.dump(), " leaves photos as they are"));
+    if (!attack->changes_photos()) spec.fail("twins", concat(one.dump(), " does not change photos"));
     for (const auto& transform : after) c.data.twins.push_back({attack, make_transform(transform)});
   }
   if (c.detects()) {
@@ -131,7 +132,7 @@ void read_twins(TrainingConfig& c, std::size_t held_out, Spec& spec, Spec& batch
     return check_detector(c, held_out, spec, batch);
   }
   const auto needs_twins = [&](const char* key) {
-    if (spec.has(key) && c.data.twins.empty()) spec.fail(key, "there are no \"twins\"");
+    if (spec.has(key) && c.data.twins.empty()) spec.fail(key, "needs \"twins\", and there are none");
   };
   for (const auto* key : {"twin_share", "twin_transforms", "pair", "anchored"}) needs_twins(key);
   if (spec.has("twin_share")) c.recipe.twin_share = spec.number("twin_share", 0, 1);
@@ -139,12 +140,14 @@ void read_twins(TrainingConfig& c, std::size_t held_out, Spec& spec, Spec& batch
   c.recipe.pair = spec.number("pair", 0, 1e6, 0);
   c.recipe.anchored = spec.flag("anchored", false);
   if (c.recipe.pair == 0) return;
-  if (c.recipe.twin_share) spec.fail("twin_share", "with a \"pair\" each photo of a batch comes with one of its twins");
+  if (c.recipe.twin_share)
+    spec.fail("twin_share", "cannot be used with \"pair\", where each photo of a batch comes with one of its twins");
   if (c.recipe.photos_per_person % 2)
-    batch.fail("photos", concat("found ", c.recipe.photos_per_person, "; with a \"pair\" half of them are twins"));
+    batch.fail("photos", concat("found ", c.recipe.photos_per_person,
+                                ", expected an even number: with \"pair\" half of them are twins"));
 }
 
-// What decides the twins' pictures.
+// Everything that the twins' pictures depend on.
 Json twins_identity(const TrainingConfig& c) {
   Json list = Json::array();
   for (const auto& [attack, transform] : c.data.twins)
@@ -230,7 +233,7 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
   const auto weights =
       verify_model(c.start.file, c.start.path.parent_path(), c.start.sha256, trust_model, c.start.how_to_get());
   c.data.dataset = dataset_of(dataset, prepare_options, store);
-  if (c.data.dataset.photos.empty()) return c;  // not prepared yet: who is to be trained on is not known
+  if (c.data.dataset.photos.empty()) return c;  // not prepared yet, so the people to train on are unknown
   std::set<std::string> left_out;
   if (!exclude.empty()) {
     const Dataset others = read_excluded(exclude);
@@ -245,12 +248,12 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
   c.data.perturbed_note = perturbed_note(photos);
   require_clean(dataset, c.data.perturbed_note, allow_perturbed);
   if (!c.recipe.replacement && c.recipe.people_per_batch > c.data.people.size())
-    batch.fail("people",
-               concat("found ", c.recipe.people_per_batch, ", but only ", c.data.people.size(), " are trained on"));
+    batch.fail("people", concat("found ", c.recipe.people_per_batch, ", but only ", c.data.people.size(),
+                                " people are trained on"));
   c.resolved = spec.record();
   for (const auto* key :
        {"task", "dataset", "start", "card", "log_every", "checkpoint_every", "exclude", "prepare", "allow_perturbed"})
-    c.resolved.erase(key);  // what does not decide the weights, or is said below
+    c.resolved.erase(key);  // keys that do not affect the weights, or are added below
   if (c.detects()) c.resolved["task"] = "cloak-detector", c.resolved["people_held_out"] = c.data.held_out;
   c.resolved["augmentation"] = c.recipe.augmentation.record();
   c.resolved["twins"] = twins_identity(c);

@@ -16,7 +16,7 @@ namespace {
 
 struct Batch {
   torch::Tensor views, labels;
-  torch::Tensor photos;  // that each view is of
+  torch::Tensor photos;  // the photo of each view
 };
 
 Batch draw_batch(const Fit& f, std::int64_t step) {
@@ -26,19 +26,19 @@ Batch draw_batch(const Fit& f, std::int64_t step) {
       torch::tensor(draw.labels), torch::tensor(draw.rows).remainder(f.photos.photos())};
 }
 
-// The mean of 1 − cosine between photos and their twins, which follow them.
+// The mean of 1 − cosine between each photo and its twin in the next row.
 torch::Tensor apart(const torch::Tensor& embeddings, bool anchored) {
   const auto pairs = embeddings.view({-1, 2, embeddings.size(1)});
   const auto photos = pairs.select(1, 0), twins = pairs.select(1, 1);
   return (1 - at::cosine_similarity(anchored ? photos.detach() : photos, twins, 1)).mean();
 }
 
-// The mean of 1 − cosine between embeddings and what the start made of their clean photos.
+// The mean of 1 − cosine between embeddings and the start network's embeddings of the clean photos.
 torch::Tensor away(const torch::Tensor& embeddings, const torch::Tensor& kept, const torch::Tensor& photos) {
   return (1 - at::cosine_similarity(embeddings, kept.index_select(0, photos.to(kept.device())), 1)).mean();
 }
 
-// The rate at a step: it rises linearly, then falls to 0 as a half cosine, or stays.
+// The rate at a step: it rises linearly, then falls to 0 as a half cosine, or stays constant.
 double rate_at(const Recipe& r, std::int64_t step) {
   const double rate = r.optimiser.rate;
   if (step < r.warmup) return rate * static_cast<double>(step + 1) / static_cast<double>(r.warmup);
@@ -57,11 +57,11 @@ std::unique_ptr<torch::optim::Optimizer> optimiser_of(const OptimiserSettings& s
   return make_optimiser(settings, decayed, free);
 }
 
-// Trains on one batch (forward, backward, a move of everything that learns) and returns its loss.
+// Trains on one batch (forward, backward, optimiser step) and returns its loss.
 double one_step(const Fit& f, const Batch& batch, const std::vector<torch::Tensor>& parameters,
                 torch::optim::Optimizer& optimiser, std::int64_t step) {
   const auto& c = f.config;
-  // Dropout inside a scripted network draws from the global generator, so it is set anew for each step.
+  // Dropout inside a scripted network draws from the global generator, so it is seeded anew for each step.
   torch::manual_seed(Stream(c.seed, "network", std::to_string(step)).bits());
   for (auto& group : optimiser.param_groups()) group.options().set_lr(rate_at(c.recipe, step));
   optimiser.zero_grad();

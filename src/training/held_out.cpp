@@ -1,4 +1,4 @@
-// A network that still learns, measured on held-out people.
+// Measures, on held-out people, a network that still learns.
 #include <algorithm>
 
 #include "facepoison/classifier.hpp"
@@ -8,7 +8,7 @@
 namespace facepoison {
 namespace {
 
-// Embeds the first `count` rows, in evaluation mode: photos, and their versions where these are among them.
+// Embeds the first `count` rows, in evaluation mode: photos, and their versions if these are among the rows.
 torch::Tensor embed_first(Trainee& trainee, const TrainingPhotos& known, std::int64_t count, torch::Device device) {
   const torch::NoGradGuard no_grad;
   trainee.learn(false);

@@ -23,8 +23,8 @@ torch::Tensor centres(std::int64_t people, std::int64_t dimension, Seed seed) {
   return torch::randn({people, dimension}, generator).mul(0.1).set_requires_grad(true);
 }
 
-// Cross-entropy over scale·cos θ, where a margin makes the right class harder. `with_margin` gets the right classes'
-// cosines (B) and the embeddings' lengths (B).
+// Cross-entropy over scale·cos θ, where a margin makes the correct class harder. `with_margin` gets the correct
+// classes' cosines (B) and the embeddings' lengths (B).
 class MarginLoss : public Loss {
  public:
   MarginLoss(std::int64_t people, std::int64_t dimension, Seed seed, double scale)
@@ -48,7 +48,7 @@ class MarginLoss : public Loss {
   double scale_;
 };
 
-// cos(θ + m); beyond θ = π − m, where that would rise again, the linear continuation that the authors' code has.
+// cos(θ + m). Beyond θ = π − m, where it would rise again, the linear continuation of the authors' code.
 torch::Tensor angular(const torch::Tensor& cosines, const torch::Tensor& margins) {
   const auto moved = cosines * margins.cos() - (1 - cosines.square()).sqrt() * margins.sin();
   return torch::where(cosines > -margins.cos(), moved, cosines - margins.sin() * margins);
@@ -100,8 +100,8 @@ struct Magnitudes {
   double low_length, high_length, low_margin, high_margin, penalty;
 };
 
-// A margin that grows with the embedding's length a, and the penalty g(a) = a/u² + 1/a on lengths: good photos become
-// long.
+// A margin that grows with the embedding's length a, and the penalty g(a) = a/u² + 1/a on lengths: good photos get long
+// embeddings.
 class MagFace final : public MarginLoss {
  public:
   MagFace(std::int64_t people, std::int64_t dimension, Seed seed, double scale, Magnitudes m)
@@ -121,7 +121,7 @@ class MagFace final : public MarginLoss {
 };
 
 // The triplet loss max(0, margin + ‖a − p‖² − ‖a − n‖²) on unit vectors. Semi-hard, as FaceNet: over every pair of one
-// person's photos, the negative is the nearest one that is farther than the positive, or, where there is none, the
+// person's photos, the negative is the nearest one that is farther than the positive, or, if there is none, the
 // farthest. Hard (Hermans et al., 2017): for each photo its farthest positive and its nearest negative.
 class Triplet final : public Loss {
  public:
@@ -157,8 +157,8 @@ class Triplet final : public Loss {
   bool hard_;
 };
 
-// Cross-entropy between two views of each person: the first has to find its second among all seconds, and the other way
-// round. Rows are person after person, two each.
+// Cross-entropy between two views of each person: each first view has to match its second view among all second views,
+// and the reverse. Each person has two consecutive rows.
 class Contrastive final : public Loss {
  public:
   explicit Contrastive(double temperature)
@@ -183,12 +183,12 @@ class None final : public Loss {
   }
 };
 
-// Reads the scale. The authors' 64 is for a hundred thousand people; few people want less.
+// Reads the scale. The authors' 64 is for a hundred thousand people; fewer people need less.
 double read_scale(Spec& spec) { return spec.number("scale", 1, 1000, 32); }
 
 }  // namespace
 
-// Initialised as Keras does it (Glorot and Bengio, 2010).
+// Initialised as in Keras (Glorot and Bengio, 2010).
 Dense::Dense(std::int64_t classes, std::int64_t dimension, Seed seed)
     : weights_(torch::empty({classes, dimension})), bias_(torch::zeros({classes}).set_requires_grad(true)) {
   const double reach = std::sqrt(6.0 / static_cast<double>(classes + dimension));
@@ -261,13 +261,13 @@ MakeLoss read_cloaked(Spec&) {
 const std::vector<LossRow>& loss_registry() {
   static const std::vector<LossRow> rows = {
       {"softmax", "cross-entropy over a dense layer to the people", Task::recogniser, false, read_softmax},
-      {"triplet", "FaceNet's, negatives of the batch", Task::recogniser, true, read_triplet},
+      {"triplet", "FaceNet's, with negatives from the batch", Task::recogniser, true, read_triplet},
       {"cosface", "additive cosine margin", Task::recogniser, false, read_cosface},
       {"arcface", "additive angular margin", Task::recogniser, false, read_arcface},
       {"magface", "angular margin that grows with the embedding's length", Task::recogniser, false, read_magface},
       {"contrastive", "CLIP's, between two photos of each person", Task::recogniser, true, read_contrastive},
-      {"none", "nothing: who is who is not asked, and the keys keep and pair say what is learnt", Task::recogniser,
-       false, read_none},
+      {"none", "no identity loss: only the keys keep and pair define what is learnt", Task::recogniser, false,
+       read_none},
       {"cloaked", "perturbed or not: cross-entropy over a dense layer to one number", Task::cloak_detector, false,
        read_cloaked},
   };

@@ -24,7 +24,7 @@ std::vector<std::int64_t> all_versions(const TrainingPhotos& known, std::int64_t
 }
 
 struct Pair {
-  std::int64_t photo, twin;  // rows; they went through the same
+  std::int64_t photo, twin;  // rows; both went through the same transform
 };
 Pair some_twin(const TrainingPhotos& known, std::int64_t photo, Stream& stream) {
   const auto twins = static_cast<std::uint64_t>(known.versions - known.clean_versions);
@@ -32,7 +32,7 @@ Pair some_twin(const TrainingPhotos& known, std::int64_t photo, Stream& stream) 
   return {known.row(twin % known.clean_versions, photo), known.row(known.clean_versions + twin, photo)};
 }
 
-// Draws a person's rows of a batch; none twice while there are others.
+// Draws a person's rows of a batch; no row twice while there are others.
 std::vector<std::int64_t> rows_of_person(const TrainingConfig& c, const TrainingPhotos& known, std::int64_t person,
                                          Stream& stream) {
   auto photos = known.rows[static_cast<std::size_t>(person)];

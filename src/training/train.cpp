@@ -1,4 +1,4 @@
-// A training from its config to the card that it leaves.
+// Runs a training, from its config to the card of the trained network.
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -39,7 +39,7 @@ struct Outcome {
   double threshold = 0;  // a cloak detector's
 };
 
-// The trained network's card: the start's with what is new.
+// The trained network's card: the start's card with changes.
 Json card_of(const TrainingConfig& c, const Outcome& outcome, const std::string& weights_sha256,
              const std::string& seen_sha256) {
   Json card = read_json(c.start.path);
@@ -79,7 +79,7 @@ std::vector<Training> all_trainings(const TrainingConfig& c) {
   return trainings;
 }
 
-// What a training's record says of its weights, or "" where the file is not such a record.
+// The digest of the weights in a training's record, or "" if the file is not such a record.
 std::string weights_of_record(const fs::path& file) try {
   const Json record = read_json(file);
   if (!record.is_object() || !record.contains("config_sha256") || !record.contains("weights_sha256")) return "";
@@ -95,9 +95,9 @@ std::string weights_of_card(const fs::path& file) try {
   return "";
 }
 
-// The first of the files that no training wrote, or "". The record is written before the card and the weights, so that
-// these are a training's where it is there: those that it names, or, where the training did not come to its end, those
-// that are half exchanged.
+// The first of the files that was not written by a training, or "". The record is written before the card and the
+// weights. So if it exists, they are a training's: those that it names or, if the training did not finish, partly
+// replaced ones.
 fs::path foreign_file(const Paths& paths) {
   const auto is_log = [](const fs::path& log) { return read_file(log).starts_with("step,loss,rate,held_out_"); };
   if (fs::exists(paths.log) && !(fs::is_regular_file(paths.log) && is_log(paths.log))) return paths.log;
@@ -142,7 +142,7 @@ void require_finite_embedding(const TrainingConfig& c, Trainee& trainee) {
   require_finite(c, {trainee.embed(golden_faces(c).to(c.options.device))}, "the golden embedding");
 }
 
-// The embedding of the golden picture, as whoever loads the card will run it.
+// The embedding of the golden picture, as a program that loads the card will compute it.
 torch::Tensor golden_embedding(const TrainingConfig& c, const Paths& paths, const std::string& weights_sha256) {
   Card card = c.start;
   card.path = paths.card;
@@ -180,22 +180,21 @@ void publish(const TrainingConfig& c, const Paths& paths, const std::string& con
   fs::remove(paths.checkpoint, ignored);
 }
 
-// Throws where nothing was learnt: by a rate of 0, or from a loss that is 0 from the start.
+// Throws if nothing was learnt: the rate is 0, or the loss is 0 from the start.
 void require_learnt(const TrainingConfig& c, const Trainee& trainee, const std::vector<torch::Tensor>& before) {
   const auto after = trainee.parameters();
   for (std::size_t i = 0; i < before.size(); ++i)
     if (!torch::equal(before[i], after[i])) return;
-  throw Error(Exit::failure,
-              concat(c.name, ": after ", c.recipe.steps, " steps every weight of the network is what it was ",
-                     "at the start, so nothing is published; look at the loss in its log"));
+  throw Error(Exit::failure, concat(c.name, ": after ", c.recipe.steps, " steps no weight of the network ",
+                                    "has changed, so nothing is published; look at the loss in the log"));
 }
 
-// Throws where a cloak detector has pictures of one kind only.
+// Throws if a cloak detector has only pictures that are not perturbed.
 void require_twins(const TrainingConfig& c, const TrainingPhotos& known, const char* whose) {
   const auto left_alone = [&](std::size_t photos) { return photos == known.labels.size(); };
   if (c.detects() && std::all_of(known.unchanged.begin(), known.unchanged.end(), left_alone))
-    throw Error(Exit::input, concat(c.name, ": the twins of the people ", whose, " are all as their photos are, ",
-                                    "and there is nothing to tell apart"));
+    throw Error(Exit::input, concat(c.name, ": the twins of the people ", whose, " are all identical to their photos, ",
+                                    "so there is nothing to learn"));
 }
 
 std::vector<torch::Tensor> copies_of(const std::vector<torch::Tensor>& tensors) {
@@ -208,19 +207,19 @@ std::vector<torch::Tensor> copies_of(const std::vector<torch::Tensor>& tensors) 
 
 void refuse_to_replace(const std::string& name, const fs::path& output) {
   if (const auto file = foreign_file(Paths(output, name)); !file.empty())
-    throw Error(Exit::usage, concat(file.string(), " is there already and no training of ", name,
-                                    " made it; choose another folder, or another name for the config's file, by "
-                                    "which the network is called"));
+    throw Error(Exit::usage, concat(file.string(), " exists and was not written by a training of ", name,
+                                    "; choose another folder, or rename the config file, which names the network"));
 }
 
 void train(const TrainingConfig& c, const fs::path& output, ArtifactStore& store) {
   const Paths paths(output, c.name);
   const std::string config_hash = sha256(c.resolved.dump());
   refuse_to_replace(c.name, output);
-  if (is_finished(paths, config_hash)) return log_info(concat(c.name, " is trained already, in ", output.string()));
+  if (is_finished(paths, config_hash)) return log_info(concat(c.name, " is already trained, in ", output.string()));
   std::error_code none;
   if (fs::equivalent(paths.card, c.start.path, none))
-    throw Error(Exit::usage, concat(paths.card.string(), " is the card that it starts from; choose another folder"));
+    throw Error(Exit::usage,
+                concat(paths.card.string(), " is the card that the training starts from; choose another folder"));
   Trainee trainee(c);
   const auto start = copies_of(trainee.parameters());
   const auto loss = c.recipe.loss.make(static_cast<std::int64_t>(c.data.people.size()), c.start.dimension, c.seed);
@@ -228,8 +227,8 @@ void train(const TrainingConfig& c, const fs::path& output, ArtifactStore& store
   const TrainingPhotos known = load_photos(c, c.data.people, true, store);
   for (std::size_t i = 0; i < c.data.twins.size(); ++i)
     if (known.unchanged[i] > 0)
-      log_warning(concat(c.data.twins[i].attack->settings().name, " left ", known.unchanged[i], " of ", known.photos(),
-                         " photos as they were; they are among the twins"));
+      log_warning(concat(c.data.twins[i].attack->settings().name, " did not change ", known.unchanged[i], " of ",
+                         known.photos(), " photos; they are used as twins"));
   const TrainingPhotos held_out =
       c.data.held_out.empty() ? TrainingPhotos{} : load_photos(c, c.data.held_out, c.detects(), store);
   require_twins(c, known, "trained on");

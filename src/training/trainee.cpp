@@ -12,8 +12,7 @@
 namespace facepoison {
 namespace {
 
-// Autocasting to bf16 of what gains by it (convolutions, matrix products); weights, their sums and the loss stay
-// float32.
+// Autocasts what gains by it (convolutions, matrix products) to bf16; weights, their sums and the loss stay float32.
 class Autocast {
  public:
   Autocast(torch::Device device, torch::ScalarType precision)
@@ -70,8 +69,8 @@ Trainee::Trainee(const TrainingConfig& config)
   }
   if (names.empty())
     throw Error(Exit::model, concat(card.path.string(),
-                                    ": its network has no parameters to train: torch.jit.freeze made constants of its "
-                                    "weights, or an exporter folded them; export it without that"));
+                                    ": its network has no parameters to train: torch.jit.freeze or an exporter turned "
+                                    "its weights into constants; export it without that step"));
   for (const auto& prefix : config.recipe.frozen)
     if (std::none_of(names.begin(), names.end(), [&](const auto& name) { return name.starts_with(prefix); }))
       throw Error(Exit::usage,
@@ -146,7 +145,7 @@ Progression read_checkpoint(const fs::path& file, Trainee& trainee, std::vector<
       return value;
     };
     if (read("config").toStringRef() != config_hash)
-      throw Error(Exit::usage, concat(file.string(), " is of another config; remove it, or name another -o"));
+      throw Error(Exit::usage, concat(file.string(), " belongs to another config; remove it, or choose another -o"));
     at = {
         read("step").toInt(),      read("seconds").toDouble(), read("loss_sum").toDouble(), read("loss_count").toInt(),
         read("log").toStringRef(), read("checked").toDouble(), read("least").toDouble(),    {}};

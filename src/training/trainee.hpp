@@ -12,7 +12,7 @@ class Trainee final : public FeatureExtractor {
  public:
   // Loads the start's network. Throws Error(model | usage) where there is nothing to train.
   explicit Trainee(const TrainingConfig& config);
-  Json identity() const override { return nullptr; }  // nothing that it embeds may be cached
+  Json identity() const override { return nullptr; }  // its embeddings must not be cached
   void learn(bool on);                                // training mode, or evaluation mode
   torch::jit::Module& module() { return module_; }
   std::vector<torch::Tensor> parameters() const;  // those that learn
@@ -26,7 +26,7 @@ class Trainee final : public FeatureExtractor {
   mutable torch::jit::Module module_;
 };
 
-// How far a training has come: with the weights, everything that decides the rest of it.
+// The state of a training: with the weights, everything that its remaining steps depend on.
 struct Progression {
   std::int64_t step = 0;  // steps done
   double seconds = 0;     // spent on them
@@ -34,16 +34,16 @@ struct Progression {
   std::int64_t loss_count = 0;
   std::string log;                  // CSV so far
   double checked = std::nan("");    // the last check's number
-  double least = HUGE_VAL;          // the best so far, where the least is the best,
-  std::vector<torch::Tensor> best;  // with everything that had been learnt then
+  double least = HUGE_VAL;          // the least number so far,
+  std::vector<torch::Tensor> best;  // and the state that gave it
 };
 
-// Everything that is learnt or kept: the network's parameters and buffers, and what is learnt beside it.
+// Everything that is learnt or kept: the network's parameters and buffers, and `beside`, what is learnt with it.
 std::vector<torch::Tensor> state_of(Trainee& trainee, const std::vector<torch::Tensor>& beside);
 
 std::string write_checkpoint(const Progression& at, Trainee& trainee, const std::vector<torch::Tensor>& beside,
                              const torch::optim::Optimizer& optimiser, const std::string& config_hash);
-// Throws Error(usage) when the file is another config's, Error(input) when it is damaged.
+// Throws Error(usage) when the file belongs to another config, Error(input) when it is damaged.
 Progression read_checkpoint(const fs::path& file, Trainee& trainee, std::vector<torch::Tensor>& beside,
                             torch::optim::Optimizer& optimiser, const std::string& config_hash);
 

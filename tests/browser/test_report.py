@@ -1,4 +1,4 @@
-"""Reports in a browser: what they draw, ask for and say, in every light and width, with and without scripts."""
+"""Tests reports in a browser: drawings, requests, messages, in every theme and width, with and without scripts."""
 
 import csv
 import json
@@ -29,7 +29,7 @@ def report(*arguments):
 
 
 def write_run(folder, extractors, people=8):
-    """A run folder of made numbers, with hostile names where they are asked for."""
+    """Writes a run folder of invented numbers, with hostile names on request."""
     folder.mkdir(parents=True)
     config = {
         "dataset": "photos", "precision": "fp32", "protected": {"0": []},

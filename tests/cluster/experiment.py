@@ -1,4 +1,4 @@
-"""An experiment that takes some seconds, and its run by one process, to which others are compared."""
+"""An experiment of a few seconds, and its run by one process, with which other runs are compared."""
 
 import json
 import os

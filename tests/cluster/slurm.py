@@ -36,10 +36,10 @@ ReturnToService=2
 MaxArraySize=1001
 NodeName={host} CPUs={cores} RealMemory=2000 State=UNKNOWN
 PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE:8
-"""  # cred_expire is also for how long a job that was put back into the queue has to wait there
+"""  # a requeued job also waits for cred_expire
 
 
-CONFIGURED = Path("/etc/slurm/slurm.conf")  # where jobs that get no environment find it
+CONFIGURED = Path("/etc/slurm/slurm.conf")  # jobs without an environment look here
 
 
 def why_not():
@@ -82,7 +82,7 @@ class Slurm:
         self.wait_until(lambda: self.call("sinfo", "-h", "-o", "%t").strip() == "idle", "the node is idle")
 
     def start_munge(self):
-        """Jobs are signed by munged, of which a machine has one."""
+        """Starts munged, which signs jobs; a machine has only one."""
         if subprocess.run(["pgrep", "-x", "munged"], capture_output=True).returncode == 0:
             return
         run = Path("/run/munge")
@@ -101,7 +101,7 @@ class Slurm:
         time.sleep(0.5)
 
     def cancel_all(self):
-        """Ends what a failed test left, so that no other test finds it."""
+        """Ends the jobs of a failed test, so that no other test finds them."""
         self.call("scancel", "--user=root")
         self.wait_until(lambda: not self.call("squeue", "-h"), "no job is left")
 

@@ -1,4 +1,4 @@
-"""An experiment on a real Slurm and in a real Snakemake: whatever happens to its workers, the table has the bytes of
+"""Runs an experiment on a real Slurm and in a real Snakemake. Whatever happens to the workers, the table must equal
 one process's."""
 
 import os
@@ -36,7 +36,7 @@ class InFolder(unittest.TestCase):
         return str(file)
 
     def without_locks(self):
-        """A facepoison for which the store lies on a file system that refuses flock()."""
+        """A facepoison with its store on a file system that refuses flock()."""
         return self.script("without-locks", f'LD_PRELOAD={WITHOUT_LOCKS} exec {BINARY} "$@"')
 
     def snakemake(self, *options, facepoison=BINARY, environment=None):
@@ -102,7 +102,7 @@ class OnSlurm(InFolder):
         self.slurm.wait_until(lambda: list(made.glob("*/*")), "a picture was perturbed")
         os.kill(self.process_of(0), signal.SIGKILL)
         self.slurm.call("scontrol", "update", f"nodename={self.slurm.host}", "state=drain", "reason=test")
-        # What Slurm sends shortly before a worker's time is over.
+        # Slurm sends this signal shortly before a worker's time is over.
         self.slurm.call("scancel", "--batch", "--signal=USR1", f"{jobs}_1")
         self.slurm.wait_until(lambda: "back to the queue" in self.log("worker-1"), "worker 1 goes back")
         self.slurm.call("scontrol", "update", f"nodename={self.slurm.host}", "state=resume")
@@ -113,7 +113,7 @@ class OnSlurm(InFolder):
             self.assertIn("all is in the store", self.log(f"worker-{task}"))
         self.assertEqual(table_in(self.run_folder), alone)
         self.assertIn("| extractor", out)
-        # Once more: there is nothing to do but the table.
+        # Once more: only the table is left to do.
         again = self.submit("--wait", "shared.json")
         out, err = again.communicate(timeout=60)
         self.assertEqual(again.returncode, 0, out + err)
@@ -122,7 +122,7 @@ class OnSlurm(InFolder):
 
     @unittest.skipUnless(SNAKEMAKE.exists(), "Snakemake is not in build/snakemake")
     def test_a_time_limit_is_reached(self):
-        # The worker waits for pictures whose maker is stopped, until its time is over.
+        # The worker waits for pictures of a stopped process until its time is over.
         # What is left then takes seconds, so that it fits into a minute on a busy machine.
         attack = {"preset": "pgd", "surrogates": ["small-surrogate"], "steps": 10}
         write_config(self.folder, protected=2, attacks=["none", attack])
@@ -134,7 +134,7 @@ class OnSlurm(InFolder):
         self.addCleanup(maker.kill)
         self.slurm.wait_until(lambda: list(self.store.glob("claims/*")), "a claim is held")
         maker.send_signal(signal.SIGSTOP)
-        # Slurm looks every 30 seconds, and sends the signal up to so much earlier: after half a minute or more.
+        # Slurm checks every 30 seconds and may send the signal so much earlier: after half a minute or more.
         submitted = self.submit("--workers", "1", "--wait", "shared.json", "--", "--time=1", "--signal=B:USR1@1")
         self.slurm.wait_until(lambda: "the time is over" in self.log("worker-0"), "its time is over", seconds=150)
         maker.kill()

@@ -1,4 +1,4 @@
-// A library that a program is started with (LD_PRELOAD): its files are as on a network file system that refuses
+// A library for LD_PRELOAD: the program's files behave as on a network file system that refuses
 // flock().
 #include "support/network_fs.hpp"
 

@@ -1,4 +1,4 @@
-// What every preset promises, tested by being there.
+// Contract of every preset; a new preset is tested at once.
 #include "facepoison/attack.hpp"
 #include "facepoison/home.hpp"
 #include "support/support.hpp"
@@ -6,7 +6,7 @@
 namespace facepoison::testing {
 namespace {
 
-// The same photos in the other order: a picture beside each photo, for attacks that want one.
+// The same photos in reverse order: a second picture for each photo, for attacks that need one.
 Faces turned(const Faces& faces) {
   Faces out = faces;
   out.pixels = faces.pixels.flip(0);
@@ -21,7 +21,7 @@ class AttackContract : public ::testing::TestWithParam<std::string> {
   void SetUp() override { setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1); }
   void TearDown() override { unsetenv("FACEPOISON_HOME"); }
 
-  // What the preset's file says, and what it builds on; without whom it stands in for.
+  // The keys of the preset's file and of the presets that it is based on, without stand-ins.
   Json preset() const {
     Json own = read_preset(GetParam());
     own.erase("stand_ins");
@@ -71,7 +71,7 @@ std::string all_bytes(const torch::Tensor& pixels) {
   return {static_cast<const char*>(bytes.data_ptr()), static_cast<std::size_t>(bytes.numel())};
 }
 
-// Every so manieth of them, in hexadecimal digits: 192.
+// A sample of the bytes in 192 hexadecimal digits.
 std::string some_bytes(const torch::Tensor& pixels) {
   const auto bytes = all_bytes(pixels);
   std::string digits;
@@ -83,12 +83,12 @@ std::string some_bytes(const torch::Tensor& pixels) {
   return digits;
 }
 
-// Kernels that every processor of this architecture has. CMakeLists.txt sets the same for the test of bytes.
+// Kernels that every processor of this architecture has. CMakeLists.txt sets the same ones for the test of bytes.
 const std::vector<std::pair<std::string, std::string>> plainest = {
     {"MKL_CBWR", "COMPATIBLE"}, {"ATEN_CPU_CAPABILITY", "default"}, {"ONEDNN_MAX_CPU_ISA", "SSE41"}};
 
-// A cache holds pictures by an attack's version, so that bytes that change need a new one. Each processor's own kernels
-// round in a way of their own, and an attack of many steps makes other pictures of that: hence the plainest ones.
+// The cache keys pictures by an attack's version, so changed bytes need a new version. Each processor's own kernels
+// round differently, which changes the pictures after many steps: hence the plainest kernels.
 TEST_P(AttackContract, TheSameVersionGivesTheSameBytes) {
   std::string settings;
   for (const auto& [name, value] : plainest) settings += concat(name, "=", value, " ");
@@ -193,7 +193,7 @@ TEST(AttackRegistry, TakesAPresetsStandInsBeforeTheSurrogateThatShips) {
   fs::remove(folder / "gone.pt");
   Json preset = read_preset("lowkey-dssim");
   preset["surrogates"] = Json::array({gone}), preset["stand_ins"] = Json::array({there});
-  // By name in a project of its own, since what a user's own file names is never replaced.
+  // By name in a separate project, since networks that a user's own file names are never replaced.
   const TempFolder home;
   fs::copy(fs::path(FACEPOISON_ROOT) / "configs", home / "configs", fs::copy_options::recursive);
   write_file(home / "configs/attacks/mine.json", preset.dump());

@@ -1,4 +1,4 @@
-// What every classifier in the registry promises.
+// Contract of every classifier in the registry.
 #include "facepoison/classifier.hpp"
 #include "support/support.hpp"
 
@@ -44,13 +44,13 @@ TEST_P(ClassifierContract, SwapsAsIfItHadStartedAnew) {
     swaps.push_back({rows, p.gallery.index_select(0, torch::tensor(rows)) * -1});
   }
   swaps.push_back({{0, 1}, p.gallery.narrow(0, 0, 2) * -1});  // rows of two people
-  // Rows that come besides: with others replaced, alone, of two people.
+  // Additional rows: with others replaced, alone, of two people.
   const auto others = p.probes.narrow(0, 1, 2);
   swaps.push_back({{0}, torch::cat({p.gallery.narrow(0, 0, 1) * -1, others}), {0, 0}});
   swaps.push_back({{}, others, {0, 0}});
   swaps.push_back({{}, others, {2, 1}});
-  swaps.push_back({{}, others, {6, 6}});  // of somebody who is new
-  // Rows that are not there any more: some, some of a person whose others are new, all of a person, nobody's.
+  swaps.push_back({{}, others, {6, 6}});  // of a new person
+  // Removed rows: some, some of a person with other rows new, all of a person, none.
   swaps.push_back({{}, p.gallery.narrow(0, 0, 0), {}, {3, 9}});
   swaps.push_back({{4}, p.gallery.narrow(0, 4, 1) * -1, {4}, {10, 16}});
   swaps.back().features = torch::cat({swaps.back().features, others.narrow(0, 0, 1)});
@@ -71,7 +71,7 @@ TEST_P(ClassifierContract, SwapsAsIfItHadStartedAnew) {
     const auto gallery = torch::cat({rows.index_select(0, torch::tensor(left)), swaps[s].features.slice(0, replaced)});
     const auto anew = classifier_->predict(gallery, labels, p.probes);
     EXPECT_EQ(swapped[s].labels, anew.labels) << "swap " << s;
-    // What is solved step by step ends a hair elsewhere from another start.
+    // An iterative solver ends at slightly different numbers from another start.
     for (std::size_t i = 0; i < anew.distances.size(); ++i)
       EXPECT_NEAR(swapped[s].distances[i], anew.distances[i], GetParam() == "linear" ? 1e-5 : 0) << "swap " << s;
     any_changed |= anew.labels != p.truth;
@@ -79,10 +79,10 @@ TEST_P(ClassifierContract, SwapsAsIfItHadStartedAnew) {
   EXPECT_TRUE(any_changed) << "no swap mattered: this test shows nothing";
 }
 
-// The first guess is whom predict() names; without that person it names the second, and so on.
+// The first guess is predict()'s answer; without that person predict() gives the second guess, and so on.
 TEST_P(ClassifierContract, RanksPeopleInTheOrderInWhichItWouldNameThem) {
   auto p = easy_problem();
-  p.probes = torch::randn({12, 8}, at::make_generator<at::CPUGeneratorImpl>(6)) * 5;  // near nobody
+  p.probes = torch::randn({12, 8}, at::make_generator<at::CPUGeneratorImpl>(6)) * 5;  // far from everybody
   const auto trained = classifier_->train(p.gallery, p.labels, p.probes);
   const auto rows_of = [&](std::int64_t person) {
     std::vector<std::int64_t> rows;
@@ -104,7 +104,7 @@ TEST_P(ClassifierContract, RanksPeopleInTheOrderInWhichItWouldNameThem) {
       EXPECT_EQ(found[0].ranks[i] == 1, found[0].labels[probe] == person);
       EXPECT_NE(found[1].labels[probe], person);
       if (found[0].ranks[i] != 1) continue;
-      // Who is second is named when the first is gone, but where a fit or a vote goes otherwise without the first.
+      // The second guess is the answer without the first, except if a fit or a vote changes without the first.
       const auto second = found[1].labels[probe];
       const auto own = rows_of(second);
       const Swap other{own, p.gallery.index_select(0, torch::tensor(own)), {}, {}, {same.asked[i]}};
@@ -116,7 +116,7 @@ TEST_P(ClassifierContract, RanksPeopleInTheOrderInWhichItWouldNameThem) {
   EXPECT_EQ(seen, (std::set<std::int64_t>{1, 2, 3, 4, 5, 6}));
 }
 
-// Small whole numbers, which every processor adds up alike: 4 people with 3 photos each, 6 probes.
+// Small whole numbers, with equal sums on every processor: 4 people with 3 photos each, 6 probes.
 Problem whole_numbers() {
   Problem out;
   out.gallery = torch::empty({12, 4}), out.probes = torch::empty({6, 4});
@@ -130,7 +130,7 @@ Problem whole_numbers() {
   return out;
 }
 
-// A cache holds answers by a classifier's version, so that answers that change need a new one.
+// The cache keys answers by a classifier's version, so changed answers need a new version.
 TEST_P(ClassifierContract, TheSameVersionGivesTheSameAnswers) {
   const auto p = whole_numbers();
   const std::vector<std::int64_t> own = {1, 5, 9}, all = {0, 1, 2, 3, 4, 5};
@@ -159,7 +159,7 @@ TEST_P(ClassifierContract, TheSameVersionGivesTheSameAnswers) {
       << "to tests/golden/classifiers.json:\n\"" << GetParam() << "\": " << found.dump();
 }
 
-// What is stored in float64 is compared in it: a common offset hides nothing.
+// float64 data are compared in float64: a common offset hides nothing.
 TEST_P(ClassifierContract, ComparesDoublesAsDoubles) {
   const auto p = easy_problem();
   auto gallery = p.gallery.to(torch::kFloat64) * 0.01, probes = p.probes.to(torch::kFloat64) * 0.01;

@@ -1,4 +1,4 @@
-// What every committed card promises; what needs the network skips where scripts/fetch_models.py has not put it.
+// Contract of every committed card; tests of a network skip if scripts/fetch_models.py has not fetched it.
 #include "facepoison/home.hpp"
 #include "facepoison/model.hpp"
 #include "facepoison/npy.hpp"
@@ -28,7 +28,7 @@ TEST_P(ExtractorContract, CardSaysWhatATableNeeds) {
   EXPECT_EQ(card.released.substr(0, 2), "20");
   EXPECT_FALSE(card.licence.empty());
   EXPECT_FALSE(card.title.empty());
-  if (card.golden.empty()) {  // who exports the weights gets one beside them
+  if (card.golden.empty()) {  // the export of the weights writes one
     EXPECT_EQ(card.how_to_get(), "scripts/fetch_models.py " + card.name);
     return;
   }

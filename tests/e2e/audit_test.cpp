@@ -1,4 +1,4 @@
-// Somebody asks about own photos: a rendered person, among some others.
+// A user asks about their own photos: a rendered person, among others.
 #include <sys/file.h>
 
 #include <fcntl.h>
@@ -75,7 +75,7 @@ TEST_F(E2eAudit, TakesFilesOfAnotherToolAndShowsPhotosWhenAsked) {
   const auto outcome = audit("--cloaked cloaked --keep-store store --with-photos -o page.html --format csv");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const Table table = parse_csv(outcome.out, "stdout");
-  std::map<std::string, std::set<std::string>> found;  // of the same pictures the same is found
+  std::map<std::string, std::set<std::string>> found;  // equal pictures give equal results
   for (const auto& row : table.rows)
     if (named(table, row, "transform") == "none" && named(table, row, "clean_photos") == "0")
       found[named(table, row, "recogniser")].insert(named(table, row, "found"));
@@ -98,7 +98,7 @@ TEST_F(E2eAudit, SaysWhatIsMissing) {
   write_file(folder_ / "mine/gallery-000/x.jpg", "no picture");
   const auto few = audit("");
   EXPECT_EQ(few.code, 3);
-  EXPECT_TRUE(contains(few.err, "5 usable photos of you, and 6 are needed")) << few.err;
+  EXPECT_TRUE(contains(few.err, "5 usable photos of you, but 6 are needed")) << few.err;
   EXPECT_TRUE(contains(few.err, "Not used: 1 ")) << few.err;
   EXPECT_TRUE(nothing_is_left());
   EXPECT_EQ(run_binary("audit nowhere", folder_.path).code, 3);
@@ -107,12 +107,12 @@ TEST_F(E2eAudit, SaysWhatIsMissing) {
   EXPECT_EQ(audit("-o mine/gallery-000/new.jpg").code, 2);
 }
 
-// Whoever of the crowd has the same photos is the same person.
+// A person of the crowd with the same photos is the same person.
 TEST_F(E2eAudit, ThePersonIsNotInTheCrowdToo) {
   fs::copy(folder_ / "mine/gallery-000", folder_ / "crowd/gallery-000");
   const auto outcome = audit("");
   EXPECT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_TRUE(contains(outcome.err, "gallery-000 of the crowd has some of your photos")) << outcome.err;
+  EXPECT_TRUE(contains(outcome.err, "gallery-000 in the crowd has some of your photos")) << outcome.err;
   EXPECT_TRUE(contains(outcome.err, "Among 6 people")) << outcome.err;
 }
 

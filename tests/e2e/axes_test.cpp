@@ -1,4 +1,4 @@
-// An experiment's axes, as a user runs them: tables of leaks, seeds, transforms and photos that come besides.
+// An experiment's axes, as a user runs them: tables of leaks, seeds, transforms and additional photos.
 #include <algorithm>
 #include <map>
 
@@ -26,7 +26,7 @@ class E2eAxes : public ::testing::Test {
     return run_binary("eval --config x.json --store store2 --run-dir run --format csv " + more, folder_.path);
   }
 
-  // The run's rows in which every one of these columns has this value.
+  // The run's rows with these values in these columns.
   std::vector<std::vector<Cell>> where(const Table& table, const std::map<std::string, std::string>& values) {
     std::vector<std::vector<Cell>> found;
     for (const auto& row : table.rows)
@@ -132,7 +132,7 @@ TEST_F(E2eAxes, ProbesThroughTheSameAttackAreJudgedBesideCleanOnes) {
 TEST_F(E2eAxes, ARowOfNobodyHasNoRatesAndMeetsNoGate) {
   const auto run = eval("--set clean_photos=[0,20] --expect 'protection[clean_photos=20] >= 0'");
   EXPECT_EQ(run.code, 5) << run.err;
-  EXPECT_TRUE(contains(run.err, "it is not known for")) << run.err;
+  EXPECT_TRUE(contains(run.err, "found no known value for")) << run.err;
   const Table table = parse_csv(run.out, "stdout");
   const auto rows = where(table, {{"clean_photos", "20"}});
   EXPECT_FALSE(rows.empty());

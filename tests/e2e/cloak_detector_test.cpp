@@ -1,4 +1,4 @@
-// Cloak detectors as a user has them: trained, asked about photos, in the table detection, and as a filter; and the
+// Cloak detectors as a user runs them: training, scores of photos, the table detection, and the filter; and the
 // classifier that is trained end to end.
 #include "facepoison/npy.hpp"
 #include "facepoison/seen.hpp"
@@ -7,7 +7,7 @@
 namespace facepoison::testing {
 namespace {
 
-// noisy.pt and noisy.json: one number, how much neighbouring pixels differ.
+// Writes noisy.pt and noisy.json: one number, the difference of neighbouring pixels.
 void write_noise_meter(const fs::path& folder) {
   write_tiny_extractor(folder, 1, "noisy");
   torch::jit::Module module("noisy");
@@ -56,7 +56,7 @@ class E2eCloakDetector : public ::testing::Test {
     config.update(changes);
     write_file(folder_ / name, config.dump());
   }
-  // Mirrored, and else as it is.
+  // Only mirrored.
   static Json quiet() {
     Json how;
     for (const auto* key : {"scale", "rotate", "shift", "light", "colour", "grey", "blur", "noise", "jpeg", "erase"})
@@ -156,14 +156,14 @@ TEST_F(E2eCloakDetector, BadInputIsOneLine) {
        {},
        2,
        "was trained on photos of"},
-      {"train --config y.json -o y", {{"twins", Json::array()}}, 2, "there are none"},
-      {"train --config y.json -o y", {{"held_out", 0}}, 2, "threshold is chosen on people held out"},
+      {"train --config y.json -o y", {{"twins", Json::array()}}, 2, "there are no twins"},
+      {"train --config y.json -o y", {{"held_out", 0}}, 2, "threshold is chosen on held-out people"},
       {"train --config y.json -o y",
        {{"batch", {{"people", 4}, {"photos", 3}}}},
        2,
        "half of a cloak detector's batch"},
-      {"train --config y.json -o y", {{"pair", 1}}, 2, "of a recogniser's training alone"},
-      {"train --config y.json -o y", {{"keep", 1}}, 2, "of a recogniser's training alone"},
+      {"train --config y.json -o y", {{"pair", 1}}, 2, "only for the training of a recogniser"},
+      {"train --config y.json -o y", {{"keep", 1}}, 2, "only for the training of a recogniser"},
       {"train --config y.json -o y", {{"loss", {{"kind", "arcface"}}}}, 2, "\"arcface\""},
       {"train --config y.json -o y", {{"task", "recogniser"}}, 2, "\"cloaked\""},
   };
@@ -186,7 +186,7 @@ TEST_F(E2eCloakDetector, TheTableAndTheFilterFollowItsScores) {
   const Table scores = read_csv(folder_ / "run/detections.csv"), detection = read_csv(folder_ / "run/detection.csv");
   ASSERT_EQ(detection.rows.size(), 1u);
   double hits = 0, alarms = 0;
-  std::map<std::string, int> left;  // of each person's photos where the trainer drops what is flagged
+  std::map<std::string, int> left;  // each person's photos after the trainer drops flagged ones
   for (const auto& row : scores.rows) {
     const double threshold = as_number(row[column(scores, "threshold", "")], "");
     const bool hit = as_number(row[column(scores, "perturbed", "")], "") >= threshold;
@@ -210,7 +210,7 @@ TEST_F(E2eCloakDetector, TheTableAndTheFilterFollowItsScores) {
   for (const auto& row : table.rows) {
     if (named(table, row, "filter") == "none" || named(table, row, "attack") != "loud") continue;
     ++rows;
-    // Whoever has nothing left is not enrolled, and not protected. One clean photo is always left.
+    // A person without photos left is not enrolled, and not protected. One clean photo is always left.
     const auto expected = named(table, row, "clean_photos") == "0" ? gone : 0;
     EXPECT_EQ(std::stoi(named(table, row, "not_enrolled")), expected);
     EXPECT_EQ(std::stoi(named(table, row, "people")), 2 - expected);
@@ -284,11 +284,11 @@ TEST_F(E2eCloakDetector, EndToEndRefusesWhatItCannotAnswer) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"--set 'classifiers=[\"end-to-end\"]'", "\"steps\""},
       {"--set 'classifiers=[{\"classifier\":\"end-to-end\",\"steps\":5,\"batch\":{\"people\":9,\"photos\":1}}]'",
-       "a batch of 9 people, and the gallery has 8"},
+       "a batch has 9 people, but the gallery only 8"},
       {"--set 'classifiers=[{\"classifier\":\"end-to-end\",\"steps\":5,\"batch\":{\"people\":8,\"photos\":1},"
        "\"public_twins\":[\"none\"]}]'",
-       "leaves photos as they are"},
-      {classifier + "--set 'tables=[\"open-set\"]'", "without each of the strangers"}};
+       "does not change photos"},
+      {classifier + "--set 'tables=[\"open-set\"]'", "without each stranger"}};
   for (const auto& [more, message] : cases) {
     const auto found = run("eval --config x.json --run-dir r " + more);
     EXPECT_EQ(found.code, 2) << more << found.err;

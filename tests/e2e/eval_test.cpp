@@ -91,7 +91,7 @@ TEST_F(E2eEval, TheSecondRunFindsEverythingInTheStoreAndGivesTheSameBytes) {
     EXPECT_EQ(read_file(folder_ / "one" / file), read_file(folder_ / "two" / file)) << file;
 }
 
-// Digests of what was computed below a folder: all but what says when, how long and by whom.
+// Digests of the computed files below a folder, without times, durations and machines.
 std::map<std::string, std::string> bytes_below(const fs::path& folder) {
   std::map<std::string, std::string> digests;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
@@ -104,7 +104,7 @@ std::map<std::string, std::string> bytes_below(const fs::path& folder) {
   return digests;
 }
 
-// From photos to answers, killed in any of the arrows. The quiet run has another number of threads.
+// From photos to answers, killed in any arrow. The undisturbed run has another number of threads.
 TEST_F(E2eEval, KilledAtTwentyRandomMomentsItGoesOnToTheSameBytes) {
   write_config({{"dataset", "photos"},
                 {"prepare", {{"detect", false}, {"canvas", 48}}},
@@ -141,7 +141,7 @@ TEST_F(E2eEval, CtrlCStopsBetweenBlocksWith130) {
       {{"attacks", {{{"preset", "pgd"}, {"surrogates", {"./tiny-a.json"}}, {"steps", 1000}}}}, {"protected", "all"}});
   const auto run = eval("--run-dir run", "timeout --foreground --preserve-status -s INT 1");
   EXPECT_EQ(run.code, 130) << run.err;
-  EXPECT_TRUE(contains(run.err, "goes on from here")) << run.err;
+  EXPECT_TRUE(contains(run.err, "continues from here")) << run.err;
 }
 
 TEST_F(E2eEval, TablePrintsARunAgain) {
@@ -172,7 +172,7 @@ TEST_F(E2eEval, RunJsonSaysWhenOfWhichCommitAndWhere) {
 TEST_F(E2eEval, WorkersFillTheStoreAndTheTableFollows) {
   ASSERT_EQ(run_binary("eval --config x.json --store alone --run-dir alone-run", folder_.path).code, 0);
   const auto work = [&](const char* start) {
-    return eval(concat("--worker --expect 'protection >= 2' --start ", start));  // a gate of the table, not of workers
+    return eval(concat("--worker --expect 'protection >= 2' --start ", start));  // a check of the table, not of workers
   };
   auto other = std::async(std::launch::async, [&] { return work("1/2"); });
   for (const auto& worker : {work("0/2"), other.get()}) {
@@ -214,11 +214,11 @@ TEST_F(E2eEval, ReportWritesAPageAndFigures) {
   ASSERT_EQ(eval("--run-dir run").code, 0);
   const auto report = run_binary("report run -o run/page.html --figures figures --to paper", folder_.path);
   ASSERT_EQ(report.code, 0) << report.err;
-  EXPECT_TRUE(contains(report.err, "Of clean photos the recognisers know ")) << report.err;
+  EXPECT_TRUE(contains(report.err, "The recognisers identify ")) << report.err;
   const auto page = read_file(folder_ / "run/page.html");
   for (const std::string part :
        {"<table id=\"table-protection\">", "<section id=\"paper\">", "facepoison eval --config x.json",
-        "<a download=\"protection.csv\"", "Of clean photos the recognisers know "})
+        "<a download=\"protection.csv\"", "The recognisers identify "})
     EXPECT_TRUE(contains(page, part)) << part;
   EXPECT_FALSE(contains(page, "{{content}}"));
   EXPECT_FALSE(read_json(folder_ / "figures/protection.vl.json")["data"]["values"].empty());
@@ -320,7 +320,7 @@ TEST_F(E2eEval, ASurrogateUnderAnotherNameIsASurrogate) {
 }
 
 TEST_F(E2eEval, TrustIsForTheModelsThatTheConfigNames) {
-  // A preset's own surrogate, which the config does not name, has no hash: no flag lets it run.
+  // A preset's own surrogate that the config does not name has no hash: no flag lets it run.
   Json card = read_json(folder_ / "tiny-b.json");
   card.erase("sha256");
   write_file(folder_ / "tiny-b.json", card.dump());
@@ -376,7 +376,7 @@ TEST_F(E2eEval, ADryRunNamesTheUnitsOfWorkAndWhatTheyNeed) {
     stored[unit.at("id")] = unit.at("stored");
   }
   // 2 of 5 people with 7 training photos each: two attacks; two extractors see all people and the 2 under each attack,
-  // and answer for 2 people, three attacks, two classifiers, and for nobody's photos changed, which attacks share. Both
+  // and answer for 2 people, three attacks, two classifiers, and once for unchanged photos, which attacks share. Both
   // are tried first.
   const std::map<std::string, std::pair<int, int>> fresh = {{"tried", {2, 0}},
                                                             {"perturbed", {2 * 2, 0}},
@@ -389,7 +389,7 @@ TEST_F(E2eEval, ADryRunNamesTheUnitsOfWorkAndWhatTheyNeed) {
   const auto after = counted(plan());
   EXPECT_EQ(after.size(), fresh.size());
   for (const auto& [arrow, count] : after) EXPECT_EQ(count.first, count.second) << arrow;
-  // One more person: what is there stays, and the rest has a price.
+  // One more person: existing units stay, and the others have a price.
   write_config({{"protected", 3}});
   double seconds = 0;
   const Json more = plan();
@@ -482,7 +482,7 @@ TEST_F(E2eEval, ANoteSaysWhosePublishedFileIsKnownByItsFirstUseAlone) {
   EXPECT_FALSE(contains(notes, "tiny-b: its published file")) << notes;
 }
 
-// tiny-a's card with a network whose embeddings are this in Python, of the pooled picture y; product(y) is a product
+// tiny-a's card with a network that computes `embeddings`, in Python, from the pooled picture y; product(y) multiplies
 // with its weights.
 void replace_network(const fs::path& folder, const std::string& embeddings) {
   torch::jit::Module module("tiny");
@@ -511,8 +511,8 @@ TEST_F(E2eEval, ANetworkThatAsksForFloat32RunsInItUnderBf16AndANoteSaysSo) {
 
 TEST_F(E2eEval, ANetworkThatCannotBeUsedIsNamedBeforeAnythingIsPerturbed) {
   for (const auto& [embeddings, what] :
-       {std::pair{"self.product((y > 0).to(6))", "cannot be attacked, for it gives no gradient"},
-        {"self.product(y)[:, 0:7]", "the network gave the shape [1, 7]"}}) {
+       {std::pair{"self.product((y > 0).to(6))", "cannot be attacked, because it gives no gradient"},
+        {"self.product(y)[:, 0:7]", "the network returned the shape [1, 7]"}}) {
     replace_network(folder_.path, embeddings);
     const auto run = eval();
     EXPECT_EQ(run.code, 4) << run.err;

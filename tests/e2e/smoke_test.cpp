@@ -1,4 +1,4 @@
-// The smoke experiments: from the pictures that ship to tables, with the recognisers that ship, against golden tables.
+// The smoke experiments: from bundled pictures to tables, with the bundled recognisers, against golden tables.
 #include <cmath>
 #include <map>
 
@@ -10,7 +10,7 @@ namespace {
 
 class E2eSmoke : public ::testing::TestWithParam<std::string> {};
 
-// Trains what the config names besides what ships, into trained/.
+// Trains the config's networks that are not bundled, into trained/.
 std::string train_first(const fs::path& folder) {
   std::string extractors = R"("small-arcface")";
   for (const std::string name : {"smoke-plain", "smoke-robust"}) {
@@ -27,12 +27,12 @@ double protection_under_pgd(const Table& table, const std::string& extractor) {
   for (const auto& row : table.rows)
     if (named(table, row, "extractor") == extractor && named(table, row, "attack") == "pgd-16")
       return std::stod(named(table, row, "protection"));
-  return std::nan("");  // compares with nothing
+  return std::nan("");  // equals no number
 }
 
-// How far a number may be from the golden one: about four times what differed at most under other settings of MKL_CBWR,
-// ATEN_CPU_CAPABILITY and ONEDNN_MAX_CPU_ISA (docs/reference/protocol.md). All other columns were the same. Of networks
-// that a config trains a few of 342 probes differed, which is why one of a protected person's 18 may.
+// The tolerance around a golden number: about four times the largest difference under other settings of MKL_CBWR,
+// ATEN_CPU_CAPABILITY and ONEDNN_MAX_CPU_ISA (docs/reference/protocol.md). All other columns were the same. With
+// networks that a config trains, a few of 342 probes differed, so one of a protected person's 18 may.
 double tolerance(const std::string& column, bool is_trained) {
   static const std::map<std::string, double> measured = {{"tau", 1e-6},           {"threshold", 1e-6}, {"moved", 0.02},
                                                          {"nearest_other", 0.02}, {"value", 0.001},    {"low", 0.005},

@@ -22,7 +22,7 @@ class E2eStore : public ::testing::Test {
     std::sort(found.begin(), found.end());
     return found;
   }
-  // As if it had last been used so long ago.
+  // Sets the time of the last use back by so long.
   void age(const fs::path& artefact, int days) {
     fs::last_write_time(artefact / "stats.txt", fs::file_time_type::clock::now() - std::chrono::hours(24 * days));
   }
@@ -34,7 +34,7 @@ TEST_F(E2eStore, VerifyNamesWhatIsDamagedThoughItLooksAsItDid) {
   const auto whole = run("store verify");
   EXPECT_EQ(whole.code, 0) << whole.err;
   EXPECT_TRUE(contains(whole.out, "3 artefacts")) << whole.out;
-  // What the record of its files' looks says stays true: as on a disk that forgets.
+  // The record of the files' size and times stays true: as on a disk that loses data.
   const auto damaged = artefacts("crops").front();
   const auto edit = [&](const char* name) {
     auto lines = read_file(damaged / name);
@@ -49,7 +49,7 @@ TEST_F(E2eStore, VerifyNamesWhatIsDamagedThoughItLooksAsItDid) {
   EXPECT_EQ(found.code, 3);
   EXPECT_TRUE(contains(found.out, damaged.filename().string() + ",features.npy")) << found.out;
   const auto again = run("embed photos -e ./tiny.json -o x.npy");
-  EXPECT_TRUE(contains(again.err, "was damaged and is made again")) << again.err;
+  EXPECT_TRUE(contains(again.err, "is damaged and is made again")) << again.err;
   EXPECT_FALSE(contains(read_file(damaged / "digests.txt"), std::string(64, '0')));
   EXPECT_EQ(run("store verify").code, 0);
 }

@@ -1,4 +1,4 @@
-// Tables of a run: those that were asked for, and what is said of those that were not. Their numbers are checked by
+// A run's requested tables, and the messages about other tables. Their numbers are checked by
 // hand in tests/unit/run_tables_test.cpp, and against scikit-learn in tests/python/test_tables.py.
 #include "facepoison/report.hpp"
 #include "support/support.hpp"
@@ -15,7 +15,7 @@ class E2eTables : public ::testing::Test {
     write(Json::object());
   }
 
-  // Not cloak detectors', who have tests of their own.
+  // Not those of cloak detectors, which have their own tests.
   static std::vector<TableRow> tables_here() {
     auto rows = table_registry();
     std::erase_if(rows, [](const auto& row) { return row.name == "detection"; });
@@ -50,7 +50,7 @@ TEST_F(E2eTables, EachIsAFunctionOfTheRunFolderAlone) {
   const auto again = eval();
   EXPECT_EQ(again.out, run.out);
   EXPECT_TRUE(contains(again.err, " 0 made)")) << again.err;
-  // Elsewhere, without the tables that eval wrote, and with nothing else left of what the run was made from.
+  // In another folder, without the tables that eval wrote and without any input of the run.
   fs::create_directory(folder_ / "elsewhere");
   fs::rename(folder_ / "run", folder_ / "elsewhere" / "run");
   std::map<std::string, std::string> written;
@@ -119,7 +119,7 @@ TEST_F(E2eTables, WhatIsWrongIsNamed) {
   expect({{"protected", "all"}}, {"open-set", "not protected"});
   expect(pairing({{"rule", "top-3"}}), {"rule", "top-3", "top-2"});
   expect(pairing({{"robust", "othr"}}), {"\"othr\"", "did you mean \"other\""});
-  expect(pairing({{"robust", "tiny"}}), {"the accurate one too"});
+  expect(pairing({{"robust", "tiny"}}), {"is also the accurate one"});
   expect(pairing({{"name", "tiny"}}), {"name of another recogniser"});
   expect(pairing({{"when_above", "never"}}), {"when_above", "\"never\"", "auto"});
   expect(pairing({{"share", 0.1}}), {"share", "no threshold"});

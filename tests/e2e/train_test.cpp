@@ -52,14 +52,14 @@ TEST_F(E2eTrain, ATrainedRecogniserEntersAsAnyOther) {
   ASSERT_EQ(run_binary("embed dataset -e out/x.json -o trained.npy --store store", folder_.path).code, 0);
   ASSERT_EQ(run_binary("embed dataset -e ./fresh.json -o fresh.npy --store store", folder_.path).code, 0);
   EXPECT_FALSE(torch::equal(read_npy(folder_ / "trained.npy"), read_npy(folder_ / "fresh.npy")));
-  EXPECT_TRUE(contains(train("out").err, "trained already"));
+  EXPECT_TRUE(contains(train("out").err, "is already trained"));
 }
 
 TEST_F(E2eTrain, ReplacesNothingThatItDidNotMake) {
   const auto config = read_file(folder_ / "x.json");
   const auto run = train(".");
   EXPECT_EQ(run.code, 2);
-  EXPECT_TRUE(contains(run.err, "x.json is there already")) << run.err;
+  EXPECT_TRUE(contains(run.err, "x.json exists")) << run.err;
   EXPECT_EQ(read_file(folder_ / "x.json"), config);
   write_file(folder_ / "out/x.pt", "somebody's");
   EXPECT_EQ(train("out").code, 2);
@@ -68,7 +68,7 @@ TEST_F(E2eTrain, ReplacesNothingThatItDidNotMake) {
 
 TEST_F(E2eTrain, KilledAndResumedItEndsWithTheSameWeights) {
   ASSERT_EQ(train("whole").code, 0);
-  // Each try is killed a little later, so that every one gets beyond the one before.
+  // Each try is killed a little later, so that it gets farther than the one before.
   int kills = 0, code = 137;
   for (int tenths = 8; code != 0 && tenths < 300; tenths += 3, ++kills)
     code = train("killed", "", concat("timeout -s KILL ", tenths / 10, ".", tenths % 10)).code;
@@ -85,7 +85,7 @@ TEST_F(E2eTrain, InterruptedItLeavesACheckpointAndGoesOn) {
       R"(; do sleep 0.1; i=$((i+1)); done; kill -INT $!; wait $!' sh)";
   const auto run = train("out", "", interrupted);
   EXPECT_EQ(run.code, 130) << run.err;
-  EXPECT_TRUE(contains(run.err, "goes on from here"));
+  EXPECT_TRUE(contains(run.err, "continues from here"));
   ASSERT_TRUE(fs::exists(folder_ / "out/training/x.checkpoint"));
   EXPECT_FALSE(fs::exists(folder_ / "out/x.json")) << "no card before the end";
   const auto again = train("out", "", interrupted);
@@ -136,7 +136,7 @@ TEST_F(E2eTwins, ItsCardSaysWhatItSawAndTablesSayIt) {
       contains(run.out, "trained on 70 photos of 7 people; of those here nobody who is protected, and 7 others"))
       << run.out;
 
-  // Trained on once more, it has seen those too.
+  // A second training also lists what the first one saw.
   write_config("y.json", {{"start", "out/x.json"}, {"steps", 2}, {"exclude", "judge.json"}, {"held_out", 0}});
   ASSERT_EQ(run_binary("train --config y.json --store store -o out", folder_.path).code, 0);
   EXPECT_EQ(read_json(folder_ / "out/training/y.seen.json")["trainings"].size(), 2u);
@@ -160,7 +160,7 @@ TEST_F(E2eTwins, WhoeverWasTrainedOnCannotBeProtected) {
   EXPECT_EQ(eval().code, 4);
 }
 
-// With "keep" a photo stays where the start put it, and its twin comes there.
+// With "keep" a photo keeps its embedding of the start; its twin moves there.
 TEST_F(E2eTwins, KeepTheStartsEmbeddings) {
   write_config("x.json", {{"twins", {{{"preset", "noise"}, {"name", "loud"}, {"epsilon", 0.2}}}},
                           {"loss", {{"kind", "none"}}},
@@ -216,8 +216,8 @@ TEST_F(E2eTwins, WhatIsWrongIsNamed) {
     EXPECT_EQ(run.code, code) << changes.dump() << run.err;
     EXPECT_TRUE(contains(run.err, word)) << run.err;
   };
-  fails({{"twins", Json::array()}}, "there are no \"twins\"");
-  fails({{"twins", {"none"}}}, "leaves photos as they are");
+  fails({{"twins", Json::array()}}, "needs \"twins\", and there are none");
+  fails({{"twins", {"none"}}}, "does not change photos");
   fails({{"twins", {"nois"}}}, "did you mean noise");
   fails({{"twin_share", 0.5}}, "comes with one of its twins");
   fails({{"batch", {{"people", 4}, {"photos", 3}}}}, "half of them are twins");
@@ -239,7 +239,7 @@ TEST_F(E2eTrain, WhatIsWrongInAConfigIsNamed) {
   fails({{"held_out", 7}}, "held_out");
   fails({{"people", 6}}, "are left to train on");
   fails({{"batch", {{"people", 6}, {"photos", 2}}}}, "only 5 are trained on");
-  fails({{"batch", {{"people", 4}, {"photos", 3}}}, {"loss", {{"kind", "contrastive"}}}}, "compares 2");
+  fails({{"batch", {{"people", 4}, {"photos", 3}}}, {"loss", {{"kind", "contrastive"}}}}, "needs exactly 2");
   fails({{"augmentation", {{"flips", 1}}}}, "flip");
   fails({{"loss", {{"kind", "none"}}}}, "teaches nothing without");
   fails({{"card", {{"dimension", 5}}}}, "dimension");

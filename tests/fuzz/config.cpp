@@ -2,7 +2,7 @@
 #include "facepoison/spec.hpp"
 #include "fuzz.hpp"
 
-// The whole input as JSON, then as a config file, and then its first line as an override of what the rest says.
+// Reads the whole input as JSON, then as a config file, and then its first line as an override of the rest.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace facepoison;
   fuzz::reads(data, size, [](std::string_view bytes) { parse_json(std::string(bytes), "input"); });

@@ -1,5 +1,5 @@
-// What the fuzzed readers share. Whatever the bytes, a reader returns or throws Error: another exception, a crash or
-// what a sanitizer objects to ends the process, and libFuzzer keeps the input.
+// Shared code of the fuzzed readers. For any bytes, a reader must return or throw Error: another exception, a crash or
+// a sanitizer's error ends the process, and libFuzzer keeps the input.
 #pragma once
 #include <cstdint>
 #include <cstdlib>
@@ -12,7 +12,7 @@
 
 namespace facepoison::fuzz {
 
-// A folder for readers that want a file; scripts/fuzz.sh says where, and removes it.
+// A folder for readers that need a file; scripts/fuzz.sh sets and removes it.
 inline const fs::path& folder() {
   static const fs::path made = [] {
     std::string pattern = (fs::temp_directory_path() / "fuzz-XXXXXX").string();

@@ -1,4 +1,4 @@
-"""What each fuzzer starts from: small files of the kinds that its reader takes, of the repository's own.
+"""Writes each fuzzer's seeds: small files of the kinds that its reader takes, from the repository.
 
     .venv/bin/python tests/fuzz/seeds.py FOLDER
 """

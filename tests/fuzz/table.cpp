@@ -1,8 +1,8 @@
 #include "facepoison/table.hpp"
 #include "fuzz.hpp"
 
-// A table that was read is printed in every format, and what CSV it makes is read as the same table, but for a second
-// byte-order mark, and a line of nothing, which is no row.
+// A table that was read is printed in every format, and its CSV must be read as the same table, except a second
+// byte-order mark and an empty line, which is not a row.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace facepoison;
   return fuzz::reads(data, size, [](std::string_view bytes) {

@@ -1,4 +1,4 @@
-// One code path for both kinds of device: on a GPU the commands give what the CPU gives, but for rounding.
+// One code path for both kinds of device: on a GPU the commands give the CPU's results, except for rounding.
 #include <torch/cuda.h>
 
 #include "facepoison/npy.hpp"

@@ -1,4 +1,4 @@
-"""The C++ attacks follow the reference: step by step while float rounding lets them, and in what they write."""
+"""Compares the C++ attacks with the reference: step by step as far as float rounding allows, and their pictures."""
 import sys
 import unittest
 from pathlib import Path
@@ -18,9 +18,9 @@ FOLLOWED = 3  # of five photos at the least, after ten steps
 
 
 def same_path(ours, theirs, photo, step, threshold):
-    """Whether both were on the same side of v1.0's budget at every earlier step. A DSSIM beside a border decides
-    whether the weight of the feature term doubles, halves or starts again: another processor's last digit parts two
-    right implementations there."""
+    """Whether both were on the same side of v1.0's budget at every earlier step. A DSSIM near a limit decides whether
+    the weight of the feature term doubles, halves or starts again, so another processor's last digit separates two
+    correct implementations there."""
 
     def side(dssim):
         return (dssim > 0.9 * threshold) + (dssim >= 1.1 * threshold)
@@ -55,7 +55,7 @@ class Attacks(unittest.TestCase):
             with self.subTest(attack=attack, photo=photo, step=step):
                 self.assertAlmostEqual(found[2], similarity, delta=tolerance * similarity)
                 self.assertAlmostEqual(found[1], dssim, delta=ROUNDING + tolerance * dssim)
-                # Over budget, the penalty's slope magnifies what DSSIM is off by.
+                # Over budget, the penalty's slope magnifies DSSIM's error.
                 excess, off = max(dssim - threshold, 0), ROUNDING + tolerance * dssim
                 self.assertAlmostEqual(
                     found[0], loss, delta=tolerance * abs(loss) + penalty * (2 * excess * off + off * off) + 1e-6

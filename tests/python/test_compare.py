@@ -18,7 +18,7 @@ PROBES = 12
 
 
 def write_run(folder, cells, extractor="dlib"):
-    """A run folder. `cells`: by attack, each protected person's number of probes that are wrong."""
+    """Writes a run folder. `cells`: for each attack, each protected person's number of wrong probes."""
     folder.mkdir()
     with (
         open(folder / "trials.csv", "w", newline="") as trials_file,
@@ -122,7 +122,7 @@ class Compare(unittest.TestCase):
 
 
 class Figures(unittest.TestCase):
-    """data/paper.json says where each figure is from and how sure it is, and names what there is."""
+    """data/paper.json gives each figure's source and certainty, and names only things that exist."""
 
     def test_each_has_source_tag_and_a_fraction(self):
         published = json.loads((ROOT / "data/paper.json").read_text())

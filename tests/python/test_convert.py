@@ -139,7 +139,7 @@ class TensorFlow(unittest.TestCase):
 
 class Activations(unittest.TestCase):
     def build(self, spell):
-        """The activation on 3×2×2, as TorchScript's result, and the operations it took."""
+        """TorchScript's result of the activation on 3×2×2, and the operations that it used."""
         builder = Builder((3, 2, 2), "hwc")
         module = builder.module(spell(builder, builder.input))
         x = random(4, 3, 2, 2)
@@ -224,7 +224,7 @@ class Onnx(unittest.TestCase):
 
 class Saving(unittest.TestCase):
     def test_the_network_alone_decides_the_bytes(self):
-        """Neither the file's name nor where the sources lie; and it is the same network, of the same version."""
+        """Neither the file's name nor the sources' folder changes the bytes, the network or its version."""
         x = torch.from_numpy(random(2, 3))
         for last in (torch.nn.ReLU(), torch.nn.GELU()):  # whose archives are of an older and of a newer version
             with self.subTest(last), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

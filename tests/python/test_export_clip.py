@@ -1,8 +1,8 @@
-"""CLIP's exporter against what open_clip and transformers gave (fixtures/make_clip_fixture.py), and against files that
-are none.
+"""Tests CLIP's exporter with the outputs of open_clip and transformers (fixtures/make_clip_fixture.py) and with wrong
+files.
 
 The networks are narrow and two layers deep, with B/32's names, picture and patches; B/32's own names and shapes are
-compared as such.
+compared separately.
 """
 import contextlib
 import io
@@ -71,7 +71,7 @@ class Tree(torch.nn.Module):
 
 
 class Runs:
-    """Its pickle makes a folder when it is read, if its reader lets it."""
+    """Its pickle makes a folder if a reader runs its code."""
 
     def __init__(self, path):
         self.path = path
@@ -242,7 +242,7 @@ class Refusals(WithFolder):
         self.assertIn("no positional_embedding, no proj", self.refused(self.archive(resnet)))
         larger = VISUAL | {"visual.positional_embedding": torch.zeros(145, 128)}
         self.assertIn(
-            "pictures of 384; the cards want heads of 64 and pictures of 224", self.refused(self.saved(larger))
+            "pictures of 384; the cards need heads of 64 and pictures of 224", self.refused(self.saved(larger))
         )
         self.assertIn("gives 8 numbers a face", self.refused(self.saved(VISUAL | {"visual.proj": torch.zeros(128, 8)})))
 
@@ -277,12 +277,12 @@ class Refusals(WithFolder):
 
     def test_code_is_not_run(self):
         trap = self.folder / "it ran"
-        self.assertIn("code beside its weights", self.refused(self.saved({"visual.proj": Runs(str(trap))})))
+        self.assertIn("holds weights and code", self.refused(self.saved({"visual.proj": Runs(str(trap))})))
         archive = self.folder / "archive.pt"
         with zipfile.ZipFile(archive, "w") as file:
             file.writestr("a/code/__torch__.py", f"import os\nos.mkdir({str(trap)!r})\n")
             file.writestr("a/data.pkl", pickle.dumps(Runs(str(trap)), protocol=2))
-        self.assertIn("no CLIP with a ViT", self.refused(archive))
+        self.assertIn("is not a CLIP with a ViT", self.refused(archive))
         self.assertFalse(trap.exists())
 
     def test_a_damaged_archive(self):

@@ -91,7 +91,7 @@ class Facenet(unittest.TestCase):
                 facenet.main([str(checkpoint), *more])
             self.assertEqual(stopped.exception.code, code)
         self.assertIn(f"cannot write to {checkpoint}/inside: Not a directory", said.getvalue())
-        self.assertIn("'../elsewhere' is no name", said.getvalue())
+        self.assertIn("'../elsewhere' is not a name", said.getvalue())
 
 
 if __name__ == "__main__":

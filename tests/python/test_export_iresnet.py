@@ -62,7 +62,7 @@ class WithFolder(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
-        # which takes its time; the checkpoint's numbers follow
+        # skips the slow initialisation; the checkpoint's numbers follow
         self.enterContext(mock.patch.object(torch.nn.init, "kaiming_uniform_"))
         for known in (iresnet.DEPTHS, adaface.DEPTHS):
             self.enterContext(mock.patch.dict(known, {SMALL: "small"}))
@@ -159,7 +159,7 @@ class Fidelity(WithFolder):
             whole = {"epoch": 25, "arch": "iresnet100", "state_dict": state, "optimizer": {}}
             said = self.export(magface, self.saved(whole, "magface_epoch_00025.pth"), "--name", card)
             self.assertRegex(
-                said, r"^dropped, as no part of the network: fc.weight\nmagface_epoch_00025.pth: iResNet-small, "
+                said, r"^dropped, not part of the network: fc.weight\nmagface_epoch_00025.pth: iResNet-small, "
             )
         for card in ("magface", "magface-facecure"):
             self.assert_same(card, card)
@@ -172,7 +172,7 @@ class Fidelity(WithFolder):
             {"epoch": 25, "state_dict": state, "hyper_parameters": {"arch": "ir_101"}}, "adaface.ckpt"
         )
         said = self.export(adaface, checkpoint)
-        self.assertRegex(said, r"^dropped, as no part of the network: head.kernel, head.t\nadaface.ckpt: IR-small, ")
+        self.assertRegex(said, r"^dropped, not part of the network: head.kernel, head.t\nadaface.ckpt: IR-small, ")
         self.assert_same("adaface", "adaface")
 
     def lowkey(self, kind, module):
@@ -187,7 +187,7 @@ class Fidelity(WithFolder):
 
 
 class Wrappings(WithFolder):
-    """One network in the layouts that trainers and publishers have is one network, and one file."""
+    """A network gives the same file from all layouts of trainers and publishers."""
 
     def built(self, checkpoint, exporter=arcface):
         """The digest of what would be written."""
@@ -245,7 +245,7 @@ class Wrappings(WithFolder):
             self.built(self.saved({"model": wrapped}, LOWKEY["resnet152"]), exporter)
 
     def test_the_same_bytes_in_every_run_and_from_every_folder(self):
-        """Whatever the order of Python's sets, and wherever the project lies."""
+        """For any order of Python's sets and any folder of the project."""
         checkpoint = self.saved(random_tensors(shapes_of(iresnet.IResNet((2, 2, 2, 2)))))
         shutil.copytree(ROOT / "scripts", self.folder / "elsewhere/scripts")
         shutil.copytree(ROOT / "configs", self.folder / "elsewhere/configs")
@@ -294,11 +294,11 @@ class Refusals(WithFolder):
         for exporter in self.ALL:
             self.assertIn("HTML page", self.refused(exporter, page))
             self.assertIn("truncated", self.refused(exporter, half))
-            self.assertIn("holds code beside its weights, which was not run", self.refused(exporter, loud))
+            self.assertIn("holds weights and code; the code was not run", self.refused(exporter, loud))
             self.assertIn("no such file", self.refused(exporter, self.folder / "none.pth"))
 
     def test_other_files_are_named(self):
-        """What people hand in for a checkpoint, or what came in its place."""
+        """Files that users mistake for a checkpoint, or wrong downloads."""
 
         def written(name, data):
             (self.folder / name).write_bytes(data)
@@ -317,11 +317,11 @@ class Refusals(WithFolder):
             (written("empty.pth", b""), "is empty"),
             (written("lfs.pth", pointer), "is a git-lfs pointer"),
             (written("error.pth", b'{"error": {"code": 403}}'), "is JSON text, not a checkpoint"),
-            (self.folder / "jit.pt", "is a TorchScript file, a network with its code, which is not run here"),
+            (self.folder / "jit.pt", "is a TorchScript file, and its code is not run here"),
             (self.folder / "program.pt2", "is a program of torch.export .*, not a state dict"),
             (self.folder / "zipped.zip", "is a zip of backbone.pth: unpack it"),
             (self.saved(network, "whole.pth"), "is a whole network, pickled with the names of its classes"),
-            (self.saved(mixed, "mixed.pth"), "no state dict: it holds a dict of weight, step; expected tensors"),
+            (self.saved(mixed, "mixed.pth"), "not a state dict: it holds a dict of weight, step; expected tensors"),
             (self.saved(deep, "deep.pth"), "holds a dict of weights, epoch; expected .* under state_dict"),
             (self.saved([1, 2], "list.pth"), "it holds list"),
         ):
@@ -331,16 +331,16 @@ class Refusals(WithFolder):
     def test_wrong_families(self):
         iresnet18, ir18 = nothing(lambda: iresnet.IResNet(SMALL)), nothing(lambda: IR(SMALL, adaface=True))
         backbone, flat = self.saved(iresnet18), self.saved(ir18, "flat.pth")
-        self.assertIn("no iResNet of InsightFace's: its stages have (0, 0, 0, 0) blocks", self.refused(arcface, flat))
+        self.assertIn("is not an InsightFace iResNet: its stages have (0, 0, 0, 0) blocks", self.refused(arcface, flat))
         self.assertIn(
-            "no checkpoint of MagFace's: there is no layer1 under features",
+            "is not a MagFace checkpoint: there is no layer1 under features",
             self.refused(magface, backbone),
         )
-        self.assertIn("no IR of AdaFace's: its stages have (0, 0, 0, 0) blocks", self.refused(adaface, backbone))
+        self.assertIn("is not an AdaFace IR: its stages have (0, 0, 0, 0) blocks", self.refused(adaface, backbone))
         self.assertIn("neither face.evoLVe's IR-152 nor its ResNet-152: ", self.refused(lowkey, backbone))
         self.assertIn("is not face.evoLVe's IR-152: ", self.refused(lowkey, flat))
         evolve = self.saved(nothing(lambda: IR(SMALL, adaface=False)), "evolve.pth")
-        self.assertIn("no IR of AdaFace's: 28 missing (body.0.res_layer.2.bias, ", self.refused(adaface, evolve))
+        self.assertIn("is not an AdaFace IR: 28 missing (body.0.res_layer.2.bias, ", self.refused(adaface, evolve))
 
     def test_missing_and_unexpected_layers_are_named(self):
         tensors = nothing(lambda: iresnet.IResNet(SMALL))
@@ -369,7 +369,7 @@ class Refusals(WithFolder):
         said = "holds IR-152; its name does not say whether"
         path = Path("checkpoint.pth")
         other = "lowkey-resnet152-arcface", "not for the card"
-        loss = "lowkey-ir152-cosface", "of another loss by its name"
+        loss = "lowkey-ir152-cosface", "has another loss in its name"
         for given, (name, why) in ((path, (None, said)), (path, other), (Path(LOWKEY["ir152"]), loss)):
             with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()) as said:
                 lowkey.card_name(given, "ir152", name)
@@ -381,7 +381,7 @@ class Refusals(WithFolder):
 
 class Lightning(WithFolder):
     def test_its_class_is_neither_imported_nor_run(self):
-        """Some versions put the class itself into the checkpoint: only this one is let through,
+        """Some versions put the class itself into the checkpoint: only this class is accepted,
         and nothing of it is loaded."""
         package, name = "pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint"
         parents = ("pytorch_lightning", "pytorch_lightning.callbacks", package)
@@ -393,7 +393,7 @@ class Lightning(WithFolder):
             checkpoint = self.saved(
                 {"callbacks": {theirs: {"best_model_score": torch.zeros(1)}}, "state_dict": tensors}
             )
-        self.assertIn("no IR of AdaFace's: its stages", self.refused(adaface, checkpoint))
+        self.assertIn("is not an AdaFace IR: its stages", self.refused(adaface, checkpoint))
         self.assertNotIn("pytorch_lightning", sys.modules)
 
 

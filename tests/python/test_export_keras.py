@@ -1,5 +1,5 @@
-"""The exporters of Keras's files against what Keras gave (fixtures/make_keras_fixture.py),
-and against files that are none."""
+"""Tests the exporters of Keras files with Keras's outputs (fixtures/make_keras_fixture.py)
+and with wrong files."""
 import contextlib
 import io
 import json
@@ -147,7 +147,7 @@ class Fidelity(WithFolder):
 
 
 class Descriptions(WithFolder):
-    """What a description may hold beside what the DenseNets have."""
+    """Parts of a description that the DenseNets do not have."""
 
     def sequential(self):
         """A dense layer on a flattened picture, in a model inside a model, its names cut into two attributes."""
@@ -213,7 +213,7 @@ class Descriptions(WithFolder):
             self.refused(fawkes, checkpoint),
         )
         self.assertIn(
-            "it makes 2 x 76 x 7 x 7 numbers", self.refused(fawkes, self.saved("fawkes-v0.3"), "--layer", "bn")
+            "it gives 2 x 76 x 7 x 7 numbers", self.refused(fawkes, self.saved("fawkes-v0.3"), "--layer", "bn")
         )
         self.assertIn(
             "the output nowhere: no layer has that name",
@@ -229,8 +229,8 @@ class Refusals(WithFolder):
         torch.save({"a": torch.zeros(3)}, torchs)
         for exporter, more in ((facenet, []), (vggface, []), (fawkes, ["--name", "webface"])):
             self.assertIn("HTML page", self.refused(exporter, page, *more))
-            self.assertIn("no Keras .h5 file, or a truncated one", self.refused(exporter, half, *more))
-            if exporter is not facenet:  # which reads PyTorch's too
+            self.assertIn("is not a Keras .h5 file, or is truncated", self.refused(exporter, half, *more))
+            if exporter is not facenet:  # facenet also reads PyTorch's
                 said = "is a PyTorch checkpoint, not a Keras file (HDF5): the exporter of its network reads it"
                 self.assertIn(said, self.refused(exporter, torchs, *more))
             self.assertIn("no such file", self.refused(exporter, self.folder / "none.h5", *more))
@@ -263,7 +263,7 @@ class Refusals(WithFolder):
         )
 
     def test_which_of_fawkess(self):
-        self.assertIn("which of Fawkes's is it?", self.refused(fawkes, self.saved("fawkes-v0.3", "mine.h5")))
+        self.assertIn("which Fawkes file is it?", self.refused(fawkes, self.saved("fawkes-v0.3", "mine.h5")))
         self.assertIn(
             "takes pictures of 224 x 224; Fawkes's celeb1m takes 112 x 112",
             self.refused(fawkes, self.saved("fawkes-v0.3", "extractor_0.h5")),

@@ -1,5 +1,5 @@
-"""The exporters of EdgeFace, DINOv2, GhostFaceNet and MobileFaceNet: against what the authors' code, timm's or plain
-sums gave for random weights, and against files that are none of theirs."""
+"""Tests the exporters of EdgeFace, DINOv2, GhostFaceNet and MobileFaceNet with outputs of the authors' code, timm or
+plain sums for random weights, and with wrong files."""
 import contextlib
 import io
 import json
@@ -85,7 +85,7 @@ class EdgeFace(WithFolder):
                 self.check("edgeface-xs", 112, made["embeddings"])
 
     def test_int8_linear_layers(self):
-        """As PyTorch's quantised layers are saved: the weight and the bias as a pair, beside the output's scale."""
+        """PyTorch saves quantised layers as a pair of weight and bias, and the output's scale separately."""
         made = fixture("edgeface")["whole"]
         tensors, packed, plain = random_tensors(made["shapes"]), {}, {}
         for name, tensor in tensors.items():
@@ -186,7 +186,7 @@ class MobileFaceNet(WithFolder):
         self.assertTrue(torch.autograd.grad(found.sum(), x)[0].isfinite().all())
 
     def mxnet(self):
-        """The same weights as MXNet has them: its last layer is a dense one with a bias and a norm without a factor."""
+        """The same weights in MXNet's layout: the last layer is dense, with a bias and a norm without a factor."""
         arrays, tensors = {}, self.tensors((7, 7))
         parts = [("conv1", "conv_1"), ("dw_conv1", "conv_2_dw"), ("conv2", "conv_6sep"), ("linear7", "conv_6dw7_7")]
         rows = [(ours, theirs, ("conv", "bn", "prelu")) for ours, theirs in parts]
@@ -231,7 +231,7 @@ class MobileFaceNet(WithFolder):
         data = mxnet_file(self.mxnet())
         (self.folder / "half.params").write_bytes(data[: len(data) // 2])
         said = self.refused(mobilefacenet, self.folder / "half.params")
-        self.assertIn("is a truncated .params file of MXNet, or one that is not read: it ends after", said)
+        self.assertIn("is a truncated or unsupported .params file of MXNet: it ends after", said)
         (self.folder / "other.params").write_bytes(mxnet_file({"arg:conv0_weight": np.zeros((8, 3, 3, 3))}))
         said = self.refused(mobilefacenet, self.folder / "other.params")
         self.assertIn("is not InsightFace's MobileFaceNet: it has no conv_6dw7_7 or fc1", said)

@@ -1,5 +1,5 @@
-"""The exporter of ONNX recognisers against what onnxruntime gave (fixtures/make_onnx_fixture.py), and against files
-that are none."""
+"""Tests the exporter of ONNX recognisers with onnxruntime's outputs (fixtures/make_onnx_fixture.py) and with wrong
+files."""
 import contextlib
 import io
 import json
@@ -35,7 +35,7 @@ INSIGHTFACE, MXNET = insightface().SerializeToString(), mxnet().SerializeToStrin
 
 
 class Runs:
-    """Its pickle makes a folder when it is read, if its reader lets it."""
+    """Its pickle makes a folder if a reader runs its code."""
 
     def __init__(self, path):
         self.path = path
@@ -45,7 +45,7 @@ class Runs:
 
 
 class Faces(CalibrationDataReader):
-    """What onnxruntime measures the limits of values by."""
+    """Faces on which onnxruntime measures the limits of values."""
 
     def __init__(self):
         card = json.loads((ROOT / "configs/extractors/buffalo-l.json").read_text())
@@ -288,7 +288,7 @@ class Cards(WithFolder):
         (self.folder / "two.data").rename(self.folder / "elsewhere.data")
         shutil.rmtree(self.folder / "out")
         said = self.refused(self.folder / "two.onnx")
-        self.assertIn("keeps its weights in two.data, which has to lie beside it", said)
+        self.assertIn("keeps its weights in two.data, which must be complete and in the same", said)
 
     def test_what_was_assumed_is_said(self):
         said = self.export(self.saved(INSIGHTFACE), "--name", "mine").splitlines()[-1]
@@ -306,7 +306,7 @@ class Cards(WithFolder):
         self.export(self.saved(model.SerializeToString()), "--name", "buffalo-l")
 
     def test_as_a_program(self):
-        """Where its own folder must not hide the package onnx."""
+        """The script's own folder must not hide the package onnx."""
         command = [
             sys.executable,
             ROOT / "scripts/export/onnx.py",
@@ -330,13 +330,13 @@ class Refusals(WithFolder):
         self.assertIn("is empty", self.refused(b""))
         self.assertIn("git-lfs pointer, not the network itself", self.refused(b"version https://git-lfs.github.com/"))
         for data in (b"garbage", INSIGHTFACE[:100], INSIGHTFACE[: len(INSIGHTFACE) // 2], INSIGHTFACE[:-40]):
-            self.assertIn("no ONNX file, or a truncated one", self.refused(data))
+            self.assertIn("is not an ONNX file, or is truncated", self.refused(data))
 
     def test_other_checkpoints(self):
         trap = self.folder / "it ran"
         said = "is a PyTorch checkpoint, not an ONNX file"
         self.assertIn(said, self.refused(pickle.dumps(Runs(str(trap)), protocol=2)))
-        self.assertIn("no ONNX file", self.refused(pickle.dumps(Runs(str(trap)))))
+        self.assertIn("not an ONNX file", self.refused(pickle.dumps(Runs(str(trap)))))
         self.assertFalse(trap.exists())
         torch.save({"a": torch.zeros(3)}, self.folder / "network.pth")
         self.assertIn(said, self.refused(self.folder / "network.pth"))
@@ -364,10 +364,10 @@ class Refusals(WithFolder):
 
         self.assertIn("cannot read: ONNX operation Celu", self.refused(self.changed(unknown)))
         self.assertIn("1 inputs and 2 outputs", self.refused(self.changed(two_outputs)))
-        self.assertRegex(self.refused(self.changed(a_map)), "of two pictures it makes 2 x 8 x .* numbers")
+        self.assertRegex(self.refused(self.changed(a_map)), "for two pictures it gives 2 x 8 x .* numbers")
         self.assertRegex(
             self.refused(self.changed(a_missing_weight)),
-            "no network that can be read: KeyError: 'stem.weight'|2 inputs",
+            "is not a readable network: KeyError: 'stem.weight'|2 inputs",
         )
         self.assertIn("takes free x 4 x 112 x 112, expected pictures", self.refused(self.changed(another_axis)))
 
@@ -382,7 +382,7 @@ class Refusals(WithFolder):
 
         with mock.patch.object(onnx.onnx_reader, "read_model", wrongly):
             said = self.refused(INSIGHTFACE)
-        self.assertRegex(said, r"not read rightly: on 20 rendered faces the least cosine .* is 0\.\d+, expected 0\.999")
+        self.assertRegex(said, r"read wrongly: on 20 rendered faces the least cosine .* is 0\.\d+, expected 0\.999")
 
     def test_a_card_may_leave_the_scaling_to_the_graph(self):
         """As SFace's does."""

@@ -1,4 +1,4 @@
-"""Each operator of ONNX that is read, in a small graph of random numbers, beside onnxruntime: from one picture on, in a
+"""Compares each supported ONNX operator, in a small graph of random numbers, with onnxruntime: for one picture, in a
 batch, through TorchScript and with gradients."""
 import sys
 import unittest
@@ -55,7 +55,7 @@ def flat(made="f"):
 
 
 def chain(*kinds, **attributes):
-    """One-input operators after each other."""
+    """A chain of operators with one input."""
     names = ["x", *[f"h{k}" for k in range(len(kinds) - 1)], "y"]
     return [node(kind, a, b, **attributes) for kind, a, b in zip(kinds, names, names[1:])]
 
@@ -431,7 +431,7 @@ class Refusals(unittest.TestCase):
             "ONNX operation Sin": model([node("Sin", "x", "y")]),
             "Cast to INT64": model([node("Cast", "x", "y", to=TensorProto.INT64)]),
             "Pad in the mode reflect": model([node("Pad", "x p", "y", mode="reflect")], p=ints(0, 0, 1, 1, 0, 0, 1, 1)),
-            "weights are computed": model([node("Conv", "x x", "y")]),
+            "with computed weights": model([node("Conv", "x x", "y")]),
         }.items():
             with self.subTest(said), self.assertRaisesRegex(NotImplementedError, said):
                 read_model(made)

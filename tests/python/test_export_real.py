@@ -1,5 +1,5 @@
-"""Real files from public repositories, where they lie on this machine: FACEPOISON_REAL_WEIGHTS=FOLDER, or the folder
-`weights` beside FACEPOISON_REAL_PHOTOS. They are not part of the project."""
+"""Tests with real files from public repositories, if this machine has them: FACEPOISON_REAL_WEIGHTS=FOLDER, or the
+folder `weights` next to FACEPOISON_REAL_PHOTOS. They are not part of the project."""
 import contextlib
 import io
 import json
@@ -53,7 +53,7 @@ class Real(unittest.TestCase):
         return runtime.embeddings(module, runtime.rendered_faces(json.loads(card.read_text())["input"]))
 
     def assert_same_as(self, name, ready):
-        """As a network that others made of the same file."""
+        """Compares with a network that others made from the same file."""
         if not (FOLDER / f"{ready}.pt").exists():
             self.skipTest(f"there is no {ready}.pt among the real files")
         card = self.folder / f"{name}.json"
@@ -86,7 +86,7 @@ class Real(unittest.TestCase):
         for exporter in (arcface, onnx):
             self.assertIn("is a Keras file (HDF5), not", self.refused(exporter, "xception-gender.hdf5"))
         said = self.refused(fawkes, "xception-gender.hdf5", "--name", "webface")
-        self.assertIn("pictures whose number of channels is 1; 3 are expected", said)
+        self.assertIn("pictures with 1 channels; expected 3", said)
 
 
 if __name__ == "__main__":

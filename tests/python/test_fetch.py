@@ -1,4 +1,4 @@
-"""Tests of what guards the downloads: hashes, the golden picture, the comparison with it. No network."""
+"""Tests the checks of downloads: hashes, the golden picture, the comparison with it. No network."""
 import hashlib
 import io
 import json

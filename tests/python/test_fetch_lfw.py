@@ -1,5 +1,5 @@
-"""What scripts/fetch_lfw.py does with archives of LFW, against a server on the loopback interface, and the sum of the
-photos themselves where they are."""
+"""Tests scripts/fetch_lfw.py with a server on the loopback interface, and the sum of the
+photos themselves if they are present."""
 import contextlib
 import hashlib
 import io
@@ -30,7 +30,7 @@ def photos_of(counts):
 
 
 def packed(folder, photos, more=()):
-    """A .tgz of the photos in the folder; more: members that are no photos of LFW."""
+    """A .tgz of the photos in the folder; more: members that are not LFW photos."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w:gz") as archive:
         for name, content in [(f"{folder}/{path}", content) for path, content in photos.items()] + list(more):
@@ -88,7 +88,7 @@ class FetchLfw(WithServer):
         self.assertIn("lfw-deepfunneled.tgz", self.cached())
         self.output.rename(self.folder / "first")
         self.fetch("--least", "3", "--distractors", "2")
-        self.assertLess(set(others), set(self.found()))  # a longer draw keeps whom a shorter one has
+        self.assertLess(set(others), set(self.found()))  # a longer draw contains the shorter one
         self.assertEqual(len(self.server.asked), 1)
 
     def test_more_than_there_are_is_refused(self):
@@ -102,7 +102,7 @@ class FetchLfw(WithServer):
         self.serve("FUNNELED", packed("lfw-deepfunneled", self.photos))
         self.serve("FUNNELED_SITE", b"", md5=None)
         said = self.fetch(code=1)
-        self.assertRegex(said, "holds other photos than those that are known: .* expected [0-9a-f]{64}")
+        self.assertRegex(said, "holds other photos than expected: .* expected [0-9a-f]{64}")
         self.assertFalse(self.output.exists())
 
     def test_the_authors_site_is_asked_where_the_archive_cannot_be_had(self):
@@ -145,7 +145,7 @@ class FetchLfw(WithServer):
     def test_what_is_there_is_left_alone(self):
         self.output.mkdir(parents=True)
         (self.output / "mine.jpg").write_bytes(b"mine")
-        self.assertIn("is there already; move it away", self.fetch(code=2))
+        self.assertIn("already exists; move it away", self.fetch(code=2))
         self.assertEqual((self.output / "mine.jpg").read_bytes(), b"mine")
         self.assertEqual(self.server.asked, [])
 

@@ -1,4 +1,4 @@
-"""Figures of a run for papers: every format, both themes, and what is said where one cannot be had."""
+"""Tests a run's figures for papers: every format, both themes, and the errors."""
 
 import os
 import subprocess

@@ -1,6 +1,6 @@
-"""EfficientNet-Lite0 with random weights: each BatchNorm's part in the folded weights, pictures of any size, and what
-its distance promises. The published weights, where models/ has them, give the golden logits and know a temple and a
-flower."""
+"""Tests EfficientNet-Lite0 with random weights: each BatchNorm's part in the folded weights, pictures of any size, and
+the properties of its distance. The published weights, if models/ has them, must give the golden logits and know a
+temple and a flower."""
 import io
 import json
 import sys
@@ -121,7 +121,7 @@ class Random(unittest.TestCase):
 
     def test_equal_pictures_have_no_distance_and_no_gradient(self):
         a, _ = pictures(80)
-        a[0] = 127 / 255  # what a network sees as nothing
+        a[0] = 127 / 255  # zero for the network
         b = a.clone().requires_grad_()
         found = distance(self.module, a, b)
         self.assertEqual(found.tolist(), [0, 0])

@@ -1,4 +1,4 @@
-"""LPIPS's exporter against what the real lpips package gave (fixtures/lpips.json), and against files that are none.
+"""Tests LPIPS's exporter with the real lpips package's distances (fixtures/lpips.json) and with wrong files.
 No network.
 
 The published weights are not here: AlexNet's are random, and so are the heads, unless FACEPOISON_LPIPS_HEADS names the
@@ -38,7 +38,7 @@ def load(path):
 
 
 class Runs:
-    """Its pickle makes a folder when it is read, if its reader lets it."""
+    """Its pickle makes a folder if a reader runs its code."""
 
     def __init__(self, path):
         self.path = path
@@ -151,7 +151,7 @@ class Refusals(WithFiles):
                 self.assertIn("truncated" if size else "is empty", self.refused(half))
 
     def test_a_name_that_promises_another_file(self):
-        self.assertIn("altered or half fetched", self.refused(self.saved("alexnet-owt-7be5be79.pth", ALEXNET)))
+        self.assertIn("altered or incomplete", self.refused(self.saved("alexnet-owt-7be5be79.pth", ALEXNET)))
 
     def test_wrong_family(self):
         alexnet = dict(ALEXNET)
@@ -167,7 +167,7 @@ class Refusals(WithFiles):
 
     def test_no_state_dict(self):
         for value in ([torch.zeros(1)], {"state_dict": {"epoch": 3}}, {}):
-            self.assertIn("no state dict", self.refused(self.saved("other.pth", value)))
+            self.assertIn("not a state dict", self.refused(self.saved("other.pth", value)))
         self.assertIn(
             "is not torchvision's AlexNet", self.refused(self.saved("wrapped.pth", {"state_dict": random_heads()}))
         )
@@ -183,8 +183,8 @@ class Refusals(WithFiles):
             self.saved("old.pth", value, _use_new_zipfile_serialization=False),
             bare,
         ):
-            self.assertRegex(self.refused(path), "code beside its weights, which was not run: .*mkdir")
-        self.assertIn("no PyTorch checkpoint", self.refused(newer))
+            self.assertRegex(self.refused(path), "weights and code; the code was not run: .*mkdir")
+        self.assertIn("not a PyTorch checkpoint", self.refused(newer))
         self.assertIn("is a whole network, pickled", self.refused(self.saved("module.pth", torch.nn.Linear(2, 2))))
         self.assertFalse(trap.exists())
         pickle.loads(bare.read_bytes())

@@ -1,4 +1,4 @@
-"""What a command prints where: a reader that goes away ends it as it ends any other program."""
+"""Tests where a command prints: a closed pipe ends it like any other program."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""No script replaces what it reads, or a file that it did not write."""
+"""No script replaces its inputs or a file that it did not write."""
 import contextlib
 import io
 import json
@@ -57,7 +57,7 @@ class Check(WithFolder):
         (self.folder / "beside").symlink_to(self.folder)
         for path in ("read.pt", "soft.pt", "hard.pt", "inside/../read.pt", "beside/read.pt"):
             for output, given in ((self.folder / path, read), (read, self.folder / path)):
-                with self.subTest(output=output, given=given), self.assertRaisesRegex(WouldReplace, "which is read"):
+                with self.subTest(output=output, given=given), self.assertRaisesRegex(WouldReplace, ", an input"):
                     check_outputs([self.folder / "new.pt", output], [given], is_own=True)
 
     def test_what_the_script_did_not_write_stays(self):
@@ -103,7 +103,7 @@ class Exporters(WithFolder):
                 (self.folder / name).parent.mkdir(exist_ok=True)
                 (self.folder / name).write_text(text)
                 said = self.refused(lambda: self.export(checkpoint, "--name", "mine"))
-                self.assertIn(f"{name} is there", said)
+                self.assertIn(f"{name} exists", said)
                 (self.folder / name).unlink()
 
     def test_an_earlier_or_interrupted_export_is_replaced(self):
@@ -122,7 +122,7 @@ class Exporters(WithFolder):
             path.write_text("weights")
             for given in ([str(path)], [str(self.folder / "none.pth"), "--heads", str(path)]):
                 said = self.refused(lambda: lpips.main([*given, "-o", str(self.folder)]))
-                self.assertIn("which is read", said)
+                self.assertIn(", an input", said)
             path.unlink()
 
 

@@ -1,5 +1,5 @@
-"""What bench/published.py measures, on drawn pictures: periods, the stretch of grey levels, the box that a tool
-changed; and what bench/surrogates.py counts."""
+"""Tests the measures of bench/published.py on drawn pictures (periods, the stretch of grey levels, the box that a tool
+changed) and the counts of bench/surrogates.py."""
 import sys
 import tempfile
 import unittest
@@ -31,7 +31,7 @@ class Published(unittest.TestCase):
     def test_measures(self):
         flat = np.full((24, 24, 3), 128, np.uint8)
         lower = flat.copy()
-        lower[0, 0] = 118  # less than, which unsigned grey levels would wrap
+        lower[0, 0] = 118  # smaller: unsigned grey levels would wrap
         largest, psnr, dssim, _, _ = published.measures(flat, lower)
         self.assertEqual(largest, 10)
         self.assertAlmostEqual(psnr, 10 * np.log10(255**2 * 24 * 24 / 100), places=6)

@@ -1,5 +1,5 @@
-"""What scripts/fetch_models.py does with published checkpoints, against a server on the loopback interface, and what
-the committed cards say of them. FACEPOISON_SHOW=1 prints what a user reads in each case."""
+"""Tests how scripts/fetch_models.py handles published checkpoints, with a server on the loopback interface, and the
+cards' facts about them. FACEPOISON_SHOW=1 prints the messages of each case."""
 import contextlib
 import hashlib
 import io
@@ -41,7 +41,7 @@ SUMS = {
     "git_blob": hashlib.sha1(b"blob %d\0" % len(DATA) + DATA).hexdigest(),
 }
 FACTS = {"file": "net.pth", "bytes": len(DATA), "sha256": SUMS["sha256"]}
-# Leaves what an exporter leaves: weights, which tell what they were made of, and their record.
+# Writes an exporter's files: weights, which hold the hash of their source, and their record.
 EXPORTER = """
 import hashlib, json, sys
 from pathlib import Path
@@ -154,7 +154,7 @@ with published.alone(Path(sys.argv[2])):
         self.assertEqual(self.ranges(), [None])
 
     def test_a_first_address_that_is_dead(self):
-        with socket.socket() as nobody:  # bound, so that nobody else listens there
+        with socket.socket() as nobody:  # bound, so that no other program listens there
             nobody.bind(("127.0.0.1", 0))
             dead = f"http://127.0.0.1:{nobody.getsockname()[1]}/net"
             said = self.obtain(dead, self.url("/gone"), self.url("/net", DATA))
@@ -203,7 +203,7 @@ with published.alone(Path(sys.argv[2])):
             (b"", "empty"),
         ):
             for facts in ({}, {"without": ["sha256", "bytes"]}):
-                self.assertRegex(self.refused(self.url("/page", page), **facts), f"what came is {said}")
+                self.assertRegex(self.refused(self.url("/page", page), **facts), f"the download is {said}")
                 self.assertEqual(self.cached(), [])
 
     def test_a_page_in_the_place_of_the_rest_loses_nothing(self):
@@ -404,7 +404,7 @@ class Models(WithServer):
         self.card("a", urls=[], **FACTS)
         with contextlib.redirect_stderr(io.StringIO()) as said, self.assertRaises(SystemExit):
             fetch_models.main(["arcfaec"])
-        self.assertIn("nothing can be fetched as 'arcfaec'; there are a\n", said.getvalue())
+        self.assertIn("unknown model 'arcfaec'; there are a\n", said.getvalue())
 
 
 class Exporters(WithServer):
@@ -419,7 +419,7 @@ class Exporters(WithServer):
         self.enterContext(mock.patch.multiple(fetch_models, **replaced))
 
     def publish(self, name, data):
-        """The committed card, whose file is now the data, at the server's."""
+        """The committed card, changed so that its file is the data on the server."""
         card = json.loads((ROOT / f"configs/extractors/{name}.json").read_text())
         facts = {key: value for key, value in card["published"].items() if key not in SUMS}
         facts |= {"urls": [self.url(f"/{name}", data)], "bytes": len(data)}
@@ -472,7 +472,7 @@ class Exporters(WithServer):
         return path.read_bytes()
 
     def test_the_papers_robust_webface(self):
-        """Its file has weights alone, with a head; the network is described by webface's."""
+        """Its file has only weights, with a head; webface's file describes the network."""
         fixture = json.loads((FIXTURES / "keras.json").read_text())
         plain = random_keras(fixture["layouts"]["fawkes-v0.3"])
         robust = {key: array * np.float32(1.01) for key, array in plain.items()}
@@ -502,7 +502,7 @@ class Exporters(WithServer):
 
 
 class Cards(unittest.TestCase):
-    """The committed cards, and the notes of what was found in public text about the files that they name."""
+    """Compares the committed cards with the notes of public text about their files."""
 
     def setUp(self):
         self.cards = {name: fetch_models.read_card(name) for name in fetch_models.names_of_all()}
@@ -537,7 +537,7 @@ class Cards(unittest.TestCase):
         compared = 0
         for name, card in self.cards.items():
             facts = card["published"]
-            if "urls" not in facts or facts.get("sha256") in copies:  # of a file that is here, the sum was computed
+            if "urls" not in facts or facts.get("sha256") in copies:  # the sums of files that are here were computed
                 continue
             with self.subTest(name):
                 found = facts.get(published.sum_kind(facts), "LowKey's Backbone_")

@@ -1,5 +1,5 @@
-"""Tests of the reference attacks: their parts against TensorFlow's and Keras's own numbers,
-and what each attack promises."""
+"""Tests the reference attacks: their parts against TensorFlow's and Keras's own numbers,
+and each attack's properties."""
 import csv
 import json
 import sys

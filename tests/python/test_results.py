@@ -1,4 +1,4 @@
-"""The pages' tables: made from a run's files, of one run each; the pages that ship agree with their files."""
+"""Tests the pages' tables: each comes from the files of one run, and the committed pages agree with their files."""
 
 import json
 import re
@@ -85,7 +85,7 @@ class Results(unittest.TestCase):
         before = (self.root / "docs/results/first/run.json").read_bytes()
         code, said = self.call("add", self.root / "link", "first")
         self.assertEqual(code, 1)
-        self.assertIn("which is read", said)
+        self.assertIn(", an input", said)
         self.assertEqual((self.root / "docs/results/first/run.json").read_bytes(), before)
         self.assertEqual(self.call("add", self.run_folder, "..")[0], 1)
 
@@ -193,7 +193,7 @@ class Results(unittest.TestCase):
         (self.run_folder / "run.json").write_text('{"notes": []}')
         self.assertIn("no date, commit, machine", self.call("add", self.run_folder, "first")[1])
         (self.run_folder / "table.csv").unlink()
-        self.assertIn("no table.csv", self.call("add", self.run_folder, "first")[1])
+        self.assertIn("it lacks table.csv", self.call("add", self.run_folder, "first")[1])
         self.assertFalse((self.root / "docs/results/first").exists())
 
     def test_rows_of_two_runs_never_share_a_table(self):
@@ -209,10 +209,10 @@ class Results(unittest.TestCase):
         self.call("add", self.run_folder, "first")
         for text, why in (
             ("<!-- results second -->\n<!-- end -->\n", "add RUN second"),
-            ("<!-- results first -->\n<!-- end -->\n", "two rows for one cell, new, none"),
+            ("<!-- results first -->\n<!-- end -->\n", "two rows for the cell new, none"),
             ("<!-- results first classifier=neraest -->\n<!-- end -->\n", "classifier=neraest"),
             ("<!-- results first across=attak -->\n<!-- end -->\n", "no column attak"),
-            ("<!-- results first second -->\n<!-- end -->\n", "'second' is no KEY=VALUE"),
+            ("<!-- results first second -->\n<!-- end -->\n", "'second' is not KEY=VALUE"),
             (f"{MARKER}\ntext\n", "without its <!-- end -->"),
             (f"{MARKER}\n{MARKER}<!-- end -->\n", "without its <!-- end -->"),
         ):
@@ -265,8 +265,8 @@ class Pages(unittest.TestCase):
         self.assertEqual((code, said.getvalue()), (0, ""), "scripts/results.py write makes the pages' tables again")
 
     def test_every_study_that_ships_can_be_read(self):
-        for folder in sorted(results.results(ROOT).iterdir()):
-            results.read_study(ROOT, folder.name)
+        for run in sorted(results.results(ROOT).glob("*/run.json")):
+            results.read_study(ROOT, run.parent.name)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""bench/scale.py on plans small enough to be worked out by hand."""
+"""Tests bench/scale.py on plans that can be computed by hand."""
 import json
 import subprocess
 import sys
@@ -39,7 +39,7 @@ class Simulated(unittest.TestCase):
     def test_a_chain_takes_as_long_with_any_number(self):
         alone = 3600 * hours(self.chain, 1)
         for workers in (2, 5):
-            # The others may be half a minute's pauses behind, never ahead.
+            # Others may be up to half a minute of pauses behind, never ahead.
             self.assertGreaterEqual(3600 * hours(self.chain, workers), alone)
             self.assertLess(3600 * hours(self.chain, workers), alone + 3 * scale.LONGEST)
 

@@ -1,4 +1,4 @@
-"""What the shell scripts print, with package managers, builds and runs played by a line of shell."""
+"""Tests what the shell scripts print; one line of shell replaces each package manager, build and run."""
 
 import shutil
 import subprocess
@@ -124,7 +124,7 @@ class Quickstart(unittest.TestCase):
         )
         done = self.quickstart()
         self.assertEqual(done.returncode, 0)
-        self.assertIn("missing: dlib (no network)\nquickstart: going on", done.stderr)
+        self.assertIn("missing: dlib (no network)\nquickstart: continuing", done.stderr)
         self.assertNotIn("dlib:\n", done.stderr)
 
 

@@ -38,7 +38,7 @@ class Promises(unittest.TestCase):
 class Network(unittest.TestCase):
     @unittest.skipUnless(BINARY.exists() and shutil.which("nm"), f"{BINARY} is not built, or nm is not here")
     def test_the_program_asks_for_none(self):
-        """Nor for another program to do it: none of these functions is among those that it calls."""
+        """The program does not start another program for it either: it calls none of these functions."""
         said = subprocess.run(["nm", "-D", "--undefined-only", BINARY], check=True, capture_output=True, text=True)
         called = {line.split()[-1].split("@")[0] for line in said.stdout.splitlines()}
         self.assertIn("open64" if "open64" in called else "open", called)  # so the names are read rightly

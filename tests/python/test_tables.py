@@ -1,5 +1,5 @@
-"""`eval`'s tables and `combine` against scikit-learn, SciPy and NumPy, from embeddings of the same photos that
-`perturb` and `embed` write apart from the experiment."""
+"""Compares `eval`'s tables and `combine` with scikit-learn, SciPy and NumPy. The embeddings are of the same photos, but
+`perturb` and `embed` write them outside the experiment."""
 
 import csv
 import io
@@ -26,8 +26,8 @@ ACCURATE, ROBUST = "small-arcface", "small-magface"
 PROTECTED = ["gallery-011", "gallery-001", "gallery-004", "gallery-005"]
 FALSE_ACCEPT_RATES = [0.0001, 0.0003, 0.001, 0.003, 0.01]
 CLASSIFIERS = ["nearest", "centroid", "k-nearest"]
-# Each recogniser has an attack on it, so that neither one's errors are among the other's. Weak, so that some probes of
-# a person are still known and some are not.
+# Each recogniser is attacked, so that each has errors that the other does not have. The attacks are weak, so that some
+# probes of a person are still known and some are not.
 WEAK = {"epsilon": 0.06, "steps": 4, "step": 0.006}
 ATTACKS = {
     "none": {"preset": "none"},
@@ -35,7 +35,7 @@ ATTACKS = {
     "on-accurate": {"preset": "pgd", "surrogates": [ACCURATE], **WEAK},
     "on-robust": {"preset": "pgd", "surrogates": [ROBUST], **WEAK},
 }
-SCENARIOS = [*((attack, "replaced") for attack in ATTACKS), ("none", "absent")]  # who is absent has posted nothing
+SCENARIOS = [*((attack, "replaced") for attack in ATTACKS), ("none", "absent")]  # an absent person has posted nothing
 # name → rule, share of clean probes above the threshold (none: the robust one is always asked), and the config's keys
 PAIRINGS = {
     "both": ("top-2", None, {}),
@@ -69,7 +69,7 @@ def cell_of(row):
 
 
 def guesses(classifier, gallery, labels, probes):
-    """Each probe's people, first guess first, and the first one's distance."""
+    """The guessed people of each probe, best first, and the first one's distance."""
     people = np.unique(labels)
     if classifier == "centroid":
         far = pairwise_distances(probes, NearestCentroid().fit(gallery, labels).centroids_)
@@ -90,7 +90,7 @@ def ranks_in(names, person):
 
 
 def set_threshold(distances, share):
-    """The least of the distances above which lies no more than the share of them; all are above −∞."""
+    """The smallest distance with at most the share of the distances above it; all are above −∞."""
     return min(t for t in [-np.inf, *distances] if (distances > t).mean() <= share + 1e-9)
 
 
@@ -142,7 +142,7 @@ class Tables(unittest.TestCase):
 
     @classmethod
     def embed_posted(cls):
-        """Of each attack the whole data set's embeddings by each extractor, protected people's training photos
+        """For each attack and extractor: the whole data set's embeddings, with protected people's training photos
         perturbed."""
         cls.embeddings = {}
         for attack, keys in ATTACKS.items():
@@ -167,7 +167,7 @@ class Tables(unittest.TestCase):
         return self.embeddings[extractor, "none"][~self.train]
 
     def gallery(self, extractor, attack, enrolled, person):
-        """What the trainer has where this person is protected: embeddings and names."""
+        """The trainer's gallery if this person is protected: embeddings and names."""
         own = self.people == person
         features = np.where(own[:, None], self.embeddings[extractor, attack], self.embeddings[extractor, "none"])
         there = self.train & ~own if enrolled == "absent" else self.train
@@ -181,7 +181,7 @@ class Tables(unittest.TestCase):
         return self.known_guesses[at]
 
     def all_trials(self, recognisers=(ACCURATE, ROBUST)):
-        """A cell of the tables, and whom its trial is about."""
+        """Each cell of the tables, and the person of its trial."""
         for recogniser, scenario, classifier in itertools.product(recognisers, SCENARIOS, CLASSIFIERS):
             for person in PROTECTED:
                 yield (recogniser, *scenario, classifier), person
@@ -202,7 +202,7 @@ class Tables(unittest.TestCase):
         self.assertEqual(tuple(int(row[key]) for key in ("n", "errors", "as_protected")), expected)
 
     def test_the_experiment_is_no_easy_one(self):
-        """Every case that the other tests tell apart happens in it."""
+        """The experiment has every case that the other tests need."""
         seen = Counter((row["extractor"], row["enrolled"], row["rank"]) for rows in self.trials.values()
                        for row in rows.values())  # fmt: skip
         for rank in ("1", "2", "3", "4"):
@@ -286,7 +286,7 @@ class Tables(unittest.TestCase):
                         self.assertAlmostEqual(tables[extractor, attack, key], np.mean(values), places=12)
 
     def strangers(self, extractor, classifier):
-        """Of everybody who is not protected the probes' names and distances where the person is not in the gallery."""
+        """Names and distances of unprotected people's probes while their person is not in the gallery."""
         strange = [person for person in self.everybody if person not in PROTECTED]
         answers = {person: self.guesses(extractor, "none", "absent", classifier, person) for person in strange}
         own = {person: self.truth == person for person in strange}
@@ -312,7 +312,7 @@ class Tables(unittest.TestCase):
                        if (row["extractor"], row["classifier"]) == (extractor, classifier)]  # fmt: skip
             self.assertEqual([row["predicted"] for row in written], list(names))
             np.testing.assert_allclose([float(row["distance"]) for row in written], distances, rtol=1e-6)
-            # The largest of the distances below which lies no more than the rate of them.
+            # The largest distance with at most the rate of the distances below it.
             threshold = max(t for t in distances if (distances < t).mean() <= RATE + 1e-9)
             for attack, enrolled in SCENARIOS:
                 cell = extractor, attack, enrolled, classifier
@@ -325,7 +325,7 @@ class Tables(unittest.TestCase):
                     self.assertAlmostEqual(float(row["share"]), self.missed_or_found(cell, threshold), places=12)
 
     def test_open_set_has_the_rows_of_every_transform(self):
-        """One on the perturbed photos leaves strangers as they are: the threshold stays."""
+        """A transform of perturbed photos does not change strangers: the threshold stays."""
         config = {**CONFIG, "extractors": [ACCURATE], "classifiers": ["nearest"], "tables": ["open-set"], "combine": [],
                   "attacks": CONFIG["attacks"][:2], "enrolled": ["replaced"],
                   "transforms": ["none", {"transform": "jpeg", "quality": 75}]}  # fmt: skip
@@ -335,7 +335,7 @@ class Tables(unittest.TestCase):
         self.assertEqual(len({row["threshold"] for row in rows}), 1)
 
     def displaced(self, extractor, attack, person):
-        """Of each of the person's posted photos: how far it moved, and how far the nearest of others' is."""
+        """For each posted photo of the person: how far it moved, and how far the nearest photo of others is."""
         clean, own = self.embeddings[extractor, "none"], self.people == person
         posted = self.embeddings[extractor, attack][own & self.train]
         return (np.diagonal(cdist(posted, clean[own & self.train])),
@@ -398,7 +398,7 @@ class Tables(unittest.TestCase):
         return self.guesses(ACCURATE, "none", "replaced", classifier, PROTECTED[0])[1]
 
     def setters(self):
-        """The half of the people whose clean probes explain every threshold that was written: there is just one."""
+        """The half of the people with clean probes that explain every written threshold: there is only one."""
         if "half" not in type(self).__dict__:
             type(self).half = self.find_setters()
         return type(self).half
@@ -415,7 +415,7 @@ class Tables(unittest.TestCase):
             allowed = share * set_by.sum(1) + 1e-9
             at = np.isclose(far, threshold, rtol=1e-6, atol=0)
             fits &= set_by @ ((far > threshold) & ~at) <= allowed
-            if threshold > -np.inf:  # any lower and it would be too many
+            if threshold > -np.inf:  # a lower one would leave too many
                 fits &= (set_by @ at == 1) & (set_by @ ((far > threshold) | at) > allowed)
         self.assertEqual(fits.sum(), 1)
         return np.array(halves[fits.argmax()])
@@ -425,7 +425,7 @@ class Tables(unittest.TestCase):
         return set_threshold(self.clean_distances(classifier)[set_by], share)
 
     def joint(self, name, cell, person, share):
-        """See combined(); with the people whose probes may be judged: not the threshold's."""
+        """See combined(); only for people who did not set the threshold."""
         pair = [self.guesses(one, *cell[1:], person) for one in (ACCURATE, ROBUST)]
         if share is None:
             return *combined(PAIRINGS[name][0], *pair, self.truth, -np.inf), self.truth != person
@@ -450,7 +450,7 @@ class Tables(unittest.TestCase):
                 self.check_others(cell, person, names, judged)
 
     def test_the_tables_of_combinations(self):
-        """Protection, and who is among the first: a rank that nobody knows is among none."""
+        """Protection, and who is among the first: an unknown rank is among none."""
         wrong, ranks = defaultdict(list), defaultdict(list)
         for cell, person in self.all_trials(PAIRINGS):
             own = self.truth == person
@@ -510,7 +510,7 @@ class Tables(unittest.TestCase):
             self.assertEqual(int(row["errors"]), sum(trial["correct"] == "0" for trial in own))
 
     def test_the_curve_begins_where_only_the_farthest_are_asked(self):
-        """Nothing clean of the setters' is asked there, so where nobody perturbs hardly anything is."""
+        """No clean probe of the setters is asked there, so without attacks hardly any probe is."""
         asked = 0
         for row in self.table("thresholds"):
             if row["extractor"] != "late" or row["share"] != "0":

@@ -1,4 +1,4 @@
-"""Quickstart with recognisers missing: what it changes in its config."""
+"""Tests quickstart's changes to its config if recognisers are missing."""
 import json
 import sys
 import unittest

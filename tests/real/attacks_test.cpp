@@ -1,4 +1,4 @@
-// A preset's promise, on the files of a real album: one person's photos, perturbed, written, read back.
+// A preset's contract on the files of a real album: one person's photos are perturbed, written and read back.
 #include "facepoison/posted.hpp"
 #include "facepoison/prepare.hpp"
 #include "support/support.hpp"
@@ -38,7 +38,7 @@ TEST_P(RealAlbum, KeepsFawkesV10sPromise) {
     EXPECT_NE(row.status, "infeasible") << row.id;
     EXPECT_LE(row.linf, 16) << row.id << ": 15 grey levels and one of rounding";
     EXPECT_GT(row.own_measure, 0) << row.id;
-    // The budget is over what the surrogates see. The rescued iterate has a limit of its own. The code looks at the
+    // The budget applies to what the surrogates see. The rescued iterate has its own limit. The code measures the
     // picture before it becomes 8 bits, and truncation in flat parts adds up to .001: 2 of 84 real photos ended more
     // than 2 % beyond the limit under fawkes-v1.0-high.
     EXPECT_LE(row.dssim_seen, 1.02 * (row.status == "ok" ? 1.1 * threshold : 0.015) + 0.001) << row.id;

@@ -64,7 +64,7 @@ class RealDetect : public ::testing::Test {
     if (!reason_.empty()) GTEST_SKIP() << reason_;
   }
 
-  // The largest face: of several, the best score may change with a hair.
+  // The largest face: with several faces, the best score may change by chance.
   static std::optional<Detection> find(const Image& image) {
     const auto faces = detector_->detect(image);
     if (faces.empty()) return {};
@@ -86,7 +86,7 @@ class RealDetect : public ::testing::Test {
     }
     return all;
   }
-  // Not the largest: the nets waver on a dark photo or a half profile.
+  // Not the largest: the nets are unsure on a dark photo or a half profile.
   static void expect_small(std::vector<double> differences) {
     ASSERT_FALSE(differences.empty());
     double sum = 0;

@@ -1,4 +1,4 @@
-// Perturbed files whose faces are found anew, on rendered people: needs the detector that was fetched.
+// Detects faces again in perturbed files of rendered people; needs the fetched detector.
 #include "facepoison/prepare.hpp"
 #include "facepoison/posted.hpp"
 #include "support/support.hpp"
@@ -34,7 +34,7 @@ TEST(RealFiles, ARedetectedFaceMayBeCroppedButNotSomebodyElses) {
   for (std::size_t i = 0; i < 12; ++i) cloak(i, (i + 6) % 12, 0);
   const auto [code, message] = caught(run);
   EXPECT_EQ(code, Exit::input);
-  EXPECT_TRUE(contains(message, "of 12 files show another picture")) << message;
+  EXPECT_TRUE(contains(message, "of 12 files show a different picture")) << message;
   unsetenv("FACEPOISON_HOME");
 }
 

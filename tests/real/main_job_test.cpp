@@ -12,7 +12,7 @@ class RealMainJob : public ::testing::Test {
     for (const auto* name : {"mtcnn", "dlib", "mobilefacenet", "hse-faceres", "faceplugin"})
       if (!fs::exists(fs::path(FACEPOISON_ROOT) / "models" / concat(name, ".pt")))
         GTEST_SKIP() << "models/" << name << ".pt is not here; scripts/fetch_models.py fetches it";
-    // Six people with twenty photos each are enough, and quick.
+    // Six people with twenty photos each are enough and fast.
     int people = 0;
     for (const auto& person : sorted(real_photos())) {
       if (!fs::is_directory(person) || ++people > 6) continue;

@@ -1,4 +1,4 @@
-// The rendered people that ship with the project, seen by the detector and the recognisers that were fetched.
+// The bundled rendered people, seen by the fetched detector and recognisers.
 #include <cmath>
 
 #include "facepoison/detect.hpp"
@@ -62,7 +62,8 @@ TEST(RealRendered, RecognisersKnowThePeople) {
   for (const auto& name : names)
     if (!fetched(name)) GTEST_SKIP() << "models/" << name << ".pt is not here; scripts/fetch_models.py fetches it";
   const TempFolder folder;
-  ASSERT_EQ(run_binary(concat("prepare '", gallery.string(), "' -o dataset --store store"), folder.path).code, 0);
+  const auto ten = concat("prepare '", gallery.string(), "' --photos-per-person 10 -o dataset --store store");
+  ASSERT_EQ(run_binary(ten, folder.path).code, 0);
   EXPECT_TRUE(read_csv(folder / "dataset/rejected.csv").rows.empty());
   std::vector<double> shares;
   for (const auto& name : names) {
@@ -80,8 +81,8 @@ TEST(RealRendered, RecognisersKnowThePeople) {
   EXPECT_LT(shares[0], 1) << "people whom nobody confuses measure nothing";
 }
 
-// The channels swapped on the card of a network that wants the other order. (Of mobilefacenet and faceplugin so many of
-// the rendered people do not tell.)
+// Swaps the channels on the card of a network that needs the other order. (With mobilefacenet and faceplugin, so many
+// rendered people do not show it.)
 TEST(RealRendered, CheckFindsThatTheChannelsAreSwapped) {
   if (!fetched("dlib")) GTEST_SKIP() << "models/dlib.pt is not here; scripts/fetch_models.py fetches it";
   const TempFolder folder;

@@ -1,6 +1,6 @@
-"""Three face cloaks, written a second time: one photo at a time, eager PyTorch, nothing made fast.
+"""A second implementation of three face cloaks: one photo at a time, eager PyTorch, no optimisation.
 
-They exist to be compared with the C++ attacks, so they are written from the formulas alone:
+The C++ attacks are compared with them, so they are written only from the formulas:
   Fawkes v0.3  "Fawkes: Protecting Privacy against Unauthorized Deep Learning Models" (USENIX Security 2020),
                release of July 2020
   Fawkes v1.0  the same authors' untargeted rewrite, as it was on 21 April 2021
@@ -24,7 +24,7 @@ class Row(NamedTuple):
     iteration: int
     loss: float  # what the attack minimises
     dssim: float
-    similarity: float  # the attack's own feature term: v0.3 wants it small, v1.0 and LowKey want it large
+    similarity: float  # the attack's own feature term: v0.3 makes it small, v1.0 and LowKey make it large
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Result:
     pixels: torch.Tensor  # 1x3xHxW in [0,1], before it becomes 8 bits
     status: str  # "ok", "last-iterate" or "infeasible"; an infeasible photo stays as it was
     trace: list  # of Row
-    similarity: Callable  # the feature term of any other picture, say the one that was written
+    similarity: Callable  # the feature term of another picture, such as the written one
 
 
 # ---- what the attacks share
@@ -62,15 +62,15 @@ def dssim(a, b):
 
 
 class Adadelta:
-    """Zeiler's Adadelta on one tensor, as TensorFlow and Keras have it:
-    the memory of updates does not know the rate."""
+    """Zeiler's Adadelta on one tensor, as in TensorFlow and Keras:
+    the mean of updates does not include the rate."""
 
     def __init__(self, epsilon, rho=0.95):
         self.epsilon, self.rho = epsilon, rho
         self.gradients = self.updates = 0  # decaying means of their squares
 
     def step(self, parameter, gradient, rate):
-        """The parameter after one step; the tensor given is left alone."""
+        """The parameter after one step; does not change the given tensor."""
         self.gradients = self.rho * self.gradients + (1 - self.rho) * gradient**2
         update = gradient * ((self.updates + self.epsilon) ** 0.5 / torch.sqrt(self.gradients + self.epsilon))
         self.updates = self.rho * self.updates + (1 - self.rho) * update**2
@@ -90,7 +90,7 @@ def gradient_of(loss, variable):
 
 
 def over_budget(distance, threshold):
-    """The soft budget of both Fawkes: nothing below the threshold, the excess squared above it."""
+    """The soft budget of both Fawkes versions: 0 below the threshold, the squared excess above it."""
     return torch.clamp(distance - threshold, min=0) ** 2
 
 
@@ -101,7 +101,7 @@ def unit(embedding):
 # ---- Fawkes v0.3
 
 def v03_similarity(photo, target, networks):
-    """The sum over networks of |t - F(x')| / |t|, where t lies twice as far from F(x) as F(target) does."""
+    """The sum over networks of |t - F(x')| / |t|; t is twice as far from F(x) as F(target) is."""
     with torch.no_grad():
         sources = [network(photo) for network in networks]
         goals = [source + 2 * (network(target) - source) for network, source in zip(networks, sources)]
@@ -117,10 +117,10 @@ def fawkes_v03(
 ):
     """Fawkes v0.3 towards a target picture; the defaults are its mode "high".
 
-    The iterate with the smallest feature term wins, whatever its DSSIM: only the penalty holds the budget.
+    The iterate with the smallest feature term wins, whatever its DSSIM: only the penalty limits the budget.
     """
     base = to_tanh(photo)
-    source = from_tanh(base)  # the attack knows the photo only after this round trip
+    source = from_tanh(base)  # the attack sees the photo only after this round trip
     similarity_of = v03_similarity(source, from_tanh(to_tanh(target)), networks)
     modifier = torch.full_like(photo, start)
     optimiser, trace = Adadelta(epsilon), []
@@ -160,9 +160,9 @@ def v10_similarity(photo, networks):
 class Weight:
     """The weight of v1.0's feature term, which reacts to the DSSIM of each iterate.
 
-    It doubles while the budget is clearly kept and halves while it is clearly exceeded. Coming straight from the other
-    side it starts again at 1; near the budget, or past its range (128 doubles once more, 256 does not), it goes back to
-    1 as well.
+    It doubles while the budget is clearly kept and halves while it is clearly exceeded. It starts again at 1 after a
+    direct change of sides, near the budget, and past its range (128 doubles once more, 256 does
+    not).
     """
 
     def __init__(self):
@@ -194,7 +194,7 @@ def fawkes_v10(
     """Fawkes v1.0 away from the photo's own embedding; the defaults are its mode "high" of April 2021.
 
     start is a number, or a tensor like the photo, in tanh space; clip is in grey levels of 0..255.
-    Each iterate is measured before its step, so the picture after the last step is never looked at.
+    Each iterate is measured before its step, so the picture after the last step is never measured.
     """
     base = to_tanh(photo)
     source = from_tanh(base)
@@ -212,7 +212,7 @@ def fawkes_v10(
             best, best_picture = trace[k].similarity, picture.detach()
         gradient = gradient_of(loss, modifier)
         modifier = optimiser.step(modifier.detach(), gradient, rate)
-        if k == 0:  # one jolt, after which Adadelta begins without memory
+        if k == 0:  # one jolt; then Adadelta starts without memory
             modifier = modifier - sign_step * gradient.sign()
             optimiser = Adadelta(epsilon)
         weight.react(trace[k].dssim, threshold)
@@ -220,7 +220,7 @@ def fawkes_v10(
 
 
 def v10_choice(photo, best, best_picture, last_picture, trace, similarity_of):
-    """A weak best gives way to the last iterate where that one moved further at a DSSIM below .015,
+    """The last iterate replaces a weak best one if it moved further at a DSSIM below .015,
     whatever the threshold."""
     if best < 0.3 and trace[-1].dssim < 0.015 and trace[-1].similarity > best:
         return Result(last_picture.clamp(0, 1), "last-iterate", trace, similarity_of)
@@ -231,7 +231,7 @@ def v10_choice(photo, best, best_picture, last_picture, trace, similarity_of):
 
 # ---- LowKey
 
-FEATURES = 512  # what LowKey's mean over dimensions divides by: its own networks' number, whatever a network here has
+FEATURES = 512  # LowKey's mean over dimensions divides by this: its own networks' number, for any network here
 
 
 def blur(pixels):

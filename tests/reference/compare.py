@@ -1,9 +1,9 @@
-"""The C++ attacks beside the reference, on the same pictures, surrogates and settings.
+"""Compares the C++ attacks with the reference on the same pictures, surrogates and settings.
 
     .venv/bin/python tests/reference/compare.py [--surrogates small-surrogate,small-arcface] [--photos N] [--canvas 80]
 
-prints what test_attacks.py asserts: loss, DSSIM and similarity after 1, 2 and 10 steps, and of the 8-bit pictures at
-the end. Photos are rendered ones, squashed to the canvas as `prepare --no-detect` does it, so that no warp stands
+prints what test_attacks.py asserts: loss, DSSIM and similarity after 1, 2 and 10 steps, and of the final 8-bit
+pictures. The photos are rendered and squashed to the canvas as by `prepare --no-detect`, so that there is no warp
 between pixels and network.
 """
 import argparse
@@ -26,9 +26,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("FACEPOISON_BINARY", ROOT / "build/release/facepoison"))
 STEPS = (1, 2, 10)
 
-# preset, its overrides in C++, and the same for the reference. v1.0's own start, 1e-4, moves an embedding by hardly
-# more than float32 rounds: the signs that its second step takes are noise, and two right programs part there. From .01
-# on they are the picture's.
+# preset, its overrides in C++, and the same for the reference. v1.0's own start, 1e-4, moves an embedding hardly more
+# than float32 rounding: the signs of its second step are noise, and two correct programs differ there. From .01 on the
+# picture decides the signs.
 SETTINGS = {
     "fawkes-v0.3": ("fawkes-v0.3-low", {}, {"threshold": 0.003, "steps": 50, "rate": 35.0}),
     "fawkes-v1.0": (
@@ -124,7 +124,7 @@ def reference_side(album, attack, cards):
 
 
 def card_of(name, folder):
-    """A card that says where its weights are: a fetched recogniser's lie in models/, which only the program knows."""
+    """A card with the path of its weights: a fetched recogniser's are in models/, which only the program knows."""
     path = next(
         path
         for path in (ROOT / f"data/recognisers/{name}.json", ROOT / f"configs/extractors/{name}.json")

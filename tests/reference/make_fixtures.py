@@ -1,5 +1,5 @@
-"""Makes fixtures/ with TensorFlow and Keras, which wrote the formulas that the attacks rest on. Needed only to make
-them anew.
+"""Makes fixtures/ with TensorFlow and Keras, whose formulas the attacks use. Needed only to make the fixtures
+again.
 
   python3.11 -m venv VENV
   VENV/bin/pip install tensorflow-cpu==2.19.1 keras==3.15.1 numpy==2.1.3
@@ -95,7 +95,7 @@ def tf1_path(start, gradients):
 
 
 def make_adadelta():
-    """Gradients of every size that matters beside epsilon: none, tiny, ordinary and large ones."""
+    """Gradients of all sizes relative to epsilon: none, tiny, ordinary and large ones."""
     start = np.array([0.0, 1e-4, -0.5, 1.0, -2.0, 3.0], dtype=np.float32)
     sizes = np.array([0.0, 1e-5, 1e-3, 0.1, 1.0, 50.0])
     waves = np.array(

@@ -1,17 +1,17 @@
-"""Cloaks photos with the reference attacks, so that another implementation's traces and pixels can be laid beside them.
+"""Cloaks photos with the reference attacks, to compare the traces and pixels of another implementation with them.
 
   run.py fawkes-v1.0 --photos FOLDER --networks data/recognisers/small-surrogate.json --set steps=20 threshold=0.01
     -o OUT
 
 Photos are PNG files of 8 bits a channel, or .npy files of float32, 3xHxW, RGB in [0,1]. A folder gives its files in the
-order of their names. A photo's id is its file's stem, or what stands before "=" in ID=FILE.
+order of their names. A photo's id is its file's stem, or the ID in ID=FILE.
 
 OUT/trace.csv    id,iteration,loss,dssim,similarity: row k is measured after k steps
 OUT/ID.npy       the cloaked photo, float32 3xHxW in [0,1], before it becomes 8 bits
 OUT/summary.csv  id,status,dssim,similarity,seconds; measured on the cloaked photo truncated to 8 bits
 
-Two right implementations part after some steps, because signs and budgets turn on the last digits of float32. How soon
-shows when the same command runs with --double. Fawkes v0.3 hardly drifts, LowKey a little, Fawkes v1.0 a lot from its
+Two correct implementations differ after some steps, because signs and budgets depend on the last digits of float32. To
+see how soon, run the same command with --double. Fawkes v0.3 hardly drifts, LowKey a little, Fawkes v1.0 a lot from its
 first step on.
 """
 import argparse
@@ -36,7 +36,7 @@ NOT_SETTINGS = {"photo", "target", "networks", "start_noise", "distance"}  # the
 # ---- reading pictures and networks
 
 def read_photo(path):
-    """1x3xHxW float32 in [0,1], whatever the attack will count in."""
+    """1x3xHxW float32 in [0,1], for any precision of the attack."""
     if path.suffix == ".npy":
         pixels = np.load(path)
     elif path.suffix == ".png":
@@ -104,7 +104,7 @@ def one_each(files, what, photos):
 
 
 def extra_arguments(options, photos, dtype):
-    """What differs from photo to photo: a target, or noise to start from."""
+    """Arguments that differ between photos: a target, or noise to start from."""
     noise = None
     if options.noise and options.attack == "fawkes-v0.3":
         raise SystemExit("fawkes-v0.3 starts from no noise")

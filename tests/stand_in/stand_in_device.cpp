@@ -1,20 +1,20 @@
-// A device on the host, for finding without a GPU what forgets a device: "standin", LibTorch's PrivateUse1.
+// A device on the host, to find code that forgets a device without a GPU: "standin", LibTorch's PrivateUse1.
 //
 // It is as strict as CUDA, or stricter:
-// - A tensor's address is no memory of the host's: to read it from C++ (data_ptr, accessor) is a segmentation fault.
-// - A tensor of another device among an operator's arguments is an error, but for numbers (0-dim tensors), for lists
-//   of indices, and for copies, which is what CUDA takes too.
+// - A tensor's address is not host memory: reading it from C++ (data_ptr, accessor) is a segmentation fault.
+// - A tensor of another device among an operator's arguments is an error, except for numbers (0-dim tensors), lists of
+//   indices, and copies, as in CUDA.
 // Its numbers are the CPU's: every operator copies its arguments to the CPU, runs there, and copies the results back.
 //
 // Loaded into a process (linked, or by LD_PRELOAD into the program under test), it registers itself. Found on the way:
 // - The back end's name must be registered before its hooks, or backward() finds no accelerator.
 // - Convolutions never reach the fallback: they go through convolution_overrideable and its backward.
-// - PrivateUse1 tensors and CPU tensors are different kinds of tensor to set_data(), which refuses to turn one into the
-//   other; Module::to() and optimisers' states meet that.
-// - Views that the fallback made would be copies, so each operator of a view has an implementation here; so has a batch
-//   norm, which changes its running statistics though its schema does not say so: the fallback would change copies.
+// - set_data() refuses to turn a CPU tensor into a PrivateUse1 tensor, because their kinds differ; Module::to() and
+//   optimisers' states meet that.
+// - Views made by the fallback would be copies, so each operator of a view has an implementation here. So has batch
+//   norm: it changes its running statistics, which its schema does not say, and the fallback would change copies.
 // - Autocast has to be filled by each back end; this one has none, so that training in bf16 does not run on it.
-// - The fallback resizes what it writes back to, which must not touch a tensor that has its size: it may be strided.
+// - The fallback resizes the tensor that it writes to; one of the right size must stay, as it may be strided.
 #include <ATen/ATen.h>
 #include <ATen/EmptyTensor.h>
 #include <ATen/detail/PrivateUse1HooksInterface.h>
@@ -32,7 +32,7 @@ namespace {
 constexpr auto kind = c10::DeviceType::PrivateUse1;
 const c10::Device device(kind, 0);
 
-// What a storage holds. LibTorch sees an address of its own for it, at which nothing may be read or written.
+// A storage's memory. LibTorch sees another address for it, which must not be read or written.
 struct Memory {
   explicit Memory(std::size_t size) : bytes(std::make_unique<std::byte[]>(size)), size(size) {
     address = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -136,7 +136,7 @@ at::Tensor& set_storage(at::Tensor& tensor, at::Storage storage, std::int64_t of
   return tensor;
 }
 
-// A tensor of that size keeps its strides. What there is stays.
+// A tensor of that size keeps its strides and contents.
 const at::Tensor& resize(const at::Tensor& tensor, at::IntArrayRef size, std::optional<at::MemoryFormat>) {
   if (tensor.sizes() == size) return tensor;
   auto* const impl = tensor.unsafeGetTensorImpl();

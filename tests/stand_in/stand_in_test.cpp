@@ -1,4 +1,4 @@
-// What a GPU would run, run on the stand-in device: the CPU's results, and an error for what forgets the device.
+// Runs a GPU's code on the stand-in device: it must give the CPU's results; code that forgets the device fails.
 #include <algorithm>
 #include <regex>
 
@@ -53,7 +53,7 @@ class E2eStandIn : public ::testing::Test {
     return run_binary(command, folder_.path, preload);
   }
 
-  // On the CPU and on the stand-in device, whose names take the place of each @.
+  // Runs on the CPU and on the stand-in device; each @ becomes the device's name.
   void run_on_both(const std::string& command) {
     for (const auto* device : {"cpu", "standin"}) {
       const auto outcome = run(std::regex_replace(command, std::regex("@"), device));
@@ -122,7 +122,7 @@ TEST_F(E2eStandIn, ComparesPreprocessingsAsTheCpu) {
   EXPECT_NEAR(d_prime(tables[0]), d_prime(tables[1]), 1e-3);
 }
 
-// What the CPU made is not what another device makes.
+// Results of the CPU are not taken for another device's.
 TEST_F(E2eStandIn, KeepsItsResultsApart) {
   const auto blocks = [&] {
     const fs::recursive_directory_iterator files(folder_ / "home/store/embedded"), end;
@@ -197,7 +197,7 @@ TEST_F(E2eStandIn, EvaluatesAsTheCpu) {
   EXPECT_EQ(read_json(folder_ / "standin/run.json").at("machine"), "standin");
 }
 
-// Machines with a device run the networks, others answer and write the table.
+// Machines with a device run the networks; others classify and write the table.
 TEST_F(E2eStandIn, SharesItsStoreWithMachinesThatHaveNoDevice) {
   const Json config = {{"dataset", "dataset"},
                        {"extractors", {"./net-a.json"}},
@@ -227,7 +227,7 @@ TEST_F(E2eStandIn, SharesItsStoreWithMachinesThatHaveNoDevice) {
     EXPECT_EQ(read_file(folder_ / "there" / file), read_file(folder_ / "alone" / file));
 }
 
-// Workers of two kinds: the word after the colon says which are meant.
+// Workers of two kinds: the word after the colon selects one.
 TEST_F(E2eStandIn, WorkersElsewhereAreNamedWhereThereAreSeveralKinds) {
   write_file(folder_ / "x.json", R"({"dataset": "dataset", "extractors": ["./net-a.json"], "attacks": ["none"]})");
   for (const auto* device : {"cpu", "standin"})
@@ -267,7 +267,7 @@ TEST_F(E2eStandIn, DetectsAndTrainsEndToEndAsTheCpu) {
   run_on_both("train --config @.json --device @ -o trained");
   run_on_both("detect dataset --detector trained/cpu.json --device @ -o @-scores.csv");
   expect_equal_tables("-scores.csv");
-  run_on_both("detect dataset --detector trained/@.json --device cpu -o @-left.csv");  // what both trainings leave
+  run_on_both("detect dataset --detector trained/@.json --device cpu -o @-left.csv");  // the networks of both trainings
   expect_equal_tables("-left.csv");
   run_on_both("eval --config x.json --set device=@ --set 'filter=[\"none\",\"trained/cpu.json\"]' --run-dir @");
   for (const auto* file : {"/table.csv", "/trials.csv", "/others.csv"}) expect_equal_tables(file);
@@ -291,7 +291,7 @@ TEST_P(E2eStandInLoss, TrainsAsTheCpu) {
   for (const auto* device : {"cpu", "standin"})
     fs::copy(folder_ / concat("trained/training/", device, ".csv"), folder_ / concat(device, ".csv"));
   expect_equal_tables(".csv");
-  run_on_both("embed dataset -e trained/@.json --device cpu -o @-left.npy");  // the network that it leaves is anybody's
+  run_on_both("embed dataset -e trained/@.json --device cpu -o @-left.npy");  // its network works on any device
   expect_equal_matrices("-left.npy");
 }
 
@@ -337,7 +337,7 @@ TEST(E2eStandInNetwork, RefusesTensorsOfTheCpu) {
       << error.message;
 }
 
-// As of a GPU's: whoever reads it from C++ without a copy crashes here too.
+// As with a GPU's tensor: reading it from C++ without a copy crashes here too.
 TEST(E2eStandInDeathTest, ItsMemoryIsNotTheHosts) {
   const auto numbers = torch::ones({4}, stand_in);
   EXPECT_EQ(numbers.sum().item<float>(), 4);

@@ -1,6 +1,6 @@
-// The C library's functions are defined here again, and each calls the original. The linker takes these definitions for
-// the whole test program, and for the <filesystem> of libstdc++ and of LibTorch, whose copy is built for an older
-// glibc.
+// Redefines functions of the C library; each calls the original. The linker takes these definitions for the whole test
+// program, and for the <filesystem> of libstdc++ and of LibTorch (its copy is built for an older
+// glibc).
 #include "support/network_fs.hpp"
 
 #include <dirent.h>

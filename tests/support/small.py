@@ -1,4 +1,4 @@
-"""Small inputs on which every command takes about a second, and what kills.py and limits.py ask of what comes out."""
+"""Small inputs on which every command takes about a second, and checks of outputs for kills.py and limits.py."""
 import hashlib
 import json
 import os
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("FACEPOISON_BINARY", str(ROOT / "build/release/facepoison"))
 PEOPLE, PHOTOS, CANVAS = 6, 10, 64
-# What says when, how long and by whom is another each time; a claim is a lock.
+# Times, durations and machines differ each time; a claim is a lock.
 OF_A_MOMENT = ("run.json", "stats.txt", "verified.txt")
 
 
@@ -66,7 +66,7 @@ COMMANDS = {
 
 
 def start(folder, command, out, store=None, **how):
-    """`how` is Popen's, in the place of what it is here."""
+    """`how`: arguments of Popen that replace the ones here."""
     arguments = [BINARY, *command.format(out=out).split(), *(["--store", store] if store else [])]
     environment = os.environ | {"FACEPOISON_HOME": os.environ.get("FACEPOISON_HOME", str(ROOT))}
     how = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE} | how
@@ -74,7 +74,7 @@ def start(folder, command, out, store=None, **how):
 
 
 def digests(folder):
-    """What was computed below a folder, by path."""
+    """Digests of the computed files below a folder, by path."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
@@ -91,10 +91,10 @@ def without_seconds(path):
 
 
 def differing(found, wanted):
-    """Names of what only one of two folders' digests has, or has otherwise."""
+    """Names that only one of two folders' digests has, or that differ."""
     return sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
 
 
 def temporaries(*folders):
-    """Whatever begins with a dot is a command's own, but for the lock of a claim."""
+    """Files that begin with a dot: a command's temporary files, except the lock of a claim."""
     return [path for folder in folders for path in folder.rglob(".*") if "claims" not in path.parts]

@@ -36,7 +36,7 @@ Image draw_photo(int person, int variant, int side) {
   for (auto& channel : wave)
     for (auto& number : channel) number = look.uniform();
   const double shift = 0.15 * take.uniform(), light = 0.9 + 0.2 * take.uniform();
-  // A weave of its own, finer than what recognisers see, so that two photos of one person are no near duplicates.
+  // A texture of each photo, finer than recognisers see, so that two photos of one person are not near duplicates.
   const double across = 5 + 2 * take.uniform(), down = 5 + 2 * take.uniform(), start = 6 * take.uniform();
   for (int y = 0; y < side; ++y)
     for (int x = 0; x < side; ++x)
@@ -113,7 +113,7 @@ void write_mean_square_lpips(const fs::path& home) {
   torch::jit::Module module("lpips");
   module.register_buffer("weight", torch::ones({1}));  // a device of its own, as LPIPS has
   module.define(
-      "def forward(self, x):\n  return x\n"  // which freezing wants
+      "def forward(self, x):\n  return x\n"  // needed for freezing
       "def seen(self, x):\n  return [self.weight * x]\n"
       "def apart(self, a: List[Tensor], b: List[Tensor]):\n  d = a[0] - b[0]\n  return torch.mean(d * d, [1, 2, 3])\n");
   fs::create_directories(home / "models");

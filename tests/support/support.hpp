@@ -1,4 +1,4 @@
-// What tests share: temporary folders, drawn photos, a tiny recogniser, and the binary as a user runs it.
+// Shared helpers: temporary folders, drawn photos, a tiny recogniser, and the binary as a user runs it.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -29,12 +29,12 @@ Image lying(const Image& image);
 // The same JPEG with the EXIF tag that says: turn me a quarter clockwise (orientation 6).
 std::string with_exif_turn(std::string jpeg);
 
-// Writes tiny.pt (average pool to 6×6, a linear layer, float32) and tiny.json, whose sha256 is right; gives the card's
+// Writes tiny.pt (average pool to 6×6, a linear layer, float32) and tiny.json with the right sha256; returns the card's
 // path. Different seeds make different networks.
 fs::path write_tiny_extractor(const fs::path& folder, int seed = 1, const std::string& name = "tiny",
                               const std::string& template_name = "none");
 
-// Makes a project folder (FACEPOISON_HOME) with the committed cards, and no models but those that are put there.
+// Makes a project folder (FACEPOISON_HOME) with the committed cards, and only models that are put there.
 void link_project(const fs::path& home);
 
 // Writes models/lpips.pt there, an "LPIPS" that is the mean square.
@@ -46,8 +46,8 @@ Dataset prepare_drawn(const fs::path& folder, int people, int photos);
 // N faces on canvases of `side` pixels, with plausible landmarks when asked for.
 Faces drawn_faces(int count, int side, bool with_landmarks);
 
-// Runs `work` in a new process, which ends with the number that it returns, or with 99 after an exception: a child that
-// went on would run the tests that follow a second time.
+// Runs `work` in a new process. The process ends with the returned number, or with 99 after an exception, because a
+// child that continues would run the following tests again.
 pid_t start_process(const std::function<int()>& work);
 
 struct Outcome {

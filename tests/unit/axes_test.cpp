@@ -1,4 +1,4 @@
-// The registry of axes: what a config that says nothing means, and in which order values are combined and written.
+// The registry of axes: the defaults of a config, and the order in which values are combined and written.
 #include "facepoison/axes.hpp"
 
 #include "report/run_folder.hpp"
@@ -58,7 +58,7 @@ TEST(Axes, ProbesUnderAnAttackAreNotCleanWhateverItIsCalled) {
   EXPECT_EQ(combinations(axes).front().probes.kind, ProbeOverride::Kind::attack);
 }
 
-// Runs of before are read by these names, and new ones are to be comparable with them.
+// Older runs are read by these names, and new ones must be comparable with them.
 TEST(Axes, TablesHaveTheirColumnsInThisOrder) {
   EXPECT_EQ(key_columns, (Words{"extractor", "released", "strategy", "attack", "transform", "transform_on",
                                 "clean_photos", "enrolled", "together", "probes", "filter", "classifier", "seed"}));

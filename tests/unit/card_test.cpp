@@ -1,4 +1,4 @@
-// What a card says of itself beyond its contract.
+// A card's facts beyond its contract.
 #include "facepoison/card.hpp"
 
 #include "facepoison/extractor.hpp"

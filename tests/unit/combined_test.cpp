@@ -1,4 +1,4 @@
-// Two recognisers as one; areas, thresholds and least numbers.
+// Combined recognisers; areas, thresholds and smallest numbers.
 #include <cmath>
 
 #include "experiments/measures.hpp"
@@ -9,7 +9,7 @@
 namespace facepoison::testing {
 namespace {
 
-// Six people, two probes each; person 0's game. Everybody is named right but for probe 5, of person 2.
+// Six people, two probes each; person 0's game. All answers are right except for probe 5, of person 2.
 struct SixPeople {
   std::vector<std::string> people = {"a", "b", "c", "d", "e", "f"};
   GalleryAndProbes sides;
@@ -45,7 +45,7 @@ TEST(Combined, TheThresholdIsThatOfOneHalfAndErrorsAreTheOthers) {
   const SixPeople game;
   Pairing rule{"late", Pairing::Rule::threshold, "x", "y", false, {}, 0};
   const Combined combined(rule, game.accurate, game.robust, game.sides, game.people, 0);
-  // Of all shares: the distances of clean probes of half of the people, none of them the game's.
+  // For all shares: the distances of clean probes of half of the people, without the game's person.
   std::set<double> seen;
   for (int percent = 0; percent < 100; ++percent) seen.insert(combined.threshold(0, percent / 100.0));
   EXPECT_EQ(combined.threshold(0, 1), -INFINITY);

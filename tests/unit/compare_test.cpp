@@ -1,4 +1,4 @@
-// Two runs, and a run and published figures, side by side: on run folders that the tests write.
+// Compares two runs, and a run with published figures, on run folders that the tests write.
 #include <cmath>
 
 #include "facepoison/report.hpp"
@@ -8,7 +8,7 @@
 namespace facepoison::testing {
 namespace {
 
-// A run of one recogniser and classifier, of a column `seed` too where one is given.
+// A run of one recogniser and classifier, with a column `seed` if one is given.
 struct WrittenRun {
   std::string extractor = "dlib", attack = "pgd", manifest = "one", seed, classifier = "nearest";
   std::map<std::string, std::string> answers;  // of each protected person's probes: x wrong, . right
@@ -107,7 +107,7 @@ TEST_F(Compare, PeopleWithOtherProbesAreLeftOut) {
   EXPECT_EQ(named(table, table.rows[0], "people"), "1");
   for (const auto* part :
        {"people left out because their probes differ: 1\n", "of different data (manifest sha256 one and two)",
-        "both\nA: of one\nB: of two\n", "in A than in B: attack pgd\n"})
+        "both\nA: of one\nB: of two\n", "differ between A and B: attack pgd\n"})
     EXPECT_TRUE(contains(notes_of(table), part)) << part << " in:\n" << notes_of(table);
 }
 
@@ -125,7 +125,7 @@ TEST_F(Compare, RunsWithNothingInCommonAreRefusedInOneLine) {
   write("b", {{.manifest = "two", .answers = {{"ann", "xxx"}}}});
   expect({a, b, "their data differ (manifest sha256 one and two)"});
   write("b", {{.answers = {{"bob", "xx"}}}});
-  expect({a, b, "they protect other people"});
+  expect({a, b, "they protect different people"});
   fs::remove(folder_ / "b" / "trials.csv");
   expect({b, "holds no finished run"});
 }

@@ -1,4 +1,4 @@
-// Whose files are in a folder that a data set goes to: what this program made is replaced and removed, nothing else.
+// The output folder of a data set: only files that this program made are replaced and removed.
 #include "facepoison/dataset_folder.hpp"
 
 #include "facepoison/prepare.hpp"
@@ -51,7 +51,7 @@ TEST_F(DatasetFolderTest, AFolderOfPhotosDoesNotBecomeADataSet) {
   for (const auto& output : {folder_ / "photos", folder_ / "photos/set"}) {
     const auto [code, message] = caught([&] { prepare(scan_photos(folder_ / "photos"), output, {}, store); });
     EXPECT_EQ(code, Exit::usage);
-    EXPECT_TRUE(contains(message, "in the folder of photos")) << message;
+    EXPECT_TRUE(contains(message, "inside the folder of photos")) << message;
   }
   EXPECT_FALSE(fs::exists(folder_ / "photos/manifest.jsonl") || fs::exists(folder_ / "photos/set"));
 }

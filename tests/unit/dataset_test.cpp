@@ -1,4 +1,4 @@
-// Data sets: what is written reads back, and a manifest that somebody broke is refused with its line.
+// Data sets: written ones read back, and a broken manifest is refused with its line.
 #include "facepoison/dataset.hpp"
 
 #include <fstream>
@@ -198,7 +198,7 @@ TEST(Dataset, SaysWhichDuplicatesWereDroppedOrKept) {
       tools_note(1)};
   EXPECT_EQ(duplicate_notes(read_dataset(folder.path)), dropped);
 
-  // a/3 and b/1, test photos, are a/1 of the gallery again; b/2 and b/3 are one picture, both in the gallery.
+  // The test photos a/3 and b/1 repeat a/1 of the gallery; b/2 and b/3 are one picture, both in the gallery.
   photos[2] = make("a/3", Split::test, "x", "a/1");
   photos.push_back(make("b/1", Split::test, "x2", "a/1"));
   photos.push_back(make("b/2", Split::train, "z", "")), photos.push_back(make("b/3", Split::train, "z", "b/2"));

@@ -1,4 +1,4 @@
-// The detector without its network: geometry, and what it says when the network is not there.
+// The detector without its network: geometry, and the error for a missing network.
 #include "facepoison/detect.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// From which likeness on two photos are one, with a face found in them and without.
+// The similarity above which two photos count as one, with and without a detected face.
 #include "data/duplicates.hpp"
 
 #include <cmath>
@@ -10,7 +10,7 @@
 namespace facepoison::testing {
 namespace {
 
-// 256 grey levels whose correlation to those of angle 0 is the angle's cosine.
+// 256 grey levels; their correlation to those of angle 0 is the angle's cosine.
 Thumbnail wave(double angle) {
   Thumbnail grey;
   for (int i = 0; i < 256; ++i)
@@ -18,7 +18,7 @@ Thumbnail wave(double angle) {
   return grey;
 }
 
-// Is a photo whose picture correlates by so much with an earlier one taken for it?
+// Does a photo with this correlation to an earlier one count as that one?
 bool is_one(double correlation, bool faces_found) {
   std::vector<Photo> photos(2);
   for (std::size_t i = 0; i < 2; ++i) {

@@ -1,4 +1,4 @@
-// The cache of embeddings, which owns what it holds and forgets what was used least recently.
+// The cache of embeddings, which owns its entries and drops the least recently used ones.
 #include "facepoison/embeddings.hpp"
 
 #include "support/support.hpp"

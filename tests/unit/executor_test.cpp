@@ -20,7 +20,7 @@ class Adding final : public StageOf<int, int> {
   }
 
   int loads = 0, computed = 0;
-  int extra = 0;            // is part of no key, as what a device rounds otherwise
+  int extra = 0;            // not part of a key, like a device's rounding
   int killed_after = 1000;  // rows
 
   Json key(const Unit& unit) const override {
@@ -119,7 +119,7 @@ TEST_F(ExecutorTest, WhatWasMadeFromOtherBytesIsMadeAgain) {
   Executor(store_).run(again.second);
   EXPECT_EQ(again.second->read(store_), (std::vector{30, 40, 50}));
   EXPECT_EQ(Executor(store_).look(again.second), std::vector(3, true));
-  // One that is made again as a side effect of another counts too.
+  // A unit that is made again as a side effect of another counts too.
   fs::remove_all(store_.path(again.first->units()[0].id));
   fs::remove_all(store_.path(again.second->units()[0].id));
   const Chain third;

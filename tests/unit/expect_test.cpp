@@ -1,4 +1,4 @@
-// Gates: how they are read, which rows they mean, what they say where they do not hold.
+// Gates: how they are read, which rows they mean, and their messages if they do not hold.
 #include "facepoison/expect.hpp"
 
 #include "support/support.hpp"
@@ -72,7 +72,7 @@ TEST(Expect, AFileWithoutAnExpectationPromisesNothing) {
     write_file(folder / "x.expect", text);
     const auto [code, message] = caught([&] { read_expectations(folder / "x.expect"); });
     EXPECT_EQ(code, Exit::usage) << text;
-    EXPECT_TRUE(contains(message, "no expectation in it")) << message;
+    EXPECT_TRUE(contains(message, "found no expectation")) << message;
   }
 }
 
@@ -89,7 +89,7 @@ TEST(Expect, WhatIsNotKnownPromisesNothing) {
   for (const auto* op : {"<=", ">=", "!="}) {
     const auto lines = facepoison::unmet({parse_expectation(concat("protection[surrogate=yes] ", op, " 0"))}, table);
     ASSERT_EQ(lines.size(), 1u) << op;
-    EXPECT_TRUE(contains(lines[0], "it is not known for dlib, pgd")) << lines[0];
+    EXPECT_TRUE(contains(lines[0], "found no known value for dlib, pgd")) << lines[0];
   }
 }
 

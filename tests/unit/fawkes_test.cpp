@@ -1,5 +1,5 @@
-// The parts of Fawkes against TensorFlow's and Keras's own numbers (tests/reference/fixtures), whom v0.3 aims at, who
-// leaves a batch.
+// The parts of Fawkes against TensorFlow's and Keras's own numbers (tests/reference/fixtures), v0.3's targets, and
+// photos that leave a batch.
 #include "attacks/fawkes.hpp"
 #include "attacks/search.hpp"
 #include "facepoison/npy.hpp"
@@ -82,7 +82,7 @@ struct Crowd {
     everybody = album;
     for (int person = 1; person <= 30; ++person)
       for (int i = 0; i < 2; ++i) everybody.push_back(photo(concat(person < 10 ? "p0" : "p", person), i));
-    everybody.back().split = Split::test;  // nobody's test photos are aimed at
+    everybody.back().split = Split::test;  // test photos are never targets
   }
   static Photo photo(const std::string& person, int i) {
     return Photo{.id = concat(person, "/", i), .person = person, .split = Split::train};
@@ -176,7 +176,7 @@ TEST(FawkesV10, KeepsTheCleanPhotoWhereNothingIsFeasible) {
   setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1);
   const TempFolder folder;
   const Faces faces = drawn_faces(2, 48, false);
-  // A start that is out of budget at once, and no rescue.
+  // The start already exceeds the budget, and there is no rescue.
   const auto attack = make_attack({{"preset", "fawkes-v1.0-low"},
                                    {"surrogates", {write_tiny_extractor(folder.path).string()}},
                                    {"steps", 1},

@@ -1,4 +1,4 @@
-// Perturbed photos of another tool: who is paired with whom, and that they are aligned as the clean photos were.
+// Perturbed photos of another tool: their pairs with clean photos, and that they are aligned like these.
 #include "facepoison/prepare.hpp"
 #include "facepoison/posted.hpp"
 #include "support/support.hpp"
@@ -21,7 +21,7 @@ class FilesAttack : public ::testing::Test {
   }
   void TearDown() override { unsetenv("FACEPOISON_HOME"); }
 
-  // What a tool wrote for a photo: `name` below the cloaks' folder.
+  // Writes a tool's output for a photo: `name` below the cloaks' folder.
   void put(const std::string& photo, const std::string& name, int side = 96) {
     const Image image = decode_image(read_file(folder_ / "photos" / photo), Exif::ignore);
     write_file(folder_ / "cloaks" / name, encode_png(resize_image(image, side, side)));
@@ -62,7 +62,7 @@ TEST_F(FilesAttack, MovesTheLandmarksWithThePicturesSize) {
 TEST_F(FilesAttack, ListsWhatIsMissingAndKeepsItCleanOnlyWhereAsked) {
   put_all("_attacked");
   fs::remove(folder_ / "cloaks/p01/face/v1_attacked.png");
-  put("p00/v0.png", "p00/face/zz_attacked.png");  // left over: of no photo
+  put("p00/v0.png", "p00/face/zz_attacked.png");  // left over, without a photo
   const auto error = caught([&] { run(); });
   EXPECT_EQ(error.code, Exit::input);
   EXPECT_TRUE(contains(error.message, "1 of 6 photos")) << error.message;
@@ -117,7 +117,7 @@ TEST_F(FilesAttack, APlanNamesWhatIsToBePairedAndMakesNothing) {
 TEST_F(FilesAttack, AsksWhichOfTwo) {
   put_all("_attacked");
   put_all("_small", 48);
-  EXPECT_TRUE(contains(caught([&] { run(); }).message, "\"suffix\" says which"));
+  EXPECT_TRUE(contains(caught([&] { run(); }).message, "set \"suffix\" to choose one"));
   EXPECT_EQ(run({{"suffix", "_attacked"}}).budget[0].linf, 0);
   EXPECT_EQ(caught([&] { run({{"suffix", "_evil"}}); }).code, Exit::usage);
 }
@@ -257,7 +257,7 @@ TEST_F(FilesAttack, ComparesNamesHoweverTheirAccentsAreWritten) {
   for (const auto& row : run().budget) EXPECT_EQ(row.status, "ok") << row.id;
 }
 
-// The photos of a tree that is split already: one name on both sides.
+// Photos of a folder that is already split: one name on both sides.
 TEST_F(FilesAttack, TellsTheSidesOfASplitTreeApart) {
   put_all("_cloaked");
   fs::create_directories(folder_ / "cloaks/train");

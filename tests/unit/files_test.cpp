@@ -1,4 +1,4 @@
-// Files: whole or absent, whatever happens on the way.
+// Files are whole or absent, whatever happens during writing.
 #include "facepoison/files.hpp"
 
 #include <sys/resource.h>
@@ -218,7 +218,7 @@ TEST(DigestRecord, ReadsAgainOnlyWhatLooksOtherwise) {
   EXPECT_EQ(look("a"), sha256("a"));
   EXPECT_EQ(look(odd), sha256(odd));
   EXPECT_EQ(look("nothing"), "");
-  // A digest that never was right shows where the file is read again.
+  // A digest that was never right is noticed when the file is read again.
   auto lines = read_file(folder / "record");
   for (const auto& name : {std::string("a"), odd}) lines.replace(lines.find(sha256(name)), 64, sha256("never"));
   write_file(folder / "record", lines);

@@ -1,4 +1,4 @@
-// What is said to somebody who asks about own photos, on made tables and run folders.
+// The answers to a user about their own photos, on invented tables and run folders.
 #include "facepoison/findings.hpp"
 
 #include <cmath>
@@ -91,7 +91,7 @@ std::string answer(const Findings& findings, const std::string& id) {
   return "";
 }
 
-// The numbers of a text that a pattern captures, for each place where it fits.
+// The numbers that a pattern captures in a text, for each match.
 std::vector<std::vector<std::string>> captured(const std::string& text, const std::string& pattern) {
   std::vector<std::vector<std::string>> all;
   const std::regex form(pattern);
@@ -100,7 +100,7 @@ std::vector<std::vector<std::string>> captured(const std::string& text, const st
   return all;
 }
 
-// Those of the drawn recognisers that find somebody by photos as they are.
+// The drawn recognisers that find somebody by uncloaked photos.
 std::vector<std::string> finders(const Drawn& drawn) {
   std::vector<std::string> names;
   for (const auto& name : drawn.names)
@@ -245,7 +245,7 @@ TEST(Findings, CountEachPhotoOnceOverRuns) {
   EXPECT_EQ(cell(1, "place"), "4");
 }
 
-// In a drawn part of the crowd somebody who is third of five is first only where neither of the two before is drawn.
+// In a drawn part of the crowd, the third of five is first only if neither of the first two is drawn.
 TEST(Findings, SmallerCrowdsAreByTheChanceOfADraw) {
   const TempFolder folder;
   write_run(folder / "a", "net,none,1,0,3,(you),nearest\n");

@@ -1,4 +1,4 @@
-// A folded network gives what the network gives, in other operations.
+// A folded network gives the same results with other operations.
 #include "extractors/fold.hpp"
 
 #include "support/support.hpp"

@@ -1,4 +1,4 @@
-// Who has which picture in a scenario: assemble() by hand.
+// Each person's pictures in a scenario: assemble() by hand.
 #include "facepoison/scenario.hpp"
 
 #include "support/support.hpp"

@@ -56,7 +56,7 @@ TEST(FitSimilarity, NeverReflects) {
   const auto s = fit_similarity(face, mirrored);
   const Point o = s.apply({0, 0}), x = s.apply({1, 0}), y = s.apply({0, 1});
   EXPECT_GE((x.x - o.x) * (y.y - o.y) - (x.y - o.y) * (y.x - o.x), 0);
-  EXPECT_GT(residual(s, face, mirrored), 100);  // what a reflection alone could undo
+  EXPECT_GT(residual(s, face, mirrored), 100);  // only a reflection could undo this
 }
 
 TEST(FitSimilarity, RefusesPointsThatCoincide) {

@@ -82,7 +82,7 @@ std::string encoded_jpeg(bool progressive, int restarts = 0) {
   return {bytes.begin(), bytes.end()};
 }
 
-// libjpeg only warns of these, and no pixel is lost.
+// libjpeg only warns about these, and no pixel is lost.
 TEST(DecodeImage, TakesAJpegThatDecodesWholly) {
   const std::string plain = encoded_jpeg(false), restarts = encoded_jpeg(false, 2), progressive = encoded_jpeg(true);
   const auto pixels = [](const std::string& bytes) { return decode_image(bytes, Exif::rotate).rgb; };
@@ -105,8 +105,8 @@ TEST(DecodeImage, TakesAJpegThatDecodesWholly) {
   EXPECT_EQ(turned.rgb, decode_image(with_exif_turn(plain), Exif::rotate).rgb) << "EXIF is kept";
 }
 
-// A JPEG of three colours, each with scans of its own, a grey picture's; those of the first `colours` are there, and
-// `between` comes before the second's.
+// A JPEG of three colours, each with its own scans, from a grey picture. Only the scans of the first `colours` are
+// present, and `between` comes before those of the second.
 std::string scans_apart(bool progressive, int colours, const std::string& between = "") {
   std::vector<unsigned char> bytes;
   cv::imencode(".jpg", cv::Mat(64, 64, CV_8UC1, cv::Scalar(90)), bytes, {cv::IMWRITE_JPEG_PROGRESSIVE, progressive});
@@ -126,7 +126,7 @@ std::string scans_apart(bool progressive, int colours, const std::string& betwee
   return jpeg + "\xff\xd9";
 }
 
-// libjpeg says nothing of one, whose colour is flat.
+// libjpeg does not warn: the colour is flat.
 TEST(DecodeImage, RefusesAJpegThatHasNoScanOfAColour) {
   for (const bool progressive : {false, true}) {
     for (const int colours : {1, 2})
@@ -137,8 +137,8 @@ TEST(DecodeImage, RefusesAJpegThatHasNoScanOfAColour) {
   }
 }
 
-// libjpeg cannot write a picture again, as the stray byte asks for, whose table was another at an earlier scan, and
-// each such picture, a fuzzer's find, took 4 KB of memory for ever.
+// The stray byte makes the reader write the picture again. libjpeg cannot if a table changed between scans, and each
+// such picture, a fuzzer's find, leaked 4 KB of memory.
 TEST(DecodeImage, KeepsNothingOfAJpegThatCannotBeRewritten) {
   const std::string plain = scans_apart(false, 3);
   std::string table = plain.substr(plain.find("\xff\xdb"), 2 + 67);
@@ -429,7 +429,7 @@ TEST(ResizeImage, TakesTheMeanOfAnArea) {
   EXPECT_EQ(wide.rgb.size(), 50u * 30 * 3);
 }
 
-// Against PIL and OpenCV themselves the exporters' tests hold it, from a picture's file to the embedding.
+// The exporters' tests compare it with PIL and OpenCV themselves, from a picture's file to the embedding.
 TEST(ResampleImage, AntialiasesOrNot) {
   const Image fine = checkerboard(64, 1);  // finer than what is left of it
   const auto grey = [](const Image& image) {

@@ -1,4 +1,4 @@
-// Ctrl-C: once after this block, twice at once.
+// Ctrl-C: once ends the program after this block, twice at once.
 #include "facepoison/interrupt.hpp"
 
 #include <sys/wait.h>
@@ -14,8 +14,8 @@
 namespace facepoison::testing {
 namespace {
 
-// How a process ends that gets these signals and then works, or comes to the end of a block: its exit status, or −1
-// where the signal itself ended it.
+// The exit status of a process that gets these signals and then works, or comes to the end of a block; −1 if the signal
+// itself ended it.
 int status_after(const std::vector<int>& signals, const std::function<void()>& work = stop_if_interrupted) {
   const pid_t child = start_process([&] {
     install_signal_handlers();
@@ -41,7 +41,7 @@ TEST(Interrupt, StopsAfterThisBlockAndASecondTimeAtOnce) {
   EXPECT_EQ(status_after({SIGTERM, SIGINT}), 130);
 }
 
-// Whatever reads file after file ends at the next one, and takes the signal for no fault of the files.
+// A loop over files ends at the next file, and does not report the signal as a fault of the files.
 TEST(Interrupt, EndsWhatReadsManyFiles) {
   const TempFolder folder;
   draw_people(folder / "photos", 2, 3);

@@ -1,4 +1,4 @@
-// The program's own kernels beside LibTorch's, which compute double precision here too.
+// Compares the program's own kernels with LibTorch's, which here also compute in double precision.
 #include "facepoison/kernels.hpp"
 
 #include <ATen/Parallel.h>
@@ -18,8 +18,8 @@ std::string name_of(const Shape& s) {
                 s.stride, ", padding ", s.padding, ", groups ", s.groups);
 }
 
-// Dense and depthwise ones, with and without a stride, of sides that the stride does not divide, with rows of the input
-// that no output sees.
+// Dense and depthwise kernels, with and without a stride, also with sides that the stride does not divide, and with
+// unused rows of the input.
 const std::vector<Shape> shapes = {
     {2, 8, 16, 9, 7, 3, 1, 1, 1},  {1, 8, 5, 12, 12, 1, 1, 0, 1},  {2, 3, 8, 21, 20, 7, 2, 0, 1},
     {3, 3, 8, 11, 14, 3, 2, 1, 1}, {2, 1, 8, 10, 10, 4, 4, 0, 1},  {2, 3, 4, 13, 13, 5, 3, 2, 1},
@@ -30,7 +30,7 @@ const std::vector<Shape> shapes = {
     {1, 8, 8, 2, 2, 3, 3, 1, 8},   {1, 3, 8, 2, 2, 3, 4, 1, 1},    {1, 3, 8, 1, 1, 3, 2, 1, 1},
 };
 
-// Leaves NaN in memory that is free, which a kernel gets next: one that reads what it did not write gives NaN.
+// Leaves NaN in free memory that a kernel gets next: a kernel that reads memory before writing it gives NaN.
 void spoil_free_memory() {
   std::vector<torch::Tensor> spoilt;
   for (const auto size : {300, 1000, 5000, 20000, 100000})

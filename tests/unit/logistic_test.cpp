@@ -1,4 +1,4 @@
-// The solver of `linear`: where it ends, no derivative is left, whatever its preconditioner makes of the problem.
+// The solver of `linear`: at its result the derivative is 0, with any preconditioner.
 #include "classifiers/logistic.hpp"
 
 #include "support/support.hpp"
@@ -21,7 +21,7 @@ LogisticProblem overlapping(std::int64_t rows, std::int64_t classes, std::int64_
           1.0 / static_cast<double>(rows)};
 }
 
-// The largest derivative of what is minimised, by LibTorch's own differentiation.
+// The largest derivative of the objective, by LibTorch's own differentiation.
 double largest_derivative(const LogisticProblem& problem, const torch::Tensor& weights) {
   const auto w = weights.clone().requires_grad_();
   const auto scores = torch::cat({problem.fixed, problem.rows.matmul(w.t())}, 1);

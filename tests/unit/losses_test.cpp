@@ -6,7 +6,7 @@
 namespace facepoison::testing {
 namespace {
 
-// Three people, four dimensions, and embeddings that lie near nobody in particular.
+// Three people, four dimensions, and embeddings that are not near any person.
 struct Case {
   torch::Tensor embeddings = torch::tensor(
       {{2.0f, 1.0f, 0.0f, 0.5f}, {-1.0f, 0.5f, 3.0f, 0.0f}, {0.1f, -2.0f, 0.3f, 1.0f}, {1.0f, 1.0f, 1.0f, 1.0f}});

@@ -84,7 +84,7 @@ TEST(Matrix, RefusesTwoRowsForOneCellAndColumnsThatAreNotThere) {
   table.rows.push_back(table.rows.back());
   const auto [code, message] = caught([&] { matrix(table, "protection"); });
   EXPECT_EQ(code, Exit::usage);
-  EXPECT_TRUE(contains(message, "two rows for one cell, new, 2021, pgd")) << message;
+  EXPECT_TRUE(contains(message, "two rows for the cell new, 2021, pgd")) << message;
   for (const Layout& layout : {Layout{{"extrctor"}, "attack", ""}, {{}, "atack", ""}, {{}, "attack", "errors"}})
     EXPECT_EQ(caught([&] { matrix(protection_table(), "protection", layout); }).code, Exit::usage);
 }

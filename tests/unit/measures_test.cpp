@@ -1,4 +1,4 @@
-// Pairs and displacements by hand, and answers where a filter left few or nobody in the gallery.
+// Pairs and displacements by hand, and answers if a filter left few people or none in the gallery.
 #include <algorithm>
 #include <cmath>
 
@@ -75,7 +75,7 @@ TEST(Displacements, AreByHand) {
   EXPECT_TRUE(std::isnan(alone[0].nearest_other)) << "nobody else is there";
 }
 
-// Four people at right angles, two probes each, of whom the gallery has the first few.
+// Four people at right angles, two probes each; the gallery has the first few people.
 class FewLeft : public ::testing::TestWithParam<std::string> {
  protected:
   static GalleryAndProbes sides(std::int64_t people) {

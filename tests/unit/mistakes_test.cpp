@@ -1,4 +1,4 @@
-// Which mistake explains that two embeddings differ: each planted one is found, and nothing is claimed for a stranger.
+// Finds the mistake that makes two embeddings differ: each planted one is found, and none is claimed for a stranger.
 #include "facepoison/mistakes.hpp"
 
 #include <set>
@@ -11,7 +11,7 @@ namespace {
 class Mistakes : public ::testing::Test {
  protected:
   TempFolder folder_;
-  // A network that no contract but the right one satisfies.
+  // A network that only the right contract fits.
   std::shared_ptr<const FeatureExtractor> extractor_ =
       make_extractor(write_tiny_extractor(folder_.path, 1, "tiny", "arcface-112").string(), {});
   Faces aligned_ = drawn_faces(1, 64, true);

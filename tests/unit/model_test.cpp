@@ -1,4 +1,4 @@
-// What people hand in for a TorchScript file, or for one that runs as it is, is named in one line.
+// Files that are not TorchScript, or do not run as they are, are named in one line.
 #include "facepoison/model.hpp"
 
 #include "facepoison/home.hpp"
@@ -12,7 +12,7 @@ class Model : public ::testing::Test {
   void SetUp() override { setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1); }
   void TearDown() override { unsetenv("FACEPOISON_HOME"); }
 
-  // What loading a file of these bytes says.
+  // The error of loading a file of these bytes.
   std::string said(const std::string& bytes) {
     write_file(folder_ / "x.pt", bytes);
     const auto error = caught([&] { load_model(verify_model("./x.pt", folder_.path, "", true), torch::kCPU); });
@@ -21,7 +21,7 @@ class Model : public ::testing::Test {
     return error.message;
   }
 
-  // tiny's card with the module in the place of its network.
+  // tiny's card with the module as its network.
   std::shared_ptr<const FeatureExtractor> extractor(const torch::jit::Module& module) {
     const auto card_path = write_tiny_extractor(folder_.path);
     module.save((folder_ / "tiny.pt").string());
@@ -30,7 +30,7 @@ class Model : public ::testing::Test {
     write_file(card_path, card.dump());
     return make_extractor(card_path.string(), {});
   }
-  // What embedding three faces says, by a network whose forward() is this in Python.
+  // The error of embedding three faces by a network with this forward() in Python.
   std::string failing(const std::string& forward) {
     torch::jit::Module module("tiny");
     module.register_parameter("weight", torch::ones({16, 108}, torch::kHalf), false);
@@ -45,7 +45,7 @@ class Model : public ::testing::Test {
 };
 
 TEST_F(Model, NamesWhatIsNoTorchScript) {
-  const std::string zip = "PK\x03\x04", wanted = "scripts/export/ makes one of a published checkpoint";
+  const std::string zip = "PK\x03\x04", wanted = "scripts/export/ makes one from a published checkpoint";
   const std::string tensors = std::string("\x10\0\0\0\0\0\0\0", 8) + R"({"a":{}}        )";
   EXPECT_TRUE(contains(said(""), "is empty"));
   EXPECT_TRUE(contains(said("version https://git-lfs.github.com/spec/v1\noid"), "is a git-lfs pointer"));
@@ -54,8 +54,8 @@ TEST_F(Model, NamesWhatIsNoTorchScript) {
   EXPECT_TRUE(contains(said("half a network"), "is not a TorchScript file, or is a truncated one"));
   for (const auto& [bytes, what] :
        {std::pair{std::string("\x80\x02\x8a\x0al\xfc"), "is a pickle, a state dict"},
-        {tensors, "has tensors alone (safetensors)"},
-        {zip + "archive/data.pkl and archive/data/0", "is of torch.save(), a state dict or a whole module"},
+        {tensors, "has only tensors (safetensors)"},
+        {zip + "archive/data.pkl and archive/data/0", "was made by torch.save(): a state dict or a whole module"},
         {zip + "program/archive_format", "is a program of torch.export (.pt2)"}}) {
     const auto message = said(bytes);
     EXPECT_TRUE(contains(message, what)) << message;

@@ -1,4 +1,4 @@
-// Classifiers against a plain search in double, and swaps against predicting anew.
+// Classifiers against a plain search in double, and swaps against a new prediction.
 #include <cmath>
 
 #include "facepoison/classifier.hpp"
@@ -158,7 +158,7 @@ void expect_as_predicted(const torch::Tensor& gallery, const Labels& labels, con
       const auto expected =
           classifier->predict(gallery.index_copy(0, torch::tensor(swaps[s].rows), swaps[s].features), labels, probes);
       EXPECT_EQ(found[s].labels, expected.labels) << row.name << ", swap " << s;
-      // What is solved step by step ends a hair elsewhere from another start.
+      // An iterative solver ends at slightly different numbers from another start.
       for (std::size_t i = 0; i < expected.distances.size(); ++i)
         EXPECT_NEAR(found[s].distances[i], expected.distances[i], row.name == "linear" ? 1e-5 : 0)
             << row.name << ", swap " << s << ", probe " << i;

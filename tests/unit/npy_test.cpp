@@ -1,4 +1,4 @@
-// .npy files: ours read back, NumPy's are read, and anything hostile is refused.
+// .npy files: ours and NumPy's are read, and hostile ones are refused.
 #include "facepoison/npy.hpp"
 
 #include <cmath>

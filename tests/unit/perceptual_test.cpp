@@ -1,4 +1,4 @@
-// Which perceptual distance LowKey looks at, and what the audit shows where models/lpips.pt is there.
+// LowKey's choice of a perceptual distance, and the audit's output if models/lpips.pt exists.
 #include "facepoison/perceptual.hpp"
 
 #include "facepoison/posted.hpp"

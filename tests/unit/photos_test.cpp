@@ -1,4 +1,4 @@
-// Folders of photos: every layout, what is passed over, and the files beside them.
+// Folders of photos: every layout, ignored files, and the lists next to photos.
 #include "facepoison/photos.hpp"
 
 #include <sys/stat.h>
@@ -28,7 +28,7 @@ class ScanPhotosTest : public ::testing::Test {
   Caught problem() {
     return caught([&] { scan_photos(root_.path); });
   }
-  // What is rejected, as id → reason.
+  // The rejected photos, as id → reason.
   std::map<std::string, std::string> reasons() {
     std::map<std::string, std::string> found;
     for (const auto& file : scan_photos(root_.path).rejected) found[file.id] = file.reason;
@@ -130,7 +130,7 @@ TEST_F(ScanPhotosTest, ListsWhatIsNoRegularFile) {
   ASSERT_EQ(mkfifo((root_ / "facescrub_actors.txt").c_str(), 0600), 0);
   fs::create_symlink("2.jpg", root_ / "A/3.jpg");
   EXPECT_EQ(ids(), Names{"A/1.jpg"});
-  EXPECT_EQ(reasons(), (Reasons{{"A/2.jpg", "no regular file"}, {"A/3.jpg", "no regular file"}}));
+  EXPECT_EQ(reasons(), (Reasons{{"A/2.jpg", "not a regular file"}, {"A/3.jpg", "not a regular file"}}));
   ASSERT_EQ(mkfifo((root_ / "landmarks.csv").c_str(), 0600), 0);
   EXPECT_TRUE(contains(problem().message, "landmarks.csv")) << "it decides every photo";
 }
@@ -148,7 +148,7 @@ TEST_F(ScanPhotosTest, ListsANameThatIsNoText) {
   EXPECT_EQ(reasons(), (Reasons{{"A/Ren\xe9.jpg", "its name is not UTF-8"}}));
 }
 
-// Root may read everything, so root becomes nobody for a while.
+// Root may read everything, so root becomes the user nobody for a while.
 TEST_F(ScanPhotosTest, ListsWhatMayNotBeRead) {
   put("A/1.jpg"), put("A/2.jpg"), put("B/1.jpg"), put("C/face/1.jpg"), put("C/1.jpg");
   fs::permissions(root_.path, fs::perms::all);
@@ -331,7 +331,7 @@ TEST_F(ScanPhotosTest, AnOddLineOfAListCostsThatLine) {
     ::testing::internal::CaptureStderr();
     const auto folder = scan_photos(root_.path);
     const auto said = ::testing::internal::GetCapturedStderr();
-    EXPECT_TRUE(contains(said, "1 odd lines") && contains(said, "line 2")) << odd << ": " << said;
+    EXPECT_TRUE(contains(said, "1 malformed lines") && contains(said, "line 2")) << odd << ": " << said;
     const auto box = folder.box_of(folder.photos.at(0), lower);
     ASSERT_TRUE(box) << odd;
     EXPECT_EQ(box->x2, 30);

@@ -188,7 +188,7 @@ TEST_F(PrepareTest, FlagsDuplicatesWithinAndAcrossPeopleWhereTheyAreKept) {
   EXPECT_EQ(dataset.rejected, 0u);
 }
 
-// One picture in two people's folders, and a smaller copy of it; `csv` says where whose face is.
+// One picture in two people's folders, and a smaller copy of it; `csv` gives each person's landmarks.
 TEST_F(PrepareTest, TakesTwoFacesInOnePictureForTwo) {
   options_ = {};
   const Image couple = draw_photo(0, 0, 400);
@@ -392,7 +392,7 @@ TEST_F(PrepareTest, KeepsTheSplitThatAFolderHas) {
   EXPECT_EQ(dataset.people(), (std::vector<std::string>{"p00", "p01"}));
 }
 
-// What is written beside a manifest when it is read is no part of the artefact.
+// Files that reading a manifest writes next to it are not part of the artefact.
 TEST_F(PrepareTest, AStoreThatWasCopiedIsWhole) {
   draw_people(photos(), 2, 3);
   {

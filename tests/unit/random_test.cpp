@@ -1,4 +1,4 @@
-// Random numbers: the same for the same purpose, others for any other, and CPython's where a paper's code used it.
+// Random numbers: equal for equal purposes, different for others, and CPython's where a paper's code used them.
 #include "facepoison/random.hpp"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// The tables of a run folder, on run folders whose numbers were worked out by hand.
+// The tables of a run folder, on run folders with numbers computed by hand.
 #include <cmath>
 
 #include "facepoison/report.hpp"
@@ -9,7 +9,7 @@
 namespace facepoison::testing {
 namespace {
 
-// Each cell by the columns that are named; NaN for an unknown one.
+// Each cell by the named columns; NaN for an unknown one.
 using Numbers = std::vector<double>;
 
 class RunTables : public ::testing::Test {
@@ -27,7 +27,7 @@ class RunTables : public ::testing::Test {
 
   void write(const std::string& name, const std::string& text) { write_file(folder_ / name, text); }
 
-  // A row of trials.csv for each answer: x wrong, . right, 0 of nobody who is enrolled.
+  // A row of trials.csv for each answer: x wrong, . right, 0 if the person is not enrolled.
   void write_trials(const std::vector<std::array<std::string, 3>>& games) {
     std::string trials = "extractor,attack,filter,classifier,seed,protected,id,predicted,correct,rank\n",
                 others = "extractor,attack,filter,classifier,seed,protected,n,errors,as_protected\n";
@@ -238,8 +238,8 @@ TEST_F(RunTables, OpenSetHasItsThresholdFromStrangers) {
                           "old,none,absent,nearest,ann,0,bob,1.5,0,0\nold,none,absent,nearest,ann,1,bob,3,0,0\n");
   const Table table = made("open-set");
   ASSERT_EQ(table.rows.size(), 2u);
-  // One of four strangers is nearer than 2. Of ann's probes one is another's, one is not near enough, and one is of
-  // nobody, since a filter left nobody in the gallery.
+  // One of four strangers is nearer than 2. Of ann's probes one gets another name, one is not near enough, and one has
+  // no answer, since a filter left nobody in the gallery.
   expect(table, 0, {"threshold", "strangers", "people", "n", "share"}, {2, 4, 1, 4, .75});
   expect(table, 1, {"threshold", "strangers", "people", "n", "share"}, {2, 4, 1, 2, .5});
   EXPECT_EQ(named(table, table.rows[0], "measure") + named(table, table.rows[1], "measure"), "fnirfpir");

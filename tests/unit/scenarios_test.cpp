@@ -1,4 +1,4 @@
-// From axes to picks: who sees which picture.
+// From axes to picks: the pictures of each person.
 #include <cmath>
 #include <set>
 
@@ -50,7 +50,7 @@ class ScenariosTest : public ::testing::Test {
     return found;
   }
 
-  // What decides the swapped rows of the first game under noise.
+  // The key of the swapped rows of the first game under noise.
   static std::string sides_name(const Experiment& e, ArtifactStore& store) {
     Study study = study_of(e, e.protected_people, store);
     for (const auto& scenario : study.scenarios())
@@ -59,7 +59,7 @@ class ScenariosTest : public ::testing::Test {
     return "none";
   }
 
-  // The question of a scenario, whose stages have run.
+  // The question of a scenario after its stages have run.
   static Question asked(const Experiment& e, Study& study, const Scenario& scenario, ArtifactStore& store) {
     Executor executor(store);
     for (const auto& stage : study.stages_of(e.extractors.front(), scenario)) executor.run(stage);
@@ -113,7 +113,7 @@ TEST_F(ScenariosTest, MoreCleanPhotosKeepThoseOfFewer) {
       EXPECT_TRUE(std::includes(before.begin(), before.end(), perturbed.begin(), perturbed.end()));
     }
   }
-  // Nobody has more than seven photos: that row is of nobody, and says whom it leaves out.
+  // Nobody has more than seven photos: that row has nobody, and says who is left out.
   EXPECT_TRUE(leaks[3].trials.empty());
   EXPECT_EQ(leaks[3].left_out, 3u);
 }
@@ -193,7 +193,7 @@ TEST_F(ScenariosTest, TheGalleryHasWhatCoProtectedPeoplePosted) {
         << e.dataset.photos[e.train[g]].id;
 }
 
-// A posted photo is as far from its clean self whoever else posts, and so is the nearest clean photo of others.
+// The distances from a posted photo to its clean version and to others' nearest clean photo do not depend on who posts.
 TEST_F(ScenariosTest, DisplacementsAreFromCleanPhotosWhoeverElsePosts) {
   const auto e =
       experiment({{"together", {"one", "half"}}, {"attacks", {"noise"}}, {"tables", {"protection", "displacement"}}});
@@ -219,7 +219,7 @@ TEST_F(ScenariosTest, DisplacementsAreFromCleanPhotosWhoeverElsePosts) {
   EXPECT_GT(both, 0u);
 }
 
-// A cloak detector: how much neighbouring pixels differ, beside a limit; `sign` −1 flags the smooth pictures.
+// A cloak detector: the difference of neighbouring pixels minus a limit; `sign` −1 flags smooth pictures.
 class Roughness final : public FeatureExtractor {
  public:
   static Card card_of() {
@@ -242,7 +242,7 @@ class Roughness final : public FeatureExtractor {
 
 class FilterTest : public ScenariosTest {
  protected:
-  // The only scenario of "loud", whose gallery goes through a filter.
+  // The only scenario of "loud"; its gallery goes through a filter.
   static Study filtered(const Experiment& e, double sign, double limit, const ArtifactStore& store) {
     auto all = scenarios(e, e.protected_people);
     std::erase_if(all.list, [](const auto& one) { return value(one, "attack") != "loud"; });
@@ -308,7 +308,7 @@ TEST_F(FilterTest, ThatFlagsEverythingLeavesNobody) {
   EXPECT_TRUE(read_csv(folder_ / "pairs.csv").rows.empty()) << "nothing was posted";
 }
 
-// What a training needs is named before the filter's scores are there, and must be the same afterwards.
+// A training's inputs are named before the filter's scores exist, and must be the same afterwards.
 TEST_F(FilterTest, WhatIsTrainedOnTheRestIsFoundAgain) {
   const auto e = experiment({{"attacks", {loud()}}});
   ArtifactStore store(folder_ / "store");
@@ -394,7 +394,7 @@ TEST_F(ScenariosTest, WhatIsResolvedIsTheRunsIdentity) {
   EXPECT_NE(trained(twin), before) << "a preset's file was edited";
 }
 
-// A cache holds end-to-end scores by a version, so that scores that change need a new one. Machines round otherwise.
+// The cache keys end-to-end scores by a version, so changed scores need a new version. Machines round differently.
 TEST_F(ScenariosTest, TrainedEndToEndTheSameVersionGivesTheSameScores) {
   Json quiet;
   for (const auto* key :
@@ -587,17 +587,17 @@ TEST_F(ScenariosTest, WhatIsWrongOnAnAxisIsNamed) {
            {{{"clean_photos", {1.5}}}, "key \"clean_photos\": found 1.5"},
            {{{"clean_photos", {1, 1}}}, "\"1\" is named twice"},
            {{{"clean_photos", 5}}, "expected a list"},
-           {{{"seeds", {1}}, {"seed", 1}}, "one of them says it all"},
+           {{{"seeds", {1}}, {"seed", 1}}, "expected only one of them"},
            {{{"seeds", Json::array()}}, "an empty list"},
-           {{{"extractors", Json::array()}}, "key \"extractors\": an empty list"},
+           {{{"extractors", Json::array()}}, "key \"extractors\": found an empty list"},
            {{{"enrolled", {"beside"}}}, "expected replaced, added or absent"},
            {{{"together", {"all"}}}, "expected one or half"},
            {{{"probes", {"dirty"}}}, "as-posted"},
            {{{"probes", {{{"attack", "nois"}}}}}, "noise"},
            {{{"probes", {{{"transform", "none"}}}}}, "{\"transform\": one}"},
-           {{{"attacks", {{{"preset", "none"}, {"before", "grey"}}}}}, "this attack changes no photo"},
+           {{{"attacks", {{{"preset", "none"}, {"before", "grey"}}}}}, "this attack does not change photos"},
            {{{"attacks", {{{"preset", "noise"}, {"before", "gray"}}}}}, "grey"},
-           {{{"together", {"half"}}, {"enrolled", {"added"}}}, "photos that are replaced"},
+           {{{"together", {"half"}}, {"enrolled", {"added"}}}, "can only be used with \"enrolled\""},
            {{{"transform_on", {"probe"}}}, "perturbed, gallery or probes"},
            {{{"transform_on", {"probes+probes"}}}, "names one twice"},
            {{{"transforms", {"jpg"}}}, "jpeg"},

@@ -1,4 +1,4 @@
-// What surrogates see of the canvas, where an attack spends its budget of DSSIM, and what the audit says of both.
+// The part of the canvas that surrogates see, where an attack spends its DSSIM budget, and the audit of both.
 #include "facepoison/attack.hpp"
 #include "facepoison/dssim.hpp"
 #include "facepoison/posted.hpp"
@@ -16,7 +16,7 @@ class Seen : public ::testing::Test {
     return make_extractor(write_tiny_extractor(folder_.path, 1, "tiny-" + template_name, template_name).string(), {});
   }
 
-  // A face whose landmarks are the canvas's own.
+  // A face with the canvas's own landmarks.
   static Faces on_canvas() {
     Faces faces = drawn_faces(2, canvas_side, false);
     std::vector<double> points;
@@ -29,8 +29,8 @@ class Seen : public ::testing::Test {
   TempFolder folder_;
 };
 
-// The share of the canvas that a network sees, and whether its embedding agrees: what lies outside must not move it,
-// what lies inside must.
+// The share of the canvas that a network sees, and whether its embedding agrees: pixels outside must not change it,
+// pixels inside must.
 TEST_F(Seen, IsWhatMovesTheEmbedding) {
   for (const std::string name : {"arcface-112", "dlib-150"}) {
     const auto extractor = tiny(name);
@@ -91,8 +91,8 @@ TEST_F(Seen, IsAColumnOfTheBudgetBesideTheCanvas) {
   for (const auto& row : nobodys) EXPECT_TRUE(std::isnan(row.dssim_seen)) << "nobody's crop";
 }
 
-// LowKey's mean runs over 512 features whatever the network: beside a surrogate of 16, the perceptual term weighs 32
-// times less without it.
+// LowKey's mean is over 512 features for every network. Without it, the perceptual term weighs 32 times less with a
+// surrogate of 16.
 TEST_F(Seen, LowKeysMeanRunsOver512Features) {
   const auto card = write_tiny_extractor(folder_.path).string();
   const Faces faces = drawn_faces(2, 48, false);

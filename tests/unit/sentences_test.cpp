@@ -1,4 +1,4 @@
-// The sentences on a run's table, on made tables.
+// The sentences on a run's table, for invented tables.
 #include "facepoison/report.hpp"
 #include "support/support.hpp"
 
@@ -30,7 +30,7 @@ Words said(const std::string& of, const Words& optimising = {"pgd"}, const std::
 
 TEST(Sentences, CleanPhotosWorstAndBest) {
   EXPECT_EQ(said(rows)[0],
-            "Of clean photos the recognisers know 83 % (hse) to 98 % (mobile): 8 protected people, 48 probes.");
+            "The recognisers identify 83 % (hse) to 98 % (mobile) of clean photos: 8 protected people, 48 probes.");
 }
 
 TEST(Sentences, AnAttackAgainstWhatItSawAndWhatItNeverSaw) {
@@ -84,8 +84,8 @@ TEST(Sentences, RunsWithoutNoiseOrCleanPhotosOrAttacksOrAnybody) {
   EXPECT_EQ(said(row("a", "none", "0,0,0.4"), {}).size(), 3u);
   EXPECT_EQ(said(row("a", "noise", "0,0,0.4"), {}).size(), 3u);
   EXPECT_EQ(said(row("a", "pgd", "0,0,0.4", "yes")).size(), 3u);
-  EXPECT_EQ(said(row("a", "none", ",,")), Words{"No row of this run has anybody who is protected."});
-  EXPECT_EQ(said(""), Words{"No row of this run has anybody who is protected."});
+  EXPECT_EQ(said(row("a", "none", ",,")), Words{"No row of this run has a protected person."});
+  EXPECT_EQ(said(""), Words{"No row of this run has a protected person."});
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The reader of settings: what it says about every way to get one wrong, and what it records.
+// The reader of settings: its message for every kind of mistake, and its record.
 #include "facepoison/spec.hpp"
 
 #include <unistd.h>
@@ -13,7 +13,7 @@ using namespace testing;
 
 Spec spec_of(const std::string& json) { return Spec(parse_json(json, "x.json"), "x.json"); }
 
-// The message of a usage error that has every one of `parts`.
+// Expects a usage error with all `parts` in its message.
 template <class Action>
 void expect_usage(Action&& action, const std::vector<std::string>& parts) {
   const auto [code, message] = caught(action);
@@ -64,12 +64,12 @@ TEST(Spec, NamesTheNearestOfAnUnknownKey) {
   expect_usage([&] { spec.finish(); }, {"\"stepz\"", "did you mean \"steps\"?"});
   Spec far = spec_of(R"({"absolutely-different": 3})");
   far.flag("momentum", false);
-  expect_usage([&] { far.finish(); }, {"\"absolutely-different\"", "known are momentum"});
+  expect_usage([&] { far.finish(); }, {"\"absolutely-different\"", "expected one of momentum"});
 }
 
 TEST(Spec, NamesAMissingOrMisspeltRequiredKey) {
   Spec spec = spec_of(R"({"datasett": "x", "other": 1})");
-  expect_usage([&] { spec.text("dataset"); }, {"key \"dataset\": missing", "is \"datasett\" meant for it?"});
+  expect_usage([&] { spec.text("dataset"); }, {"key \"dataset\": missing", "is \"datasett\" a misspelling of it?"});
   expect_usage([&] { spec.number("required", 0, 1); }, {"\"required\"", "missing"});
 }
 
@@ -180,7 +180,7 @@ TEST(ReadConfig, NamesAnOverrideThatHasNoPlace) {  // a fuzzer's finds
     read_config(folder / "x.json", {assignment}, [](Json&, const fs::path&) {});
   };
   expect_usage([&] { overridden("5", "a=1"); }, {"--set a=1", "found number, expected a JSON object"});
-  expect_usage([&] { overridden(R"({"a": [1]})", "a..b=1"); }, {"\"\" is not a place in a list of 1"});
+  expect_usage([&] { overridden(R"({"a": [1]})", "a..b=1"); }, {"\"\" is not an index in a list of length 1"});
   expect_usage([&] { overridden(R"({"a": [1]})", "a=\xf2"); }, {"bytes that are not text, expected UTF-8"});
 }
 

@@ -1,4 +1,4 @@
-// Splits: how many photos each side gets, which, and what cannot change that.
+// Splits: how many and which photos each side gets, and what does not change this.
 #include "facepoison/splits.hpp"
 
 #include <algorithm>
@@ -86,7 +86,7 @@ TEST(SeededSplit, DependsOnSeedAndPerson) {
 
 TEST(FacecureSplit, IsPythonsDrawOverSortedPeople) {
   // random.seed(10); sorted(random.sample(range(7), int(.3 * 7))), sorted(random.sample(range(10), int(.3 * 10)))
-  const Names people = joined(repeated("b", 10), repeated("a", 7));  // "a" draws first wherever it stands
+  const Names people = joined(repeated("b", 10), repeated("a", 7));  // "a" draws first at any place
   const auto split = facecure_split(people);
   EXPECT_EQ(tests_of("a", people, split), (std::vector<std::size_t>{0, 4}));
   EXPECT_EQ(tests_of("b", people, split), (std::vector<std::size_t>{0, 6, 7}));

@@ -1,4 +1,4 @@
-// Stages over a store: a block's embeddings belong to its own photos, whatever the store already holds.
+// Stages over a store: a block's embeddings belong to its own photos, with any content of the store.
 #include "facepoison/embeddings.hpp"
 #include "facepoison/posted.hpp"
 
@@ -36,7 +36,7 @@ TEST(Embed, ABlockThatTurnsUpInTheStoreDoesNotShiftTheNext) {
   EXPECT_FALSE(torch::equal(together.narrow(0, 0, 32), alone)) << "the two photos embed alike: this test shows nothing";
 }
 
-// Mean colours; counts what it looks at, and gives up after so many.
+// Mean colours; counts its pictures and fails after so many.
 class Counting final : public FeatureExtractor {
  public:
   static Card three() {
@@ -111,7 +111,7 @@ class Company : public ::testing::Test {
   Dataset dataset_;
 };
 
-// The order of people is the draw's, and who is drawn decides who else is in a batch.
+// People are in the order of the draw, which also decides the batches.
 TEST_F(Company, ChangesNoBitOfAnEmbedding) {
   const auto extractor = make_extractor("small-surrogate", {});
   const auto people = dataset_.people();
@@ -137,7 +137,7 @@ TEST_F(Company, ChangesNoPicture) {
       EXPECT_EQ(alone.photos[i].sha256, together.photos[5 + i].sha256) << preset;
       EXPECT_NE(alone.photos[i].sha256, of({people[2]})[i].sha256) << "nothing was perturbed: this shows nothing";
     }
-    // Who is protected beside a person makes nothing of that person's anew.
+    // Protecting more people does not recompute a person's units.
     const auto made = two.misses();
     perturb(of({people[0], people[2]}), dataset_.photos, *attack, 3, {}, two);
     EXPECT_EQ(two.misses(), made) << preset;

@@ -48,7 +48,7 @@ TEST(ClopperPearson, TakesPartsOfATrial) {
   expect_near(clopper_pearson(0, 0), 0, 1, 0);
 }
 
-// The lower bound of "all protected" is what so few people can say.
+// So few people allow only this lower bound of "all protected".
 TEST(ProtectionInterval, OfPeopleWhoAgreeDependsOnHowManyTheyAre) {
   for (const auto& [people, low] : std::vector<std::pair<std::size_t, double>>{{8, .51}, {12, .68}, {20, .81}}) {
     const auto all = protection_interval(std::vector<double>(people, 1), 1e6),
@@ -108,7 +108,7 @@ TEST(PairedDifference, OfNobodyIsUnknown) {
 
 TEST(PairedDifference, NeverHasAPBelow5PercentWhereTooFewDiffer) {
   std::vector<double> differences(least_people_who_differ, 1);
-  differences.resize(differences.size() + 4);  // people who do not differ
+  differences.resize(differences.size() + 4);  // people without a difference
   EXPECT_LT(paired_difference(differences).p, .05);
   EXPECT_EQ(paired_difference(differences).differing, least_people_who_differ);
   differences.front() = 0;
@@ -122,7 +122,7 @@ struct Crowd {
   bool equal;  // 30 probes each, or 5, 10, … 60, as albums differ
 };
 
-// The share of simulated studies whose interval holds the distribution's mean.
+// The share of simulated studies with the distribution's mean in their interval.
 double coverage(const Crowd& crowd, int studies) {
   std::mt19937_64 engine(7);
   std::gamma_distribution<double> first(crowd.a), second(crowd.b);
@@ -151,7 +151,7 @@ TEST(ProtectionInterval, CoversWhatItPromises) {
             << a << ", " << b << ", " << people << (equal ? ", equal" : ", unequal");
 }
 
-// The documentation's table of what is reached elsewhere: FACEPOISON_SHOW=1 prints it.
+// The documentation's table of coverage in other cases: FACEPOISON_SHOW=1 prints it.
 TEST(ProtectionInterval, IsShownWhereItPromisesLess) {
   if (!std::getenv("FACEPOISON_SHOW")) GTEST_SKIP() << "FACEPOISON_SHOW=1 prints the coverage";
   std::printf(

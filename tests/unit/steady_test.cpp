@@ -50,7 +50,7 @@ TEST_F(Steady, LoadsTheBytesThatWereVerified) {
   const auto file = verify_model("./tiny.pt", folder_.path, sha256_of_file(folder_ / "tiny.pt"), false);
   EXPECT_EQ(file.pinned_by, PinnedBy::card);
   EXPECT_NO_THROW(load_model(file, torch::kCPU));
-  write_tiny_extractor(folder_.path, 2);  // replaced behind our back
+  write_tiny_extractor(folder_.path, 2);  // replaced meanwhile
   const auto error = caught([&] { load_model(file, torch::kCPU); });
   EXPECT_EQ(error.code, Exit::model);
   EXPECT_TRUE(contains(error.message, "replaced")) << error.message;
@@ -58,7 +58,7 @@ TEST_F(Steady, LoadsTheBytesThatWereVerified) {
 
 TEST_F(Steady, TrustIsForWhatNobodyPinned) {
   write_tiny_extractor(folder_.path);
-  fs::remove(folder_ / "tiny.json");  // beside the weights it would pin them, as a conversion's record does
+  fs::remove(folder_ / "tiny.json");  // next to the weights it would pin them, like a conversion's record
   EXPECT_EQ(verify_model("./tiny.pt", folder_.path, "", true).pinned_by, PinnedBy::nobody);
   EXPECT_EQ(caught([&] { verify_model("./tiny.pt", folder_.path, "", false); }).code, Exit::model);
   EXPECT_EQ(caught([&] { verify_model("./tiny.pt", folder_.path, "00", true); }).code, Exit::model)

@@ -1,4 +1,4 @@
-// The store: an artifact is made once, whole or not at all, whoever else is making it.
+// The store: an artifact is made once, whole or not at all, even if several processes make it.
 #include "facepoison/store.hpp"
 
 #include <sched.h>
@@ -20,7 +20,7 @@ using namespace testing;
 
 const Json key = {{"photo", "abc"}, {"side", 112}};
 
-// Everything below a folder but folders, as relative paths.
+// All files below a folder, as relative paths.
 std::vector<std::string> files_below(const fs::path& folder) {
   std::vector<std::string> names;
   for (const auto& entry : fs::recursive_directory_iterator(folder))
@@ -149,12 +149,12 @@ TEST(Store, LeavesALivingProcessItsWorkAndTakesOverADeadOnes) {
   EXPECT_NO_THROW(store.get_or_make("kind", key, fill));
 }
 
-// As if nobody had renewed it for a while.
+// Sets the claim's last renewal back.
 void age(const fs::path& claim) {
   fs::last_write_time(claim, fs::file_time_type::clock::now() - std::chrono::seconds(90));
 }
 
-// Killed before it made anything, a process leaves no folder that would tell of its claim.
+// A process that was killed before it made anything leaves no folder that shows its claim.
 TEST(Store, NoClaimOutlivesItsHolder) {
   const TempFolder folder;
   const fs::path claims = folder / "store/claims";
@@ -207,7 +207,7 @@ TEST(Store, TakesAnEmptyFolderAndAnOlderStore) {
   EXPECT_NO_THROW(ArtifactStore(folder / "empty").get_or_make("kind", key, fill));
   ArtifactStore store(folder / "store");
   const auto artefact = store.get_or_make("kind", key, fill);
-  fs::remove(store.root() / "CACHEDIR.TAG");  // as a version without one left it
+  fs::remove(store.root() / "CACHEDIR.TAG");  // as in a store of an older version
   fs::remove(artefact / "digests.txt");
   write_file(artefact / "digests.json", "{}");
   ArtifactStore later(folder / "store");
@@ -229,7 +229,7 @@ TEST(Store, ChangesNothingBeforeTheFirstClaim) {
   EXPECT_EQ(read_file(made / "stats.txt"), stats) << "a store that may only be read was written";
 }
 
-// Names do not say which bytes an input had, but the artefact does.
+// The artefact, not its name, records the bytes of its inputs.
 TEST(Store, WhatIsMadeAgainFromOtherInputsTakesThePlaceOfTheOld) {
   const TempFolder folder;
   ArtifactStore store(folder / "store");
@@ -334,7 +334,7 @@ TEST(Store, MakesADamagedArtefactAgain) {
   }
 }
 
-// A photo's digest is taken once; a store that may only be read is left as it is.
+// A photo's digest is computed once; a read-only store is not changed.
 TEST(Store, KeepsDigestsOfFilesElsewhere) {
   const TempFolder folder;
   write_file(folder / "photos/a.jpg", "a");
@@ -397,7 +397,7 @@ TEST(Store, KnowsWhatItWasAskedFor) {
   EXPECT_EQ(later.used(), std::set<std::string>{store.path(id_of("kind", {{"k", 0}})).filename()});
 }
 
-// An edit that leaves a file looking as before is seen when every byte is read; find() sees it from then on.
+// An edit that keeps a file's size and times is seen when every byte is read; find() sees it from then on.
 TEST(Store, SeesDamageThatShowsInNothingButTheBytes) {
   const TempFolder folder;
   ArtifactStore store(folder / "store");
@@ -408,7 +408,7 @@ TEST(Store, SeesDamageThatShowsInNothingButTheBytes) {
     write_file(at / name, lines.replace(lines.find(sha256("made")), 64, std::string(64, '0')));
   }
   EXPECT_TRUE(store.find(id_of("kind", key))) << "this test shows nothing";
-  EXPECT_TRUE(contains(store.damage_of(store.artefacts().at(0)), "data is not what its digest says"));
+  EXPECT_TRUE(contains(store.damage_of(store.artefacts().at(0)), "data does not match its digest"));
   EXPECT_FALSE(store.find(id_of("kind", key)));
 }
 
@@ -459,7 +459,7 @@ TEST(Store, LeavesNoArtifactWhenKilledHalfway) {
   EXPECT_EQ(files_below(store.root()), std::vector<std::string>{"CACHEDIR.TAG"});
 }
 
-// Where locks do not reach other machines, or there are none, a claim lives as long as somebody renews it.
+// If locks do not reach other machines, or there are none, a claim lives as long as its holder renews it.
 TEST(Store, OnANetworkAClaimIsItsHoldersWhileItIsRenewed) {
   for (const auto locks : {Locks::refused, Locks::granted}) {
     const TempFolder folder;
@@ -480,7 +480,7 @@ TEST(Store, OnANetworkAClaimIsItsHoldersWhileItIsRenewed) {
   }
 }
 
-// Names that were looked for before they were there are not there for some time.
+// A file that was looked up before it existed stays invisible for some time.
 TEST(Store, OnANetworkUnderAClaimItSeesWhatWasJustPublished) {
   for (const std::string hidden : {"artefact", "part", "kind"}) {
     const TempFolder folder;
@@ -495,7 +495,7 @@ TEST(Store, OnANetworkUnderAClaimItSeesWhatWasJustPublished) {
   }
 }
 
-// Another machine, which took this process for dead, publishes the artefact just before this one does.
+// Another machine, which believes that this process is dead, publishes the artefact just before this one.
 TEST(Store, OnANetworkWhatAnotherPublishedMeanwhileStays) {
   const TempFolder folder;
   ArtifactStore store(folder / "store"), another(folder / "store");
@@ -515,7 +515,7 @@ TEST(Store, OnANetworkWhatAnotherPublishedMeanwhileStays) {
   const auto artefact = store.put(id_of("kind", key), key, "", filled_then(3));
   EXPECT_FALSE(network.before_rename) << "this test shows nothing";
   EXPECT_TRUE(store.find(id_of("kind", key)));
-  // Likewise where a damaged one lay there, just before it is moved out of the way.
+  // The same with a damaged artefact, just before it is moved away.
   fs::remove(artefact / "data");
   store.put(id_of("kind", key), key, "", filled_then(4));
   EXPECT_FALSE(network.before_rename) << "this test shows nothing";

@@ -1,4 +1,4 @@
-// Tables: what is written reads back, and nothing in a cell can break a format.
+// Tables: written ones read back, and no cell can break a format.
 #include "facepoison/table.hpp"
 
 #include <cmath>

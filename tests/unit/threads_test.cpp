@@ -1,4 +1,4 @@
-// A pool of threads: order, exceptions, and that nothing which was given is lost.
+// A pool of threads: order, exceptions, and that no work is lost.
 #include "facepoison/threads.hpp"
 
 #include <atomic>
@@ -25,7 +25,7 @@ TEST(ThreadPool, AWorkerTakesTasksInOrder) {
   {
     Worker worker;
     for (int k = 0; k < 100; ++k) worker.start([&order, k] { order.push_back(k); });
-  }  // what was given is done before it is gone
+  }  // the pool finishes its work before it ends
   std::vector<int> expected(100);
   std::iota(expected.begin(), expected.end(), 0);
   EXPECT_EQ(order, expected);

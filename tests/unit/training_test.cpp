@@ -1,4 +1,4 @@
-// A training in this process: what it refuses to replace, to learn from and to publish.
+// A training in this process: the files that it refuses to replace, to learn from and to publish.
 #include "facepoison/training.hpp"
 
 #include "facepoison/npy.hpp"
@@ -28,7 +28,7 @@ class TrainingTest : public ::testing::Test {
     ArtifactStore store(folder_ / "store");
     train(read(changes), folder_ / "out", store);
   }
-  // Says what is wrong, and publishes nothing.
+  // Expects an error, and that nothing is published.
   void expect_error(const Json& changes, Exit code, const std::string& word) {
     const auto found = caught([&] { run(changes); });
     EXPECT_EQ(found.code, code) << found.message;
@@ -63,13 +63,13 @@ TEST_F(TrainingTest, ReplacesNoFileThatNoTrainingOfThatCardMade) {
     write_file(folder_ / "out" / name, "mine");
     const auto [code, message] = caught([&] { run(); });
     EXPECT_EQ(code, Exit::usage) << name;
-    EXPECT_TRUE(contains(message, name + " is there already")) << message;
+    EXPECT_TRUE(contains(message, name + " exists")) << message;
     EXPECT_FALSE(contains(message, "\"name\"")) << "there is no such key";
     EXPECT_EQ(read_file(folder_ / "out" / name), "mine");
     fs::remove_all(folder_ / "out");
   }
   write_file(folder_ / "out/training/x.json", "{\"mine\": true}");
-  EXPECT_TRUE(contains(caught([&] { run(); }).message, "training/x.json is there already")) << "no training's record";
+  EXPECT_TRUE(contains(caught([&] { run(); }).message, "training/x.json exists")) << "no training's record";
 }
 
 TEST_F(TrainingTest, ReplacesWhatItMadeItself) {
@@ -99,19 +99,20 @@ TEST_F(TrainingTest, ABatchWithoutAPairIsRefusedWhereTheLossComparesPhotos) {
       EXPECT_NO_THROW(read(changes)) << row.name;
   }
   for (const auto* mining : {"semi-hard", "hard"})
-    expect_error({{"loss", {{"kind", "triplet"}, {"mining", mining}}}, {"batch", one}}, Exit::usage, "2 at least");
+    expect_error({{"loss", {{"kind", "triplet"}, {"mining", mining}}}, {"batch", one}}, Exit::usage,
+                 "needs at least 2");
 }
 
 TEST_F(TrainingTest, PeopleWithOnePhotoEachHaveNoPair) {
   edit_manifest([](Json& photo) {
     if (!photo["id"].get<std::string>().ends_with("v0.png")) photo = nullptr;
   });
-  expect_error({{"loss", {{"kind", "triplet"}}}}, Exit::usage, "nobody who is trained on has a second photo");
+  expect_error({{"loss", {{"kind", "triplet"}}}}, Exit::usage, "no person to train on has a second photo");
   EXPECT_NO_THROW(read({{"loss", {{"kind", "triplet"}}}, {"twins", {"noise"}}})) << "a twin is one";
 }
 
 TEST_F(TrainingTest, HeldOutPeopleNeedATrainAndATestPhoto) {
-  expect_error({{"held_out", 1}}, Exit::usage, "2 people at least");
+  expect_error({{"held_out", 1}}, Exit::usage, "needs at least 2 people");
   for (const auto* side : {"train", "test"}) {
     edit_manifest([&](Json& photo) { photo["split"] = side; });
     expect_error({{"held_out", 2}}, Exit::usage, "none of the 2 people has both");
@@ -121,12 +122,12 @@ TEST_F(TrainingTest, HeldOutPeopleNeedATrainAndATestPhoto) {
 TEST_F(TrainingTest, ACloakDetectorNeedsTwinsThatDiffer) {
   const Json none = {{"preset", "noise"}, {"epsilon", 1e-4}};  // less than a grey level
   expect_error({{"task", "cloak-detector"}, {"loss", {{"kind", "cloaked"}}}, {"held_out", 1}, {"twins", {none}}},
-               Exit::input, "are all as their photos are");
+               Exit::input, "are all identical to their photos");
 }
 
 TEST_F(TrainingTest, NothingLearntIsNothingPublished) {
   expect_error({{"rate", 0}, {"optimiser", "sgd"}, {"batch_norm", "frozen"}}, Exit::failure,
-               "every weight of the network is what it was");
+               "no weight of the network has changed");
 }
 
 TEST_F(TrainingTest, AWeightThatIsNotFiniteIsNotPublished) {

@@ -1,4 +1,4 @@
-// What becomes of a posted picture.
+// Transforms of a posted picture.
 #include <cmath>
 #include <cstdio>
 #include <set>
@@ -44,7 +44,7 @@ TEST(Transform, EveryRowKeepsTheSizeAndGivesTheSameEachTime) {
     EXPECT_TRUE(seen.count(row.name) || row.name == "side") << row.name << " is not tested here";
 }
 
-// Of an even picture's bytes, some, in hexadecimal digits.
+// Some bytes of an even picture, in hexadecimal digits.
 std::string some_bytes(const Image& image) {
   std::string digits;
   for (std::size_t i = 0; i < 64; ++i) {
@@ -55,8 +55,8 @@ std::string some_bytes(const Image& image) {
   return digits;
 }
 
-// A cache holds pictures by a transform's version, so that bytes that change need a new one. Another build of OpenCV or
-// libjpeg may round a grey level otherwise.
+// The cache keys pictures by a transform's version, so changed bytes need a new version. Another build of OpenCV or
+// libjpeg may round a grey level differently.
 TEST(Transform, TheSameVersionGivesTheSameBytes) {
   Image picture{48, 48, {}};
   for (int y = 0; y < 48; ++y)
@@ -109,7 +109,7 @@ TEST(Transform, IsNamedByWhatWasWritten) {
   EXPECT_EQ(name({{"chain", links}}), "resize-0.5+jpeg-75");
   EXPECT_EQ(name({{"chain", links}, {"name", "site"}}), "site");
   EXPECT_EQ(make_transform("none"), nullptr);
-  // The name is no part of what it computes.
+  // The name does not change the result.
   EXPECT_EQ(make_transform({{"transform", "grey"}, {"name", "old"}})->identity(), make_transform("grey")->identity());
 }
 
@@ -141,7 +141,7 @@ TEST(Transform, DoesWhatItsNameSays) {
   };
   EXPECT_LT(jpeg(95, "420"), jpeg(50, "420"));
   EXPECT_LT(jpeg(95, "444"), jpeg(95, "420"));
-  // Noise is each photo's own, and as large as it says: E|x| = σ·√(2/π).
+  // Each photo has its own noise, of the given size: E|x| = σ·√(2/π).
   const auto noisy = of({{"transform", "noise"}, {"deviation", 3}});
   EXPECT_NE(noisy.image.rgb, of({{"transform", "noise"}, {"deviation", 3}}, "p/b").image.rgb);
   Canvas flat{{64, 64, std::vector<std::uint8_t>(64 * 64 * 3, 128)}, {}};
@@ -174,7 +174,7 @@ TEST(Transform, SaysWhatIsWrong) {
            {{{"transform", "resize"}, {"scale", 2}}, "scale"},
            {{{"transform", "grey"}, {"qualty", 3}}, "qualty"},
            {{{"chain", Json::array()}}, "expected a list"},
-           {{{"chain", {"none"}}}, "\"none\" in it"},
+           {{{"chain", {"none"}}}, "found \"none\" in the list"},
            {{{"chain", {"grey"}}, {"scale", 1}}, "scale"}}) {
     const auto [code, message] = caught([&, w = wanted] { make_transform(w); });
     EXPECT_EQ(code, Exit::usage) << wanted;

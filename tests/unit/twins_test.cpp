@@ -1,4 +1,4 @@
-// Training on photos and their perturbed twins: what is drawn, how it is decoded, what learns.
+// Training on photos and their perturbed twins: the draw, the decoding, the learning.
 #include <torch/serialize/archive.h>
 
 #include "facepoison/home.hpp"
@@ -143,7 +143,7 @@ TEST(Twins, AreDecodedIntoAFileAndReadBackAsTheyWere) {
   EXPECT_TRUE(torch::equal(Decoded(dataset.photos, pictures).rows(rows).pixels, before));
 }
 
-// The rule by hand: two steps of Zeiler's on one number, ρ .95, ε 1e-7.
+// Adadelta by hand: two of Zeiler's steps on one number, ρ .95, ε 1e-7.
 TEST(Optimiser, AdadeltaIsKeras) {
   auto x = torch::full({1}, 3.0, torch::dtype(torch::kFloat64)).set_requires_grad(true);
   const auto optimiser = make_optimiser({"adadelta", 0.5, 0, 0}, {}, {x});

@@ -1,4 +1,4 @@
-// Verification against counting: a draw of people is written out, photo by photo, and each of its pairs is looked at.
+// Verification against counting: expands a draw of people photo by photo and counts each pair.
 #include "facepoison/verification.hpp"
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 namespace facepoison::testing {
 namespace {
 
-// Ten people with seven photos each and one with three, near a direction of each one's own.
+// Ten people with seven photos each and one with three, each near their own direction.
 struct Sample {
   torch::Tensor embeddings;
   std::vector<std::int64_t> people;
@@ -35,7 +35,7 @@ struct Distances {
   std::vector<double> genuine, impostors;
 };
 
-// Of the photos of everybody in the draw, as often as they are there.
+// The photos of everybody in the draw, repeated as often as drawn.
 Distances written_out(const Sample& sample, const torch::Tensor& times) {
   struct Copy {
     std::int64_t photo, person, copy;

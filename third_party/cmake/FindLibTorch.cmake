@@ -1,6 +1,6 @@
-# Finds LibTorch, CPU or CUDA, without LibTorch's own config, which demands a CUDA toolkit for a CUDA build.
+# Finds LibTorch, CPU or CUDA, without LibTorch's own config, which needs a CUDA toolkit for a CUDA build.
 # Looks in CMAKE_PREFIX_PATH (an unpacked LibTorch or a wheel's `torch` folder), then in the project's .venv.
-# Gives the target LibTorch::LibTorch, LibTorch_VERSION, and LibTorch_CUDA (does the found one hold CUDA?).
+# Defines the target LibTorch::LibTorch, LibTorch_VERSION, and LibTorch_CUDA (is it a CUDA build?).
 file(GLOB _wheel_torch ${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/torch)
 find_path(LibTorch_ROOT NAMES include/torch/script.h HINTS ${CMAKE_PREFIX_PATH} PATHS ${_wheel_torch} NO_DEFAULT_PATH)
 find_library(LibTorch_torch torch HINTS ${LibTorch_ROOT}/lib NO_DEFAULT_PATH)
@@ -34,8 +34,7 @@ find_package_handle_standard_args(LibTorch REQUIRED_VARS LibTorch_ROOT LibTorch_
 if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
   add_library(LibTorch::LibTorch INTERFACE IMPORTED)
   set_target_properties(LibTorch::LibTorch PROPERTIES
-    INTERFACE_INCLUDE_DIRECTORIES "${LibTorch_ROOT}/include;${LibTorch_ROOT}/include/torch/csrc/api/include"
-    INTERFACE_LINK_OPTIONS "-Wl,-rpath,${LibTorch_ROOT}/lib")
+    INTERFACE_INCLUDE_DIRECTORIES "${LibTorch_ROOT}/include;${LibTorch_ROOT}/include/torch/csrc/api/include")
   set(_libraries ${LibTorch_torch} ${LibTorch_cpu} ${LibTorch_c10})
   if(LibTorch_CUDA)
     # Nothing refers to these two by name, so the linker would drop them; they register the CUDA back end.

@@ -1,4 +1,4 @@
-# Writes the version and the commit that is being built into a header, touching it only when they change.
+# Writes the version and the commit into a header, and changes the file only when they change.
 execute_process(COMMAND git -C ${SOURCE} describe --always --dirty --abbrev=12 --exclude=*
                 OUTPUT_VARIABLE COMMIT OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 if(NOT COMMIT) # an archive of a commit: `git archive` put it into this file

@@ -1,4 +1,4 @@
-// Fewer grey levels a channel: 2^bits of them, evenly spread over 0 … 255.
+// Fewer grey levels: 2^bits per channel, evenly spread over 0 … 255.
 #include <array>
 #include <cmath>
 

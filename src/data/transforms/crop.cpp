@@ -1,4 +1,4 @@
-// The middle share of each side, enlarged to the canvas again (bilinear). The face's landmarks move with it.
+// The middle part of the picture, enlarged to the canvas (bilinear). The face's landmarks move with it.
 #include "data/transforms/registry.hpp"
 
 namespace facepoison {

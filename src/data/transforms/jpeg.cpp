@@ -1,4 +1,4 @@
-// Written as a JPEG and read again, as any site that takes photos does it.
+// JPEG compression, as sites that take photos do it.
 #include <turbojpeg.h>
 
 #include "data/transforms/registry.hpp"

@@ -1,4 +1,4 @@
-// Gaussian noise at every pixel and channel, each photo's own.
+// Gaussian noise at every pixel and channel, new for each photo.
 #include <algorithm>
 #include <cmath>
 #include <numbers>

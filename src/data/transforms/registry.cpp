@@ -31,7 +31,7 @@ std::shared_ptr<const Transform> make_chain(Spec& spec) {
   Json identity = Json::array();
   for (const auto& one : wanted) {
     links.push_back(make_transform(one));
-    if (!links.back()) spec.fail("chain", "\"none\" in it");
+    if (!links.back()) spec.fail("chain", "found \"none\" in the list, expected transforms");
     name += (name.empty() ? "" : "+") + links.back()->name();
     identity.push_back(links.back()->identity());
   }
@@ -54,15 +54,15 @@ std::string name_by_rule(const Json& wanted) {
 
 const std::vector<TransformRow>& transform_registry() {
   static const std::vector<TransformRow> rows = {
-      {"jpeg", 1, "written as JPEG: quality (1 … 100), subsampling (\"420\", \"422\", \"444\")", make_jpeg},
-      {"resize", 1, "smaller and as large again: scale (≤ 1)", make_resize},
-      {"blur", 1, "Gaussian: sigma (pixels of the canvas)", make_blur},
-      {"median", 1, "of each neighbourhood: size (3, odd)", make_median},
-      {"bits", 1, "fewer grey levels a channel: bits (1 … 8)", make_bits},
+      {"jpeg", 1, "JPEG compression: quality (1 … 100), subsampling (\"420\", \"422\", \"444\")", make_jpeg},
+      {"resize", 1, "made smaller, then enlarged again: scale (≤ 1)", make_resize},
+      {"blur", 1, "Gaussian blur: sigma (pixels of the canvas)", make_blur},
+      {"median", 1, "median of each pixel's neighbourhood: size (odd; default 3)", make_median},
+      {"bits", 1, "fewer grey levels per channel: bits (1 … 8)", make_bits},
       {"grey", 1, "without colour", make_grey},
-      {"noise", 1, "Gaussian: deviation (grey levels)", make_random_noise},
-      {"crop", 1, "the middle, enlarged: share of each side (≤ 1)", make_crop},
-      {"side", 1, "of another size from then on, by PIL's bicubic: side (pixels)", make_side},
+      {"noise", 1, "Gaussian noise: deviation (grey levels)", make_random_noise},
+      {"crop", 1, "the middle part, enlarged to the canvas: share of each side (≤ 1)", make_crop},
+      {"side", 1, "resized by PIL's bicubic, and kept at that size: side (pixels)", make_side},
   };
   return rows;
 }

@@ -1,11 +1,11 @@
-// The transforms' constructors, one a file, for registry.cpp alone.
+// The transforms' constructors, one per file, for registry.cpp.
 #pragma once
 #include "facepoison/error.hpp"
 #include "facepoison/transform.hpp"
 
 namespace facepoison {
 
-// A transform that looks at the picture alone.
+// A transform that uses only the picture.
 template <class Change>
 class Plain final : public Transform {
  public:

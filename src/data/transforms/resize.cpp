@@ -1,4 +1,4 @@
-// Made smaller (by area), and as large as it was (bilinear).
+// Shrinks (by area) and enlarges again (bilinear).
 #include <algorithm>
 #include <cmath>
 

@@ -1,5 +1,5 @@
-// Another size: side × side pixels, by PIL's bicubic, as FaceCure makes the pictures that it perturbs. The only
-// transform that leaves a picture of another size.
+// Resizes to side × side pixels, by PIL's bicubic, as FaceCure does before it perturbs. The only transform that changes
+// a picture's size.
 #include "data/transforms/registry.hpp"
 
 namespace facepoison {

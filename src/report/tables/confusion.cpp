@@ -46,7 +46,7 @@ Table confusion(const fs::path& folder) {
   read_named(folder / "trials.csv", [&](const NamedRow& row) {
     auto& names = by_coordinates[coordinates_of(row).values];
     ++names.n;
-    if (row.word("correct") == "0" && !row.word("predicted").empty())  // of nobody is no name
+    if (row.word("correct") == "0" && !row.word("predicted").empty())  // "nobody" is not a name
       ++names.wrong[row.word("protected")][row.word("predicted")];
   });
   read_named(folder / "others.csv", [&](const NamedRow& row) {
@@ -56,12 +56,10 @@ Table confusion(const fs::path& folder) {
   });
   Table table = table_with(
       run, {"n", "wrong", "names", "concentration", "most", "most_share", "others_n", "as_protected"},
-      "wrong: protected people's probes that are taken for somebody else; names: for how many different people, mean "
-      "over "
-      "those who are; concentration: share of a person's wrong probes that go to one name, mean over them; most, "
-      "most_share: the name that gets most of all, and its share; as_protected: other people's probes that are taken "
-      "for "
-      "the protected person, of others_n");
+      "wrong: protected people's probes that are taken for somebody else; names: the number of different wrong names "
+      "of a person, mean over people with one; concentration: share of a person's wrong probes with the most frequent "
+      "name, mean over the same people; most, most_share: the most frequent wrong name of all, and its share; "
+      "as_protected: other people's probes that are taken for the protected person, of others_n");
   for (const auto& group : run.groups) {
     const auto found = by_coordinates.find(group.values);
     if (found == by_coordinates.end()) continue;  // all seeds together: names of different draws are not of one trial

@@ -1,5 +1,5 @@
-// The table "detection": can perturbed photos be told from clean ones? Of each detector, attack and transform, as many
-// clean photos as perturbed ones: the same, through the same transform.
+// The table "detection": can perturbed photos be told from clean ones? For each detector, attack and transform it has
+// as many clean photos as perturbed ones: the same photos, through the same transform.
 #include "facepoison/error.hpp"
 #include "facepoison/stats.hpp"
 #include "report/tables/registry.hpp"
@@ -7,7 +7,7 @@
 namespace facepoison {
 namespace {
 
-// What was said of a photo, in all seeds that have it.
+// The verdicts on a photo, in all seeds that have it.
 struct JudgedPhoto {
   double seeds = 0, found = 0, false_alarms = 0;
 };
@@ -21,7 +21,7 @@ struct Told {
   std::map<std::string, SeedScores> by_seed;
 };
 
-// Each person's share of photos of which a number is counted.
+// Each person's share of photos that were found, or that were false alarms.
 std::vector<double> shares_of(const Told& told, double JudgedPhoto::* counted) {
   std::vector<double> all;
   for (const auto& [person, photos] : told.of) {
@@ -56,7 +56,7 @@ Table detection(const fs::path& folder) {
   const RunFolder run = read_run(folder);
   const auto file = folder / "detections.csv";
   if (!fs::exists(file))
-    throw Error(Exit::usage, concat(file.string(), " is not there: this run's config names no \"detectors\""));
+    throw Error(Exit::usage, concat(file.string(), " does not exist: this run's config names no \"detectors\""));
   using Key = std::vector<std::string>;  // detector, trained_on, attack, transform
   std::map<Key, Told> rows;
   std::vector<Key> order;
@@ -89,11 +89,11 @@ Table detection(const fs::path& folder) {
                precision(recall, false_alarms, 100)});
   }
   table.notes.push_back(
-      "photos: so many perturbed ones, and as many clean ones, each once whatever the seeds; recall: share of "
-      "perturbed "
-      "photos that are flagged, mean over people; low, high: of it, Korn and Graubard over people, 95 %; false_alarms: "
-      "share of the clean ones that are, mean over people; precision: share of flagged photos that are perturbed, by "
-      "these two means, where half of the photos are, and where one in a hundred is; auc: mean over seeds");
+      "photos: the number of perturbed photos, and of clean ones, each counted once for all seeds; recall: share of "
+      "perturbed photos that are flagged, mean over people; low, high: of recall, Korn and Graubard over people, 95 %; "
+      "false_alarms: share of clean photos that are flagged, mean over people; precision: share of flagged photos that "
+      "are perturbed, by these two means, if half of the photos are perturbed, or one in a hundred; auc: mean over "
+      "seeds");
   return table;
 }
 

@@ -8,12 +8,11 @@ namespace facepoison {
 
 Table displacement(const fs::path& folder) {
   const RunFolder run = read_run(folder);
-  Table table =
-      table_with(run, {"moved", "nearest_other", "people", "n", "beyond", "low", "high"},
-                 "moved: Euclidean distance of a perturbed photo's embedding to the clean photo's; "
-                 "nearest_other: to the nearest clean gallery photo of anybody else; beyond: share of photos "
-                 "whose clean self is farther away than somebody else; means over people; low, high: Korn and "
-                 "Graubard over people, 95 %");
+  Table table = table_with(
+      run, {"moved", "nearest_other", "people", "n", "beyond", "low", "high"},
+      "moved: Euclidean distance of a perturbed photo's embedding to the clean photo's; nearest_other: to the nearest "
+      "clean gallery photo of anybody else; beyond: share of photos that are farther from their clean version than "
+      "from somebody else; means over people; low, high: Korn and Graubard over people, 95 %");
   const auto file = folder / "displacements.csv";
   const auto read = [&](const Number& number) { return read_measured(file, "displacement", number); };
   const auto moved = read([](const NamedRow& row) { return row.number_or_unknown("moved"); });

@@ -1,5 +1,5 @@
-// The table "open-set", of a trainer who may answer "nobody I know": how often is a protected person missed, and how
-// often is one found who is not even enrolled? The threshold is set on strangers: unprotected people, each taken out of
+// The table "open-set", for a trainer who may answer "nobody I know": how often is a protected person missed, and how
+// often is a person found who is not enrolled? The threshold is set on strangers: unprotected people, each taken out of
 // everybody's clean gallery.
 #include <algorithm>
 #include <cmath>
@@ -11,10 +11,10 @@
 namespace facepoison {
 namespace {
 
-// What decides a threshold: the coordinates that strangers have.
+// What a threshold depends on: the coordinates that strangers have.
 using Setting = std::vector<std::string>;
 
-// Makes a setting of what `value_of` says of each coordinate, given its name and neutral value.
+// Makes a setting from `value_of`, called with each coordinate's name and neutral value.
 template <class Value>
 Setting setting_by(const Value& value_of) {
   Setting setting = {value_of("extractor", "")};
@@ -36,8 +36,8 @@ Setting setting_of(const NamedRow& row) {
 std::map<Setting, std::vector<double>> read_strangers(const fs::path& file) {
   if (!fs::exists(file))
     throw Error(Exit::usage, concat(file.string(),
-                                    " is not there: this run was not asked for the table \"open-set\"; "
-                                    "put it among its config's \"tables\" and run it again"));
+                                    " does not exist: this run's config does not list the table \"open-set\"; add it "
+                                    "to \"tables\" and run the config again"));
   std::map<Setting, std::vector<double>> strangers;
   read_named(file, [&](const NamedRow& row) {
     const double distance = row.number_or_unknown("distance");
@@ -69,13 +69,13 @@ Table open_set(const fs::path& folder) {
         const bool named = row.number_or_unknown("distance") < found->second;  // nobody, where a filter left nobody
         return coordinates.value("enrolled") == "absent" ? named : !named || row.word("correct") == "0";
       });
-  Table table =
-      table_with(run, {"measure", "threshold", "strangers", "people", "n", "share", "low", "high"},
-                 concat("threshold: the distance below which ", rate,
-                        " of strangers' probes find somebody (people who are not protected, each taken out of "
-                        "the gallery); fnir: share of a protected person's probes that find nobody or another; "
-                        "fpir: of those that find somebody where the person is not enrolled; mean over people; "
-                        "low, high: Korn and Graubard over people, 95 %"));
+  Table table = table_with(
+      run, {"measure", "threshold", "strangers", "people", "n", "share", "low", "high"},
+      concat(
+          "threshold: the distance below which ", rate,
+          " of strangers' probes find somebody (people who are not protected, each taken out of the gallery); fnir: "
+          "share of a protected person's probes that find nobody or another; fpir: share of those that find somebody "
+          "if the person is not enrolled; mean over people; low, high: Korn and Graubard over people, 95 %"));
   for (const auto& group : groups) {
     const auto found = strangers.find(setting_of(group));
     const bool all_seeds = group.value("seed") == "all" && !group.people.empty();  // each had its own threshold

@@ -1,4 +1,4 @@
-// The table "rank": is the person among the first few whom the recogniser would name?
+// The table "rank": is the person among the first few names of the recogniser?
 #include "report/tables/registry.hpp"
 
 namespace facepoison {
@@ -6,9 +6,9 @@ namespace facepoison {
 Table rank(const fs::path& folder) {
   const RunFolder run = read_run(folder);
   Table table = table_with(run, {"first", "people", "n", "share", "low", "high"},
-                           "share: mean over protected people of the share of their clean probes whose person is among "
-                           "the first so many; low, high: Korn and Graubard over people, 95 %; two recognisers asked "
-                           "together have two guesses at most");
+                           "share: mean over protected people of the share of their clean probes with the person among "
+                           "the first names, as many as `first` says; low, high: Korn and Graubard over people, 95 %; "
+                           "two recognisers asked together have two guesses at most");
   for (const int first : {1, 2, 5, 10, 50}) {
     const auto groups = read_groups(folder, [&](const Coordinates&, const NamedRow& row) -> std::optional<bool> {
       if (row.word("rank") == "0") return std::nullopt;

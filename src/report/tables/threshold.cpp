@@ -1,4 +1,4 @@
-// The table "threshold": what each threshold of a combination would give. The lower it is, the more often the robust
+// The table "threshold": the results of each threshold of a combination. The lower it is, the more often the robust
 // recogniser answers.
 #include "facepoison/error.hpp"
 #include "facepoison/stats.hpp"
@@ -35,11 +35,10 @@ Table threshold(const fs::path& folder) {
     point.others = {point.others.n + row.number("others_n"), point.others.errors + row.number("others_errors")};
   });
   Table table = table_with(run, {"share", "tau", "people", "n", "protection", "low", "high", "others_error"},
-                           "share: of clean probes (of half of the people, but for the protected one) whose nearest is "
-                           "farther than tau for the accurate recogniser, where the robust one is asked; tau: its mean "
-                           "over people, empty where all are farther; others_error: of the other half's probes; "
-                           "protection: mean over people; low, "
-                           "high: Korn and Graubard over people, 95 %");
+                           "share: of clean probes (of half of the people, without the protected one) with the "
+                           "accurate recogniser's nearest photo farther than tau, so that the robust one is asked; "
+                           "tau: its mean over people, empty where all are farther; others_error: of the other half's "
+                           "probes; protection: mean over people; low, high: Korn and Graubard over people, 95 %");
   table.columns.front() = "combine";
   for (const auto& coordinates : order)
     for (const auto& [share, point] : curves.at(coordinates.values)) {
