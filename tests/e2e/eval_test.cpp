@@ -427,7 +427,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Mistake{"no_such_folder", "dataset=nowhere", "no such folder", 3},
                       Mistake{"attack_twice", "attacks=[\"none\",\"none\"]", "named twice", 2},
                       Mistake{"seed_of_the_wrong_type", "seed=x", "expected a whole number", 2},
-                      Mistake{"tf32_on_the_cpu", "precision=tf32' --set 'device=cpu", "is CUDA's", 2},
+                      Mistake{"tf32_on_the_cpu", "precision=tf32' --set 'device=cpu", "is not a CUDA device", 2},
                       Mistake{"precision", "precision=fp8", "one of fp32, tf32, bf16", 2}),
     [](const auto& info) { return info.param.name; });
 

@@ -238,7 +238,7 @@ TEST_F(E2eTrain, WhatIsWrongInAConfigIsNamed) {
   fails({{"stepz", 5}}, "steps");
   fails({{"held_out", 7}}, "held_out");
   fails({{"people", 6}}, "are left to train on");
-  fails({{"batch", {{"people", 6}, {"photos", 2}}}}, "only 5 are trained on");
+  fails({{"batch", {{"people", 6}, {"photos", 2}}}}, "only 5 people are trained on");
   fails({{"batch", {{"people", 4}, {"photos", 3}}}, {"loss", {{"kind", "contrastive"}}}}, "needs exactly 2");
   fails({{"augmentation", {{"flips", 1}}}}, "flip");
   fails({{"loss", {{"kind", "none"}}}}, "teaches nothing without");

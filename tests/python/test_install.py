@@ -34,7 +34,8 @@ class Install(unittest.TestCase):
     def run_without_source(self, *words):
         """The source tree is hidden by an empty disk, in a mount namespace of this command's own."""
         script = 'mount -t tmpfs none "$1" && shift && cd "$1" && shift && exec "$@"'
-        command = ["unshare", "-rm", "sh", "-c", script, "sh", ROOT, self.folder, self.prefix / "bin/facepoison", *words]
+        command = ["unshare", "-rm", "sh", "-c", script, "sh", ROOT, self.folder]
+        command += [self.prefix / "bin/facepoison", *words]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FACEPOISON")}
         environment |= {"XDG_DATA_HOME": str(self.folder / "data"), "XDG_CACHE_HOME": str(self.folder / "cache")}
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -45,7 +46,8 @@ class Install(unittest.TestCase):
 
     def test_an_experiment_runs_without_the_source_tree(self):
         config = self.prefix / "share/facepoison/configs/experiments/smoke.json"
-        few = ["protected=1", 'extractors=["small-arcface"]', 'attacks=["none","noise"]', 'prepare.people=["gallery-00*"]']
+        few = ["protected=1", 'extractors=["small-arcface"]', 'attacks=["none","noise"]']
+        few.append('prepare.people=["gallery-00*"]')
         table = self.run_without_source("eval", "--config", config, *(word for one in few for word in ("--set", one)))
         self.assertIn("small-arcface", table)
         self.assertTrue((self.folder / "runs/smoke").is_dir())

@@ -26,6 +26,15 @@ foreach(_file torch/csrc/api/include/torch/version.h torch/headeronly/version.h)
 endforeach()
 set(LibTorch_VERSION "${_MAJOR}.${_MINOR}.${_PATCH}")
 
+# PyPI's builds up to 2.6 have std::string of before C++11, with which nothing else here can be linked.
+if(LibTorch_c10)
+  file(STRINGS ${LibTorch_c10} _names REGEX "c10.*__cxx11" LIMIT_COUNT 1)
+  if(NOT _names)
+    message(FATAL_ERROR "LibTorch ${LibTorch_VERSION} in ${LibTorch_ROOT} was built with the C++ ABI of before C++11 "
+                        "(_GLIBCXX_USE_CXX11_ABI=0); take its build with the C++11 ABI, or 2.7 or newer")
+  endif()
+endif()
+
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(LibTorch REQUIRED_VARS LibTorch_ROOT LibTorch_torch LibTorch_cpu LibTorch_c10
   VERSION_VAR LibTorch_VERSION
