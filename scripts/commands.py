@@ -32,10 +32,10 @@ class Refused(Exception):
 
 
 @functools.cache
-def help_of(command):
+def help_of(command, option="--help"):
     if not BINARY.exists():
         raise Refused(f"{BINARY} is not built: scripts/build.sh")
-    done = subprocess.run([BINARY, *command.split(), "--help"], capture_output=True, text=True)
+    done = subprocess.run([BINARY, *command.split(), option], capture_output=True, text=True)
     if done.returncode != 0:
         raise Refused(done.stderr.strip())
     return done.stdout

@@ -5,9 +5,10 @@ scripts/shell_files.py BINARY FOLDER; `cmake --install` runs it.
 """
 
 import re
-import subprocess
 import sys
 from pathlib import Path
+
+import commands
 
 OPTION = re.compile(r"^  (?:-\w,)?(--[\w-]+)", re.MULTILINE)
 COMPLETION = """\
@@ -24,59 +25,41 @@ complete -o default -F _facepoison facepoison
 """
 
 
-def help_of(binary, *command):
-    return subprocess.run([binary, *command, "--help"], capture_output=True, text=True, check=True).stdout
+def completion(texts):
+    found = {}
+    for command, text in texts.items():
+        first, *sub = command.split()
+        found.setdefault(first, set()).update(sub, OPTION.findall(text))
+
+    def is_option(word):  # subcommands come first
+        return word.startswith("-"), word
+
+    cases = [f'    {first}) found="{" ".join(sorted(words, key=is_option))}" ;;' for first, words in found.items()]
+    return COMPLETION.format(commands=" ".join(found), cases="\n".join(cases))
 
 
-def commands_in(text):
-    """The subcommands of a help text, in its order."""
-    return re.findall(r"^  (\w+)", text.partition("\nSubcommands:\n")[2], re.MULTILINE)
+def verbatim(text):
+    lines = text.strip().replace("\\", "\\e").replace("-", "\\-").splitlines()
+    return "\n".join("\\&" + line if line.startswith((".", "'")) else line for line in lines)
 
 
-def helps(binary):
-    """The help text of the program, of each command and of their subcommands, by the words of the command."""
-    found = {(): help_of(binary)}
-    for command in commands_in(found[()]):
-        found[(command,)] = help_of(binary, command)
-        for sub in commands_in(found[(command,)]):
-            found[(command, sub)] = help_of(binary, command, sub)
-    return found
-
-
-def completion(found):
-    commands = [words[0] for words in found if len(words) == 1]
-    cases = []
-    for command in commands:
-        subs = [words[1] for words in found if len(words) == 2 and words[0] == command]
-        options = {option for words in found if words[:1] == (command,) for option in OPTION.findall(found[words])}
-        cases.append(f'    {command}) found="{" ".join([*subs, *sorted(options)])}" ;;')
-    return COMPLETION.format(commands=" ".join(commands), cases="\n".join(cases))
-
-
-def man_page(found, version):
-    def verbatim(text):
-        lines = text.replace("\\", "\\e").replace("-", "\\-").splitlines()
-        return "\n".join(["\\&" + line if line.startswith((".", "'")) else line for line in lines])
-
-    purpose, _, rest = found[()].partition("\n")
+def man_page(texts):
+    purpose, _, usage = commands.help_of("").partition("\n")
     parts = [
-        f'.TH FACEPOISON 1 "" "facepoison {version}" "User Commands"\n.SH NAME\n'
-        f"facepoison \\- measures what protection perturbed photos give against face recognition\n"
-        f".SH DESCRIPTION\n{verbatim(purpose)}\n.PP\n.nf\n{verbatim(rest.strip())}\n.fi"
+        f'.TH FACEPOISON 1 "" "{commands.help_of("", "--version").splitlines()[0]}" "User Commands"\n.SH NAME\n'
+        "facepoison \\- measures what protection perturbed photos give against face recognition\n"
+        f".SH DESCRIPTION\n{verbatim(purpose)}\n.PP\n.nf\n{verbatim(usage)}\n.fi"
     ]
-    for words, text in found.items():
-        if words:
-            parts.append(f'.SH "{" ".join(words).upper()}"\n.nf\n{verbatim(text.strip())}\n.fi')
+    parts += [f'.SH "{command.upper()}"\n.nf\n{verbatim(text)}\n.fi' for command, text in texts.items()]
     return "\n".join(parts) + "\n"
 
 
 def main():
-    binary, folder = sys.argv[1], Path(sys.argv[2])
-    found = helps(binary)
-    version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+    commands.BINARY, folder = Path(sys.argv[1]), Path(sys.argv[2])
+    texts = commands.help_texts()
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "facepoison.1").write_text(man_page(found, version))
-    (folder / "facepoison.bash").write_text(completion(found))
+    (folder / "facepoison.1").write_text(man_page(texts))
+    (folder / "facepoison.bash").write_text(completion(texts))
 
 
 if __name__ == "__main__":
