@@ -252,9 +252,15 @@ def fetch(names, accepts_licence, keep):
     return failures
 
 
+def address_of(file):
+    """The first address that a published file is fetched from, if it has one."""
+    first = next(iter(file.get("urls", [])), "by hand")
+    return first if isinstance(first, str) else first["url"]
+
+
 def list_models(names):
     """Prints a table in Markdown."""
-    rows = [("name", "file", "MB", "licence", "verified by", "here")]
+    rows = [("name", "file", "MB", "licence", "from", "verified by", "here")]
     for name in names:
         card = read_card(name)
         if "published" in card:
@@ -262,10 +268,12 @@ def list_models(names):
             file = main_file(files)
             size = f"{file['bytes'] / 1e6:.1f}" if "bytes" in file else "not known"
             how = f"{verified_by(files)} ({file['confidence']})"
-            rows.append((name, file["file"], size, card["licence"], how, state_of(name, card)))
+            rows.append((name, file["file"], size, card["licence"], address_of(file), how, state_of(name, card)))
         else:
             package = f"{card['source']['package']} {card['source']['version']}"
-            rows.append((name, package, "", card["licence"], "sha256, package's hash", state_of(name, card)))
+            registry = card["source"].get("registry", "npm")
+            how = "sha256, package's hash"
+            rows.append((name, package, "", card["licence"], registry, how, state_of(name, card)))
     widths = [max(map(len, column)) for column in zip(*rows)]
     rows.insert(1, ["-" * width for width in widths])
     for row in rows:
@@ -277,7 +285,7 @@ def parsed(given):
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--paper", action="store_true", help="the paper's recognisers and its attacks' networks")
     parser.add_argument("--all", action="store_true", help="everything that can be fetched")
-    parser.add_argument("--list", action="store_true", help="only print names, sizes, licences, how files are verified")
+    parser.add_argument("--list", action="store_true", help="only print what there is, and from where")
     parser.add_argument("--accept-licence", action="store_true", help="accept licences for non-commercial use only")
     parser.add_argument("--keep", action="store_true", help="keep downloaded checkpoints, in models/.cache")
     options = parser.parse_args(given)

@@ -396,9 +396,9 @@ class Models(WithServer):
         code, said = self.fetch("--list")
         self.assertEqual((code, self.server.asked), (0, []))
         cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines()]
-        self.assertEqual(cells[0], ["name", "file", "MB", "licence", "verified by", "here"])
-        self.assertEqual(cells[2], ["a", "net.pth", "0.3", "a's licence", "sha256 (A)", "no"])
-        self.assertEqual(cells[3], ["b", "b.pth", "not known", "b's licence", "first use (-)", "no"])
+        self.assertEqual(cells[0], ["name", "file", "MB", "licence", "from", "verified by", "here"])
+        self.assertEqual(cells[2], ["a", "net.pth", "0.3", "a's licence", self.url("/a", DATA), "sha256 (A)", "no"])
+        self.assertEqual(cells[3], ["b", "b.pth", "not known", "b's licence", self.url("/b"), "first use (-)", "no"])
 
     def test_an_unknown_name(self):
         self.card("a", urls=[], **FACTS)
