@@ -106,6 +106,7 @@ class Pages(unittest.TestCase):
                 self.assertTrue((ROOT / path).exists() or words[words.index(word) - 1] in ("-o", "--output"),
                                 f"there is no {path}")  # fmt: skip
         program = words[0]
+        self.assertRegex(program, r"^[\w./$-]+$", "not a command")
         if program == "facepoison":
             self.check_program(words[1:], known)
         elif script := next((word for word in words[:2] if word.endswith(".py")), None):
