@@ -59,8 +59,8 @@ void limit_free_memory() {
 // Before main(), after the libraries' constructors.
 [[gnu::constructor]] void before_main() {
   if (displaced_path) setenv("PATH", displaced_path, 1);
-  // MKL then uses kernels with sums that do not depend on the alignment of memory, as others do on Intel's processors.
-  // It reads its variables at its first product; child processes inherit them.
+  // MKL then uses kernels whose sums do not depend on the alignment of memory. On Intel's processors, the sums of its
+  // default kernels do. MKL reads its variables at its first product; child processes inherit them.
   setenv("MKL_CBWR", "AUTO,STRICT", 0);
   limit_free_memory();
 }
