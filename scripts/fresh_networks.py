@@ -18,7 +18,7 @@ from torch import nn
 
 ROOT = Path(__file__).resolve().parent.parent
 SIDE, DIMENSION = 80, 128
-CANVAS = 184  # of a prepared photo; a cloak detector sees it unresized, because resizing would remove the traces
+CANVAS = 184  # of a prepared photo; cloak detectors and purifiers see it unresized: resizing would remove the traces
 
 
 class ResidualBlock(nn.Module):
@@ -210,7 +210,25 @@ class HighFrequency(nn.Module):
         return self.scale * torch.log(high.square().mean(dim=[1, 2, 3]) + 1e-8).unsqueeze(1)
 
 
-# name → network, template, title, side, dimension
+class Purifier(nn.Module):
+    """The picture without what six convolutions find in it. The last one starts at zero, so that the network changes
+    nothing at first. There is no batch norm: a picture must not depend on others."""
+
+    def __init__(self, width):
+        super().__init__()
+        widths = [3] + 5 * [width] + [3]
+        layers = []
+        for inputs, outputs in zip(widths, widths[1:]):
+            layers += [nn.Conv2d(inputs, outputs, 3, 1, 1), nn.ReLU()]
+        self.residual = nn.Sequential(*layers[:-1])
+        nn.init.zeros_(self.residual[-1].weight)
+        nn.init.zeros_(self.residual[-1].bias)
+
+    def forward(self, x):
+        return torch.clamp(x - self.residual(x), 0.0, 1.0)
+
+
+# name → network, template, title, side, dimension; a purifier, which gives pictures, has none
 NETWORKS = {
     "small-facenet": (inception_resnet, "arcface-112", "Inception-ResNet in small", SIDE, DIMENSION),
     "small-arcface": (
@@ -231,6 +249,7 @@ NETWORKS = {
     ),
     "textures": (lambda: textures([16, 32, 48, 64, 96]), "none", "Five convolutions", CANVAS, 96),
     "high-frequency": (HighFrequency, "none", "How much high frequency", CANVAS, 1),
+    "small-purifier": (lambda: Purifier(24), "none", "Six convolutions that purify", CANVAS, None),
 }  # fmt: skip
 
 
@@ -258,6 +277,10 @@ def write(name, seed, folder):
                   "mean": [127.5] * 3, "std": [127.5] * 3},
         "dimension": dimension,
     }  # fmt: skip
+    if dimension is None:
+        del card["dimension"]
+        card["task"] = "purifier"
+        card["input"] |= {"scale": 1.0, "mean": [0.0] * 3, "std": [1.0] * 3}
     parameters = sum(p.numel() for p in network.parameters())
     save_module(network, weights, card, card_path)
     print(f"{name}: {parameters} parameters, {weights.stat().st_size / 1e6:.2f} MB in {folder / name}.pt", flush=True)

@@ -34,7 +34,7 @@ constexpr Command commands[] = {
     {"report", "write a run as one HTML page, with its figures", report_command},
     {"show", "draw contact sheets of people; original | perturbed | difference", show_command},
     {"train", "train a network from fresh or given weights: card in, card out", train_command},
-    {"list", "list extractors, cloak detectors, attacks, classifiers, transforms or tables", list_command},
+    {"list", "list extractors, cloak detectors, purifiers, attacks, classifiers, transforms or tables", list_command},
     {"check", "check a recogniser: its hash, its golden embedding, its preprocessing", check_command},
     {"store", "check the cached work, and delete what is not needed", store_command},
     {"doctor", "say what this machine has, and check every recogniser on it", doctor_command},

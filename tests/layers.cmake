@@ -27,14 +27,14 @@ layer(core HEADERS artefact claim config_file coordinates device digests error e
   kernels log memory model random rows spec stage stats store table text threads unicode version)
 layer(imaging OVER core HEADERS blur dssim quantise)
 layer(optim OVER core HEADERS optimiser)
-layer(data OVER core HEADERS dataset dataset_folder detect geometry image npy photos pictures prepare sheet splits
+layer(data OVER core HEADERS card dataset dataset_folder detect geometry image npy photos pictures prepare sheet splits
   transform)
-layer(extractors OVER data HEADERS card extractor mistakes perceptual seen)
+layer(extractors OVER data HEADERS extractor mistakes perceptual seen)
 layer(attacks OVER extractors imaging optim HEADERS attack)
 layer(classifiers OVER core HEADERS classifier)
 layer(report OVER core HEADERS expect figures findings page report)
-layer(stages OVER attacks classifiers HEADERS answers embeddings posted preprocessing scenario study treated_photos
-  trial verification)
+layer(stages OVER attacks classifiers HEADERS answers embeddings growth posted preprocessing scenario study
+  treated_photos trial verification)
 layer(training OVER stages HEADERS augmentation losses training)
 layer(recognisers OVER training HEADERS recogniser)
 layer(experiments OVER recognisers report HEADERS axes experiment own_photos)

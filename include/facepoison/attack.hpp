@@ -8,6 +8,7 @@
 
 namespace facepoison {
 
+class Attack;
 using Surrogates = std::vector<std::shared_ptr<const FeatureExtractor>>;
 
 // The settings that every attack has.
@@ -18,10 +19,12 @@ struct AttackSettings {
   Json parameters;        // everything that was read, defaults included
   Surrogates surrogates;  // the extractors it optimises against; empty for attacks that need none
   Surrogates exact;       // the surrogates in float32; the same unless the precision is bf16
-  std::shared_ptr<const Perceptual> perceptual;  // a perceptual distance, if the preset names one
-  std::shared_ptr<const Transform> before;       // applied to a photo first; or none
-  std::vector<Photo> targets;                    // photos of people to aim at; empty: the data set's other people
-  std::vector<std::string> notes;                // deviations and caveats, printed under every table
+  std::shared_ptr<const Perceptual> perceptual;      // a perceptual distance, if the preset names one
+  std::shared_ptr<const Transform> before;           // applied to a photo first; or none
+  std::vector<std::shared_ptr<const Attack>> after;  // attacks that a photo goes through before this one, in order
+  std::vector<Photo> targets;                        // photos of people to aim at; empty: the data set's other people
+  Json transform;                                    // the identity of one that the attack itself applies; or null
+  std::vector<std::string> notes;                    // deviations and caveats, printed under every table
 };
 
 // The result for a photo.
@@ -51,8 +54,13 @@ class EmbeddingStage : public Stage {
 using EmbedPhotos =
     std::function<std::shared_ptr<EmbeddingStage>(StagedPhotos, std::shared_ptr<const FeatureExtractor>)>;
 
-// A second picture for each photo of an album, for attacks that want one: a person to resemble, or another tool's
-// result.
+// The companions of some of an album's photos, by their rows; see Companions. It may be called by several threads.
+using CompanionFaces = std::function<Faces(const std::vector<std::size_t>& rows)>;
+// One for each photo, decoded when asked for.
+CompanionFaces faces_of(std::vector<Photo> companions);
+
+// More pictures for each photo of an album, for attacks that want them: people to resemble, another tool's result, or a
+// mask.
 class Companions {
  public:
   virtual ~Companions() = default;
@@ -62,9 +70,13 @@ class Companions {
   // artefacts that hold them.
   virtual Json key(std::size_t first, std::size_t count) const = 0;
   virtual Needs needs(std::size_t first, std::size_t count) const = 0;
-  // One for each photo of the album. An empty id: there is none.
-  virtual std::vector<Photo> read(const ArtifactStore& store) const = 0;
+  // Called once the inputs are in the store. The result gives the companions of these photos of the album, the same
+  // number for each photo, those of one photo together. An empty id: there is none.
+  virtual CompanionFaces read(const ArtifactStore& store) const = 0;
 };
+
+// Photos from which the mask of each person is learned.
+using MaskPhotos = std::map<std::string, std::vector<Photo>>;
 
 class Attack {
  public:
@@ -72,13 +84,18 @@ class Attack {
   virtual ~Attack() = default;
 
   // Perturbs photos of any number of people. Each photo has its own stream of random numbers, so that neither the order
-  // nor the other photos of the batch change its result beyond float rounding. `companions`: one for each photo, if
-  // wanted.
+  // nor the other photos of the batch change its result beyond float rounding. `companions`: see Companions; for an
+  // attack that learns masks, `pixels` are each photo's mask, N×3×H×W.
   Perturbed perturb(const Faces& faces, Seed seed, const Faces& companions = {}) const;
 
   virtual bool changes_photos() const { return true; }
 
   virtual bool wants_companions() const { return false; }
+
+  // Whether the attack adds one perturbation of a person, a mask, to each of the person's photos.
+  virtual bool learns_masks() const { return false; }
+  // The mask of the person on these photos, 3×H×W float32 on their device. Only for an attack that learns masks.
+  virtual torch::Tensor fit(const Faces& photos, Seed seed) const { return {}; }
   // For an album of any people; nullptr if the attack wants none. `everybody`: the data set's photos. The attack must
   // outlive them. Throws Error(input) if there is nobody to choose.
   virtual std::shared_ptr<const Companions> companions(const StagedPhotos& album, std::span<const Photo> everybody,
@@ -87,7 +104,8 @@ class Attack {
   }
 
   const AttackSettings& settings() const { return settings_; }
-  Json identity() const;  // parameters and surrogates, without the label: for cache keys
+  Surrogates all_surrogates() const;  // its own, and those of the attacks before it
+  Json identity() const;              // parameters and surrogates, without the label: for cache keys
   // For make_attack, once they are read.
   void set_parameters(Json parameters) { settings_.parameters = std::move(parameters); }
 
@@ -109,7 +127,8 @@ class Attack {
 };
 
 // Makes an attack. `preset`: the name of a file in configs/attacks, a path, or a JSON object {"preset": …, "name": …,
-// keys that override the preset's}; a file may contain such an object too. "before": a transform, see AttackSettings.
+// keys that override the preset's}; a file may contain such an object too. "before": a transform, "after": a list of
+// such presets, see AttackSettings. A list of presets is the last one after the others; its name joins theirs by " + ".
 // `surrogates`, if not empty, override too. If none of a preset's surrogates is on this machine, its "stand_ins" are
 // used; if none of those is, the bundled small-surrogate; a note says so. Hashes of surrogates are checked, none is
 // loaded yet. Throws Error(usage) for unknown names, keys and values, Error(model) for the file of a surrogate or of a
@@ -129,8 +148,13 @@ struct AttackRow {
   bool needs_surrogates, aims, sees_perceptual;
   std::vector<std::string> notes;
   std::shared_ptr<Attack> (*make)(Spec&, AttackSettings);
+  std::string bound = {};  // the key of its L∞ bound: "epsilon" (a share of 1), "clip" (grey levels) or none
 };
 const std::vector<AttackRow>& attack_registry();
+
+// The same attack with another L∞ bound, in grey levels, named "NAME at N/255". Its key "step", if there is one, grows
+// in proportion, so that the steps still reach the bound. Of a chain, the last attack's; nullptr if it has no bound.
+std::shared_ptr<const Attack> with_budget(const Json& preset, std::int64_t levels, const RunOptions& options);
 
 // For attacks: N×3×H×W uniform numbers in [low, high), each photo from its own stream.
 torch::Tensor uniform_noise(const Faces& faces, Seed seed, const std::string& purpose, double low, double high);

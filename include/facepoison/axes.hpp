@@ -12,6 +12,15 @@ namespace facepoison {
 struct Posting {
   std::string name;
   std::vector<std::pair<std::shared_ptr<const Attack>, double>> parts;  // shares of 1
+  // The same with another L∞ bound, by grey levels; empty if no part has a bound, or the config names no budgets.
+  std::map<std::int64_t, std::shared_ptr<const Posting>> at_budget = {};
+  bool learns_masks() const;  // does a part?
+};
+
+// From how many of a person's training photos a mask is learned, and which photos the person then posts.
+struct LearnedFrom {
+  std::int64_t photos = 0;  // 0: all, and all are posted
+  bool posts_seen = false;  // the photos that the mask was learned from; else the others
 };
 
 // Which photos go through the transform: those that protected people post, all of the gallery, the probes.
@@ -43,12 +52,15 @@ struct ProbeOverride {
 struct Combination {
   std::array<std::string, axis_columns.size()> names;  // of the values, by axis
   std::shared_ptr<const Posting> attack;
+  std::int64_t budget = 0;  // of attacks with an L∞ bound, in grey levels; 0: the attack's own
+  LearnedFrom learned_from;
   std::shared_ptr<const Transform> transform;  // or none
   TransformOn transform_on;                    // nothing without a transform
   std::int64_t clean_photos = 0;               // a protected person's training photos that stay clean, at most
   Enrolled enrolled = Enrolled::replaced;
   Together together = Together::one;
   ProbeOverride probes;
+  std::int64_t distractors = 0;                    // people of another data set in the gallery, a photo of each
   std::shared_ptr<const FeatureExtractor> filter;  // a cloak detector that drops anybody's gallery photos; or none
   Seed seed = 0;                                   // of the draw of people, attacks, leaks and mixes
   std::size_t draw = 0;                            // the seed's index among the experiment's seeds
@@ -81,8 +93,8 @@ class Axes {
   std::array<std::vector<AxisValue>, axis_columns.size()> values_;
 };
 
-// All meaningful combinations, the last axis fastest: transform_on varies only with a transform, and people who are
-// absent have posted nothing.
+// All meaningful combinations, the last axis fastest: a budget varies only for attacks with an L∞ bound, learned_from
+// only for attacks that learn masks, transform_on only with a transform, and people who are absent have posted nothing.
 std::vector<Combination> combinations(const Axes& axes);
 
 // How a config gives an axis its values.

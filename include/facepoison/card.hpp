@@ -11,10 +11,12 @@ namespace facepoison {
 enum class Task {
   recogniser,      // pictures to embeddings
   cloak_detector,  // pictures to one number: the logit of "was perturbed"
+  purifier,        // pictures to pictures without perturbations; as an embedding: all pixels of that picture
   image_network    // what a picture shows (ImageNet's classes): a start for training
 };
 
-inline const std::vector<Task> every_task = {Task::recogniser, Task::cloak_detector, Task::image_network};
+inline const std::vector<Task> every_task = {Task::recogniser, Task::cloak_detector, Task::purifier,
+                                             Task::image_network};
 
 std::string name_of(Interpolation interpolation);  // as in cards
 
@@ -63,9 +65,9 @@ struct Card {
 };
 
 // Reads a card, by its name or its path. Names are those in configs/extractors and data/recognisers (small, bundled),
-// configs/cloak-detectors and data/cloak-detectors, or configs/networks, depending on the task. Throws Error(usage) for
-// an unknown name (with a suggestion), a missing or unknown key, or a value out of range, Error(model) for a card of
-// another task.
+// configs/cloak-detectors and data/cloak-detectors, configs/purifiers and data/purifiers, or configs/networks,
+// depending on the task. Throws Error(usage) for an unknown name (with a suggestion), a missing or unknown key, or a
+// value out of range, Error(model) for a card of another task.
 Card read_card(const std::string& name_or_path, const std::vector<Task>& tasks = {Task::recogniser});
 std::vector<std::string> card_names(Task task = Task::recogniser);  // sorted
 std::vector<Card> all_cards(Task task = Task::recogniser);          // by order(), then name

@@ -13,8 +13,12 @@ struct Experiment {
   std::string name;     // the config's file stem
   std::string command;  // runs it; affects no result
   Dataset dataset;
-  std::vector<PhotoRow> train, test;                                // of the data set
-  std::vector<std::string> eligible;                                // by name
+  std::vector<PhotoRow> train, test;  // of the data set
+  // The last photos of the data set: those of another one (the key distractors_from), which only fill the gallery.
+  std::vector<PhotoRow> distractors;
+  std::string distractors_sha256;     // of that data set's manifest
+  std::int64_t gallery_photos = 0;    // at most so many training photos of a person are in the gallery; 0: all
+  std::vector<std::string> eligible;  // by name
   std::vector<std::vector<std::string>> protected_people;           // of each seed, in the order of its draw
   std::vector<std::shared_ptr<const FeatureExtractor>> extractors;  // by release
   std::vector<std::string> seen;  // a sentence for each extractor with known training people
@@ -33,6 +37,8 @@ struct Experiment {
 
 // Reads a config. Its keys: dataset (a data set, or a folder of photos, which is prepared into the store first),
 // protected ("all" | K | [names]), extractors, the keys of axis_registry(), classifiers, device, precision, absent
+// distractors_from (a data set like `dataset`: one photo of each of its people fills the gallery, as the axis
+// "distractors" says), gallery_photos (at most so many training photos of a person are in the gallery; 0: all), absent
 // ("refuse", or "skip" extractors whose weights are not here), combine (a list of Pairing's keys), detectors (cloak
 // detectors by name or card), tables, false_positive_rate, prepare (an object of PrepareOptions' keys, for a folder of
 // photos), allow_perturbed (else a data set with perturbed photos is refused: Error(input)). `overrides` are KEY=VALUE;
@@ -71,7 +77,8 @@ fs::path default_run_folder(const Experiment& experiment);
 
 // Runs it and writes config.resolved.json, run.json (facts about the data and the program; date, commit, machine),
 // rows.csv, trials.csv, others.csv, budget.csv, rejected.csv and table.csv to `folder`, and for tables that need them
-// strangers.csv, thresholds.csv, pairs.csv, displacements.csv and detections.csv, and those tables.
+// strangers.csv, thresholds.csv, pairs.csv, displacements.csv, links.csv, impersonations.csv, rounds.csv and
+// detections.csv, and those tables.
 // Refuses a folder that holds another config's run: Error(usage).
 void run_experiment(const Experiment& experiment, const fs::path& folder, ArtifactStore& store);
 

@@ -23,7 +23,8 @@ class FeatureExtractor {
   explicit FeatureExtractor(Card card) : card_(std::move(card)) {}
   virtual ~FeatureExtractor() = default;
 
-  // N×D float32 on the pixels' device, raw (not normalised), differentiable with respect to the pixels.
+  // N×D float32 on the pixels' device, raw (not normalised), differentiable with respect to the pixels. D of a purifier
+  // is 3·height·width: its pictures.
   // embed(faces) = embed_view(view(faces)). Throws Error(model) when the network returns another shape than the card's.
   torch::Tensor embed(const Faces& faces) const { return embed_view(view(faces)); }
 

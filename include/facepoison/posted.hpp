@@ -49,9 +49,10 @@ class PerturbedPhotos {
   // The attack's photos first go through AttackSettings::before. Pictures are rounded to 8 bits, written as PNG, read
   // back and audited. `everybody`: the data set's photos, from which an attack may choose a target. A photo's picture
   // does not depend on which other people's photos are perturbed. A photo that was perturbed before is audited against
-  // its picture before that: throws as before_attacks(). The attack must outlive it.
+  // its picture before that: throws as before_attacks(). The attack must outlive it. An attack that learns masks learns
+  // each person's from `learn_from`, or from all of the person's `photos`.
   PerturbedPhotos(StagedPhotos photos, std::span<const Photo> everybody, const Attack& attack, Seed seed,
-                  const RunOptions& options);
+                  const RunOptions& options, const MaskPhotos& learn_from = {});
 
   const StagedPhotos& pictures() const { return pictures_; }
   // Run each for budget(); the pictures alone need pictures().made_by().
@@ -63,7 +64,7 @@ class PerturbedPhotos {
  private:
   const Attack& attack_;
   StagedPhotos pictures_, clean_;   // the audit compares the two
-  std::shared_ptr<Stage> perturb_;  // none: the attack leaves photos as they are
+  std::shared_ptr<Stage> perturb_;  // the last of the chain's; none: the attack leaves photos as they are
   std::shared_ptr<AuditStage> audit_;
 };
 

@@ -31,6 +31,7 @@ struct FigureRow {
   std::string title, look;
   bool needs_variety = false;  // only if `along` has several values
   std::string value;           // "": the column that is measured, with its interval
+  std::string where, equals;   // only rows with this word in this column; "": all
 };
 
 // A table: a function of the run folder. A new one is one .cpp in report/tables and one row of its registry. Throws as

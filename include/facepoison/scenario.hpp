@@ -13,7 +13,16 @@ struct Treatment {
   std::shared_ptr<const Attack> attack;        // none: as it is
   std::shared_ptr<const Transform> transform;  // after that; or none
   Seed seed = 0;
+  std::int64_t learned_from = 0;  // for an attack that learns masks: how many photos of a person; 0: all
 };
+
+// The attack's name in budgets and detections: with the number of photos that a mask was learned from.
+std::string name_of(const Treatment& treatment);
+
+// The training photos of a person from which a mask is learned: `number`, drawn by the seed, or all (0). A larger
+// number includes the photos of a smaller one. Rows ascend.
+std::vector<PhotoRow> mask_photos(std::span<const Photo> photos, const std::string& person, std::int64_t number,
+                                  Seed seed);
 
 // A photo as somebody sees it.
 struct Pick {
@@ -21,7 +30,7 @@ struct Pick {
   TreatmentId treatment;
 };
 
-// How one protected person's gallery differs from everybody's. One of the three has a photo.
+// How one protected person's gallery differs from everybody's. One of the three lists has a photo.
 struct Trial {
   std::string person;
   std::vector<Pick> replaced;     // replace the same photos; rows ascend
@@ -40,7 +49,8 @@ struct Scenario {
   std::size_t left_out = 0;  // protected people who have no trial here
   // A cloak detector: anybody's photos that it flags are not in the gallery. Or none.
   std::shared_ptr<const FeatureExtractor> filter = nullptr;
-  Seed seed = 0;  // of the draw that it belongs to
+  Seed seed = 0;                // of the draw that it belongs to
+  std::size_t distractors = 0;  // how many of SplitRows::distractors are in everybody's gallery: the first ones
 };
 
 struct Scenarios {
@@ -50,15 +60,19 @@ struct Scenarios {
 
 // Which photos of a data set are the gallery's and which are probes, and whose they are.
 struct SplitRows {
-  // Gallery and probes are rows of `photos`.
-  SplitRows(std::span<const Photo> photos, std::vector<PhotoRow> gallery, std::vector<PhotoRow> probes);
+  // Gallery, probes and distractors are rows of `photos`; the distractors are its last ones.
+  SplitRows(std::span<const Photo> photos, std::vector<PhotoRow> gallery, std::vector<PhotoRow> probes,
+            std::vector<PhotoRow> distractors = {});
 
   std::vector<PhotoRow> gallery, probes;
-  std::vector<std::string> people;  // by label: sorted, each once
-  std::vector<Label> labels;        // by PhotoRow
+  std::vector<PhotoRow> distractors;  // a photo of each person of another data set, who only fill the gallery
+  std::vector<std::string> people;    // by label: sorted, each once
+  std::vector<Label> labels;          // by PhotoRow
 
   Label label_of(const std::string& person) const;  // of one of `people`
   std::vector<PhotoRow> probes_of(const std::string& person) const;
+  // Everybody's gallery photos in a scenario, distractors included.
+  std::vector<PhotoRow> gallery_of(const Scenario& scenario) const;
 };
 
 // The trainer's gallery and the probes of a scenario, and what each trial changes in the gallery.

@@ -7,6 +7,14 @@
 
 namespace facepoison {
 
+// The photos that a protected person's trial puts into the gallery, and their clean versions, photo by photo.
+struct PostedAlbum {
+  std::string person;
+  Label label = 0;
+  std::vector<std::int64_t> rows;  // of the clean versions in everybody's gallery, ascending
+  Features clean, posted;          // N×D, in this order
+};
+
 // Plans stages; the store is read only when results are asked for. For one thread.
 class Study {
  public:
@@ -37,9 +45,12 @@ class Study {
   // The scenario's galleries and probes with the filter. Its scores must be in the store.
   Assembly assemble_filtered(const Scenario& scenario);
 
-  // Embeddings of everybody's gallery photos under a treatment, without changes by co-protected people or a filter:
-  // G×D, readable once stages_of() ran.
-  Features gallery_under(const std::shared_ptr<const FeatureExtractor>& extractor, TreatmentId treatment);
+  // The album of each trial that posts something, without a filter. stages_of() makes the embeddings.
+  std::vector<PostedAlbum> albums(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario);
+
+  // Embeddings of everybody's gallery photos in a scenario, without changes by co-protected people or a filter: G×D,
+  // readable once stages_of() ran.
+  Features plain_gallery(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario);
 
   // Throws Error(input) that names a photo with an embedding of zeros by the extractor.
   [[noreturn]] void refuse_zeros(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario);
@@ -64,8 +75,10 @@ class Study {
 
   std::shared_ptr<const FeatureExtractor> extractor_;  // of the next two members
   std::map<TreatmentId, std::shared_ptr<EmbeddingStage>> embedded_;
-  // By the treatments of gallery and probes and the filter's name, for scenarios that show nothing else there.
-  std::map<std::tuple<TreatmentId, TreatmentId, std::string>, std::shared_ptr<const GalleryAndProbes>> sides_;
+  // By the treatments of gallery and probes, the distractors and the filter's name, for scenarios that show nothing
+  // else there.
+  std::map<std::tuple<TreatmentId, TreatmentId, std::size_t, std::string>, std::shared_ptr<const GalleryAndProbes>>
+      sides_;
   // By the filter's name and the treatment.
   std::map<std::pair<std::string, TreatmentId>, std::shared_ptr<EmbeddingStage>> scores_;
   std::map<std::pair<std::string, TreatmentId>, std::vector<bool>> flagged_;

@@ -1,6 +1,6 @@
 // Training: a network's card and weights in, a trained card and weights out. The same for fresh weights
 // (scripts/fresh_networks.py) and for any existing network: the scripted module's own parameters are optimised,
-// together with those of the loss's head. A recogniser loses its head; a cloak detector keeps it.
+// together with those of the loss's head. A recogniser loses its head; a cloak detector keeps it; a purifier has none.
 #pragma once
 #include "facepoison/attack.hpp"
 #include "facepoison/augmentation.hpp"
@@ -43,10 +43,11 @@ struct TrainingData {
   Dataset dataset;
   std::string perturbed_note;       // of the photos of these people; "" if all are clean
   std::vector<std::string> people;  // trained on, sorted
-  // Kept from training: their 1-NN accuracy is logged; a cloak detector's best step and threshold are chosen on them.
+  // Kept from training: their 1-NN accuracy is logged; the best step of a cloak detector or a purifier, and a cloak
+  // detector's threshold, are chosen on them.
   std::vector<std::string> held_out;
   std::vector<Twin> twins;  // of every training photo
-  // Transforms of clean photos: none for a recogniser; those of the twins for a cloak detector.
+  // Transforms of clean photos: none for a recogniser; those of the twins for the others.
   std::vector<std::shared_ptr<const Transform>> clean = {nullptr};
 };
 
@@ -62,18 +63,30 @@ struct CardChanges {
   void apply(Json& card) const;
 };
 
+// What the loss of a purifier compares besides pixels.
+struct Purification {
+  Surrogates features;        // extractors: the embeddings of the purified and of the clean photo
+  double feature_weight = 0;  // of the sum of 1 − cos over them
+};
+
 struct TrainingConfig {
   std::string name;                       // the trained network's, from the config's file name
-  Task task = Task::recogniser;           // or a cloak detector
+  Task task = Task::recogniser;           // or a cloak detector, or a purifier
   Card start;                             // card and weights to start from
   std::vector<Training> start_trainings;  // what the start was trained on
   Recipe recipe;
   TrainingData data;
+  Purification purification;
   CardChanges card;
   Seed seed = 0;
   RunOptions options;
   Json resolved;  // what decides the weights, defaults included
   bool detects() const { return task == Task::cloak_detector; }
+  bool purifies() const { return task == Task::purifier; }
+  // A cloak detector can start from a purifier; its one number is then how much the purifier takes away.
+  bool detects_by_purifier() const { return detects() && start.task == Task::purifier; }
+  // Whether it learns from photos, each with one of its twins, and is judged by those of held-out people.
+  bool needs_twins() const { return task != Task::recogniser; }
 };
 
 // Reads the keys of a recipe, except loss and twins: "steps", "warmup", "optimiser" and its own, "schedule",

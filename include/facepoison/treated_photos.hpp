@@ -40,6 +40,7 @@ class TreatedPhotos {
   };
   void add_rows(const SplitRows& split, const Scenarios& scenarios);
   std::vector<Photo> photos_of(const std::vector<PhotoRow>& rows) const;
+  MaskPhotos photos_to_learn_from(const Treated& treated) const;  // none if the attack learns no masks
   const std::vector<Photo>& dataset_;
   std::vector<Treated> treated_;  // by TreatmentId
 };

@@ -11,8 +11,9 @@
 namespace facepoison {
 
 Perturbed Attack::perturb(const Faces& faces, Seed seed, const Faces& companions) const {
-  if (wants_companions() && companions.ids.size() != faces.ids.size())
-    throw Error(Exit::failure, concat(settings_.name, " needs a companion picture for each photo"));
+  if ((wants_companions() || learns_masks()) &&
+      (companions.ids.empty() || companions.ids.size() % faces.ids.size() != 0))
+    throw Error(Exit::failure, concat(settings_.name, " needs companion pictures for each photo"));
   const auto found = run(faces, companions, seed);
   const auto finite = found.pixels.detach().isfinite().flatten(1).all(1);
   const auto kept = rounded(torch::where(finite.view({-1, 1, 1, 1}), found.pixels.detach(), faces.pixels));
@@ -31,6 +32,14 @@ Perturbed Attack::perturb(const Faces& faces, Seed seed, const Faces& companions
   return out;
 }
 
+CompanionFaces faces_of(std::vector<Photo> companions) {
+  return [all = std::make_shared<const std::vector<Photo>>(std::move(companions))](const auto& rows) {
+    std::vector<Photo> some;
+    for (const auto row : rows) some.push_back((*all)[row]);
+    return load_faces(some);
+  };
+}
+
 std::string name_of(Status status) {
   switch (status) {
     case Status::last_iterate:
@@ -44,14 +53,25 @@ std::string name_of(Status status) {
   }
 }
 
+Surrogates Attack::all_surrogates() const {
+  Surrogates all;
+  for (const auto& earlier : settings_.after)
+    for (auto& surrogate : earlier->all_surrogates()) all.push_back(std::move(surrogate));
+  all.insert(all.end(), settings_.surrogates.begin(), settings_.surrogates.end());
+  return all;
+}
+
 Json Attack::identity() const {
   Json surrogates = Json::array();
   for (const auto& extractor : settings_.surrogates) surrogates.push_back(extractor->identity());
   // Leaves out names, dates and paths of files; the identity has the files' content.
   Json parameters = settings_.parameters;
-  for (const auto* key : {"surrogates", "stand_ins", "folder", "targets", "released", "before"}) parameters.erase(key);
+  for (const auto* key : {"surrogates", "stand_ins", "folder", "targets", "released", "before", "after"})
+    parameters.erase(key);
   Json identity = {{"version", settings_.version}, {"parameters", parameters}, {"surrogates", surrogates}};
   if (settings_.before) identity["before"] = settings_.before->identity();
+  for (const auto& earlier : settings_.after) identity["after"].push_back(earlier->identity());
+  if (!settings_.transform.is_null()) identity["transform"] = settings_.transform;
   if (settings_.perceptual) identity["perceptual"] = settings_.perceptual->identity();
   return identity;
 }

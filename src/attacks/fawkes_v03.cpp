@@ -23,6 +23,7 @@
 
 #include "attacks/fawkes.hpp"
 #include "attacks/search.hpp"
+#include "attacks/targets.hpp"
 #include "facepoison/dssim.hpp"
 
 namespace facepoison {
@@ -34,7 +35,7 @@ class Targets final : public Companions {
   Targets(const AttackSettings& settings, bool target_per_photo, const StagedPhotos& album,
           std::span<const Photo> everybody, Seed seed, const EmbedPhotos& embed)
       : settings_(settings), target_per_photo_(target_per_photo), album_(album), seed_(seed) {
-    const std::span<const Photo> all = settings.targets.empty() ? everybody : std::span<const Photo>(settings.targets);
+    const auto all = photos_of_targets(settings, everybody);
     from_ = StagedPhotos(std::vector<Photo>(all.begin(), all.end()));
     for (const auto& surrogate : settings.surrogates) {
       of_album_.push_back(embed(album_, surrogate));
@@ -55,10 +56,7 @@ class Targets final : public Companions {
       for (const auto& stage : of_album_) own.names += name_of(stage->output(i));
     }
     for (const auto& [self, own] : albums_)
-      if (people.empty() || people == std::set{self})
-        throw Error(Exit::input,
-                    concat(settings_.name, ": only ", self,
-                           " has photos, so there is no target; set \"targets\" to a data set of other people"));
+      if (people.empty() || people == std::set{self}) throw no_target_for(self, settings_);
   }
 
   std::vector<std::shared_ptr<Stage>> inputs() const override {
@@ -83,7 +81,7 @@ class Targets final : public Companions {
     return needs;
   }
 
-  std::vector<Photo> read(const ArtifactStore& store) const override {
+  CompanionFaces read(const ArtifactStore& store) const override {
     const Pool pool = make_pool(store);
     const auto features = embedded(of_album_, store);
     const auto& album = album_.list();
@@ -103,7 +101,7 @@ class Targets final : public Companions {
         chosen[static_cast<std::size_t>(rows[i])] = pool.photos[static_cast<std::size_t>(drawn)];
       }
     }
-    return chosen;
+    return faces_of(std::move(chosen));
   }
 
  private:

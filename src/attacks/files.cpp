@@ -305,7 +305,7 @@ class AlignedFiles final : public Companions {
     return {made_in(std::span<const Photo>(photos_).subspan(first, count)), {}};
   }
 
-  std::vector<Photo> read(const ArtifactStore& store) const override {
+  CompanionFaces read(const ArtifactStore& store) const override {
     std::vector<std::string> others;
     for (std::size_t row = 0; row < paired_.size(); ++row) {
       const auto psnr = stage_->psnr(store, row);
@@ -320,7 +320,7 @@ class AlignedFiles final : public Companions {
                                       "; a perturbed photo has at least ", p_.least_psnr,
                                       " dB after both are shrunk to 24 × 24 pixels (\"",
                                       p_.redetect ? "least_psnr_redetected" : "least_psnr", "\"; 0 accepts any file)"));
-    return resolved(photos_, store);
+    return faces_of(resolved(photos_, store));
   }
 
  private:

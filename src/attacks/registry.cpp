@@ -74,7 +74,7 @@ void choose_surrogates(Json& wanted, bool named_by_user, AttackSettings& setting
 const std::vector<AttackRow>& attack_registry() {
   static const std::vector<AttackRow> rows = {
       {"none", 1, "photos as they are", false, false, false, {}, make_none},
-      {"noise", 1, "random ±epsilon at every pixel and channel", false, false, false, {}, make_noise},
+      {"noise", 1, "random ±epsilon at every pixel and channel", false, false, false, {}, make_noise, "epsilon"},
       {"pgd",
        1,
        "sign-gradient ascent away from the photo's own embedding, limited in L∞",
@@ -82,7 +82,8 @@ const std::vector<AttackRow>& attack_registry() {
        false,
        false,
        {},
-       make_pgd},
+       make_pgd,
+       "epsilon"},
       {"fawkes-v0.3",
        1,
        "towards and past another person's embedding, with a penalty on DSSIM",
@@ -103,7 +104,8 @@ const std::vector<AttackRow>& attack_registry() {
        {"where nothing is feasible the clean photo is kept, not a black one; the aligned canvas instead of a crop of "
         "112 pixels, with no stretch of contrast",
         "Adadelta's epsilon 1e-7; 8 bits by truncation, as its code"},
-       make_fawkes_v10},
+       make_fawkes_v10,
+       "clip"},
       {"lowkey",
        1,
        "LowKey: sign ascent on blurred and plain views, with a penalty on LPIPS or a stand-in",
@@ -112,6 +114,50 @@ const std::vector<AttackRow>& attack_registry() {
        true,
        {"the perceptual distance is over the whole canvas, as FaceCure ran it"},
        make_lowkey},
+      {"tip-im",
+       1,
+       "TIP-IM: away from the photo's own embedding, towards whoever of ten people is reached best",
+       true,
+       true,
+       false,
+       {"ten targets for each person, from the data set or `targets`; embeddings of length one"},
+       make_tip_im,
+       "epsilon"},
+      {"opom",
+       1,
+       "OPOM: one mask for each person, away from the subspace of the person's embeddings",
+       true,
+       false,
+       false,
+       {"the mask lies on the aligned canvas and starts as one picture of random numbers"},
+       make_opom,
+       "epsilon"},
+      {"chameleon",
+       1,
+       "Chameleon: one mask for each person, away from the photos' own embeddings, with a penalty on DSSIM",
+       true,
+       false,
+       false,
+       {"the mask lies on the aligned canvas instead of a padded crop of 112 pixels"},
+       make_chameleon,
+       "epsilon"},
+      {"protego-flat",
+       1,
+       "Protego's loss without its 3D warp: one mask for each person, with which photos are unlike each other",
+       true,
+       false,
+       false,
+       {"the mask lies flat on the aligned canvas, on the face and around it; Protego bends it over the face"},
+       make_protego_flat,
+       "epsilon"},
+      {"retouch",
+       1,
+       "a photo editor's filters, as a control: smoother skin, more contrast, warmer colours",
+       false,
+       false,
+       false,
+       {},
+       make_retouch_attack},
       {"files", 1, "perturbed photos from any other tool, paired by their names", false, false, false, {}, make_files},
   };
   return rows;
@@ -121,7 +167,11 @@ Json read_preset(const std::string& name) { return read_preset(name, 0); }
 
 void anchor_attack(Json& preset, const fs::path& base) {
   anchor_path(preset, base);
+  if (preset.is_array())
+    for (auto& one : preset) anchor_attack(one, base);
   if (!preset.is_object()) return;
+  if (preset.contains("after")) anchor_attack(preset["after"], base);
+  if (preset.contains("before")) anchor_transform(preset["before"], base);
   if (preset.contains("preset")) anchor_path(preset["preset"], base);
   if (preset.contains("surrogates") && preset["surrogates"].is_array())
     for (auto& surrogate : preset["surrogates"]) anchor_path(surrogate, base);
@@ -130,12 +180,66 @@ void anchor_attack(Json& preset, const fs::path& base) {
       preset[folder] = (base / preset[folder].get<std::string>()).lexically_normal().string();
 }
 
+namespace {
+
+std::string name_of_request(const Json& preset) {
+  if (preset.is_string()) return preset_name(preset.get<std::string>());
+  return preset.is_object() ? preset.value("name", preset_name(preset.value("preset", ""))) : "";
+}
+
+// A request as an object. A list becomes its last attack, after the others.
+Json as_object(const Json& preset) {
+  if (preset.is_string()) return {{"preset", preset}};
+  if (!preset.is_array() || preset.empty()) return preset;
+  Json last = as_object(preset.back());
+  std::string name;
+  for (const auto& one : preset) name += (name.empty() ? "" : " + ") + name_of_request(one);
+  last["name"] = name;
+  if (preset.size() > 1) last["after"] = Json(preset.begin(), preset.end() - 1);
+  return last;
+}
+
+std::vector<std::shared_ptr<const Attack>> make_earlier(Spec& spec, const RunOptions& options,
+                                                        const std::vector<std::string>& surrogates) {
+  const Json wanted = spec.raw("after");
+  if (!wanted.is_array()) spec.fail("after", concat("found ", wanted.dump(), ", expected a list of presets"));
+  std::vector<std::shared_ptr<const Attack>> earlier;
+  for (const auto& one : wanted) {
+    earlier.push_back(make_attack(one, options, surrogates));
+    if (earlier.back()->settings().before)
+      spec.fail("after", concat("found ", one.dump(), ", which has \"before\"; expected attacks without it"));
+  }
+  return earlier;
+}
+
+const AttackRow& row_of(const std::string& kind) {
+  const auto& rows = attack_registry();
+  return *std::find_if(rows.begin(), rows.end(), [&](const AttackRow& row) { return row.name == kind; });
+}
+
+}  // namespace
+
+std::shared_ptr<const Attack> with_budget(const Json& preset, std::int64_t levels, const RunOptions& options) {
+  const auto own = make_attack(preset, options);
+  const Json& parameters = own->settings().parameters;
+  const auto& bound = row_of(parameters.at("attack").get<std::string>()).bound;
+  if (bound.empty()) return nullptr;
+  const double level = bound == "epsilon" ? 1 / 255.0 : 1, wanted = static_cast<double>(levels) * level;
+  Json request = as_object(preset);
+  if (const double now = parameters.at(bound).get<double>(); parameters.contains("step") && now > 0)
+    request["step"] = std::min(1.0, parameters["step"].get<double>() * wanted / now);
+  request[bound] = wanted;
+  request["name"] = concat(own->settings().name, " at ", levels, "/255");
+  return make_attack(request, options);
+}
+
 std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& options,
                                           const std::vector<std::string>& surrogates) {
+  if (preset.is_array() && !preset.empty()) return make_attack(as_object(preset), options, surrogates);
   const bool is_object = preset.is_object() && preset.contains("preset") && preset["preset"].is_string();
   if (!preset.is_string() && !is_object)
-    throw Error(Exit::usage,
-                concat("attacks: found ", preset.dump(), ", expected a preset's name or an object {\"preset\": …}"));
+    throw Error(Exit::usage, concat("attacks: found ", preset.dump(),
+                                    ", expected a preset's name, an object {\"preset\": …}, or a list of these"));
   const std::string file = is_object ? preset["preset"].get<std::string>() : preset.get<std::string>();
   std::string name = preset_name(file);
   Json wanted = is_object ? merged(preset) : read_preset(file);
@@ -151,8 +255,7 @@ std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& 
   const auto& rows = attack_registry();
   std::vector<std::string> known;
   for (const auto& row : rows) known.push_back(row.name);
-  const auto kind = spec.choice("attack", known);
-  const auto& row = *std::find_if(rows.begin(), rows.end(), [&](const AttackRow& r) { return r.name == kind; });
+  const auto& row = row_of(spec.choice("attack", known));
   for (const auto& note : row.notes) settings.notes.push_back(name + ": " + note);
   if (row.needs_surrogates) {
     const auto names = spec.texts("surrogates");
@@ -177,11 +280,16 @@ std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& 
   settings.version = row.version;
   settings.released = spec.text("released", "");
   if (spec.has("before")) settings.before = make_transform(spec.raw("before"));
+  if (spec.has("after")) settings.after = make_earlier(spec, options, surrogates);
   if (settings.before)
     settings.notes.push_back(concat(name, ": photos go through ", settings.before->name(), " before it perturbs them"));
   const auto attack = row.make(spec, std::move(settings));
   if (attack->settings().before && !attack->changes_photos())
     spec.fail("before", "this attack does not change photos; use \"transforms\" or \"probes\" to change clean ones");
+  if (attack->learns_masks() && attack->settings().before)
+    spec.fail("before", "an attack that learns masks learns them from photos as they are");
+  if (attack->learns_masks() && !attack->settings().after.empty())
+    spec.fail("after", "an attack that learns masks can only be the first of several");
   spec.finish();
   attack->set_parameters(spec.record());
   return attack;

@@ -45,6 +45,13 @@ Table list_cloak_detectors() {
   return table;
 }
 
+Table list_purifiers() {
+  Table table{{"name", "released", "trained_against", "side", "licence", "present"}, {}, {}};
+  for (const auto& card : all_cards(Task::purifier))
+    table.add({card.name, card.released, listed(card.trained_against), side_of(card), card.licence, presence(card)});
+  return table;
+}
+
 Table list_attacks() {
   Table table{{"preset", "attack", "help"}, {}, {}};
   for (const auto& name : names_in("configs/attacks")) {
@@ -72,6 +79,7 @@ Table list_classifiers() {
 const std::map<std::string, std::function<Table()>> lists = {
     {"extractors", list_extractors},
     {"cloak-detectors", list_cloak_detectors},
+    {"purifiers", list_purifiers},
     {"attacks", list_attacks},
     {"classifiers", list_classifiers},
     {"transforms", [] { return list_registry(transform_registry()); }},
@@ -83,7 +91,8 @@ Action list_command(CLI::App& app) {
   const auto what = std::make_shared<std::string>();
   std::vector<std::string> names;
   for (const auto& [name, list] : lists) names.push_back(name);
-  app.add_option("WHAT", *what, "extractors (by release), cloak-detectors, attacks, classifiers, transforms or tables")
+  app.add_option("WHAT", *what,
+                 "extractors (by release), cloak-detectors, purifiers, attacks, classifiers, transforms or tables")
       ->required()
       ->check(CLI::IsMember(names));
   const auto output = std::make_shared<OutputOptions>(app, "markdown");

@@ -136,7 +136,7 @@ Shown of_experiment(const Experiment& e, const Choice& choice, ArtifactStore& st
   Executor executor(store);
   for (const auto t : attacked) {
     for (const auto& stage : photos.stages(t)) executor.run(stage);
-    const auto& [attack, transform, seed] = photos.treatment(t);
+    const auto& [attack, transform, seed, learned_from] = photos.treatment(t);
     const auto name = attack->settings().name + (transform ? ", " + transform->name() : "");
     const auto all = photos.photos(t).resolved(store);
     const auto budget = photos.budget(t, store);

@@ -58,12 +58,28 @@ Json resolved_transform(const Transform& transform) {
   return {{"name", transform.name()}, {"identity", transform.identity()}};
 }
 
+// The config's budgets; 0 is "own".
+std::vector<std::int64_t> read_levels(Spec& spec) {
+  const Json wanted = spec.raw("budgets", Json::array({"own"}));
+  std::vector<std::int64_t> levels;
+  if (!wanted.is_array())
+    spec.fail("budgets", concat("found ", wanted.dump(), ", expected a list of whole numbers from 1 to 255"));
+  for (const auto& one : wanted) {
+    const bool is_number = one.is_number_integer() && one >= 1 && one <= 255;
+    if (!is_number && one != "own")
+      spec.fail("budgets",
+                concat("found ", one.dump(), " in the list, expected grey levels from 1 to 255, or \"own\""));
+    levels.push_back(is_number ? one.get<std::int64_t>() : 0);
+  }
+  return levels;
+}
+
 // Leaves out which recognisers are attacked; the experiment adds that.
 Json resolved_posting(const Posting& posting) {
   Json parts = Json::array();
   for (const auto& [attack, share] : posting.parts) {
     Json surrogates = Json::array();
-    for (const auto& surrogate : attack->settings().surrogates) surrogates.push_back(surrogate->card().name);
+    for (const auto& surrogate : attack->all_surrogates()) surrogates.push_back(surrogate->card().name);
     Json part = {{"name", attack->settings().name}, {"share", share}, {"surrogates", surrogates}};
     part.update(resolved_attack(*attack));
     parts.push_back(std::move(part));
@@ -110,6 +126,9 @@ Values read_attacks(Spec& spec, const AxisRow& row, const RunOptions& options) {
     if (is_mix(one)) continue;
     const auto attack = make_attack(one, options);
     posting = {attack->settings().name, {{attack, 1.0}}};
+    for (const auto levels : read_levels(spec))
+      if (const auto other = levels ? with_budget(one, levels, options) : nullptr)
+        posting.at_budget[levels] = std::make_shared<const Posting>(Posting{posting.name, {{other, 1.0}}});
   }
   for (std::size_t i = 0; i < postings.size(); ++i)
     if (is_mix(wanted[i])) postings[i] = read_mix(spec, wanted[i], postings, options);
@@ -117,6 +136,37 @@ Values read_attacks(Spec& spec, const AxisRow& row, const RunOptions& options) {
   for (const auto& posting : postings)
     values.push_back(value_of(posting.name, resolved_posting(posting), &Combination::attack,
                               std::make_shared<const Posting>(posting)));
+  return values;
+}
+
+Values read_budgets(Spec& spec, const AxisRow&, const RunOptions&) {
+  Values values;
+  for (const auto levels : read_levels(spec))
+    values.push_back(value_of(levels ? std::to_string(levels) : "own", levels ? Json(levels) : Json("own"),
+                              &Combination::budget, levels));
+  return values;
+}
+
+// Reads "all", a number of photos (the person posts the others), or {"photos": a number, "posted": "seen"}.
+Values read_learned_from(Spec& spec, const AxisRow& row, const RunOptions&) {
+  Values values;
+  for (const auto& one : list_of(spec, row, "numbers of photos")) {
+    LearnedFrom from;
+    const Json number =
+        one.is_object() && one.size() == 2 && one.value("posted", "") == "seen" && one.contains("photos")
+            ? one["photos"]
+            : one;
+    from.posts_seen = one.is_object();
+    if (number.is_number_integer() && number >= 1 && number <= 1000000)
+      from.photos = number.get<std::int64_t>();
+    else if (one != "all")
+      spec.fail("learned_from", concat("found ", one.dump(),
+                                       " in the list, expected \"all\", a number of photos from "
+                                       "1 on, or {\"photos\": a number, \"posted\": \"seen\"}"));
+    auto name = from.photos ? std::to_string(from.photos) : "all";
+    if (from.posts_seen) name += ", seen";
+    values.push_back(value_of(std::move(name), one, &Combination::learned_from, from));
+  }
   return values;
 }
 
@@ -158,11 +208,19 @@ Values read_transform_on(Spec& spec, const AxisRow& row, const RunOptions&) {
   return values;
 }
 
-Values read_clean_photos(Spec& spec, const AxisRow& row, const RunOptions&) {
+Values read_numbers(Spec& spec, const AxisRow& row, std::int64_t Combination::* member) {
   Values values;
   for (const auto number : whole_numbers(spec, row.keys.front(), spec.raw(row.keys.front(), row.neutral)))
-    values.push_back(value_of(std::to_string(number), number, &Combination::clean_photos, number));
+    values.push_back(value_of(std::to_string(number), number, member, number));
   return values;
+}
+
+Values read_clean_photos(Spec& spec, const AxisRow& row, const RunOptions&) {
+  return read_numbers(spec, row, &Combination::clean_photos);
+}
+
+Values read_distractors(Spec& spec, const AxisRow& row, const RunOptions&) {
+  return read_numbers(spec, row, &Combination::distractors);
 }
 
 // Reads a list of words, each the name of an enum value.
@@ -221,7 +279,9 @@ Values read_probes(Spec& spec, const AxisRow& row, const RunOptions& options) {
 }
 
 void anchor_probes(Json& value, const fs::path& base) {
-  if (value.is_object() && value.contains("attack")) anchor_attack(value["attack"], base);
+  if (!value.is_object()) return;
+  if (value.contains("attack")) anchor_attack(value["attack"], base);
+  if (value.contains("transform")) anchor_transform(value["transform"], base);
 }
 
 // Reads cloak detectors by name or card; "none" is no detector.
@@ -245,6 +305,24 @@ Values read_seed_values(Spec& spec, const AxisRow&, const RunOptions&) {
   return values;
 }
 
+// Axes that have an effect only with some values of other axes. Elsewhere there is one combination, and
+// the axis's column is empty.
+struct DependentAxis {
+  Axis axis;
+  bool (*has_effect)(const Combination&);
+  void (*reset)(Combination&);
+};
+const std::array<DependentAxis, 3> dependent_axes = {
+    {{Axis::budget, [](const Combination& c) { return !c.attack->at_budget.empty(); },
+      [](Combination& c) { c.budget = 0; }},
+     {Axis::learned_from,
+      [](const Combination& c) {
+        return c.attack->learns_masks() || (c.probes.attack && c.probes.attack->learns_masks());
+      },
+      [](Combination& c) { c.learned_from = {}; }},
+     {Axis::transform_on, [](const Combination& c) { return c.transform != nullptr; },
+      [](Combination& c) { c.transform_on = {}; }}}};
+
 Combination with(Combination combination, Axis axis, const AxisValue& value) {
   combination.names[index_of(axis)] = value.name;
   value.apply(combination);
@@ -258,12 +336,15 @@ const std::array<AxisRow, axis_columns.size()>& axis_registry() {
   const auto one = [](const Json& value) { return Json::array({value}); };
   static const std::array<AxisRow, axis_columns.size()> rows = {{
       {{"attacks"}, {}, always, read_attacks, anchor_attack},
-      {{"transforms"}, one("none"), always, read_transforms, nullptr},
+      {{"budgets"}, one("own"), unless_neutral, read_budgets, nullptr},
+      {{"learned_from"}, one("all"), unless_neutral, read_learned_from, nullptr},
+      {{"transforms"}, one("none"), always, read_transforms, anchor_transform},
       {{"transform_on"}, one("perturbed"), always, read_transform_on, nullptr},
       {{"clean_photos"}, one(0), always, read_clean_photos, nullptr},
       {{"enrolled"}, one("replaced"), always, read_enrolled, nullptr},
       {{"together"}, one("one"), always, read_together, nullptr},
       {{"probes"}, one("clean"), unless_neutral, read_probes, anchor_probes},
+      {{"distractors"}, one(0), unless_neutral, read_distractors, nullptr},
       {{"filter"}, one("none"), unless_neutral, read_filters, anchor_path},
       {{"seeds", "seed"}, one(0), never, read_seed_values, nullptr},
   }};
@@ -293,7 +374,13 @@ Axes Axes::from(Spec& spec, const RunOptions& options) {
   }
   if (!axes.is_neutral(Axis::together) && !axes.is_neutral(Axis::enrolled))
     spec.fail("together", "\"half\" can only be used with \"enrolled\": [\"replaced\"]");
+  if (!axes.is_neutral(Axis::together) && !axes.is_neutral(Axis::learned_from))
+    spec.fail("together", "\"half\" can only be used with \"learned_from\": [\"all\"]");
   return axes;
+}
+
+bool Posting::learns_masks() const {
+  return std::any_of(parts.begin(), parts.end(), [](const auto& part) { return part.first->learns_masks(); });
 }
 
 bool Axes::is_neutral(Axis axis) const {
@@ -334,13 +421,17 @@ std::vector<Combination> combinations(const Axes& axes) {
   };
   std::erase_if(all, [&](const Combination& c) {
     if (c.enrolled == Enrolled::absent && !(is_first(c, Axis::attack) && is_first(c, Axis::clean_photos))) return true;
-    return !c.transform && !is_first(c, Axis::transform_on);
+    return std::any_of(dependent_axes.begin(), dependent_axes.end(),
+                       [&](const auto& one) { return !one.has_effect(c) && !is_first(c, one.axis); });
   });
-  for (auto& combination : all) {
-    if (combination.transform) continue;
-    combination.transform_on = {};
-    combination.names[index_of(Axis::transform_on)] = "";
-  }
+  for (auto& combination : all)
+    for (const auto& [axis, has_effect, reset] : dependent_axes) {
+      if (has_effect(combination)) continue;
+      reset(combination);
+      combination.names[index_of(axis)] = "";
+    }
+  for (auto& combination : all)
+    if (combination.budget) combination.attack = combination.attack->at_budget.at(combination.budget);
   return all;
 }
 

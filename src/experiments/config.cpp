@@ -10,6 +10,7 @@
 #include "facepoison/photos.hpp"
 #include "facepoison/report.hpp"
 #include "experiments/combine.hpp"
+#include "experiments/impersonation.hpp"
 #include "experiments/repeats.hpp"
 
 namespace facepoison {
@@ -85,6 +86,8 @@ void check_recogniser(const Experiment& e, const Spec& spec, ClassifierChoice& c
   if (!e.combine.empty()) spec.fail("combine", "cannot be used with a classifier that is trained end to end");
   if (e.wants("open-set"))
     spec.fail("tables", "\"open-set\" cannot be used with end-to-end, which would train once without each stranger");
+  if (e.wants("growth"))
+    spec.fail("tables", "\"growth\" cannot be used with end-to-end, which would train in each round");
 }
 
 // Refuses tables with a threshold if nobody is left to set it, or to be judged by it.
@@ -94,6 +97,7 @@ void check_thresholds(const Experiment& e, const Spec& spec) {
   if (e.wants("open-set") && protected_people.size() == e.eligible.size())
     spec.fail("tables",
               "\"open-set\" sets its thresholds on people who are not protected, but here everybody is protected");
+  check_impersonation(e, spec);
   const bool any_curve =
       std::any_of(e.combine.begin(), e.combine.end(), [](const auto& pairing) { return pairing.has_curve(); });
   if (e.wants("threshold") && !any_curve)
@@ -115,8 +119,9 @@ void anchor_experiment(Json& config, const fs::path& base) {
   if (!config.is_object()) return;
   const auto is_given = [&](const char* key) { return config.contains(key) && !config[key].is_null(); };
   if (is_given("seed") != is_given("seeds")) config[is_given("seed") ? "seeds" : "seed"] = nullptr;
-  if (config.contains("dataset") && config["dataset"].is_string())
-    config["dataset"] = (base / config["dataset"].get<std::string>()).lexically_normal().string();
+  for (const auto* key : {"dataset", "distractors_from"})
+    if (config.contains(key) && config[key].is_string() && config[key] != "")
+      config[key] = (base / config[key].get<std::string>()).lexically_normal().string();
   const auto anchor_all = [&](const std::string& key, void (*anchor)(Json&, const fs::path&)) {
     if (!config.contains(key) || !config[key].is_array()) return;
     for (auto& value : config[key]) anchor(value, base);
@@ -148,6 +153,8 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   const bool skip_absent = spec.choice("absent", {"refuse", "skip"}, "refuse") == "skip";
   const auto prepare_options = PrepareOptions::of_config(spec);
   const bool allow_perturbed = spec.flag("allow_perturbed", false);
+  const auto distractors_from = spec.text("distractors_from", "");
+  e.gallery_photos = spec.integer("gallery_photos", 0, 1000000, 0);
   const Json combine = spec.raw("combine", Json::array());
   const auto detectors = spec.texts("detectors", std::vector<std::string>{});
   e.tables = read_tables(spec);
@@ -176,9 +183,16 @@ Experiment read_experiment(const fs::path& config, const std::vector<std::string
   require_clean(dataset, perturbed_note(e.dataset.photos), allow_perturbed);
   if (!e.is_prepared()) return e;
   find_eligible(e);
+  if (e.gallery_photos) limit_gallery(e, e.gallery_photos);
   for (const auto seed : e.axes.seeds()) e.protected_people.push_back(choose_protected(spec, wanted, e, seed));
   check_seen(e);
   check_thresholds(e, spec);
+  if (e.axes.is_neutral(Axis::distractors) != distractors_from.empty())
+    spec.fail("distractors_from", distractors_from.empty()
+                                      ? "expected the data set of the people that \"distractors\" adds to the gallery"
+                                      : "has no effect without \"distractors\", how many of its people to add");
+  if (!distractors_from.empty()) add_distractors(spec, distractors_from, prepare_options, allow_perturbed, e, store);
+  if (!e.is_prepared()) return e;
   e.resolved = resolve(e, dataset);
   return e;
 }

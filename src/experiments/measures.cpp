@@ -6,24 +6,21 @@
 #include "facepoison/classifier.hpp"
 #include "facepoison/stats.hpp"
 #include "facepoison/verification.hpp"
+#include "report/run_folder.hpp"
 
 namespace facepoison {
-namespace {
 
 std::vector<double> numbers(const torch::Tensor& values) {
   const auto flat = values.contiguous().view(-1);
   return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
 }
 
-// The rows of this person, or all other rows.
 torch::Tensor rows_where(const std::vector<std::int64_t>& labels, std::int64_t label, bool own) {
   std::vector<std::int64_t> rows;
   for (std::size_t i = 0; i < labels.size(); ++i)
     if ((labels[i] == label) == own) rows.push_back(static_cast<std::int64_t>(i));
   return torch::tensor(rows, torch::kInt64);
 }
-
-}  // namespace
 
 void BottomK::add(const std::vector<double>& numbers) {
   kept_.insert(kept_.end(), numbers.begin(), numbers.end());
@@ -47,25 +44,39 @@ Measures::Measures(const fs::path& folder, const Experiment& experiment, Study& 
   if (experiment.wants("displacement"))
     displacement_.emplace(folder / "displacements.csv",
                           columns_of(study, {"protected", "id", "moved", "nearest_other"}));
+  if (experiment.wants("linkage")) {
+    std::vector<std::string> columns = {"protected", "queries", "pairs", "photos"};
+    columns.insert(columns.end(), linkage_cells.begin(), linkage_cells.end());
+    for (const auto* rate : linkage_rates) columns.push_back(concat("tar_at_", rate));
+    columns.insert(columns.end(), {"bcubed_precision", "bcubed_recall", "bcubed_f"});
+    links_.emplace(folder / "links.csv", columns_of(study, columns));
+  }
+  if (experiment.wants("impersonation")) {
+    std::vector<std::string> columns = {"protected", "target", "own_pairs", "target_pairs"};
+    for (const auto* measured : {"threshold_at_", "dodging_at_", "impersonation_at_"})
+      for (const auto* rate : impersonation_rates) columns.push_back(concat(measured, rate));
+    impersonations_.emplace(folder / "impersonations.csv", columns_of(study, columns));
+  }
 }
 
 void Measures::of(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario) {
-  if ((!pairs_ && !displacement_) || !done_.insert({extractor->card().name, &scenario}).second) return;
+  const bool any = pairs_ || displacement_ || links_ || impersonations_;
+  if (!any || !done_.insert({extractor->card().name, &scenario}).second) return;
   const auto coordinates = coordinates_of(extractor->card().name, scenario, "");
   for (const auto& stage : study_.stages_of(extractor, scenario)) executor_.run(stage);
   for (const auto& stage : study_.filter_stages(scenario)) executor_.run(stage);
   const auto question = study_.filtered_question(extractor, scenario);
-  if (pairs_) {
-    try {
+  try {
+    if (pairs_)
       for (const auto& person : compare_pairs(*question.sides, question.trials)) {
         auto cells = joined(coordinates, {person.person, static_cast<std::int64_t>(person.genuine.size()),
                                           person.impostors, person.area});
         cells.insert(cells.end(), person.accepted.begin(), person.accepted.end());
         pairs_->add(std::move(cells));
       }
-    } catch (const NoDirection&) {
-      study_.refuse_zeros(extractor, scenario);
-    }
+    if (!scenario.filter) measure_albums(coordinates, extractor, scenario, *question.sides);
+  } catch (const NoDirection&) {
+    study_.refuse_zeros(extractor, scenario);
   }
   if (displacement_ && !scenario.filter)  // a filter moves nothing
     measure_displacement(coordinates, extractor, scenario, question);
@@ -123,7 +134,7 @@ std::vector<CleanGallery::Moved> CleanGallery::displacements(const torch::Tensor
 
 void Measures::measure_displacement(const Row& coordinates, const std::shared_ptr<const FeatureExtractor>& extractor,
                                     const Scenario& scenario, const Question& question) {
-  const CleanGallery gallery(study_.gallery_under(extractor, scenario.gallery).read(), question.sides->gallery_labels);
+  const CleanGallery gallery(study_.plain_gallery(extractor, scenario).read(), question.sides->gallery_labels);
   const Assembly assembly = assemble(study_.split(), scenario);
   std::map<PhotoRow, std::int64_t> rows_of;  // in everybody's gallery
   for (std::size_t row = 0; row < assembly.gallery.size(); ++row)
@@ -144,8 +155,40 @@ void Measures::measure_displacement(const Row& coordinates, const std::shared_pt
   }
 }
 
+void Measures::measure_albums(const Row& coordinates, const std::shared_ptr<const FeatureExtractor>& extractor,
+                              const Scenario& scenario, const GalleryAndProbes& sides) {
+  if (!links_ && !impersonations_) return;
+  const auto albums = study_.albums(extractor, scenario);
+  if (links_)
+    for (const auto& person : link_albums(sides.gallery.read(), sides.gallery_labels, albums, scenario.seed))
+      add_links(coordinates, person);
+  if (!impersonations_ || albums.empty()) return;
+  const auto gallery = study_.plain_gallery(extractor, scenario);
+  if (to_pass_name_ != gallery.name) {
+    to_pass_.emplace(gallery.read(), sides.gallery_labels, never_protected(experiment_, study_.split()));
+    to_pass_name_ = gallery.name;
+  }
+  for (const auto& album : albums) add_impersonation(coordinates, to_pass_->judge(album));
+}
+
+void Measures::add_links(const Row& coordinates, const LinksOf& person) {
+  auto cells = joined(coordinates, {person.person, person.queries, person.pairs, person.photos});
+  for (const auto* some : {&person.retrieved, &person.accepted}) cells.insert(cells.end(), some->begin(), some->end());
+  cells.insert(cells.end(), {person.precision, person.recall, person.f});
+  links_->add(std::move(cells));
+}
+
+void Measures::add_impersonation(const Row& coordinates, const ImpersonationOf& person) {
+  const auto target = person.target < 0 ? "" : study_.split().people[static_cast<std::size_t>(person.target)];
+  auto cells = joined(coordinates, {person.person, target, person.own_pairs, person.target_pairs});
+  for (const double threshold : to_pass_->thresholds()) cells.emplace_back(1 - threshold);
+  for (const auto* some : {&person.dodging, &person.impersonation})
+    cells.insert(cells.end(), some->begin(), some->end());
+  impersonations_->add(std::move(cells));
+}
+
 void Measures::finish() {
-  for (auto* file : {&pairs_, &displacement_})
+  for (auto* file : {&pairs_, &displacement_, &links_, &impersonations_})
     if (*file) (*file)->finish();
 }
 

@@ -6,6 +6,8 @@
 
 #include "facepoison/experiment.hpp"
 #include "facepoison/table.hpp"
+#include "experiments/impersonation.hpp"
+#include "experiments/linkage.hpp"
 #include "experiments/records.hpp"
 
 namespace facepoison {
@@ -17,6 +19,8 @@ namespace facepoison {
 //   false accept rate (over the impostor pairs of all protected people together). Empty if there are no impostor pairs.
 // - displacements.csv, for "displacement": the Euclidean distance of each posted photo to its clean version, and to
 //   the nearest clean gallery photo of another person, empty if there is none.
+// - links.csv, for "linkage", and impersonations.csv, for "impersonation", with a row for each protected person who
+//   posted something; not for scenarios with a filter, which changes nothing there.
 class Measures {
  public:
   Measures(const fs::path& folder, const Experiment& experiment, Study& study, Executor& executor);
@@ -26,13 +30,24 @@ class Measures {
  private:
   void measure_displacement(const Row& place, const std::shared_ptr<const FeatureExtractor>& extractor,
                             const Scenario& scenario, const Question& question);
+  void measure_albums(const Row& place, const std::shared_ptr<const FeatureExtractor>& extractor,
+                      const Scenario& scenario, const GalleryAndProbes& sides);
+  void add_links(const Row& place, const LinksOf& person);
+  void add_impersonation(const Row& place, const ImpersonationOf& person);
 
   const Experiment& experiment_;
   Study& study_;
   Executor& executor_;
-  std::optional<TableFile> pairs_, displacement_;
+  std::optional<TableFile> pairs_, displacement_, links_, impersonations_;
+  std::optional<PeopleToPass> to_pass_;  // of the gallery with this name
+  std::string to_pass_name_;
   std::set<std::pair<std::string, const Scenario*>> done_;  // pointers into the study's scenarios
 };
+
+// The numbers of a float64 tensor.
+std::vector<double> numbers(const torch::Tensor& values);
+// The rows of this person, or all other rows.
+torch::Tensor rows_where(const std::vector<std::int64_t>& labels, std::int64_t label, bool own);
 
 // A person's row of pairs.csv. NaN: not known.
 struct PairsOf {

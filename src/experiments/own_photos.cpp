@@ -278,7 +278,7 @@ Searched search_for(const OwnPhotos& own, const fs::path& work, ArtifactStore& s
   if (!own.cloak.is_null()) {
     const auto attack = make_attack(own.cloak, options);
     inquiry.cloak = attack->settings().name;
-    for (const auto& surrogate : attack->settings().surrogates) inquiry.surrogates.push_back(surrogate->card().name);
+    for (const auto& surrogate : attack->all_surrogates()) inquiry.surrogates.push_back(surrogate->card().name);
   }
   const auto chosen = choose(own, recognisers, options, work, store);
   inquiry.left_out = chosen.left_out.list;

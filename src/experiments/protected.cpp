@@ -27,6 +27,53 @@ void find_eligible(Experiment& e) {
     throw Error(Exit::input, concat(e.dataset.folder.string(), ": nobody has both train and test photos"));
 }
 
+void limit_gallery(Experiment& e, std::int64_t photos) {
+  std::map<std::string, std::vector<PhotoRow>> albums;
+  for (const auto row : e.train) albums[e.dataset.photos[row].person].push_back(row);
+  e.train.clear();
+  for (auto& [person, rows] : albums) {
+    Stream(0, "gallery photos", person).shuffle(rows);
+    rows.resize(std::min(rows.size(), static_cast<std::size_t>(photos)));
+    e.train.insert(e.train.end(), rows.begin(), rows.end());
+  }
+  std::sort(e.train.begin(), e.train.end());
+}
+
+void add_distractors(const Spec& spec, const fs::path& path, PrepareOptions prepare, bool allow_perturbed,
+                     Experiment& e, ArtifactStore& store) {
+  prepare.people = {"all"};
+  prepare.photos_per_person = 1;
+  Dataset others = dataset_of(path, prepare, store);
+  if (others.photos.empty()) {  // not prepared yet
+    e.dataset = std::move(others);
+    return;
+  }
+  require_clean(path.string(), perturbed_note(others.photos), allow_perturbed);
+  if (others.side != e.dataset.side)
+    spec.fail("distractors_from",
+              concat("found canvases of ", others.side, " pixels, expected ", e.dataset.side, " as in the data set"));
+  const auto known = e.dataset.people();
+  std::set<std::string> met(known.begin(), known.end());
+  std::vector<Photo> photos;
+  for (auto& photo : others.photos)
+    if (met.insert(photo.person).second) photos.push_back(std::move(photo));
+  Stream(0, "distractors").shuffle(photos);
+  std::int64_t most = 0;
+  for (const auto& one : e.axes.each(Axis::distractors)) most = std::max(most, one.distractors);
+  if (most > static_cast<std::int64_t>(photos.size()))
+    spec.fail("distractors", concat("found ", most, ", expected at most ", photos.size(),
+                                    ": so many people of distractors_from have a usable photo and are not in the data "
+                                    "set"));
+  photos.resize(static_cast<std::size_t>(most));
+  for (auto& photo : photos) {
+    photo.id = "distractors/" + photo.id;
+    photo.split = Split::none;
+    e.distractors.emplace_back(e.dataset.photos.size());
+    e.dataset.photos.push_back(std::move(photo));
+  }
+  e.distractors_sha256 = others.manifest_sha256;
+}
+
 namespace {
 
 // The eligible people who have at least this many photos.
@@ -84,16 +131,34 @@ std::vector<std::string> choose_protected(const Spec& spec, const Json& given, c
   return named;
 }
 
+namespace {
+
+// The cards of all networks that the trainer uses, each once.
+std::vector<Card> cards_of(const Experiment& e) {
+  std::vector<Card> cards;
+  const auto add = [&](const Card& card) {
+    if (std::none_of(cards.begin(), cards.end(), [&](const Card& known) { return known.path == card.path; }))
+      cards.push_back(card);
+  };
+  for (const auto* networks : {&e.extractors, &e.detectors})
+    for (const auto& network : *networks) add(network->card());
+  for (const auto& one : e.axes.each(Axis::filter))
+    if (one.filter) add(one.filter->card());
+  const auto add_all = [&](const std::shared_ptr<const Transform>& transform) {
+    if (!transform) return;
+    for (const auto& card : transform->cards()) add(card);
+  };
+  for (const auto& one : e.axes.each(Axis::transform)) add_all(one.transform);
+  for (const auto& one : e.axes.each(Axis::probes)) add_all(one.probes.transform);
+  return cards;
+}
+
+}  // namespace
+
 void check_seen(Experiment& e) {
   std::set<std::string> protected_people;
   for (const auto& drawn : e.protected_people) protected_people.insert(drawn.begin(), drawn.end());
-  auto networks = e.extractors;
-  networks.insert(networks.end(), e.detectors.begin(), e.detectors.end());
-  for (const auto& one : e.axes.each(Axis::filter))
-    if (one.filter && std::find(networks.begin(), networks.end(), one.filter) == networks.end())
-      networks.push_back(one.filter);
-  for (const auto& network : networks) {
-    const Card& card = network->card();
+  for (const auto& card : cards_of(e)) {
     const auto trainings = trainings_of(card);
     if (trainings.empty()) continue;
     std::vector<std::string> met;

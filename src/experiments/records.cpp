@@ -123,16 +123,17 @@ void record_detections(const fs::path& folder, const Experiment& e, Study& study
     const Card& card = detector->card();
     for (std::size_t number = 1; number < study.photos().size(); ++number) {
       const TreatmentId t(number);
-      const auto& [attack, transform, seed] = study.photos().treatment(t);
-      if (!attack) continue;
+      const auto& treatment = study.photos().treatment(t);
+      const auto& transform = treatment.transform;
+      if (!treatment.attack) continue;
       const auto stages = detection_stages(e, study, detector, t);
       for (const auto& stage : {stages.clean, stages.posted}) executor.run(stage);
       const auto clean = scores_of(stages.clean->read(executor.store())),
                  perturbed = scores_of(stages.posted->read(executor.store()));
       const auto& posted = study.photos().photos(t).list();
       for (std::size_t i = 0; i < posted.size(); ++i)
-        file.add({card.name, listed(card.trained_against), card.threshold, attack->settings().name,
-                  transform ? transform->name() : "none", static_cast<std::int64_t>(seed), posted[i].person,
+        file.add({card.name, listed(card.trained_against), card.threshold, name_of(treatment),
+                  transform ? transform->name() : "none", static_cast<std::int64_t>(treatment.seed), posted[i].person,
                   posted[i].id, clean[i], perturbed[i]});
     }
   }

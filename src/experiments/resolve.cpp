@@ -102,6 +102,8 @@ Json resolve(const Experiment& e, const std::string& dataset) {
   if (!e.combine.empty()) resolved["combine"] = resolved_combine(e);
   add_axes(resolved, e.axes, AxisRow::Resolved::unless_neutral);
   if (e.tables != std::vector<std::string>{"protection"}) resolved["tables"] = e.tables;
+  if (e.gallery_photos) resolved["gallery_photos"] = e.gallery_photos;
+  if (!e.distractors.empty()) resolved["distractors_manifest_sha256"] = e.distractors_sha256;
   if (e.wants("open-set")) resolved["false_positive_rate"] = e.false_positive_rate;
   return resolved;
 }

@@ -13,6 +13,7 @@
 #include "facepoison/report.hpp"
 #include "facepoison/trial.hpp"
 #include "facepoison/version.hpp"
+#include "experiments/growth_file.hpp"
 #include "experiments/measures.hpp"
 #include "experiments/records.hpp"
 
@@ -25,6 +26,7 @@ struct PlannedRow {
   std::shared_ptr<const FeatureExtractor> extractor;
   const Scenario& scenario;
   std::shared_ptr<AnswerStage> answers;
+  std::shared_ptr<GrowthStage> growth;  // none unless the table is wanted
 };
 
 // A scenario's part of the progress label: the attack, and its values on the axes on which scenarios differ.
@@ -44,11 +46,13 @@ void for_each_row(const Experiment& e, Study& study, const std::function<void(co
   for (const auto& extractor : e.extractors)
     for (const auto& scenario : study.scenarios())
       for (const auto& classifier : e.classifiers) {
-        const auto label =
-            concat("identify, ", extractor->card().name, label_of(study.scenarios(), scenario), ", ", classifier.name);
+        const auto label = concat(extractor->card().name, label_of(study.scenarios(), scenario), ", ", classifier.name);
         const auto recogniser = make_recogniser(extractor, classifier, e.options);
+        const bool grows = e.wants("growth") && !scenario.filter;
         act({coordinates_of(extractor->card().name, scenario, classifier.name), extractor, scenario,
-             recogniser->stage(study, scenario, label)});
+             recogniser->stage(study, scenario, concat("identify, ", label)),
+             grows ? growth_stage(study, extractor, scenario, *classifier.classifier, concat("grow, ", label))
+                   : nullptr});
       }
 }
 
@@ -65,9 +69,9 @@ std::vector<TriedNetwork> networks_of(const Experiment& e) {
   const auto add = [&](const std::shared_ptr<const FeatureExtractor>& extractor, bool is_attacked) {
     if (extractor && known.insert(extractor.get()).second) networks.push_back({extractor, is_attacked});
   };
-  for (const auto& one : e.axes.each(Axis::attack))
+  for (const auto& one : combinations(e.axes))
     for (const auto& [attack, share] : one.attack->parts)
-      for (const auto& surrogate : attack->settings().surrogates) add(surrogate, true);
+      for (const auto& surrogate : attack->all_surrogates()) add(surrogate, true);
   for (const auto& one : e.axes.each(Axis::filter)) add(one.filter, false);
   for (const auto* some : {&e.extractors, &e.detectors})
     for (const auto& extractor : *some) add(extractor, false);
@@ -76,13 +80,17 @@ std::vector<TriedNetwork> networks_of(const Experiment& e) {
 
 Json run_facts(const Experiment& e, const std::vector<std::string>& deviations) {
   Json notes = Json::array();
-  const auto everybody = e.dataset.people().size();
-  notes.push_back(concat("data: ", everybody, " people, ", e.dataset.photos.size(), " photos (", e.train.size(),
-                         " train, ", e.test.size(), " test), ", e.dataset.rejected, " rejected; manifest sha256 ",
-                         e.dataset.manifest_sha256.substr(0, 16)));
+  const auto everybody = e.dataset.people().size() - e.distractors.size();
+  notes.push_back(concat("data: ", everybody, " people, ", e.dataset.photos.size() - e.distractors.size(), " photos (",
+                         e.train.size(), " train, ", e.test.size(), " test), ", e.dataset.rejected,
+                         " rejected; manifest sha256 ", e.dataset.manifest_sha256.substr(0, 16)));
   if (const auto note = perturbed_note(e.dataset.photos); !note.empty())
     notes.push_back(note + " before; here they are taken for clean ones");
   for (const auto& note : duplicate_notes(e.dataset)) notes.push_back(note);
+  if (e.gallery_photos) notes.push_back(concat("gallery: at most ", e.gallery_photos, " train photos of a person"));
+  if (!e.distractors.empty())
+    notes.push_back(concat("distractors: one photo of each of ", e.distractors.size(),
+                           " people of another data set; manifest sha256 ", e.distractors_sha256.substr(0, 16)));
   if (const auto note = several_faces_note(e.dataset); !note.empty()) notes.push_back(note);
   std::vector<std::string> seeds;
   for (const auto seed : e.axes.seeds()) seeds.push_back(std::to_string(seed));
@@ -125,7 +133,7 @@ Json run_facts(const Experiment& e, const std::vector<std::string>& deviations) 
       if (!noted.insert(attack->settings().name).second) continue;
       for (const auto& note : attack->settings().notes) notes.push_back(note);
       std::vector<std::string> surrogates;
-      for (const auto& surrogate : attack->settings().surrogates) surrogates.push_back(surrogate->card().name);
+      for (const auto& surrogate : attack->all_surrogates()) surrogates.push_back(surrogate->card().name);
       if (!surrogates.empty())
         notes.push_back(concat("attack ", attack->settings().name, " optimises against ", listed(surrogates)));
     }
@@ -175,6 +183,8 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
   }
   Results results(folder, e, study);
   Measures measures(folder, e, study, executor);
+  std::optional<GrowthFile> growth;
+  if (e.wants("growth")) growth.emplace(folder, study);
   std::set<std::string> partners;
   for (const auto& pairing : e.combine) partners.insert({pairing.accurate, pairing.robust});
   std::map<Row, Answers> kept;
@@ -183,6 +193,10 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
     auto answers = row.answers->read(store);
     results.record(row.coordinates, row.scenario, answers.trials);
     measures.of(row.extractor, row.scenario);
+    if (row.growth) {
+      executor.run(row.growth);
+      growth->record(row.coordinates, *row.growth, store);
+    }
     if (partners.count(row.coordinates.front())) kept.emplace(row.coordinates, std::move(answers));
   });
   for (const auto& pairing : e.combine) results.record_combined(pairing, kept);
@@ -196,6 +210,7 @@ void run_experiment(const Experiment& e, const fs::path& folder, ArtifactStore& 
   write_file(folder / "budget.csv", print(budget_table(budget), Format::csv));
   results.finish();
   measures.finish();
+  if (growth) growth->finish();
   write_file(folder / "table.csv", print(table_of_run(folder, false), Format::csv));
   for (const auto& name : e.tables)
     if (name != "protection") write_file(folder / (name + ".csv"), print(table_row(name).make(folder), Format::csv));
@@ -210,7 +225,10 @@ void for_each_stage(const Experiment& e, Study& study, const std::vector<Scenari
   act(trial_stage(networks_of(e), e.options));
   for (const auto t : treatments_of(study))
     for (const auto& stage : study.photos().stages(t)) act(stage);
-  for_each_row(e, study, [&](const PlannedRow& row) { act(row.answers); });
+  for_each_row(e, study, [&](const PlannedRow& row) {
+    act(row.answers);
+    if (row.growth) act(row.growth);
+  });
   for (const auto& detector : e.detectors)
     for (const auto t : treatments_of(study)) {
       if (!study.photos().treatment(t).attack) continue;

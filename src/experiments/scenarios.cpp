@@ -24,9 +24,9 @@ class Builder {
 
  private:
   Scenario scenario(const Combination& c) {
-    Scenario out{c.coordinates(), {}, {}, {}, {}, {}, 0, c.filter, c.seed};
-    if (c.transform_on.gallery) out.gallery = number(nullptr, c.transform, c.seed);
-    if (c.transform_on.probes) out.probes = number(nullptr, c.transform, c.seed);
+    Scenario out{c.coordinates(), {}, {}, {}, {}, {}, 0, c.filter, c.seed, static_cast<std::size_t>(c.distractors)};
+    if (c.transform_on.gallery) out.gallery = number(nullptr, c.transform, c);
+    if (c.transform_on.probes) out.probes = number(nullptr, c.transform, c);
     const auto& drawn = people_[c.draw];
     const auto curve = clean_photos_of_curve(drawn);
     const auto half = c.together == Together::half ? half_of(drawn, c.seed) : std::vector<std::string>();
@@ -37,7 +37,7 @@ class Builder {
     if (c.probes.kind != ProbeOverride::Kind::clean)
       for (const auto& person : drawn) pose(c, out, person);
     for (const auto& person : drawn)
-      if (c.clean_photos <= curve && photos_of(person) > curve &&
+      if (c.clean_photos <= curve && photos_of(person) > curve && posts_something(c, person) &&
           (half.empty() || std::find(half.begin(), half.end(), person) != half.end()))
         out.trials.push_back(trial(c, out, person));
     out.left_out = drawn.size() - out.trials.size();
@@ -57,17 +57,44 @@ class Builder {
   Trial trial(const Combination& c, const Scenario& scenario, const std::string& person) {
     if (c.enrolled == Enrolled::absent) return {person, {}, {}, albums_.at(person)};
     const auto treated = treatment_of_each(c, person);
+    const bool is_split = c.learned_from.photos > 0 && c.attack->learns_masks();
+    const auto learned = is_split ? learned_from(person, c.learned_from, c.seed) : std::set<PhotoRow>();
     Trial out{person, {}, {}, {}};
     for (const auto row : albums_.at(person)) {
       const auto found = treated.find(row);
       const auto treatment = found == treated.end() ? scenario.gallery : found->second;
+      if (is_split && found != treated.end() && learned.contains(row) != c.learned_from.posts_seen) {
+        if (c.enrolled == Enrolled::replaced) out.removed.push_back(row);
+        continue;
+      }
       if (treatment == scenario.gallery) continue;  // as everybody sees it
       (c.enrolled == Enrolled::added ? out.added : out.replaced).push_back({row, treatment});
     }
     // A trial without changes is still a trial: it replaces each photo by itself.
-    if (out.added.empty() && out.replaced.empty())
+    if (out.added.empty() && out.replaced.empty() && out.removed.empty())
       for (const auto row : albums_.at(person)) out.replaced.push_back({row, scenario.gallery});
     return out;
+  }
+
+  // The photos from which the person's mask is learned.
+  std::set<PhotoRow> learned_from(const std::string& person, const LearnedFrom& from, Seed seed) const {
+    const auto rows = mask_photos(e_.dataset.photos, person, from.photos, seed);
+    return {rows.begin(), rows.end()};
+  }
+
+  // Has the person photos to post in each row of an attack that learns masks? So all of these rows are of the same
+  // people.
+  bool posts_something(const Combination& c, const std::string& person) const {
+    if (!c.attack->learns_masks()) return true;
+    for (const auto& one : e_.axes.each(Axis::learned_from)) {
+      if (one.learned_from.photos == 0) continue;
+      const auto learned = learned_from(person, one.learned_from, c.seed);
+      const auto& album = albums_.at(person);
+      if (std::none_of(album.begin(), album.end(),
+                       [&](const auto row) { return learned.contains(row) == one.learned_from.posts_seen; }))
+        return false;
+    }
+    return true;
   }
 
   // Overrides a person's probes as the axis says.
@@ -81,7 +108,7 @@ class Builder {
     const auto counts = shares_of(rows.size(), attacks);
     for (std::size_t part = 0; part < counts.size(); ++part)
       for (std::size_t n = 0; n < counts[part]; ++n)
-        scenario.probe_overrides.push_back({rows[next++], number(attacks[part].first, transform, c.seed)});
+        scenario.probe_overrides.push_back({rows[next++], number(attacks[part].first, transform, c)});
   }
 
   // The treatments of a person's photos that do not stay clean. The draw of those that do is nested: a larger number
@@ -97,7 +124,7 @@ class Builder {
     const auto counts = shares_of(rows.size(), c.attack->parts);
     for (std::size_t part = 0; part < counts.size(); ++part)
       for (std::size_t n = 0; n < counts[part]; ++n)
-        treated[rows[next++]] = number(c.attack->parts[part].first, through ? c.transform : nullptr, c.seed);
+        treated[rows[next++]] = number(c.attack->parts[part].first, through ? c.transform : nullptr, c);
     return treated;
   }
 
@@ -138,14 +165,16 @@ class Builder {
 
   // The number of a treatment, a new one if no photo had this treatment before.
   TreatmentId number(const std::shared_ptr<const Attack>& attack, const std::shared_ptr<const Transform>& transform,
-                     Seed seed) {
+                     const Combination& c) {
     const auto by = attack && attack->changes_photos() ? attack : nullptr;
-    const bool random = by || (transform && transform->is_random());
     if (!by && !transform) return {};
-    const auto [found, is_new] = numbers_.try_emplace({by.get(), transform.get(), random ? seed : 0});
+    const bool random = by || transform->is_random();
+    Treatment treatment{by, transform, random ? c.seed : 0, by && by->learns_masks() ? c.learned_from.photos : 0};
+    const auto [found, is_new] =
+        numbers_.try_emplace({by.get(), transform.get(), treatment.seed, treatment.learned_from});
     if (is_new) {
       found->second = TreatmentId(out_.treatments.size());
-      out_.treatments.push_back({by, transform, random ? seed : 0});
+      out_.treatments.push_back(std::move(treatment));
     }
     return found->second;
   }
@@ -153,7 +182,7 @@ class Builder {
   const Experiment& e_;
   const std::vector<std::vector<std::string>>& people_;
   std::map<std::string, Rows> albums_, probes_;
-  std::map<std::tuple<const Attack*, const Transform*, Seed>, TreatmentId> numbers_;
+  std::map<std::tuple<const Attack*, const Transform*, Seed, std::int64_t>, TreatmentId> numbers_;
   Scenarios out_{{Treatment{}}, {}};
 };
 
@@ -174,7 +203,8 @@ std::vector<Scenario> strangers(const Experiment& e, const std::vector<Scenario>
   std::vector<Scenario> out;
   std::set<std::vector<std::pair<std::string, std::string>>> seen;
   for (const auto& scenario : scenarios) {
-    Scenario one{{}, scenario.gallery, scenario.probes, {}, {}, trials, 0, scenario.filter, scenario.seed};
+    Scenario one{
+        {}, scenario.gallery, scenario.probes, {}, {}, trials, 0, scenario.filter, scenario.seed, scenario.distractors};
     for (std::size_t axis = 0; axis < axis_columns.size(); ++axis)
       if (!axis_columns[axis].is_of_the_protected) one.coordinates.push_back(scenario.coordinates[axis]);
     if (seen.insert(one.coordinates).second) out.push_back(std::move(one));
@@ -183,7 +213,8 @@ std::vector<Scenario> strangers(const Experiment& e, const std::vector<Scenario>
 }
 
 Study study_of(const Experiment& e, const std::vector<std::vector<std::string>>& people, const ArtifactStore& store) {
-  return {e.dataset, SplitRows(e.dataset.photos, e.train, e.test), scenarios(e, people), e.options, store};
+  return {e.dataset, SplitRows(e.dataset.photos, e.train, e.test, e.distractors), scenarios(e, people), e.options,
+          store};
 }
 
 }  // namespace facepoison

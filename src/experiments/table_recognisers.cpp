@@ -8,7 +8,7 @@ namespace {
 
 // Is the extractor one of the attack's surrogates? Compares the weights, not the cards' names.
 bool optimises_against(const Attack& attack, const FeatureExtractor& extractor) {
-  const auto& surrogates = attack.settings().surrogates;
+  const auto surrogates = attack.all_surrogates();
   return std::any_of(surrogates.begin(), surrogates.end(),
                      [&](const auto& surrogate) { return same_weights(*surrogate, extractor); });
 }
@@ -22,7 +22,7 @@ std::string strategy(const Posting& posting, const Card& card, bool attacked) {
   bool aims = false;
   for (const auto& [attack, share] : posting.parts) {
     released = std::max(released, attack->settings().released);
-    aims |= !attack->settings().surrogates.empty() || !attack->settings().released.empty();
+    aims |= !attack->all_surrogates().empty() || !attack->settings().released.empty();
   }
   if (!aims) return "";
   if (!card.trained_against.empty()) return "adaptive";

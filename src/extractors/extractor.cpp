@@ -133,7 +133,8 @@ torch::Tensor FeatureExtractor::embed_view_as(const Card& contract, const torch:
 }
 
 torch::Tensor FeatureExtractor::embed_view(const torch::Tensor& view) const {
-  const auto embedding = embed_view_as(card_, view);
+  const auto made = embed_view_as(card_, view);
+  const auto embedding = card_.task == Task::purifier && made.dim() == 4 ? made.flatten(1) : made;
   if (embedding.dim() != 2 || embedding.size(0) != view.size(0) || embedding.size(1) != card_.dimension)
     throw Error(Exit::model, concat(card_.name, ": the network returned the shape ", embedding.sizes(), " for ",
                                     view.size(0), " faces; its card says ", view.size(0), "×", card_.dimension));

@@ -24,13 +24,13 @@ std::vector<Cell> numbers_of(const RowAnswers& group, const RowAnswers& other) {
           people.empty() ? "nobody in common" : reading(difference, "above 0", "below 0", "the interval includes 0")};
 }
 
-// Does the other group have `value` for `key`, and the same coordinates otherwise? For a transform, transform_on may
-// differ.
+// Does the other group have `value` for `key`, and the same coordinates otherwise? An axis that has no effect in one of
+// them may differ.
 bool is_counterpart(const RowAnswers& group, const RowAnswers& other, const std::string& key,
                     const std::string& value) {
   for (const auto& [name, neutral] : coordinate_columns) {
     if (name == key && decomposed(other.value(name)) != decomposed(value)) return false;
-    if (name == key || (key == "transform" && name == "transform_on")) continue;
+    if (name == key || other.value(name).empty() || group.value(name).empty()) continue;
     if (other.value(name) != group.value(name)) return false;
   }
   return true;

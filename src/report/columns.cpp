@@ -36,7 +36,7 @@ namespace {
 std::string stays_at(const Columns& columns, const std::string& name, const std::string& neutral) {
   auto values = columns.values(name);
   if (name == "seed" && has(values, "all")) return "all";
-  if (name == "transform_on") std::erase(values, "");  // the value of photos without a transform
+  if (neutral.empty()) std::erase(values, "");  // of rows in which the axis has no effect
   return has(values, neutral) || values.empty() ? neutral : values.front();
 }
 
@@ -45,13 +45,16 @@ std::string stays_at(const Columns& columns, const std::string& name, const std:
 std::vector<const std::vector<Cell>*> rows_that_stay(const Table& table, const Words& free) {
   const Columns columns(table);
   std::vector<std::pair<std::string, std::string>> fixed;
-  for (const auto& [name, neutral] : coordinate_columns)
+  Words may_be_empty;
+  for (const auto& [name, neutral] : coordinate_columns) {
     if (columns.has(name) && !has(free, name)) fixed.emplace_back(name, stays_at(columns, name, neutral));
+    if (neutral.empty()) may_be_empty.push_back(name);
+  }
   std::vector<const std::vector<Cell>*> rows;
   for (const auto& row : table.rows) {
     const bool stays = std::all_of(fixed.begin(), fixed.end(), [&](const auto& one) {
       const auto value = columns.word(row, one.first);
-      return value == one.second || (one.first == "transform_on" && value.empty());
+      return value == one.second || (value.empty() && has(may_be_empty, one.first));
     });
     if (stays) rows.push_back(&row);
   }

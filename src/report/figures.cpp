@@ -21,6 +21,8 @@ const Json shapes = {"circle", "square", "triangle-up", "diamond", "cross", "tri
 std::string title_of(const std::string& column) {
   static const std::map<std::string, std::string> titles = {{"protection", "misidentified probes"},
                                                             {"clean_photos", "clean photos among the posted ones"},
+                                                            {"budget", "budget, grey levels (L∞)"},
+                                                            {"distractors", "other people in the gallery"},
                                                             {"first", "among the first …"},
                                                             {"recall", "flagged perturbed photos"},
                                                             {"others_error", "misidentified probes of others"},
@@ -35,7 +37,11 @@ std::string title_of(const std::string& column) {
 std::vector<const Row*> drawn_rows(const FigureRow& figure, const Table& table, const std::string& value) {
   auto rows = rows_that_stay(table, {"extractor", "attack", figure.along, figure.panel, figure.colour});
   const Columns columns(table);
-  std::erase_if(rows, [&](const auto* row) { return std::isnan(columns.number(*row, value)); });
+  // An axis that has no effect in a row has no place for it.
+  std::erase_if(rows, [&](const auto* row) {
+    const bool is_other = !figure.where.empty() && columns.word(*row, figure.where) != figure.equals;
+    return is_other || std::isnan(columns.number(*row, value)) || columns.word(*row, figure.along).empty();
+  });
   return rows;
 }
 
@@ -277,7 +283,7 @@ void add_figure(std::vector<Figure>& figures, const FigureRow& figure, const std
                 const std::string& measured) {
   const Columns columns(table);
   const auto& value = figure.value.empty() ? measured : figure.value;
-  for (const auto& needed : {value, figure.along, figure.panel, figure.colour})
+  for (const auto& needed : {value, figure.along, figure.panel, figure.colour, figure.where})
     if (!needed.empty() && !columns.has(needed)) return;
   const Drawing drawing(figure, table, value);
   if (drawing.is_empty()) return;

@@ -18,7 +18,8 @@ const Words known_keys = [] {
   Words all = {"run", "extractor", "combine", "detector", "released"};
   for (const auto& axis : axis_columns)
     if (axis.name != "attack" && axis.name != "seed") all.emplace_back(axis.name);
-  all.insert(all.end(), {"attack", "classifier", "seed", "measure", "first", "far", "share", "protected"});
+  all.insert(all.end(),
+             {"attack", "classifier", "seed", "measure", "mode", "first", "round", "far", "share", "protected"});
   return all;
 }();
 // Other columns of words.

@@ -1,5 +1,6 @@
 // A run folder's files, read for its tables.
 #pragma once
+#include <array>
 #include <functional>
 #include <map>
 #include <optional>
@@ -96,6 +97,9 @@ using Number = std::function<double(const NamedRow&)>;
 std::vector<Measured> read_measured(
     const fs::path& file, const std::string& table, const Number& number,
     const Number& n = [](const NamedRow&) { return 1; });
+
+// The false accept rates of the table "impersonation": impersonations.csv has columns dodging_at_RATE and others.
+inline constexpr std::array<const char*, 3> impersonation_rates = {"0.001", "0.01", "0.1"};
 
 // The first columns of tables: the coordinates, with the extractor's release and strategy after it.
 extern const std::vector<std::string> key_columns;

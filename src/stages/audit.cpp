@@ -70,7 +70,7 @@ class PairAudit final : public StageOf<AuditedPair, Audit, AuditStage> {
         options_(options),
         lpips_(find_perceptual("lpips", in_float32(options))),
         seen_by_(Json::array()) {
-    for (const auto& surrogate : attack.settings().surrogates) seen_by_.push_back(surrogate->identity());
+    for (const auto& surrogate : attack.all_surrogates()) seen_by_.push_back(surrogate->identity());
     add_units_by_person(clean_.list(), audit_block);
   }
 
@@ -124,7 +124,7 @@ class PairAudit final : public StageOf<AuditedPair, Audit, AuditStage> {
     std::vector<Audit> made(rows.size());
     in_pieces(options_.device, rows.size(), 1, [&](std::size_t first, std::size_t count) {
       for (auto n = first; n < first + count; ++n)
-        made[n] = measure(part(pair.clean, n, 1), part(pair.written, n, 1), attack_.settings().surrogates, lpips_.get(),
+        made[n] = measure(part(pair.clean, n, 1), part(pair.written, n, 1), attack_.all_surrogates(), lpips_.get(),
                           options_.device);
     });
     return made;

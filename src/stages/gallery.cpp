@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "facepoison/error.hpp"
 #include "facepoison/scenario.hpp"
 
 namespace facepoison {
@@ -19,14 +20,14 @@ class Places {
 
 std::vector<Pick> gallery_before_trials(const SplitRows& split, const Scenario& scenario, const Places& unfiltered) {
   std::vector<Pick> picks;
-  for (const auto photo : split.gallery) picks.push_back({photo, scenario.gallery});
+  for (const auto photo : split.gallery_of(scenario)) picks.push_back({photo, scenario.gallery});
   for (const auto& pick : scenario.co_protected) picks[*unfiltered.of(pick.photo)] = pick;
   return picks;
 }
 
-Places places_without_filter(const SplitRows& split) {
+Places places_without_filter(const SplitRows& split, const Scenario& scenario) {
   std::vector<Pick> picks;
-  for (const auto photo : split.gallery) picks.push_back({photo, {}});
+  for (const auto photo : split.gallery_of(scenario)) picks.push_back({photo, {}});
   return {picks, split.labels.size()};
 }
 
@@ -57,8 +58,26 @@ Assembly::Change change_of(const SplitRows& split, const Scenario& scenario, con
 
 }  // namespace
 
-SplitRows::SplitRows(std::span<const Photo> photos, std::vector<PhotoRow> gallery, std::vector<PhotoRow> probes)
-    : gallery(std::move(gallery)), probes(std::move(probes)) {
+std::string name_of(const Treatment& treatment) {
+  const auto& name = treatment.attack->settings().name;
+  return treatment.learned_from ? concat(name, ", learned from ", treatment.learned_from) : name;
+}
+
+std::vector<PhotoRow> mask_photos(std::span<const Photo> photos, const std::string& person, std::int64_t number,
+                                  Seed seed) {
+  std::vector<PhotoRow> rows;
+  for (std::size_t row = 0; row < photos.size(); ++row)
+    if (photos[row].train() && photos[row].person == person) rows.emplace_back(row);
+  if (number == 0 || number >= static_cast<std::int64_t>(rows.size())) return rows;
+  Stream(seed, "mask photos", person).shuffle(rows);
+  rows.resize(static_cast<std::size_t>(number));
+  std::sort(rows.begin(), rows.end());
+  return rows;
+}
+
+SplitRows::SplitRows(std::span<const Photo> photos, std::vector<PhotoRow> gallery, std::vector<PhotoRow> probes,
+                     std::vector<PhotoRow> distractors)
+    : gallery(std::move(gallery)), probes(std::move(probes)), distractors(std::move(distractors)) {
   for (const auto& photo : photos) people.push_back(photo.person);
   std::sort(people.begin(), people.end());
   people.erase(std::unique(people.begin(), people.end()), people.end());
@@ -77,10 +96,16 @@ std::vector<PhotoRow> SplitRows::probes_of(const std::string& person) const {
   return own;
 }
 
+std::vector<PhotoRow> SplitRows::gallery_of(const Scenario& scenario) const {
+  auto rows = gallery;
+  rows.insert(rows.end(), distractors.begin(), distractors.begin() + static_cast<std::ptrdiff_t>(scenario.distractors));
+  return rows;
+}
+
 Assembly assemble(const SplitRows& split, const Scenario& scenario,
                   const std::function<bool(const Pick&)>& is_dropped) {
   Assembly out;
-  Places places = places_without_filter(split);
+  Places places = places_without_filter(split, scenario);
   out.gallery = gallery_before_trials(split, scenario, places);
   if (is_dropped) {
     std::erase_if(out.gallery, is_dropped);

@@ -8,6 +8,7 @@
 #include "facepoison/interrupt.hpp"
 #include "facepoison/posted.hpp"
 #include "stages/blocks.hpp"
+#include "stages/mask.hpp"
 
 namespace facepoison {
 namespace {
@@ -42,8 +43,8 @@ struct FacesAndCompanions {
 
 class PerturbStage final : public StageOf<FacesAndCompanions, PerturbedPhoto> {
  public:
-  PerturbStage(StagedPhotos photos, std::span<const Photo> everybody, const Attack& attack, Seed seed,
-               const RunOptions& options)
+  PerturbStage(StagedPhotos photos, std::span<const Photo> everybody, const MaskPhotos& learn_from,
+               const Attack& attack, Seed seed, const RunOptions& options)
       : StageOf("perturbed", concat("perturb, ", attack.settings().name), batch_rows(perturb_block, options.device)),
         photos_(std::move(photos)),
         attack_(attack),
@@ -53,7 +54,8 @@ class PerturbStage final : public StageOf<FacesAndCompanions, PerturbedPhoto> {
     const auto embed = [&](StagedPhotos some, std::shared_ptr<const FeatureExtractor> extractor) {
       return embed_stage(std::move(some), std::move(extractor), options);
     };
-    companions_ = attack.companions(photos_, everybody, seed, embed);
+    companions_ = attack.learns_masks() ? masks_of(photos_, learn_from, attack, seed, options)
+                                        : attack.companions(photos_, everybody, seed, embed);
     add_units_by_person(photos_.list(), perturb_block);
   }
 
@@ -87,7 +89,7 @@ class PerturbStage final : public StageOf<FacesAndCompanions, PerturbedPhoto> {
 
   void load(ArtifactStore& store) override {
     photos_ = photos_.resolved(store);
-    if (companions_) companion_photos_ = companions_->read(store);
+    if (companions_) companion_faces_ = companions_->read(store);
   }
 
   // The attack's report on each photo, without the measures.
@@ -112,16 +114,18 @@ class PerturbStage final : public StageOf<FacesAndCompanions, PerturbedPhoto> {
 
  private:
   FacesAndCompanions decode_rows(const Rows& rows) const override {
-    const auto size = padded(rows.size(), perturb_block, options_.device);
-    const auto batch = [&](std::span<const Photo> some) { return pad(load_faces(chosen(some, rows)), size); };
-    return {batch(photos_.list()), companions_ ? batch(companion_photos_) : Faces{}};
+    auto all = rows;
+    all.resize(padded(rows.size(), perturb_block, options_.device), rows.back());
+    return {pad(load_faces(chosen(photos_.list(), rows)), all.size()), companions_ ? companion_faces_(all) : Faces{}};
   }
 
   std::vector<PerturbedPhoto> compute_rows(const Rows& rows, FacesAndCompanions batch) override {
     std::vector<PerturbedPhoto> made(batch.faces.ids.size());
     in_pieces(options_.device, made.size(), piece_size, [&](std::size_t first, std::size_t count) {
       const auto moved = [&](const Faces& faces) {
-        return faces.ids.empty() ? faces : part(faces, first, count).to(options_.device);
+        if (faces.ids.empty()) return faces;
+        const auto each = faces.ids.size() / made.size();
+        return part(faces, each * first, each * count).to(options_.device);
       };
       const auto result = attack_.perturb(moved(batch.faces), seed_, moved(batch.companions));
       for (std::size_t n = 0; n < count; ++n)
@@ -153,13 +157,13 @@ class PerturbStage final : public StageOf<FacesAndCompanions, PerturbedPhoto> {
   Seed seed_;
   RunOptions options_;
   std::shared_ptr<const Companions> companions_;  // or none
-  std::vector<Photo> companion_photos_;           // once they are loaded
+  CompanionFaces companion_faces_;                // once the inputs are in the store
 };
 
 }  // namespace
 
 PerturbedPhotos::PerturbedPhotos(StagedPhotos photos, std::span<const Photo> everybody, const Attack& attack, Seed seed,
-                                 const RunOptions& options)
+                                 const RunOptions& options, const MaskPhotos& learn_from)
     : attack_(attack) {
   const auto is_perturbed = [](const Photo& photo) { return !photo.perturbed_by.empty(); };
   const bool again = std::any_of(photos.list().begin(), photos.list().end(), is_perturbed);
@@ -170,10 +174,12 @@ PerturbedPhotos::PerturbedPhotos(StagedPhotos photos, std::span<const Photo> eve
   }
   pictures_ = photos;
   if (photos.list().empty()) return;
-  if (attack.changes_photos()) {
-    auto named = photos.list();
-    perturb_ = std::make_shared<PerturbStage>(std::move(photos), everybody, attack, seed, options);
-    pictures_ = pictures_of(std::move(named), perturb_);
+  auto chain = attack.settings().after;
+  chain.emplace_back(std::shared_ptr<void>(), &attack);
+  for (const auto& one : chain) {
+    if (!one->changes_photos()) continue;
+    perturb_ = std::make_shared<PerturbStage>(pictures_, everybody, learn_from, *one, seed, options);
+    pictures_ = pictures_of(pictures_.list(), perturb_);
   }
   if (perturb_ || again) audit_ = audit(clean_, pictures_, attack, options);
 }

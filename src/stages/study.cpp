@@ -128,7 +128,8 @@ std::shared_ptr<const GalleryAndProbes> Study::sides_of(const std::shared_ptr<co
                          labels_of(assembly.gallery)});
   };
   if (!scenario.co_protected.empty() || !scenario.probe_overrides.empty()) return make();
-  auto& sides = sides_[{scenario.gallery, scenario.probes, filtered ? scenario.filter->card().name : ""}];
+  auto& sides =
+      sides_[{scenario.gallery, scenario.probes, scenario.distractors, filtered ? scenario.filter->card().name : ""}];
   if (!sides) sides = make();
   return sides;
 }
@@ -155,9 +156,35 @@ Question Study::filtered_question(const std::shared_ptr<const FeatureExtractor>&
   return question_of(extractor, scenario, assemble_filtered(scenario), scenario.filter != nullptr);
 }
 
-Features Study::gallery_under(const std::shared_ptr<const FeatureExtractor>& extractor, TreatmentId treatment) {
+std::vector<PostedAlbum> Study::albums(const std::shared_ptr<const FeatureExtractor>& extractor,
+                                       const Scenario& scenario) {
+  const auto assembly = assemble(split_, scenario);
+  std::vector<PostedAlbum> albums;
+  for (std::size_t t = 0; t < scenario.trials.size(); ++t) {
+    std::map<PhotoRow, Pick> posted_as;
+    for (const auto* picks : {&assembly.trials[t].pictures, &assembly.trials[t].added})
+      for (const auto& pick : *picks) posted_as[pick.photo] = pick;
+    if (posted_as.empty()) continue;
+    const auto& person = scenario.trials[t].person;
+    PostedAlbum album{person, split_.label_of(person), {}, {}, {}};
+    std::vector<Pick> clean, posted;
+    for (std::size_t row = 0; row < assembly.gallery.size(); ++row) {
+      const auto found = posted_as.find(assembly.gallery[row].photo);
+      if (found == posted_as.end()) continue;
+      album.rows.push_back(static_cast<std::int64_t>(row));
+      clean.push_back({found->first, scenario.gallery});
+      posted.push_back(found->second);
+    }
+    album.clean = features(extractor, clean);
+    album.posted = features(extractor, posted);
+    albums.push_back(std::move(album));
+  }
+  return albums;
+}
+
+Features Study::plain_gallery(const std::shared_ptr<const FeatureExtractor>& extractor, const Scenario& scenario) {
   std::vector<Pick> picks;
-  for (const auto photo : split_.gallery) picks.push_back({photo, treatment});
+  for (const auto photo : split_.gallery_of(scenario)) picks.push_back({photo, scenario.gallery});
   return features(extractor, picks);
 }
 

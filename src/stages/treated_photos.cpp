@@ -11,18 +11,31 @@ TreatedPhotos::TreatedPhotos(const std::vector<Photo>& photos, const SplitRows& 
   add_rows(split, scenarios);
   for (std::size_t t = 0; t < treated_.size(); ++t) {
     auto& treated = treated_[t];
-    const auto& [attack, transform, seed] = treated.treatment;
+    const auto& [attack, transform, seed, learned_from] = treated.treatment;
     treated.photos = t == 0
                          ? StagedPhotos(std::shared_ptr<const std::vector<Photo>>(std::shared_ptr<void>(), &dataset_))
                          : StagedPhotos(photos_of(treated.rows));
     if (attack) {
-      treated.perturbed =
-          std::make_shared<PerturbedPhotos>(std::move(treated.photos), dataset_, *attack, seed, options);
+      // Nobody aims at a distractor: a perturbed photo does not depend on who else is in the gallery.
+      const auto everybody = std::span(dataset_).first(dataset_.size() - split.distractors.size());
+      treated.perturbed = std::make_shared<PerturbedPhotos>(std::move(treated.photos), everybody, *attack, seed,
+                                                            options, photos_to_learn_from(treated));
       treated.photos = treated.perturbed->pictures();
     }
     if (transform) treated.photos = transformed(std::move(treated.photos), transform, seed);
     if (attack && transform) treated.audit = audit(clean(TreatmentId(t)), treated.photos, *attack, options);
   }
+}
+
+MaskPhotos TreatedPhotos::photos_to_learn_from(const Treated& treated) const {
+  MaskPhotos photos;
+  if (!treated.treatment.attack->learns_masks()) return photos;
+  for (const auto row : treated.rows) {
+    const auto& person = dataset_[row].person;
+    if (const auto [found, is_new] = photos.try_emplace(person); is_new)
+      found->second = photos_of(mask_photos(dataset_, person, treated.treatment.learned_from, treated.treatment.seed));
+  }
+  return photos;
 }
 
 std::vector<Photo> TreatedPhotos::photos_of(const std::vector<PhotoRow>& rows) const {
@@ -43,6 +56,7 @@ void TreatedPhotos::add_rows(const SplitRows& split, const Scenarios& scenarios)
   const auto add_all = [&](TreatmentId id) {
     if (id == TreatmentId()) return;  // has all photos
     add(id, split.gallery);
+    add(id, split.distractors);
     add(id, split.probes);
   };
   const auto add_albums = [&](const std::vector<Pick>& picks) {
@@ -72,7 +86,7 @@ const Photo& TreatedPhotos::photo_of(const Pick& pick) const {
 }
 
 StagedPhotos TreatedPhotos::clean(TreatmentId id) const {
-  const auto& [attack, transform, seed] = treatment(id);
+  const auto& [attack, transform, seed, learned_from] = treatment(id);
   StagedPhotos photos(before_attacks(photos_of(treated_.at(id).rows)));
   if (attack && attack->settings().before) photos = transformed(std::move(photos), attack->settings().before, seed);
   return transform ? transformed(std::move(photos), transform, seed) : photos;
@@ -98,7 +112,10 @@ std::vector<Audit> TreatedPhotos::budget(TreatmentId id, const ArtifactStore& st
       rows[n].energy_left = std::pow(rows[n].l2 / before[n].l2, 2);  // NaN if nothing was perturbed
     }
   }
-  for (auto& row : rows) row.seed = treated.treatment.seed;
+  for (auto& row : rows) {
+    row.attack = name_of(treated.treatment);
+    row.seed = treated.treatment.seed;
+  }
   return rows;
 }
 

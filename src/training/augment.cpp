@@ -1,3 +1,8 @@
+// Plasma, channel shuffle and the worst of several draws are after UEraser (Qin et al. 2023), as lafeat/apbench has it
+// (defense/ueraser.py, train.py): plasma brightness and contrast of every photo, of a roughness from 0.3 to 0.7 and an
+// intensity from 0.5 to 1; shuffled channels of half of the photos; the worst of 5 draws of each. Deviations: a plasma
+// is the same in all channels, and a sum of enlarged random grids, not a diamond-square fractal; the other
+// augmentations here stand for TrivialAugment; the worst draw is chosen in evaluation mode (see batches.cpp).
 #include <cmath>
 #include <utility>
 
@@ -14,6 +19,9 @@ constexpr std::pair<const char*, double Augmentation::*> keys[] = {
     {"shift", &Augmentation::shift}, {"light", &Augmentation::light}, {"colour", &Augmentation::colour},
     {"grey", &Augmentation::grey},   {"blur", &Augmentation::blur},   {"noise", &Augmentation::noise},
     {"jpeg", &Augmentation::jpeg},   {"erase", &Augmentation::erase}};
+
+constexpr std::pair<const char*, double Augmentation::*> keys_of_ueraser[] = {
+    {"plasma", &Augmentation::plasma}, {"channel_shuffle", &Augmentation::channel_shuffle}};
 
 torch::Tensor normal(std::int64_t n, Generator& generator) { return torch::randn({n, 1, 1, 1}, generator); }
 torch::Tensor chance(std::int64_t n, double share, Generator& generator) {
@@ -55,6 +63,40 @@ torch::Tensor relit(torch::Tensor views, const Augmentation& how, Generator& gen
   return grey + (views - grey) * torch::where(chance(n, how.grey, generator), torch::zeros({}), saturation);
 }
 
+// Smooth noise, N×1×height×width: random grids of 2, 3, 5, 9 … points a side, enlarged and added; each is `roughness`
+// (N×1×1×1) times as high as the grid before. A photo's extremes are 0 and 1.
+torch::Tensor plasma(const torch::Tensor& roughness, std::int64_t height, std::int64_t width, Generator& generator) {
+  const auto n = roughness.size(0);
+  auto sum = torch::zeros({n, 1, height, width}), amplitude = torch::ones({n, 1, 1, 1});
+  for (std::int64_t points = 2; points <= std::max(height, width); points = 2 * points - 1) {
+    const std::vector<std::int64_t> size = {height, width};
+    const auto grid = torch::rand({n, 1, points, points}, generator);
+    sum = sum + amplitude * at::upsample_bilinear2d(grid, size, /*align_corners=*/true);
+    amplitude = amplitude * roughness;
+  }
+  const auto low = sum.amin({1, 2, 3}, true), high = sum.amax({1, 2, 3}, true);
+  return (sum - low) / (high - low);
+}
+
+// Adds a plasma of −1 … 1 times the intensity, and multiplies the distance from middle grey by another of 0 … 4.
+torch::Tensor unevenly_lit(torch::Tensor views, double share, Generator& generator) {
+  const auto n = views.size(0), height = views.size(2), width = views.size(3);
+  const auto rough = [&] { return 0.3 + 0.4 * torch::rand({n, 1, 1, 1}, generator); };
+  const auto intensity = 0.5 + 0.5 * torch::rand({n, 1, 1, 1}, generator);
+  auto lit = (views + intensity * (2 * plasma(rough(), height, width, generator) - 1)).clamp(0, 1);
+  lit = ((lit - 0.5) * 4 * plasma(rough(), height, width, generator) + 0.5).clamp(0, 1);
+  return torch::where(chance(n, share, generator), lit, views);
+}
+
+void shuffle_channels(torch::Tensor& views, double share, Stream& stream) {
+  for (std::int64_t n = 0; n < views.size(0); ++n) {
+    if (stream.uniform() >= share) continue;
+    std::vector<std::int64_t> order = {0, 1, 2};
+    stream.shuffle(order);
+    views[n].copy_(views[n].index_select(0, torch::tensor(order)));
+  }
+}
+
 void compress(torch::Tensor& views, double share, Stream& stream) {
   for (std::int64_t n = 0; n < views.size(0); ++n) {
     if (stream.uniform() >= share) continue;
@@ -82,25 +124,32 @@ void erase(torch::Tensor& views, double share, Stream& stream, Generator& genera
 Augmentation Augmentation::from(Spec& spec) {
   Augmentation how;
   for (const auto& [key, value] : keys) how.*value = spec.number(key, 0, 1, how.*value);
+  for (const auto& [key, value] : keys_of_ueraser) how.*value = spec.number(key, 0, 1, how.*value);
+  how.worst_of = spec.integer("worst_of", 1, 100, how.worst_of);
   return how;
 }
 
 Json Augmentation::record() const {
   Json record = Json::object();
   for (const auto& [key, value] : keys) record[key] = this->*value;
+  for (const auto& [key, value] : keys_of_ueraser)
+    if (this->*value > 0) record[key] = this->*value;
+  if (worst_of > 1) record["worst_of"] = worst_of;
   return record;
 }
 
 torch::Tensor augmented_views(const FeatureExtractor& extractor, const Faces& faces, const Augmentation& how, Seed seed,
-                              std::int64_t step) {
+                              std::int64_t step, std::int64_t draw) {
   const torch::NoGradGuard no_grad;
-  Stream stream(seed, "augment", std::to_string(step));
+  Stream stream(seed, "augment", std::to_string(step), draw == 0 ? "" : std::to_string(draw));
   auto generator = at::detail::createCPUGenerator(stream.bits());
   const auto n = faces.size();
   Faces other = faces;
   other.pixels = faces.pixels.to(torch::kFloat32).div(255);
   if (faces.landmarks.defined()) other.landmarks = moved(faces.landmarks, how, stream);
   auto views = relit(extractor.view(other), how, generator);
+  if (how.plasma > 0) views = unevenly_lit(views, how.plasma, generator);
+  if (how.channel_shuffle > 0) shuffle_channels(views, how.channel_shuffle, stream);
   views = torch::where(chance(n, how.flip, generator), views.flip(3), views);
   views =
       torch::where(chance(n, how.blur, generator), gaussian_blur(views, 7, 0.3 + 1.2 * stream.uniform(), true), views);

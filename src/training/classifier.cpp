@@ -48,7 +48,7 @@ ClassScores train_classifier(const TrainingConfig& c, const LabelledPhotos& gall
   const auto* head = dynamic_cast<const Dense*>(loss.get());
   loss->to(c.options.device);
   const auto known = load_labelled(c, c.data.twins, numbered, people.size(), pictures, store);
-  fit({c, known, trainee, *loss, hash, checkpoint, {}, {}, "nothing"});
+  fit({c, trainee, draw_views(c, known, trainee, *loss), loss->parameters(), hash, checkpoint, {}, "nothing"});
   out.scores = class_scores(trainee, *head, Decoded(probes, pictures), c.options.device);
   return out;
 }

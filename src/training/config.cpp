@@ -31,8 +31,13 @@ void anchor_training(Json& config, const fs::path& base) {
   if (config.contains("start") && config["start"].is_string() &&
       config["start"].get<std::string>().find('/') != std::string::npos)
     anchor("start");
-  if (config.contains("twins") && config["twins"].is_array())
-    for (auto& twin : config["twins"]) anchor_attack(twin, base);
+  const auto anchor_all = [&](const char* key, void (*anchor_one)(Json&, const fs::path&)) {
+    if (!config.contains(key) || !config[key].is_array()) return;
+    for (auto& value : config[key]) anchor_one(value, base);
+  };
+  anchor_all("twins", anchor_attack);
+  anchor_all("twin_transforms", anchor_transform);
+  anchor_all("features", anchor_path);
 }
 
 // How many people to hold out, and how many to train on (0: all others).
@@ -70,8 +75,11 @@ std::vector<Photo> photos_of(const Dataset& dataset, const std::vector<std::stri
   return photos;
 }
 
-// Refuses batches with one photo of each person where the loss compares photos of a person: it would learn nothing.
-void check_batch(const Recipe& recipe, const Spec& batch) {
+// Refuses batches with one photo of each person where the loss compares photos of a person: it would learn nothing; and
+// a choice among draws by such a loss.
+void check_batch(const Recipe& recipe, const Spec& spec, const Spec& batch) {
+  if (recipe.augmentation.worst_of > 1 && (recipe.loss.compares_photos || recipe.pair > 0))
+    spec.fail("augmentation", "\"worst_of\" needs a loss of each photo alone; this one compares photos");
   if (recipe.loss.kind == "contrastive" && recipe.photos_per_person != 2)
     batch.fail("photos", concat("found ", recipe.photos_per_person, ", but the contrastive loss needs exactly 2"));
   if (recipe.loss.compares_photos && recipe.photos_per_person < 2)
@@ -88,7 +96,7 @@ void check_pairs(const TrainingConfig& c, const std::vector<Photo>& photos, cons
 
 // Refuses held-out people that cannot be used to judge a recogniser: each test photo is matched to their train photos.
 void check_held_out(const TrainingConfig& c, const std::vector<Photo>& photos, const Spec& spec) {
-  if (c.detects() || c.data.held_out.empty()) return;
+  if (c.needs_twins() || c.data.held_out.empty()) return;
   if (c.data.held_out.size() == 1)
     spec.fail("held_out", "found 1, but identification needs at least 2 people; 0 holds nobody out");
   std::set<std::string> known;
@@ -101,16 +109,18 @@ void check_held_out(const TrainingConfig& c, const std::vector<Photo>& photos, c
                                  "0 holds nobody out"));
 }
 
-// Refuses what a cloak detector cannot learn from. Its batches are photos, each followed by a twin that went through
-// the same transform.
-void check_detector(const TrainingConfig& c, std::size_t held_out, const Spec& spec, const Spec& batch) {
+// Refuses what a cloak detector or a purifier cannot learn from. Their batches are photos, each followed by a twin that
+// went through the same transform.
+void check_twins(const TrainingConfig& c, std::size_t held_out, const Spec& spec, const Spec& batch) {
+  const std::string it = c.detects() ? "a cloak detector" : "a purifier";
   if (c.data.twins.empty())
-    spec.fail("twins", "a cloak detector learns from photos and their twins, but there are no twins");
+    spec.fail("twins", concat(it, " learns from photos and their twins, but there are no twins"));
   if (held_out == 0)
-    spec.fail("held_out", "a cloak detector's threshold is chosen on held-out people; expected at least 1");
+    spec.fail("held_out", concat(it, "'s ", c.detects() ? "threshold" : "best step",
+                                 " is chosen on held-out people; expected at least 1"));
   if (c.recipe.photos_per_person % 2)
-    batch.fail("photos", concat("found ", c.recipe.photos_per_person,
-                                ", expected an even number: half of a cloak detector's batch are twins"));
+    batch.fail("photos", concat("found ", c.recipe.photos_per_person, ", expected an even number: half of ", it,
+                                "'s batch are twins"));
   for (const auto* key : {"twin_share", "pair", "anchored", "keep"})
     if (spec.has(key)) spec.fail(key, "only for the training of a recogniser");
 }
@@ -126,10 +136,10 @@ void read_twins(TrainingConfig& c, std::size_t held_out, Spec& spec, Spec& batch
     if (!attack->changes_photos()) spec.fail("twins", concat(one.dump(), " does not change photos"));
     for (const auto& transform : after) c.data.twins.push_back({attack, make_transform(transform)});
   }
-  if (c.detects()) {
+  if (c.needs_twins()) {
     c.data.clean.clear();
     for (const auto& transform : after) c.data.clean.push_back(make_transform(transform));
-    return check_detector(c, held_out, spec, batch);
+    return check_twins(c, held_out, spec, batch);
   }
   const auto needs_twins = [&](const char* key) {
     if (spec.has(key) && c.data.twins.empty()) spec.fail(key, "needs \"twins\", and there are none");
@@ -145,6 +155,30 @@ void read_twins(TrainingConfig& c, std::size_t held_out, Spec& spec, Spec& batch
   if (c.recipe.photos_per_person % 2)
     batch.fail("photos", concat("found ", c.recipe.photos_per_person,
                                 ", expected an even number: with \"pair\" half of them are twins"));
+}
+
+// Reads what a recogniser or a cloak detector minimises.
+void read_loss(TrainingConfig& c, Spec& spec) {
+  Spec loss = spec.object("loss");
+  c.recipe.loss = LossChoice::from(loss, c.task);
+  if (c.recipe.loss.kind == "none" && c.recipe.keep + c.recipe.pair == 0)
+    loss.fail("kind", "\"none\" teaches nothing without \"keep\" or \"pair\"");
+}
+
+// Reads what a purifier minimises. Its photos stay as they are: a resampled one has lost a part of its perturbation.
+void read_purification(TrainingConfig& c, Spec& spec) {
+  if (spec.has("augmentation")) spec.fail("augmentation", "not for a purifier, which learns from photos as they are");
+  for (const auto& name : spec.texts("features", std::vector<std::string>{}))
+    c.purification.features.push_back(make_extractor(name, c.options));
+  c.purification.feature_weight = spec.number("feature_weight", 0, 1e6, 0.1);
+}
+
+// Refuses a purifier for canvases of another size than the data set's.
+void check_canvas(const TrainingConfig& c, const Spec& spec) {
+  const auto side = c.data.dataset.side;
+  if (c.purifies() && (c.start.width != side || c.start.height != side))
+    spec.fail("start", concat("found a purifier of pictures of ", c.start.width, "×", c.start.height,
+                              " pixels, expected ", side, "×", side, ", the data set's canvas"));
 }
 
 // Everything that the twins' pictures depend on.
@@ -204,8 +238,8 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
   TrainingConfig c;
   c.name = config.stem().string();
   Spec spec(read_config(config, overrides, anchor_training), config.string());
-  if (spec.choice("task", {"recogniser", "cloak-detector"}, "recogniser") == "cloak-detector")
-    c.task = Task::cloak_detector;
+  const auto task = spec.choice("task", {"recogniser", "cloak-detector", "purifier"}, "recogniser");
+  if (task != "recogniser") c.task = task == "purifier" ? Task::purifier : Task::cloak_detector;
   const auto start = spec.text("start"), dataset = spec.text("dataset"), exclude = spec.text("exclude", "");
   Wanted wanted{};
   wanted.held_out = static_cast<std::size_t>(spec.integer("held_out", 0, many, 0));
@@ -218,18 +252,15 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
     Spec card = spec.object("card");
     c.card = CardChanges::from(card);
   }
-  c.start = read_card(start, c.detects() ? every_task : std::vector{Task::recogniser});
-  Spec loss = spec.object("loss");
+  c.start = read_card(start, c.detects() ? every_task : std::vector{c.task});
   c.start_trainings = trainings_of(c.start);
   c.options = run_options(device, precision, trust_model);
   read_twins(c, wanted.held_out, spec, batch);
-  c.recipe.loss = LossChoice::from(loss, c.task);
-  if (c.recipe.loss.kind == "none" && c.recipe.keep + c.recipe.pair == 0)
-    loss.fail("kind", "\"none\" teaches nothing without \"keep\" or \"pair\"");
+  c.purifies() ? read_purification(c, spec) : read_loss(c, spec);
   const auto prepare_options = PrepareOptions::of_config(spec);
   const bool allow_perturbed = spec.flag("allow_perturbed", false);
   spec.finish();
-  check_batch(c.recipe, batch);
+  check_batch(c.recipe, spec, batch);
   const auto weights =
       verify_model(c.start.file, c.start.path.parent_path(), c.start.sha256, trust_model, c.start.how_to_get());
   c.data.dataset = dataset_of(dataset, prepare_options, store);
@@ -240,6 +271,7 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
     left_out = people_seen({training_on(others, others.people(), "")}, c.data.dataset);
   }
   choose_people(c.data, c.seed, spec, wanted, left_out);
+  check_canvas(c, spec);
   auto photos = photos_of(c.data.dataset, c.data.people);
   const auto held_out = photos_of(c.data.dataset, c.data.held_out);
   check_pairs(c, photos, spec);
@@ -254,8 +286,13 @@ TrainingConfig read_training(const fs::path& config, const std::vector<std::stri
   for (const auto* key :
        {"task", "dataset", "start", "card", "log_every", "checkpoint_every", "exclude", "prepare", "allow_perturbed"})
     c.resolved.erase(key);  // keys that do not affect the weights, or are added below
-  if (c.detects()) c.resolved["task"] = "cloak-detector", c.resolved["people_held_out"] = c.data.held_out;
-  c.resolved["augmentation"] = c.recipe.augmentation.record();
+  if (c.needs_twins()) c.resolved["task"] = task, c.resolved["people_held_out"] = c.data.held_out;
+  if (c.purifies()) {
+    c.resolved["features"] = Json::array();
+    for (const auto& extractor : c.purification.features) c.resolved["features"].push_back(extractor->identity());
+  } else {
+    c.resolved["augmentation"] = c.recipe.augmentation.record();
+  }
   c.resolved["twins"] = twins_identity(c);
   c.resolved["people_trained_on"] = c.data.people;
   c.resolved["manifest_sha256"] = c.data.dataset.manifest_sha256;

@@ -14,30 +14,6 @@
 namespace facepoison {
 namespace {
 
-struct Batch {
-  torch::Tensor views, labels;
-  torch::Tensor photos;  // the photo of each view
-};
-
-Batch draw_batch(const Fit& f, std::int64_t step) {
-  const auto draw = draw_rows(f.config, f.photos, step);
-  return {
-      augmented_views(f.trainee, f.photos.decoded->rows(draw.rows), f.config.recipe.augmentation, f.config.seed, step),
-      torch::tensor(draw.labels), torch::tensor(draw.rows).remainder(f.photos.photos())};
-}
-
-// The mean of 1 − cosine between each photo and its twin in the next row.
-torch::Tensor apart(const torch::Tensor& embeddings, bool anchored) {
-  const auto pairs = embeddings.view({-1, 2, embeddings.size(1)});
-  const auto photos = pairs.select(1, 0), twins = pairs.select(1, 1);
-  return (1 - at::cosine_similarity(anchored ? photos.detach() : photos, twins, 1)).mean();
-}
-
-// The mean of 1 − cosine between embeddings and the start network's embeddings of the clean photos.
-torch::Tensor away(const torch::Tensor& embeddings, const torch::Tensor& kept, const torch::Tensor& photos) {
-  return (1 - at::cosine_similarity(embeddings, kept.index_select(0, photos.to(kept.device())), 1)).mean();
-}
-
 // The rate at a step: it rises linearly, then falls to 0 as a half cosine, or stays constant.
 double rate_at(const Recipe& r, std::int64_t step) {
   const double rate = r.optimiser.rate;
@@ -65,10 +41,7 @@ double one_step(const Fit& f, const Batch& batch, const std::vector<torch::Tenso
   torch::manual_seed(Stream(c.seed, "network", std::to_string(step)).bits());
   for (auto& group : optimiser.param_groups()) group.options().set_lr(rate_at(c.recipe, step));
   optimiser.zero_grad();
-  const auto embeddings = f.trainee.embed_view(batch.views.to(c.options.device));
-  auto value = f.loss(embeddings, batch.labels.to(c.options.device));
-  if (c.recipe.pair > 0) value = value + c.recipe.pair * apart(embeddings, c.recipe.anchored);
-  if (c.recipe.keep > 0) value = value + c.recipe.keep * away(embeddings, f.kept, batch.photos);
+  const auto value = batch();
   value.backward();
   torch::nn::utils::clip_grad_norm_(parameters, c.recipe.gradient_limit);
   optimiser.step();
@@ -85,16 +58,16 @@ std::vector<torch::Tensor> copies(const std::vector<torch::Tensor>& tensors) {
   return all;
 }
 
-void check(const Fit& f, const std::vector<torch::Tensor>& beside, Progression& at) {
+void check(const Fit& f, Progression& at) {
   at.checked = f.check();
   if (!f.keeps_least || at.checked >= at.least) return;
   at.least = at.checked;
-  at.best = copies(state_of(f.trainee, beside));
+  at.best = copies(state_of(f.trainee, f.beside));
 }
 
-void go_back_to_best(const Fit& f, const std::vector<torch::Tensor>& beside, const Progression& at) {
+void go_back_to_best(const Fit& f, const Progression& at) {
   const torch::NoGradGuard no_grad;
-  auto state = state_of(f.trainee, beside);
+  auto state = state_of(f.trainee, f.beside);
   for (std::size_t i = 0; i < at.best.size(); ++i) state[i].copy_(at.best[i]);
 }
 
@@ -104,24 +77,23 @@ Progression fit(const Fit& f) {
   using Clock = std::chrono::steady_clock;
   const auto& c = f.config;
   keep_freed_memory();
-  auto beside = f.loss.parameters();
-  const auto optimiser = optimiser_of(c.recipe.optimiser, f.trainee, beside);
+  const auto optimiser = optimiser_of(c.recipe.optimiser, f.trainee, f.beside);
   Progression at;
   at.log = concat("step,loss,rate,", f.called, "\n");
   if (fs::exists(f.checkpoint)) {
-    at = read_checkpoint(f.checkpoint, f.trainee, beside, *optimiser, f.hash);
+    at = read_checkpoint(f.checkpoint, f.trainee, f.beside, *optimiser, f.hash);
     log_info(concat(c.name, ": going on after step ", at.step, " of ", c.recipe.steps));
   }
   auto parameters = f.trainee.parameters();
-  parameters.insert(parameters.end(), beside.begin(), beside.end());
+  parameters.insert(parameters.end(), f.beside.begin(), f.beside.end());
   Worker worker;
-  const auto batch_of = [&](std::int64_t step) { return worker.start([&f, step] { return draw_batch(f, step); }); };
+  const auto batch_of = [&](std::int64_t step) { return worker.start([&f, step] { return f.draw(step); }); };
   const auto resumed = Clock::now();
   const double before = at.seconds;
   const auto save = [&] {
     refuse_after_shortage_of_memory();
     at.seconds = before + std::chrono::duration<double>(Clock::now() - resumed).count();
-    write_file(f.checkpoint, write_checkpoint(at, f.trainee, beside, *optimiser, f.hash));
+    write_file(f.checkpoint, write_checkpoint(at, f.trainee, f.beside, *optimiser, f.hash));
   };
   f.trainee.learn(true);
   Progress progress(concat("train, ", c.name), static_cast<std::size_t>(c.recipe.steps), "steps");
@@ -142,7 +114,7 @@ Progression fit(const Fit& f) {
     ++at.step;
     progress.advance(1);
     const bool last = at.step == c.recipe.steps, checks = f.check && (at.step % c.recipe.check_every == 0 || last);
-    if (checks) check(f, beside, at);
+    if (checks) check(f, at);
     if (checks || last || at.step % c.recipe.log_every == 0) {
       at.log += concat(at.step, ",", at.loss_sum / static_cast<double>(at.loss_count), ",",
                        rate_at(c.recipe, at.step - 1), ",", checks ? concat(at.checked) : "", "\n");
@@ -151,7 +123,7 @@ Progression fit(const Fit& f) {
     }
     if (last || at.step % c.recipe.checkpoint_every == 0) save();
   }
-  go_back_to_best(f, beside, at);
+  go_back_to_best(f, at);
   return at;
 }
 

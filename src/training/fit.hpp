@@ -1,18 +1,20 @@
-// The loop of every training: draw people and photos of them, augment, take a step; check, log, checkpoint.
+// The loop of every training: draw a batch, take a step; check, log, checkpoint.
 #pragma once
 #include "training/photos.hpp"
 #include "training/trainee.hpp"
 
 namespace facepoison {
 
+// A batch that is drawn: it gives its loss when it is called, once, in the thread that learns.
+using Batch = std::function<torch::Tensor()>;
+
 struct Fit {
   const TrainingConfig& config;
-  const TrainingPhotos& photos;
   Trainee& trainee;
-  Loss& loss;
+  std::function<Batch(std::int64_t step)> draw;  // called in another thread, while the step before is learnt
+  std::vector<torch::Tensor> beside;             // parameters that are learnt beside the network's
   std::string hash;                    // of all that the result depends on; a checkpoint with another hash is refused
   fs::path checkpoint, log;            // the log is a CSV file; an empty path: no log
-  torch::Tensor kept = {};             // photos × dimension: the start's embeddings, to which `keep` pulls
   std::string called;                  // the name of the check's number in the log
   std::function<double()> check = {};  // on held-out people, every `check_every` steps and after the last
   bool keeps_least = false;            // at the end, restore the state with the least of these numbers
@@ -20,6 +22,14 @@ struct Fit {
 
 // Trains to the last step, from the checkpoint if there is one; does not remove it. Throws what train() throws.
 Progression fit(const Fit& fit);
+
+// Draws batches for a recogniser or a cloak detector: augmented views, and their loss with the terms `keep` and `pair`.
+// All must outlive it.
+std::function<Batch(std::int64_t step)> draw_views(const TrainingConfig& config, const TrainingPhotos& known,
+                                                   Trainee& trainee, Loss& loss);
+
+// Of K draws of the same N photos, N×3×height×width each, the one with the highest loss for each photo. `losses`: K×N.
+torch::Tensor hardest(const std::vector<torch::Tensor>& draws, const torch::Tensor& losses);
 
 // The network's embeddings of the clean photos, in their order, in evaluation mode.
 torch::Tensor embed_photos(Trainee& trainee, const TrainingPhotos& known, torch::Device device);

@@ -37,7 +37,7 @@ std::vector<std::int64_t> rows_of_person(const TrainingConfig& c, const Training
                                          Stream& stream) {
   auto photos = known.rows[static_cast<std::size_t>(person)];
   std::vector<std::int64_t> rows;
-  if (c.recipe.pair > 0 || c.detects()) {
+  if (c.recipe.pair > 0 || c.needs_twins()) {
     stream.shuffle(photos);
     for (std::size_t k = 0; k < c.recipe.photos_per_person / 2; ++k) {
       const auto [photo, twin] = some_twin(known, photos[k % photos.size()], stream);
@@ -206,7 +206,7 @@ TrainingPhotos load_photos(const TrainingConfig& c, const std::vector<std::strin
 
 std::vector<std::shared_ptr<Stage>> stages_of(const TrainingConfig& c) {
   auto all = plan_versions(c, twins_of(c, true), photos_of(c, c.data.people).lesson).stages();
-  const auto held_out = plan_versions(c, twins_of(c, c.detects()), photos_of(c, c.data.held_out).lesson).stages();
+  const auto held_out = plan_versions(c, twins_of(c, c.needs_twins()), photos_of(c, c.data.held_out).lesson).stages();
   all.insert(all.end(), held_out.begin(), held_out.end());
   return all;
 }

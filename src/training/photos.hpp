@@ -73,8 +73,8 @@ TrainingPhotos load_labelled(const TrainingConfig& config, std::span<const Twin>
 TrainingPhotos load_photos(const TrainingConfig& config, const std::vector<std::string>& people, bool with_twins,
                            ArtifactStore& store);
 
-// The rows of a batch and their labels, person after person. With a pair term, or for a cloak detector, each photo is
-// followed by one of its twins. A cloak detector's labels are 0 and 1.
+// The rows of a batch and their labels, person after person. With a pair term, or for a cloak detector or a purifier,
+// each photo is followed by one of its twins. A cloak detector's labels are 0 and 1.
 struct Draw {
   std::vector<std::int64_t> rows, labels;
 };

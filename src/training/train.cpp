@@ -9,7 +9,7 @@
 #include "facepoison/log.hpp"
 #include "facepoison/npy.hpp"
 #include "facepoison/version.hpp"
-#include "training/fit.hpp"
+#include "training/purifier.hpp"
 
 namespace facepoison {
 namespace {
@@ -37,6 +37,7 @@ std::string this_month() {
 struct Outcome {
   Progression at;
   double threshold = 0;  // a cloak detector's
+  Json held_out;         // how far held-out people's pictures are from clean photos, before and after a purifier
 };
 
 // The trained network's card: the start's card with changes.
@@ -69,12 +70,12 @@ Json card_of(const TrainingConfig& c, const Outcome& outcome, const std::string&
   return card;
 }
 
-// The start's trainings and this one. A cloak detector's held-out people count as trained on: they choose its
-// threshold.
+// The start's trainings and this one. The held-out people of a cloak detector or a purifier count as trained on: they
+// choose its step.
 std::vector<Training> all_trainings(const TrainingConfig& c) {
   auto trainings = c.start_trainings;
   auto people = c.data.people;
-  if (c.detects()) people.insert(people.end(), c.data.held_out.begin(), c.data.held_out.end());
+  if (c.needs_twins()) people.insert(people.end(), c.data.held_out.begin(), c.data.held_out.end());
   trainings.push_back(training_on(c.data.dataset, people, c.name));
   return trainings;
 }
@@ -168,7 +169,8 @@ void publish(const TrainingConfig& c, const Paths& paths, const std::string& con
                  {"weights_sha256", weights_sha256},
                  {"facepoison", version()},
                  {"commit", commit()}};
-  if (c.detects()) record.erase("held_out_accuracy"), record["held_out_loss"] = at.least;
+  if (c.needs_twins()) record.erase("held_out_accuracy"), record["held_out_loss"] = at.least;
+  if (c.purifies()) record["held_out"] = outcome.held_out;
   if (!c.data.perturbed_note.empty()) record["perturbed"] = c.data.perturbed_note;
   write_file(paths.record, record.dump(2) + "\n");
   write_file(paths.weights, bytes);
@@ -189,10 +191,10 @@ void require_learnt(const TrainingConfig& c, const Trainee& trainee, const std::
                                     "has changed, so nothing is published; look at the loss in the log"));
 }
 
-// Throws if a cloak detector has only pictures that are not perturbed.
+// Throws if a cloak detector or a purifier has only pictures that are not perturbed.
 void require_twins(const TrainingConfig& c, const TrainingPhotos& known, const char* whose) {
   const auto left_alone = [&](std::size_t photos) { return photos == known.labels.size(); };
-  if (c.detects() && std::all_of(known.unchanged.begin(), known.unchanged.end(), left_alone))
+  if (c.needs_twins() && std::all_of(known.unchanged.begin(), known.unchanged.end(), left_alone))
     throw Error(Exit::input, concat(c.name, ": the twins of the people ", whose, " are all identical to their photos, ",
                                     "so there is nothing to learn"));
 }
@@ -201,6 +203,26 @@ std::vector<torch::Tensor> copies_of(const std::vector<torch::Tensor>& tensors) 
   std::vector<torch::Tensor> copies;
   for (const auto& tensor : tensors) copies.push_back(tensor.detach().clone());
   return copies;
+}
+
+// Warns of twins that are no twins.
+void warn_of_unchanged(const TrainingConfig& c, const TrainingPhotos& known) {
+  for (std::size_t i = 0; i < c.data.twins.size(); ++i)
+    if (known.unchanged[i] > 0)
+      log_warning(concat(c.data.twins[i].attack->settings().name, " did not change ", known.unchanged[i], " of ",
+                         known.photos(), " photos; they are used as twins"));
+}
+
+// What held-out people's photos say, for the log: an accuracy, or for networks that need twins a loss. None without
+// such people.
+std::function<double()> check_of(const TrainingConfig& c, const TrainingPhotos& held_out, Trainee& trainee,
+                                 const Dense* head) {
+  const auto device = c.options.device;
+  if (held_out.labels.empty()) return {};
+  if (c.purifies()) return [&] { return loss_of(purity_after(c, held_out, trainee), c.purification.feature_weight); };
+  if (c.detects())
+    return [&held_out, &trainee, head, device] { return loss_of(held_out_scores(trainee, *head, held_out, device)); };
+  return [&held_out, &trainee, device] { return held_out_accuracy(trainee, held_out, device); };
 }
 
 }  // namespace
@@ -222,38 +244,35 @@ void train(const TrainingConfig& c, const fs::path& output, ArtifactStore& store
                 concat(paths.card.string(), " is the card that the training starts from; choose another folder"));
   Trainee trainee(c);
   const auto start = copies_of(trainee.parameters());
-  const auto loss = c.recipe.loss.make(static_cast<std::int64_t>(c.data.people.size()), c.start.dimension, c.seed);
-  loss->to(c.options.device);
+  const auto device = c.options.device;
+  std::unique_ptr<Loss> loss;  // over labels, which a purifier does not need
+  if (!c.purifies()) {
+    loss = c.recipe.loss.make(static_cast<std::int64_t>(c.data.people.size()), trainee.card().dimension, c.seed);
+    loss->to(device);
+  }
   const TrainingPhotos known = load_photos(c, c.data.people, true, store);
-  for (std::size_t i = 0; i < c.data.twins.size(); ++i)
-    if (known.unchanged[i] > 0)
-      log_warning(concat(c.data.twins[i].attack->settings().name, " did not change ", known.unchanged[i], " of ",
-                         known.photos(), " photos; they are used as twins"));
+  warn_of_unchanged(c, known);
   const TrainingPhotos held_out =
-      c.data.held_out.empty() ? TrainingPhotos{} : load_photos(c, c.data.held_out, c.detects(), store);
+      c.data.held_out.empty() ? TrainingPhotos{} : load_photos(c, c.data.held_out, c.needs_twins(), store);
   require_twins(c, known, "trained on");
   require_twins(c, held_out, "held out");
-  const auto device = c.options.device;
-  const auto kept = c.recipe.keep > 0 ? embed_photos(trainee, known, device) : torch::Tensor();
-  Fit how{c, known, trainee, *loss, config_hash, paths.checkpoint, paths.log, kept, "held_out_accuracy"};
+  const auto beside = loss ? loss->parameters() : std::vector<torch::Tensor>();
   const auto* head = dynamic_cast<const Dense*>(loss.get());
-  if (c.detects()) {
-    how.called = "held_out_loss";
-    how.check = [&] { return loss_of(held_out_scores(trainee, *head, held_out, device)); };
-    how.keeps_least = true;
-  } else if (!held_out.labels.empty()) {
-    how.check = [&] { return held_out_accuracy(trainee, held_out, device); };
-  }
-  Outcome outcome{fit(how)};
-  require_finite(c, state_of(trainee, loss->parameters()), "a weight");
+  const auto* called = c.needs_twins() ? "held_out_loss" : "held_out_accuracy";
+  Outcome outcome{
+      fit({c, trainee, loss ? draw_views(c, known, trainee, *loss) : draw_pairs(c, known, trainee), beside, config_hash,
+           paths.checkpoint, paths.log, called, check_of(c, held_out, trainee, head), c.needs_twins()})};
+  require_finite(c, state_of(trainee, beside), "a weight");
   require_learnt(c, trainee, start);
   require_finite_embedding(c, trainee);
   if (c.detects()) outcome.threshold = best_threshold(held_out_scores(trainee, *head, held_out, device));
-  publish(c, paths, config_hash, trainee.archive(c.detects() ? loss->parameters() : std::vector<torch::Tensor>{}),
-          outcome);
+  if (c.purifies())
+    outcome.held_out = {{"before", record_of(purity_before(c, held_out), c.purification.features)},
+                        {"after", record_of(purity_after(c, held_out, trainee), c.purification.features)}};
+  publish(c, paths, config_hash, trainee.archive(c.detects() ? beside : std::vector<torch::Tensor>{}), outcome);
   const auto& at = outcome.at;
   log_info(concat(c.name, ": trained in ", std::round(at.seconds), " s",
-                  std::isnan(at.checked) ? "" : concat("; ", how.called, ": ", c.detects() ? at.least : at.checked),
+                  std::isnan(at.checked) ? "" : concat("; ", called, ": ", c.needs_twins() ? at.least : at.checked),
                   "; card: ", paths.card.string()));
 }
 

@@ -44,6 +44,23 @@ torch::jit::Module with_head(const torch::jit::Module& network, const std::strin
   return whole;
 }
 
+// The number that a cloak detector gets from a purifier: the mean difference, in grey levels, of a picture and of what
+// the purifier makes of it, N×1. The scale can learn where the purifier is "frozen".
+torch::jit::Module with_residual(const torch::jit::Module& purifier, const std::string& method, torch::Device device) {
+  torch::jit::Module whole("WithResidual");
+  whole.register_module("purifier", purifier);
+  whole.register_parameter("scale", torch::ones({1}, device), false);
+  whole.define(concat("def forward(self, x):\n    difference = torch.abs(x - self.purifier.", method,
+                      "(x))\n    return 255.0 * self.scale * torch.mean(difference, [1, 2, 3]).unsqueeze(1)\n"));
+  return whole;
+}
+
+Card card_of_trainee(const TrainingConfig& config) {
+  Card card = config.start;
+  if (config.detects_by_purifier()) card.task = Task::cloak_detector, card.method = "forward", card.dimension = 1;
+  return card;
+}
+
 }  // namespace
 
 std::vector<torch::Tensor> state_of(Trainee& trainee, const std::vector<torch::Tensor>& beside) {
@@ -54,12 +71,15 @@ std::vector<torch::Tensor> state_of(Trainee& trainee, const std::vector<torch::T
 }
 
 Trainee::Trainee(const TrainingConfig& config)
-    : FeatureExtractor(config.start), options_(config.options), batch_norm_learns_(config.recipe.batch_norm_learns) {
+    : FeatureExtractor(card_of_trainee(config)),
+      options_(config.options),
+      batch_norm_learns_(config.recipe.batch_norm_learns) {
   const Card& card = config.start;
   module_ =
       load_model(verify_model(card.file, card.path.parent_path(), card.sha256, options_.trust_model), options_.device);
   if (!module_.find_method(card.method))
     throw Error(Exit::model, concat(card.path.string(), ": its network has no method ", card.method));
+  if (config.detects_by_purifier()) module_ = with_residual(module_, card.method, options_.device);
   std::vector<std::string> names;
   for (auto parameter : module_.named_parameters()) {
     names.push_back(parameter.name);
@@ -133,7 +153,7 @@ std::string write_checkpoint(const Progression& at, Trainee& trainee, const std:
   return bytes.str();
 }
 
-Progression read_checkpoint(const fs::path& file, Trainee& trainee, std::vector<torch::Tensor>& beside,
+Progression read_checkpoint(const fs::path& file, Trainee& trainee, const std::vector<torch::Tensor>& beside,
                             torch::optim::Optimizer& optimiser, const std::string& config_hash) {
   Progression at;
   try {

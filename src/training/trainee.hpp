@@ -10,7 +10,8 @@ namespace facepoison {
 
 class Trainee final : public FeatureExtractor {
  public:
-  // Loads the start's network. Throws Error(model | usage) where there is nothing to train.
+  // Loads the start's network; a cloak detector that starts from a purifier gives its residual as one number. Throws
+  // Error(model | usage) where there is nothing to train.
   explicit Trainee(const TrainingConfig& config);
   Json identity() const override { return nullptr; }  // its embeddings must not be cached
   void learn(bool on);                                // training mode, or evaluation mode
@@ -44,7 +45,7 @@ std::vector<torch::Tensor> state_of(Trainee& trainee, const std::vector<torch::T
 std::string write_checkpoint(const Progression& at, Trainee& trainee, const std::vector<torch::Tensor>& beside,
                              const torch::optim::Optimizer& optimiser, const std::string& config_hash);
 // Throws Error(usage) when the file belongs to another config, Error(input) when it is damaged.
-Progression read_checkpoint(const fs::path& file, Trainee& trainee, std::vector<torch::Tensor>& beside,
+Progression read_checkpoint(const fs::path& file, Trainee& trainee, const std::vector<torch::Tensor>& beside,
                             torch::optim::Optimizer& optimiser, const std::string& config_hash);
 
 }  // namespace facepoison

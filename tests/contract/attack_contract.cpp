@@ -16,6 +16,41 @@ Faces turned(const Faces& faces) {
   return out;
 }
 
+// Two pictures for each photo: another one, and the photo's own mirror image.
+Faces turned_and_mirrored(const Faces& faces) {
+  const Faces other = turned(faces);
+  Faces out;
+  out.pixels = torch::stack({other.pixels, faces.pixels.flip(3)}, 1).flatten(0, 1);
+  if (faces.landmarks.defined()) out.landmarks = torch::stack({other.landmarks, faces.landmarks}, 1).flatten(0, 1);
+  for (std::size_t n = 0; n < faces.ids.size(); ++n) {
+    out.ids.insert(out.ids.end(), {other.ids[n], faces.ids[n]});
+    out.people.insert(out.people.end(), {other.people[n], faces.people[n]});
+  }
+  return out;
+}
+
+// The mask of each photo's person, learned from all of the person's photos in the order of their ids.
+Faces masks(const Attack& attack, const Faces& faces) {
+  std::map<std::string, std::map<std::string, std::int64_t>> people;
+  for (std::size_t n = 0; n < faces.ids.size(); ++n) people[faces.people[n]][faces.ids[n]] = static_cast<int>(n);
+  Faces out = faces;
+  out.pixels = torch::empty_like(faces.pixels);
+  for (const auto& [person, rows] : people) {
+    Faces own;
+    std::vector<std::int64_t> index;
+    for (const auto& [id, row] : rows) {
+      index.push_back(row);
+      own.ids.push_back(id);
+      own.people.push_back(person);
+    }
+    own.pixels = faces.pixels.index_select(0, torch::tensor(index));
+    if (faces.landmarks.defined()) own.landmarks = faces.landmarks.index_select(0, torch::tensor(index));
+    const auto mask = attack.fit(own, 3);
+    for (const auto row : index) out.pixels[row].copy_(mask);
+  }
+  return out;
+}
+
 class AttackContract : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override { setenv("FACEPOISON_HOME", FACEPOISON_ROOT, 1); }
@@ -34,6 +69,8 @@ class AttackContract : public ::testing::TestWithParam<std::string> {
     if (own.contains("surrogates"))
       request["surrogates"] = {write_tiny_extractor(folder_.path, 1, "tiny-" + template_name, template_name).string()};
     if (own.contains("steps")) request["steps"] = 4;
+    if (own.contains("epochs")) request["epochs"] = 2;
+    if (own.contains("centre_steps")) request["centre_steps"] = 1;
     if (own.contains("distance")) request["distance"] = "dssim";  // the others' weights may not be here
     if (own.contains("folder")) request["folder"] = folder_.path.string();
     request.update(extra);
@@ -41,6 +78,9 @@ class AttackContract : public ::testing::TestWithParam<std::string> {
   }
 
   static Perturbed perturb(const Attack& attack, const Faces& faces) {
+    if (attack.learns_masks()) return attack.perturb(faces, 3, masks(attack, faces));
+    if (attack.settings().parameters.contains("target_people"))
+      return attack.perturb(faces, 3, turned_and_mirrored(faces));
     return attack.perturb(faces, 3, attack.wants_companions() ? turned(faces) : Faces{});
   }
 
@@ -56,7 +96,8 @@ TEST_P(AttackContract, KeepsShapeAndStaysOnTheGridInRange) {
   ASSERT_EQ(out.status.size(), 5u);
   for (const auto status : out.status)
     EXPECT_TRUE(status == Status::ok || status == Status::last_iterate) << name_of(status);
-  EXPECT_EQ(out.iterations, std::vector<std::int64_t>(5, preset().contains("steps") ? 4 : 0));
+  const bool steps = preset().contains("steps") && !attack->learns_masks();  // those are taken in fit()
+  EXPECT_EQ(out.iterations, std::vector<std::int64_t>(5, steps ? 4 : 0));
   ASSERT_EQ(out.own_measure.size(), 5u);
   for (const double own_measure : out.own_measure)
     EXPECT_EQ(std::isfinite(own_measure), !attack->settings().surrogates.empty());

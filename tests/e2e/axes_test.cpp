@@ -92,6 +92,7 @@ TEST_F(E2eAxes, AFilterThatDropsEverybodyGivesRowsOfNobody) {
        {{{"name", "both"}, {"rule", "top-2"}, {"accurate", "tiny"}, {"robust", "other"}},
         {{"name", "late"}, {"rule", "threshold"}, {"accurate", "tiny"}, {"robust", "other"}}}},
       {"tables", {"protection", "rank", "open-set", "verification", "confusion", "displacement", "threshold"}}};
+  for (const auto* table : {"growth", "linkage", "impersonation"}) config["tables"].push_back(table);
   const Json trained = {
       {"classifier", "end-to-end"}, {"name", "trained"}, {"steps", 2}, {"batch", {{"people", 2}, {"photos", 1}}}};
   for (const bool end_to_end : {false, true}) {

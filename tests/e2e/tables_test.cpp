@@ -132,7 +132,7 @@ TEST_F(E2eTables, WhatIsWrongIsNamed) {
 TEST_F(E2eTables, ATableThatWasNotAskedForSaysHowToAsk) {
   write({{"tables", {"protection"}}, {"combine", Json::array()}});
   ASSERT_EQ(eval().code, 0);
-  for (const auto* name : {"verification", "det", "displacement", "open-set"}) {
+  for (const auto* name : {"verification", "det", "displacement", "open-set", "growth", "linkage", "impersonation"}) {
     const auto run = run_binary(concat("table run --of ", name), folder_.path);
     EXPECT_EQ(run.code, 2) << name;
     EXPECT_TRUE(contains(run.err, name) && contains(run.err, "\"tables\"")) << run.err;

@@ -16,6 +16,7 @@ REFERENCE = ROOT / "tests/reference"
 sys.path.insert(0, str(REFERENCE))
 import attacks  # noqa: E402
 import run as reference_run  # noqa: E402
+import streams  # noqa: E402
 
 SIDE = 24
 
@@ -203,6 +204,111 @@ class Attacks(unittest.TestCase):
         )
         self.assertGreater(narrow, 0)
         self.assertAlmostEqual(wide / narrow, 1, delta=1e-3)
+
+
+    def targets_and_networks(self):
+        """In double precision, where float32 would hide which of two pictures is better."""
+        networks = [tiny_network(seed).double() for seed in (1, 2)]
+        return [random_photo(seed).double() for seed in (4, 5, 6)], networks
+
+    def test_tip_im_comes_nearer_to_its_best_target(self):
+        photo, (targets, networks) = self.photo.double(), self.targets_and_networks()
+        stream = streams.Stream(0, "view")
+        for views in ([None] * 20, [attacks.random_view(stream) for _ in range(20)]):
+            result = attacks.tip_im(photo, targets, networks, views)
+            self.assertLessEqual((result.pixels - photo).abs().max().item(), 12 / 255 + 1e-9)
+            self.assertGreater(result.similarity(result.pixels).item(), result.similarity(photo).item() + 0.05)
+
+    def test_tip_im_keeps_the_target_that_is_reached_best(self):
+        photo, (targets, networks) = self.photo.double(), self.targets_and_networks()
+        together = attacks.tip_im(photo, targets, networks, [None])
+        alone = [attacks.tip_im(photo, [target], networks, [None]).pixels for target in targets]
+        best = max(alone, key=lambda pixels: together.similarity(pixels).item())
+        self.assertTrue(torch.equal(together.pixels, best))
+
+    def test_a_view_without_change_is_the_picture(self):
+        identity = torch.tensor([[[1.0, 0, 0], [0, 1, 0]]])
+        torch.testing.assert_close(attacks.viewed(self.photo, identity), self.photo, rtol=0, atol=1e-5)
+
+
+class Masks(unittest.TestCase):
+    def setUp(self):
+        torch.set_num_threads(1)
+        self.networks = [tiny_network(seed).double() for seed in (1, 2)]
+        self.photos = torch.cat([random_photo(seed) for seed in range(10, 15)]).double()
+        self.start = (2 * torch.rand(3, SIDE, SIDE, generator=torch.Generator().manual_seed(8)) - 1).double()
+
+    def similarity(self, mask):
+        pictures = attacks.with_mask(self.photos, mask)
+        pairs = zip(self.photos[:, None], pictures[:, None])
+        return sum(attacks.mask_similarity(photo, self.networks)(picture).item() for photo, picture in pairs)
+
+    def check(self, mask, epsilon, start):
+        self.assertEqual(mask.shape, (3, SIDE, SIDE))
+        self.assertLessEqual(mask.abs().max().item(), epsilon + 1e-9)
+        self.assertGreater(self.similarity(mask), 3 * self.similarity(start))
+
+    def test_opom_moves_away_within_its_bound(self):
+        start = self.start * 8 / 255
+        masks = [attacks.opom(self.photos, self.networks, start, hull=hull)
+                 for hull in ("fi-uap", "class-center", "affine", "convex")]  # fmt: skip
+        for mask in masks:
+            self.check(mask, 8 / 255, start)
+        for a, b in zip(masks, masks[1:]):
+            self.assertFalse(torch.equal(a, b))
+
+    def test_chameleon_moves_away_within_its_bound(self):
+        start = self.start * 0.001
+        mask = attacks.chameleon(self.photos, self.networks, start, [list(range(5))] * 10)
+        self.check(mask, 0.021, start)
+
+    def test_protego_makes_photos_unlike_each_other(self):
+        start = self.start * 2 / 255
+        mask = attacks.protego_flat(self.photos, self.networks, start, epochs=20, step=0.002)
+        self.check(mask, 16 / 255, start)
+        pictures = attacks.with_mask(self.photos, mask)
+        for network in self.networks:
+            before, after = (attacks.closeness(attacks.unit(network(x))) for x in (self.photos, pictures))
+            self.assertLess(after.item(), before.item())
+
+    def test_nearest_points_of_a_triangle(self):
+        triangle = torch.tensor([[0.0, 0, 1], [1, 0, 1], [0, 1, 1]]).double()
+        for point, inside, beyond in (
+            ((0.2, 0.3, 4), (0.2, 0.3), (0.2, 0.3)),
+            ((1, 1, 1), (0.5, 0.5), (1, 1)),
+            ((-1, -1, 0), (0, 0), (-1, -1)),
+        ):
+            point = torch.tensor(point).double()
+            for found, wanted in (
+                (attacks.convex_point(triangle, point), inside),
+                (attacks.affine_point(triangle, point)[0], beyond),
+            ):
+                torch.testing.assert_close(found, torch.tensor([*wanted, 1]).double(), rtol=0, atol=1e-9)
+
+    def test_the_penalty_follows_the_distance(self):
+        weight, seen = 1.0, []
+        for distance in (0.04, 0.033, 0.03, 0.027, 0.0):
+            weight = attacks.penalty_weight(weight, distance, 0.027, 0.033)
+            seen.append(weight)
+        self.assertEqual(seen, [2, 4, 1, 0.5, 0.25])
+        self.assertEqual(attacks.penalty_weight(1 / 256, 0, 0.027, 0.033), 1 / 256)
+        self.assertEqual(attacks.penalty_weight(256, 1, 0.027, 0.033), 256)
+
+
+class Streams(unittest.TestCase):
+    def test_the_twister_is_the_standards(self):
+        twister = streams.Twister(5489)
+        for _ in range(10000):
+            value = twister.bits()
+        self.assertEqual(value, 9981545732273789042)  # [rand.predef]
+
+    def test_numbers_are_in_range_and_an_order_has_each_once(self):
+        stream, items = streams.Stream(1, "test", "ann", "ann/0.jpg"), list(range(20))
+        stream.shuffle(items)
+        self.assertEqual(sorted(items), list(range(20)))
+        self.assertNotEqual(items, list(range(20)))
+        self.assertTrue(all(0 <= stream.uniform() < 1 for _ in range(100)))
+        self.assertEqual({stream.below(3) for _ in range(100)}, {0, 1, 2})
 
 
 class CommandLine(unittest.TestCase):

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 from sklearn.metrics import pairwise_distances, roc_auc_score, roc_curve, top_k_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
@@ -51,7 +52,8 @@ CONFIG = {
     "enrolled": ["replaced", "absent"],
     "seed": SEED,
     "false_positive_rate": RATE,
-    "tables": ["protection", "rank", "open-set", "verification", "det", "confusion", "displacement"],
+    "tables": ["protection", "rank", "open-set", "verification", "det", "confusion", "displacement", "growth",
+               "linkage", "impersonation"],
     "combine": [
         {"name": name, "rule": rule, "accurate": ACCURATE, "robust": ROBUST, **keys}
         for name, (rule, _, keys) in PAIRINGS.items()
@@ -92,6 +94,15 @@ def ranks_in(names, person):
 def set_threshold(distances, share):
     """The smallest distance with at most the share of the distances above it; all are above −∞."""
     return min(t for t in [-np.inf, *distances] if (distances > t).mean() <= share + 1e-9)
+
+
+def let_through(rate, distances):
+    """The distance below which at most the rate of the distances are."""
+    return np.sort(distances)[int(np.floor(rate * len(distances) + 1e-9))]
+
+
+def above_diagonal(matrix):
+    return matrix[np.triu_indices(len(matrix), 1)]
 
 
 def combined(rule, accurate, robust, truth, threshold):
@@ -360,6 +371,162 @@ class Tables(unittest.TestCase):
             expected = np.mean(means.pop((row["extractor"], row["attack"])), axis=0)
             np.testing.assert_allclose(found, expected, rtol=1e-6)
         self.assertFalse(means)
+
+    def grown(self, extractor, attack, classifier, person, start, believes):
+        """How many photos, right and wrong ones, a tracker has added after each round."""
+        clean, own = self.embeddings[extractor, "none"], self.people == person
+        gallery = (self.train & ~own) | (np.arange(len(own)) == start)
+        features, names = clean[gallery], self.people[gallery]
+        posted = own & self.train & ~gallery
+        probes = ~self.train & ~own & believes
+        queue = np.concatenate([self.embeddings[extractor, attack][posted], clean[probes]])
+        people = np.concatenate([self.people[posted], self.people[probes]])
+        rounds, added = [], np.zeros(2, int)
+        while len(queue):
+            found = guesses(classifier, features, names, queue)[0][:, 0] == person
+            added = added + [(people[found] == person).sum(), (people[found] != person).sum()]
+            if found.any() or not rounds:
+                rounds.append(tuple(map(int, added)))
+            if not found.any():
+                break
+            features = np.concatenate([features, queue[found]])
+            names = np.concatenate([names, [person] * found.sum()])
+            queue, people = queue[~found], people[~found]
+        return rounds
+
+    def test_growth_is_a_loop_from_a_drawn_photo(self):
+        written = defaultdict(lambda: defaultdict(list))  # person → cell and mode → rounds
+        for row in self.table("rounds"):
+            cell = row["extractor"], row["attack"], row["classifier"], row["mode"]
+            self.assertEqual(int(row["round"]), len(written[row["protected"]][cell]) + 1)
+            written[row["protected"]][cell].append((int(row["added_right"]), int(row["added_wrong"])))
+        self.assertEqual(set(written), set(PROTECTED))
+        cells = set(itertools.product((ACCURATE, ROBUST), ATTACKS, CLASSIFIERS, ("believed", "oracle")))
+        for person, rounds in written.items():
+            self.assertEqual(set(rounds), cells)
+            starts = [
+                start
+                for start in np.flatnonzero((self.people == person) & self.train)
+                if all(self.grown(*cell[:3], person, start, cell[3] == "believed") == of for cell, of in rounds.items())
+            ]
+            self.assertTrue(starts, f"no photo of {person} leads to these rounds")
+        self.check_growth_table(written)
+
+    def check_growth_table(self, written):
+        most = max(len(rounds) for cells in written.values() for rounds in cells.values())
+        photos = {person: (self.train & (self.people == person)).sum() - 1 for person in PROTECTED}
+        rows = self.table("growth")
+        self.assertEqual(len(rows), 2 * len(ATTACKS) * len(CLASSIFIERS) * 2 * most)
+        for row in rows:
+            cell = row["extractor"], row["attack"], row["classifier"], row["mode"]
+            at = {person: written[person][cell][: int(row["round"])][-1] for person in PROTECTED}
+            found = [right / photos[person] for person, (right, _) in at.items()]
+            expected = [*np.mean(list(at.values()), axis=0), np.mean(found)]
+            np.testing.assert_allclose([float(row[key]) for key in ("added_right", "added_wrong", "found")], expected)
+            self.assertEqual((int(row["people"]), int(row["n"])), (len(PROTECTED), sum(photos.values())))
+
+    def posted(self, extractor, attack, person):
+        """The person's training photos, clean and as posted."""
+        own = (self.people == person) & self.train
+        return {"clean": self.embeddings[extractor, "none"][own], "posted": self.embeddings[extractor, attack][own]}
+
+    def retrieved(self, extractor, attack, person, asking):
+        """The share of each query's k nearest that are the person's, for each cell; `asking`: half of the photos."""
+        sides = self.posted(extractor, attack, person)
+        others = self.embeddings[extractor, "none"][self.train & (self.people != person)]
+        found = {}
+        for query, database in itertools.product(sides, sides):
+            own = np.delete(sides[database], list(asking), axis=0)
+            far = cdist(sides[query][list(asking)], np.concatenate([own, others]), "cosine")
+            found[f"{query}_in_{database}"] = (np.argsort(far)[:, : len(own)] < len(own)).mean()
+        return found
+
+    def linked(self, extractor, attack):
+        """Each person's accepted shares and BCubed, by measure."""
+        photos = np.concatenate([self.posted(extractor, attack, person)["posted"] for person in PROTECTED])
+        people = np.concatenate([[person] * (self.train & (self.people == person)).sum() for person in PROTECTED])
+        far, same = cdist(photos, photos, "cosine"), people[:, None] == people
+        impostors = above_diagonal(far)[~above_diagonal(same)]
+        clusters = connected_components(far < let_through(0.001, impostors))[1]
+        together = clusters[:, None] == clusters
+        found = {}
+        for person in PROTECTED:
+            own = people == person
+            pairs = above_diagonal(far[np.ix_(own, own)])
+            precision = ((together & same).sum(1) / together.sum(1))[own].mean()
+            recall = ((together & same).sum(1) / same.sum(1))[own].mean()
+            found[person] = {f"tar_at_{rate}": (pairs < let_through(rate, impostors)).mean() for rate in (0.001, 0.01)}
+            found[person] |= {"bcubed_precision": precision, "bcubed_recall": recall,
+                              "bcubed_f": 2 * precision * recall / (precision + recall)}  # fmt: skip
+        return found
+
+    def test_linkage_from_scratch(self):
+        written = {(row["extractor"], row["attack"], row["protected"]): row for row in self.table("links")}
+        cells = list(itertools.product((ACCURATE, ROBUST), ATTACKS))
+        self.assertEqual(len(written), len(cells) * len(PROTECTED))
+        for person in PROTECTED:
+            count = (self.train & (self.people == person)).sum()
+            halves = [
+                half
+                for half in itertools.combinations(range(count), count // 2)
+                if all(
+                    np.isclose(float(written[(*cell, person)][key]), share)
+                    for cell in cells
+                    for key, share in self.retrieved(*cell, person, half).items()
+                )
+            ]
+            self.assertTrue(halves, f"no half of the photos of {person} finds this")
+        means = defaultdict(list)
+        for cell in cells:
+            for person, measures in self.linked(*cell).items():
+                row = written[(*cell, person)]
+                for key, value in measures.items():
+                    with self.subTest(cell=cell, person=person, key=key):
+                        self.assertAlmostEqual(float(row[key]), value, places=9)
+                for key in [*measures, *(f"{a}_in_{b}" for a in ("clean", "posted") for b in ("clean", "posted"))]:
+                    means[(*cell, key)].append(float(row[key]))
+        table = {(row["extractor"], row["attack"], row["measure"]): float(row["value"])
+                 for row in self.table("linkage")}  # fmt: skip
+        self.assertEqual(set(table), set(means))
+        for key, values in means.items():
+            self.assertAlmostEqual(table[key], np.mean(values), places=12)
+
+    def passing_threshold(self, extractor, rate):
+        """The cosine distance below which the rate of the strangers' pairs of two people are."""
+        strange = self.train & ~np.isin(self.people, PROTECTED)
+        clean, people = self.embeddings[extractor, "none"][strange], self.people[strange]
+        differ = above_diagonal(people[:, None] != people)
+        return let_through(rate, above_diagonal(cdist(clean, clean, "cosine"))[differ])
+
+    def impersonated(self, extractor, attack, person, threshold):
+        """The target, and the shares of pairs that dodge, and that pass for the target."""
+        posted = self.posted(extractor, attack, person)["posted"]
+        clean = {other: self.posted(extractor, "none", other)["clean"] for other in self.everybody}
+        far = {other: cdist(posted, photos, "cosine") for other, photos in clean.items()}
+        target = min((other for other in far if other != person), key=lambda other: far[other].mean())
+        others = far[person][~np.eye(len(far[person]), dtype=bool)]
+        return target, {"dodging": (others >= threshold).mean(), "impersonation": (far[target] < threshold).mean()}
+
+    def test_impersonation_from_scratch(self):
+        written = {(row["extractor"], row["attack"], row["protected"]): row for row in self.table("impersonations")}
+        table = {(row["extractor"], row["attack"], row["far"], row["measure"]): row
+                 for row in self.table("impersonation")}  # fmt: skip
+        self.assertEqual(len(table), 2 * len(ATTACKS) * 3 * 2)
+        for extractor, attack, rate in itertools.product((ACCURATE, ROBUST), ATTACKS, ("0.001", "0.01", "0.1")):
+            threshold, means = self.passing_threshold(extractor, float(rate)), defaultdict(list)
+            for person in PROTECTED:
+                row = written[extractor, attack, person]
+                target, shares = self.impersonated(extractor, attack, person, threshold)
+                self.assertEqual(row["target"], target)
+                self.assertAlmostEqual(float(row[f"threshold_at_{rate}"]), 1 - threshold, places=6)
+                for measure, share in shares.items():
+                    with self.subTest(extractor=extractor, attack=attack, person=person, rate=rate, measure=measure):
+                        self.assertAlmostEqual(float(row[f"{measure}_at_{rate}"]), share, places=12)
+                    means[measure].append(share)
+            for measure, shares in means.items():
+                row = table[extractor, attack, rate, measure]
+                self.assertAlmostEqual(float(row["share"]), np.mean(shares), places=12)
+                self.assertAlmostEqual(float(row["threshold"]), 1 - threshold, places=6)
 
     def test_confusion_counts_trials(self):
         rows = {cell_of(row): row for row in self.table("confusion")}

@@ -1,4 +1,4 @@
-"""A second implementation of three face cloaks: one photo at a time, eager PyTorch, no optimisation.
+"""A second implementation of the attacks: eager PyTorch, no optimisation; cloaks one photo at a time.
 
 The C++ attacks are compared with them, so they are written only from the formulas:
   Fawkes v0.3  "Fawkes: Protecting Privacy against Unauthorized Deep Learning Models" (USENIX Security 2020),
@@ -6,10 +6,17 @@ The C++ attacks are compared with them, so they are written only from the formul
   Fawkes v1.0  the same authors' untargeted rewrite, as it was on 21 April 2021
   LowKey       "LowKey: Leveraging Adversarial Attacks to Protect Social Media Users from Facial Recognition"
                (ICLR 2021)
+  TIP-IM       "Towards Face Encryption by Generating Adversarial Identity Masks" (ICCV 2021)
+  OPOM         "OPOM: Customized Invisible Cloak towards Face Privacy Protection" (TPAMI 2022)
+  Chameleon    "Personalized Privacy Protection Mask Against Unauthorized Facial Recognition" (ECCV 2024)
+  Protego      its loss without the 3D warp (CVPR 2026)
+
+The last three learn a mask, 3xHxW, from Nx3xHxW photos of one person. Random numbers are arguments.
 
 A photo is a tensor 1x3xHxW, RGB, in [0,1]. A network is any callable from such a tensor to a raw 1xD embedding.
 In a trace, row k is measured on the picture after k steps; row 0 is the start.
 """
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Callable, NamedTuple
@@ -278,3 +285,168 @@ def lowkey(photo, networks, start_noise, step=0.0025, steps=50, similarity_weigh
         if k < steps:
             picture = picture.detach() - step * gradient_of(loss, picture).sign()
     return Result(picture.detach().clamp(0, 1), "ok", trace, similarity_of)
+
+
+# ---- TIP-IM
+
+def tip_im_gain(picture, source, goals, networks):
+    """log(1 + the largest exp(distance from the photo - distance to a target)): distances between embeddings of length
+    one, as means over networks. source has the photo's embeddings by network, goals[j] the j-th target's."""
+    here = [unit(network(picture)) for network in networks]
+    away = sum((h - s).norm() for h, s in zip(here, source)) / len(networks)
+    left = [sum((h - g).norm() for h, g in zip(here, goal)) / len(networks) for goal in goals]
+    return torch.log(1 + max(torch.exp(away - distance) for distance in left))
+
+
+def random_view(stream):
+    """An affine map near the identity after a small turn, 1x2x3, as torch's affine_grid wants it."""
+    of_map, of_angle = 0.01 + 0.09 * stream.uniform(), 0.01 + 0.09 * stream.uniform()
+    near = torch.tensor([float(i in (0, 4)) + of_map * stream.normal() for i in range(6)]).view(2, 3).double()
+    angle = of_angle * stream.normal()
+    c, s = math.cos(angle), math.sin(angle)
+    turn = torch.tensor([[c, s, 0], [-s, c, 0], [0, 0, 1]], dtype=torch.float64)
+    return (near @ turn)[None]
+
+
+def viewed(picture, view):
+    grid = functional.affine_grid(view.to(picture), picture.shape, align_corners=False)
+    return functional.grid_sample(picture, grid, padding_mode="zeros", align_corners=False)
+
+
+def tip_im(photo, targets, networks, views, epsilon=12 / 255, momentum=1.0):
+    """One step for each of `views`, a random_view() or None. Each step tries every target and keeps the best."""
+    with torch.no_grad():
+        source = [unit(network(photo)) for network in networks]
+        goals = [[unit(network(target)) for network in networks] for target in targets]
+    length = 1.5 * epsilon / len(views) * math.sqrt(photo.numel())
+    picture, gathered = photo, torch.zeros_like(photo)
+    for view in views:
+        candidates = []
+        for goal in goals:
+            start = picture.detach().requires_grad_()
+            seen = start if view is None else viewed(start, view)
+            here = [unit(network(seen)) for network in networks]
+            loss = sum(((h - g) ** 2).sum() - ((h - s) ** 2).sum() for h, g, s in zip(here, goal, source))
+            gradient = gradient_of(loss, start)
+            new = momentum * gathered + gradient / gradient.abs().mean()
+            moved = picture - length * new / new.norm()
+            moved = (photo + (moved - photo).clamp(-epsilon, epsilon)).clamp(0, 1)
+            with torch.no_grad():
+                candidates.append((tip_im_gain(moved, source, goals, networks).item(), moved, new))
+        _, picture, gathered = max(candidates, key=lambda candidate: candidate[0])
+    return Result(picture, "ok", [], lambda written: tip_im_gain(written, source, goals, networks))
+
+
+# ---- masks
+
+def with_mask(photos, mask):
+    return (photos + mask).clamp(0, 1)
+
+
+def mask_similarity(photo, networks):
+    """1 - the cosine between the embeddings without and with the mask, as a mean over networks."""
+    with torch.no_grad():
+        sources = [unit(network(photo)) for network in networks]
+    return lambda picture: sum(1 - (unit(n(picture)) * s).sum() for n, s in zip(networks, sources)) / len(networks)
+
+
+def affine_point(vectors, point):
+    """The sum of the vectors (kxD), with weights that sum to 1, that is nearest to the point (D), and the weights: the
+    conditions of a minimum, solved as they stand."""
+    k = len(vectors)
+    equations, right = torch.ones(k + 1, k + 1).double(), torch.ones(k + 1).double()
+    equations[:k, :k], equations[k, k], right[:k] = vectors @ vectors.T, 0, vectors @ point
+    weights = torch.linalg.solve(equations, right)[:k]
+    return weights @ vectors, weights
+
+
+def convex_point(vectors, point):
+    """Likewise with weights that are not below 0: the best of the faces of the hull whose own solution has none."""
+    best = None
+    for count in range(1, len(vectors) + 1):
+        for chosen in itertools.combinations(range(len(vectors)), count):
+            found, weights = affine_point(vectors[list(chosen)], point)
+            if weights.min() >= -1e-9 and (best is None or (found - point).norm() < (best - point).norm()):
+                best = found
+    return best
+
+
+def hull_points(hull, clean, masked, i, centre_steps):
+    """For each masked embedding the point that it is driven away from at step i."""
+    if hull == "fi-uap":
+        return clean
+    if hull == "class-center" or (hull == "convex" and i < centre_steps):
+        return clean.mean(0, keepdim=True)
+    nearest = convex_point if hull == "convex" else lambda vectors, point: affine_point(vectors, point)[0]
+    return torch.stack([nearest(clean.double(), row.double()) for row in masked]).to(clean)
+
+
+def opom(photos, networks, start, hull="convex", steps=16, step=1 / 255, epsilon=8 / 255, centre_steps=5):
+    with torch.no_grad():
+        clean = [unit(network(photos)) for network in networks]
+    mask = start
+    for i in range(steps):
+        mask = mask.detach().requires_grad_()
+        gain = 0
+        for network, own in zip(networks, clean):
+            masked = unit(network(with_mask(photos, mask)))
+            gain = gain + ((masked - hull_points(hull, own, masked.detach(), i, centre_steps)) ** 2).sum()
+        mask = (mask.detach() + step * gradient_of(gain, mask).sign()).clamp(-epsilon, epsilon)
+    return mask.detach()
+
+
+def penalty_weight(weight, distance, low, high):
+    """Half under the budget and twice over it, as long as it is within 1/129 to 129; 1 near the budget."""
+    if distance <= low:
+        return weight / 2 if weight >= 1 / 129 else weight
+    if distance >= high:
+        return weight * 2 if weight <= 129 else weight
+    return 1.0
+
+
+def dssims(photos, pictures):
+    return torch.stack([dssim(photo[None], picture[None]) for photo, picture in zip(photos, pictures)])
+
+
+def chameleon(photos, networks, start, orders, batch=4, step=0.001, epsilon=16 / 255, threshold=0.03):
+    """One epoch for each of `orders`, which has the photos' numbers in the order of their use."""
+    with torch.no_grad():
+        clean = [unit(network(photos)) for network in networks]
+    mask, weight = start, 1.0
+    for order in orders:
+        for first in range(0, len(order), batch):
+            rows = order[first : first + batch]
+            mask = mask.detach().requires_grad_()
+            pictures = with_mask(photos[rows], mask)
+            angles = [torch.acos((unit(network(pictures)) * own[rows]).sum(1)) for network, own in zip(networks, clean)]
+            distances = dssims(photos[rows], pictures)
+            loss = weight * (distances - threshold).clamp(min=0).mean() - sum(angles).mean()
+            mask = (mask.detach() - step * gradient_of(loss, mask).sign()).clamp(-epsilon, epsilon)
+            weight = penalty_weight(weight, distances.mean().item(), 0.9 * threshold, 1.1 * threshold)
+    return mask.detach()
+
+
+def closeness(embeddings):
+    """Large if embeddings of length one point the same way."""
+    gram = embeddings @ embeddings.T + 1e-4 * torch.eye(len(embeddings)).to(embeddings)
+    return -torch.log(torch.linalg.det(gram) + 1e-4)
+
+
+def protego_flat(photos, networks, start, epochs=100, batch=16, step=0.01 * 16 / 255, epsilon=16 / 255, ssim=0.95):
+    with torch.no_grad():
+        clean = [unit(network(photos)) for network in networks]
+    mask, weight = start, 1.0
+    for _ in range(epochs):
+        for first in range(0, len(photos), batch):
+            some = photos[first : first + batch]
+            mask = mask.detach().requires_grad_()
+            pictures = with_mask(some, mask)
+            alike = 1 - 2 * dssims(some, pictures).mean()
+            loss = weight * (ssim - alike).clamp(min=0)
+            for network, own in zip(networks, clean):
+                masked = unit(network(pictures))
+                cosine = (masked * own[first : first + batch]).sum(1).mean()
+                loss = loss + (cosine + closeness(masked)) / len(networks)
+            mask = (mask.detach() - step * gradient_of(loss, mask).sign()).clamp(-epsilon, epsilon)
+            weight = penalty_weight(weight, -alike.item(), -1.01 * ssim, -0.99 * ssim)
+    return mask.detach()

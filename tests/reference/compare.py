@@ -3,8 +3,9 @@
     .venv/bin/python tests/reference/compare.py [--surrogates small-surrogate,small-arcface] [--photos N] [--canvas 80]
 
 prints what test_attacks.py asserts: loss, DSSIM and similarity after 1, 2 and 10 steps, and of the final 8-bit
-pictures. The photos are rendered and squashed to the canvas as by `prepare --no-detect`, so that there is no warp
-between pixels and network.
+pictures; of attacks without a trace, DSSIM and similarity of the pictures that each number of steps ends with. Their
+reference runs in double precision. The photos are rendered and squashed to the canvas as by `prepare --no-detect`, so
+that there is no warp between pixels and network.
 """
 import argparse
 import csv
@@ -21,6 +22,7 @@ import torch
 
 import attacks
 import run as reference
+from streams import Stream
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("FACEPOISON_BINARY", ROOT / "build/release/facepoison"))
@@ -38,6 +40,16 @@ SETTINGS = {
     ),
     "lowkey": ("lowkey", {"start": 0, "distance": "dssim"}, {}),
 }
+# Attacks without a trace, by preset: the key for how long it runs, and values of that key.
+LENGTHS = {
+    "tip-im": ("steps", (2, 10)),
+    "opom-fi-uap": ("steps", (2, 16)),
+    "opom-class-center": ("steps", (2, 16)),
+    "opom-affine": ("steps", (2, 16)),
+    "opom": ("steps", (6, 16)),  # the hull counts from the sixth step on
+    "chameleon": ("epochs", (2, 10)),
+    "protego-flat": ("epochs", (2, 10)),
+}
 
 
 @dataclass
@@ -50,8 +62,8 @@ class Side:
 
 
 class Album:
-    """Photos of one rendered person (beyond 20 of others', as one album) and one of another,
-    prepared in a temporary folder."""
+    """Photos of one rendered person (beyond 20 of others', as one album), one of another, and one of each of three
+    others, prepared in a temporary folder."""
 
     def __init__(self, count=5, canvas=80):
         self.folder = Path(tempfile.mkdtemp())
@@ -62,9 +74,14 @@ class Album:
                 shutil.copy(
                     ROOT / f"data/rendered/{source}/{i % 20:02}.jpg", self.folder / name / person / f"{i:02}.jpg"
                 )
+        for person in ("gallery-001", "gallery-002", "gallery-003"):
+            (self.folder / "others" / person).mkdir(parents=True)
+            shutil.copy(ROOT / f"data/rendered/{person}/00.jpg", self.folder / "others" / person / "00.jpg")
+        for name in ("photos", "targets", "others"):
             self.facepoison("prepare", name, "-o", f"{name}-data", "--no-detect", "--canvas", canvas)
         self.pictures = sorted(self.folder.glob("photos-data/canvas/*/*.png"))
         (self.target,) = self.folder.glob("targets-data/canvas/*/*.png")
+        self.others = sorted(self.folder.glob("others-data/canvas/*/*.png"))
 
     def facepoison(self, *arguments):
         command = [BINARY, *map(str, arguments), "--store", "store"]
@@ -123,6 +140,62 @@ def reference_side(album, attack, cards):
     return side
 
 
+def cpp_written(album, attack, surrogates, length):
+    """(DSSIM, similarity) of the written pictures by photo."""
+    key, _ = LENGTHS[attack]
+    changes = ["--set", f"{key}={length}"]
+    if attack == "tip-im":
+        changes += ["--set", f"targets={album.folder / 'others-data'}"]
+    name = f"{attack}-{length}"
+    album.facepoison("perturb", "photos-data", "--attack", attack, "--surrogates", ",".join(surrogates),
+                     "--photos", "all", *changes, "-o", name)  # fmt: skip
+    budget = rows(album.folder / name / "budget.csv")
+    return {Path(row["id"]).stem: (float(row["dssim"]), float(row["similarity"])) for row in budget}
+
+
+def learned_mask(attack, photos, networks, person, length):
+    def start(purpose, size):
+        stream = Stream(0, purpose, person)
+        numbers = [size * (2 * stream.uniform() - 1) for _ in range(photos[0].numel())]
+        return torch.tensor(numbers, dtype=torch.float64).view_as(photos[0])
+
+    if attack == "chameleon":
+        stream, order, orders = Stream(0, "chameleon order", person), list(range(len(photos))), []
+        for _ in range(length):
+            stream.shuffle(order)
+            orders.append(list(order))
+        return attacks.chameleon(photos, networks, start("chameleon", 0.001), orders)
+    if attack == "protego-flat":
+        return attacks.protego_flat(photos, networks, start("protego", 16 / 255), epochs=length)
+    hull = attack.removeprefix("opom").removeprefix("-") or "convex"
+    return attacks.opom(photos, networks, start("opom", 8 / 255), hull=hull, steps=length)
+
+
+def reference_written(album, attack, cards, length):
+    """The same as cpp_written()'s."""
+    networks = [reference.load_network(card, torch.float64) for card in cards]
+    photos = [reference.read_photo(path).double() for path in album.pictures]
+    person = album.pictures[0].parent.name
+    found = {}
+    if attack == "tip-im":
+        targets = [reference.read_photo(path).double() for path in album.others]
+    else:
+        mask = learned_mask(attack, torch.cat(photos), networks, person, length)
+    for path, photo in zip(album.pictures, photos):
+        name = Path(path.stem)  # 00.jpg.png
+        if attack == "tip-im":
+            stream = Stream(0, "tip-im view", person, f"{person}/{name}")
+            views = [attacks.random_view(stream) for _ in range(length)]
+            result = attacks.tip_im(photo, targets, networks, views)
+            pixels, similarity = result.pixels, result.similarity
+        else:
+            pixels, similarity = attacks.with_mask(photo, mask), attacks.mask_similarity(photo, networks)
+        written = torch.round(pixels * 255) / 255
+        with torch.no_grad():
+            found[name.stem] = attacks.dssim(written, photo).item(), similarity(written).item()
+    return found
+
+
 def card_of(name, folder):
     """A card with the path of its weights: a fetched recogniser's are in models/, which only the program knows."""
     path = next(
@@ -137,8 +210,8 @@ def card_of(name, folder):
     return copy
 
 
-def mean_final(side, which):
-    return sum(pair[which] for pair in side.final.values()) / len(side.final)
+def mean_of(final, which):
+    return sum(pair[which] for pair in final.values()) / len(final)
 
 
 def main():
@@ -164,8 +237,14 @@ def main():
                 for i in range(3)
             ]
             print(f"| {attack} | {step} | " + " | ".join(f"{a:.6g}, {b:.6g}" for a, b in means) + " |", flush=True)
-        ends = [f"{mean_final(ours, i):.6g}, {mean_final(theirs, i):.6g}" for i in range(2)]
+        ends = [f"{mean_of(ours.final, i):.6g}, {mean_of(theirs.final, i):.6g}" for i in range(2)]
         print(f"| {attack} | written | | " + " | ".join(ends) + " |", flush=True)
+    for attack, (_, lengths) in LENGTHS.items():
+        for length in lengths:
+            ours = cpp_written(album, attack, surrogates, length)
+            theirs = reference_written(album, attack, [card_of(name, album.folder) for name in surrogates], length)
+            ends = [f"{mean_of(ours, i):.6g}, {mean_of(theirs, i):.6g}" for i in range(2)]
+            print(f"| {attack} | {length} | | " + " | ".join(ends) + " |", flush=True)
     album.close()
 
 

@@ -141,7 +141,8 @@ struct Preset {
 void PrintTo(const Preset& preset, std::ostream* out) { *out << preset.attack; }
 
 const std::vector<Preset>& presets() {
-  const std::string two = "--surrogates ./net-a.json,./net-b.json --set steps=8";
+  const std::string both = "--surrogates ./net-a.json,./net-b.json --set ", two = both + "steps=8",
+                    two_epochs = both + "epochs=2";
   static const std::vector<Preset> all = {{"None", "none", ""},
                                           {"Noise", "noise", ""},
                                           {"Pgd", "pgd", two},
@@ -150,6 +151,11 @@ const std::vector<Preset>& presets() {
                                           {"FawkesV102", "fawkes-v1.0.2-high", two},
                                           {"LowKey", "lowkey", two},
                                           {"LowKeyDssim", "lowkey-dssim", two},
+                                          {"TipIm", "tip-im", two},
+                                          {"Opom", "opom", two},
+                                          {"Chameleon", "chameleon", two_epochs},
+                                          {"ProtegoFlat", "protego-flat", two_epochs},
+                                          {"Retouch", "retouch", ""},
                                           {"Files", "files", "--set folder=photos"}};
   return all;
 }

@@ -103,6 +103,33 @@ fs::path write_tiny_extractor(const fs::path& folder, int seed, const std::strin
   return folder / (name + ".json");
 }
 
+fs::path write_tiny_purifier(const fs::path& folder, double share, int side, const std::string& name) {
+  Json card = read_json(write_tiny_extractor(folder, 1, name));
+  auto weight = torch::zeros({3, 3, 3, 3});
+  for (int c = 0; c < 3; ++c) {
+    weight[c][c] -= share / 9;
+    weight[c][c][1][1] += share;
+  }
+  torch::jit::Module module("purifier");
+  module.register_parameter("weight", weight, false);
+  module.define(
+      "def forward(self, x):\n"
+      "  return torch.clamp(x - torch.conv2d(x, self.weight, None, [1, 1], [1, 1]), 0.0, 1.0)\n");
+  module.save((folder / (name + ".pt")).string());
+  card.erase("dimension");
+  card.update({{"task", "purifier"},
+               {"sha256", sha256_of_file(folder / (name + ".pt"))},
+               {"input",
+                {{"side", side},
+                 {"template", "none"},
+                 {"channels", "rgb"},
+                 {"scale", 1.0},
+                 {"mean", {0.0, 0.0, 0.0}},
+                 {"std", {1.0, 1.0, 1.0}}}}});
+  write_file(folder / (name + ".json"), card.dump(1));
+  return folder / (name + ".json");
+}
+
 void link_project(const fs::path& home) {
   fs::create_directories(home);
   for (const auto* folder : {"configs", "data"})

@@ -34,6 +34,10 @@ std::string with_exif_turn(std::string jpeg);
 fs::path write_tiny_extractor(const fs::path& folder, int seed = 1, const std::string& name = "tiny",
                               const std::string& template_name = "none");
 
+// Writes NAME.pt and NAME.json, a purifier of pictures of `side` pixels: it takes away this share of the difference
+// between a pixel and the mean of the 3 × 3 pixels around it. Returns the card's path.
+fs::path write_tiny_purifier(const fs::path& folder, double share, int side = 48, const std::string& name = "purifier");
+
 // Makes a project folder (FACEPOISON_HOME) with the committed cards, and only models that are put there.
 void link_project(const fs::path& home);
 

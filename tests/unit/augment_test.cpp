@@ -55,6 +55,52 @@ TEST_F(Augment, EachKindChangesThePictureByItself) {
   }
 }
 
+TEST_F(Augment, PlasmaLightsThePictureUnevenly) {
+  Augmentation how = nothing();
+  how.plasma = 1;
+  const auto lit = augmented_views(*extractor_, faces_, how, 3, 1);
+  EXPECT_GE(lit.min().item<float>(), 0);
+  EXPECT_LE(lit.max().item<float>(), 1);
+  // Plain brightness and contrast would move all pixels of a flat picture alike.
+  faces_.pixels = torch::full_like(faces_.pixels, 100);
+  const auto moved = augmented_views(*extractor_, faces_, how, 3, 1) - plain();
+  for (std::int64_t n = 0; n < moved.size(0); ++n) EXPECT_GT(moved[n].std().item<float>(), 1e-2) << n;
+  EXPECT_FALSE(torch::allclose(moved[0], moved[1])) << "each photo has its own";
+}
+
+TEST_F(Augment, ShuffledChannelsAreThePhotosOwnInAnotherOrder) {
+  Augmentation how = nothing();
+  how.channel_shuffle = 1;
+  const auto views = augmented_views(*extractor_, faces_, how, 3, 1), before = plain();
+  int moved = 0;
+  for (std::int64_t n = 0; n < views.size(0); ++n) {
+    const auto sorted = [](const torch::Tensor& view) { return std::get<0>(view.mean({1, 2}).sort()); };
+    EXPECT_TRUE(torch::allclose(sorted(views[n]), sorted(before[n]), 1e-4, 1e-5)) << n;
+    moved += (views[n] - before[n]).abs().max().item<float>() > 1e-3;
+  }
+  EXPECT_GT(moved, 0);
+}
+
+TEST_F(Augment, EachDrawIsItsOwnAndTheFirstIsTheOnlyOneOfBefore) {
+  const auto draw = [&](std::int64_t k) { return augmented_views(*extractor_, faces_, {}, 1, 5, k); };
+  EXPECT_TRUE(torch::equal(draw(0), augmented_views(*extractor_, faces_, {}, 1, 5)));
+  EXPECT_TRUE(torch::equal(draw(2), draw(2)));
+  EXPECT_FALSE(torch::equal(draw(2), draw(1)));
+  EXPECT_FALSE(torch::equal(draw(1), draw(0)));
+}
+
+TEST_F(Augment, ARecordWithoutUErasersKeysIsThatOfBefore) {
+  const auto record = [](const Json& wanted) {
+    Spec spec(wanted, "augmentation");
+    return Augmentation::from(spec).record();
+  };
+  EXPECT_EQ(record(Json::object()).size(), 11u);
+  const Json set = record({{"plasma", 1}, {"channel_shuffle", 0.5}, {"worst_of", 5}});
+  EXPECT_EQ(set["worst_of"], 5);
+  EXPECT_EQ(set["channel_shuffle"], 0.5);
+  EXPECT_EQ(record(set), set);
+}
+
 TEST_F(Augment, AFlipIsTheMirrorImageAndGreyHasNoColour) {
   Augmentation how = nothing();
   how.flip = 1;

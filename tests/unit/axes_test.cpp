@@ -44,6 +44,18 @@ TEST(Axes, CombinationsThatMakeNoDifferenceAreOne) {
       << "who is absent has posted nothing";
 }
 
+TEST(Axes, ABudgetIsOfAttacksThatHaveABound) {
+  Words found;
+  for (const auto& one : combinations(axes_of({{"attacks", {"none", "noise"}}, {"budgets", {"own", 2, 16}}}))) {
+    const auto& attack = one.attack->parts.front().first->settings();
+    found.push_back(concat(one.names[0], " ", one.names[index_of(Axis::budget)], ": ", attack.name));
+    if (one.budget) {
+      EXPECT_DOUBLE_EQ(attack.parameters.at("epsilon").get<double>(), static_cast<double>(one.budget) / 255);
+    }
+  }
+  EXPECT_EQ(found, (Words{"none : none", "noise own: noise", "noise 2: noise at 2/255", "noise 16: noise at 16/255"}));
+}
+
 TEST(Axes, ATransformIsOnAllThatIsNamed) {
   const auto all = axes_of({{"attacks", {"none"}}, {"transform_on", {"probes+perturbed"}}}).each(Axis::transform_on);
   ASSERT_EQ(all.size(), 1u);
@@ -60,8 +72,9 @@ TEST(Axes, ProbesUnderAnAttackAreNotCleanWhateverItIsCalled) {
 
 // Older runs are read by these names, and new ones must be comparable with them.
 TEST(Axes, TablesHaveTheirColumnsInThisOrder) {
-  EXPECT_EQ(key_columns, (Words{"extractor", "released", "strategy", "attack", "transform", "transform_on",
-                                "clean_photos", "enrolled", "together", "probes", "filter", "classifier", "seed"}));
+  EXPECT_EQ(key_columns,
+            (Words{"extractor", "released", "strategy", "attack", "budget", "learned_from", "transform", "transform_on",
+                   "clean_photos", "enrolled", "together", "probes", "distractors", "filter", "classifier", "seed"}));
 }
 
 }  // namespace

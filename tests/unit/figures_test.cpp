@@ -107,10 +107,13 @@ TEST(Figures, OfEveryTableAreThereAndNamedOnce) {
   for (const auto& row : table_registry())
     for (const auto& wanted : row.figures) {
       Table table{{"released", "low", "high"}, {}, {}};
-      for (const auto& name : {wanted.along, wanted.panel, wanted.colour, wanted.value, row.measured})
+      for (const auto& name : {wanted.along, wanted.panel, wanted.colour, wanted.value, wanted.where, row.measured})
         if (!name.empty() && std::find(table.columns.begin(), table.columns.end(), name) == table.columns.end())
           table.columns.push_back(name);
-      for (const auto* value : {"0.25", "0.5"}) table.rows.emplace_back(table.columns.size(), value);
+      for (const auto* value : {"0.25", "0.5"}) {
+        auto& cells = table.rows.emplace_back(table.columns.size(), value);
+        if (!wanted.where.empty()) cells[column(table, wanted.where, "the table")] = wanted.equals;
+      }
       const auto name = wanted.name.empty() ? row.name : concat(row.name, "-", wanted.name);
       const auto figure = named(figures_of(row, table, Json::object()), name);
       EXPECT_TRUE(names.insert(name).second) << name;

@@ -172,6 +172,62 @@ TEST_F(RunTables, WhatCouldNotBeMeasuredIsPassedOver) {
   expect(made("displacement"), 0, {"people", "n", "moved", "nearest_other", "beyond"}, {1, 1, 2, 2, 1});
 }
 
+TEST_F(RunTables, WhoseTrackerIsDoneKeepsTheLastNumbers) {
+  write_trials({{"old,pgd,none,nearest,0", "ann", "."}, {"old,pgd,none,nearest,1", "ann", "."}});
+  write("rounds.csv",
+        "extractor,attack,classifier,seed,protected,mode,round,last,photos,added_right,added_wrong\n"
+        "old,pgd,nearest,0,ann,believed,1,0,4,1,0\nold,pgd,nearest,0,ann,believed,2,0,4,2,3\n"
+        "old,pgd,nearest,0,ann,believed,3,1,4,4,5\nold,pgd,nearest,0,ann,oracle,1,1,4,1,0\n"
+        "old,pgd,nearest,0,bob,believed,1,1,2,0,0\nold,pgd,nearest,0,bob,oracle,1,1,2,0,0\n"
+        "old,pgd,nearest,0,cid,believed,1,1,0,0,9\nold,pgd,nearest,0,cid,oracle,1,1,0,0,0\n"
+        "old,pgd,nearest,1,ann,believed,1,1,4,0,1\nold,pgd,nearest,1,ann,oracle,1,1,4,0,0\n");
+  const std::vector<std::string> columns = {"round", "people", "n", "added_right", "added_wrong", "found"};
+  const Table table = made("growth");
+  ASSERT_EQ(table.rows.size(), 2u * 3 * 3) << "modes, rounds, and two seeds with a row for both";
+  expect(table, 0, columns, {1, 2, 6, .5, 0, (.25 + 0) / 2});
+  expect(table, 3, columns, {2, 2, 6, 1, 1.5, (.5 + 0) / 2});
+  expect(table, 6, columns, {3, 2, 6, 2, 2.5, (1 + 0) / 2.});
+  expect(table, 7, columns, {3, 1, 4, 0, 1, 0});
+  expect(table, 8, columns, {3, 2, 6, (2 + 0) / 2., (3 + 0) / 2., (.5 + 0) / 2});
+  expect(table, 15, columns, {3, 2, 6, .5, 0, (.25 + 0) / 2});
+  EXPECT_EQ(named(table, table.rows[8], "seed") + named(table, table.rows[8], "mode"), "allbelieved");
+  EXPECT_EQ(named(table, table.rows[15], "mode"), "oracle");
+  const auto interval = protection_interval(std::vector<double>{.25, 0}, 6);
+  expect(table, 0, {"low", "high"}, {interval.low, interval.high});
+  write("growth.csv", print(table, Format::csv));
+  EXPECT_EQ(matrix(read_table(folder_ / "growth.csv"), "found").rows.size(), 2u * 3 * 3);
+}
+
+TEST_F(RunTables, LinkageAndImpersonationAreMeansOverPeople) {
+  write_trials({{"old,pgd,none,nearest,0", "ann", "."}});
+  write("links.csv",
+        "extractor,attack,classifier,protected,queries,pairs,photos,clean_in_clean,clean_in_posted,posted_in_clean,"
+        "posted_in_posted,tar_at_0.001,tar_at_0.01,bcubed_precision,bcubed_recall,bcubed_f\n"
+        "old,pgd,,ann,2,6,4,1,.5,.25,1,0,.5,1,.5,.75\nold,pgd,,bob,0,0,1,,,,,,,.5,1,.25\n");
+  const std::vector<std::string> columns = {"people", "n", "value"};
+  const Table links = made("linkage");
+  ASSERT_EQ(links.rows.size(), 9u);
+  expect(links, 1, columns, {1, 2, .5});
+  expect(links, 4, columns, {1, 6, .5});
+  expect(links, 6, columns, {2, 5, .75});
+  expect(links, 8, columns, {2, 5, .5});
+  EXPECT_EQ(named(links, links.rows[4], "measure"), "tar_at_0.01");
+  EXPECT_EQ(named(links, links.rows[8], "measure"), "bcubed_f");
+  write("impersonations.csv",
+        "extractor,attack,classifier,protected,target,own_pairs,target_pairs,threshold_at_0.001,threshold_at_0.01,"
+        "threshold_at_0.1,dodging_at_0.001,dodging_at_0.01,dodging_at_0.1,impersonation_at_0.001,"
+        "impersonation_at_0.01,impersonation_at_0.1\n"
+        "old,pgd,,ann,eve,12,20,.5,.25,.125,1,.5,0,0,.25,.5\nold,pgd,,bob,ann,0,5,.5,.25,.125,,,,0,.75,1\n");
+  const Table passing = made("impersonation");
+  ASSERT_EQ(passing.rows.size(), 6u);
+  const std::vector<std::string> shown = {"far", "threshold", "people", "n", "share"};
+  expect(passing, 0, shown, {.001, .5, 1, 12, 1});
+  expect(passing, 3, shown, {.01, .25, 2, 25, .5});
+  expect(passing, 5, shown, {.1, .125, 2, 25, .75});
+  EXPECT_EQ(named(passing, passing.rows[2], "measure") + named(passing, passing.rows[3], "measure"),
+            "dodgingimpersonation");
+}
+
 TEST_F(RunTables, DetectionWeighsPeopleAlikeAndCountsAPhotoOnce) {
   const std::string columns = "detector,trained_on,threshold,attack,transform,seed,protected,id,clean,perturbed\n";
   std::string rows;

@@ -581,6 +581,139 @@ TEST_F(ScenariosTest, AnAttackAndProbesCanBeOfAnotherSizeThanEverybodysPhotos) {
   for (const auto& unit : plan.units()) EXPECT_TRUE(unit.id.kind != "perturbed" || !unit.needs.empty());
 }
 
+// Everybody's gallery of a scenario: how many photos of each person.
+std::map<std::string, int> gallery_people(const Experiment& e, const Scenario& scenario) {
+  const SplitRows split(e.dataset.photos, e.train, e.test, e.distractors);
+  std::map<std::string, int> people;
+  for (const auto& pick : assemble(split, scenario).gallery) ++people[e.dataset.photos[pick.photo].person];
+  return people;
+}
+
+TEST_F(ScenariosTest, DistractorsFillEverybodysGalleryAndNothingElse) {
+  draw_people(folder_ / "others/photos", 12, 2);
+  fs::rename(folder_ / "others/photos/p11", folder_ / "others/photos/zoe");
+  ArtifactStore store(folder_ / "store");
+  PrepareOptions options;
+  options.detect = false, options.canvas = 48;
+  prepare(scan_photos(folder_ / "others/photos"), folder_ / "others/dataset", options, store);
+  const Json others = {{"distractors_from", "others/dataset"}, {"attacks", {"noise"}}};
+  const auto with = [&](const Json& distractors, const Json& more = Json::object()) {
+    auto changes = others;
+    changes["distractors"] = distractors;
+    changes.update(more);
+    return experiment(changes);
+  };
+  const auto e = with({0, 3, 7});
+  const auto all = scenarios(e, e.protected_people).list;
+  ASSERT_EQ(all.size(), 3u);
+  auto before = gallery_people(e, all[0]);
+  EXPECT_EQ(before.size(), 5u) << "p00 to p04, of the data set itself";
+  for (const auto& scenario : {all[1], all[2]}) {
+    const auto people = gallery_people(e, scenario);
+    EXPECT_EQ(people.size(), 5u + std::stoul(value(scenario, "distractors")));
+    for (const auto& [person, photos] : before) EXPECT_EQ(people.at(person), photos) << "fewer are among more";
+    EXPECT_EQ(scenario.trials.size(), 3u);
+    before = people;
+  }
+  EXPECT_EQ(before.count("zoe"), 1u);
+  EXPECT_EQ(before.at("zoe"), 1) << "a photo of each";
+  Study study = study_of(e, e.protected_people, store);
+  EXPECT_EQ(asked(e, study, study.scenarios()[2], store).sides->gallery.read().size(0), 5 * 7 + 7);
+  EXPECT_EQ(study.photos().treatment(TreatmentId(1)).attack->settings().name, "noise");
+  EXPECT_EQ(study.photos().photos(TreatmentId(1)).list().size(), 3u * 7) << "nobody perturbs distractors";
+  EXPECT_EQ(e.resolved.at("distractors_manifest_sha256"), e.distractors_sha256);
+  for (const auto& [wrong, part] : std::vector<std::pair<Json, std::string>>{
+           {{{"distractors", {8}}}, "expected at most 7"},
+           {{{"distractors", {0}}}, "has no effect"},
+           {{{"distractors", {1}}, {"distractors_from", ""}}, "expected the data set"}}) {
+    const auto [code, message] = caught([&, w = wrong] { with({1}, w); });
+    EXPECT_EQ(code, Exit::usage) << wrong;
+    EXPECT_TRUE(contains(message, part)) << message;
+  }
+}
+
+TEST_F(ScenariosTest, AGalleryCanHaveFewPhotosOfEachPerson) {
+  const auto one = experiment({{"gallery_photos", 1}}), three = experiment({{"gallery_photos", 3}});
+  for (const auto& [person, photos] : gallery_people(three, scenarios(three, three.protected_people).list[0]))
+    EXPECT_EQ(photos, 3) << person;
+  EXPECT_EQ(one.train.size(), 5u);
+  for (const auto row : one.train)
+    EXPECT_TRUE(std::find(three.train.begin(), three.train.end(), row) != three.train.end());
+  EXPECT_EQ(one.resolved.at("gallery_photos"), 1);
+  EXPECT_FALSE(experiment(Json::object()).resolved.contains("gallery_photos"));
+}
+
+// A mask is learned from a few of a person's training photos; the person posts the others, or those.
+TEST_F(ScenariosTest, WhatAMaskWasLearnedFromIsPostedOrNot) {
+  const Json opom = {{"preset", "opom"}, {"name", "opom"}, {"surrogates", {"./tiny.json"}}, {"steps", 2}};
+  const auto e = experiment({{"attacks", {"none", opom}},
+                             {"learned_from", {"all", 2, {{"photos", 2}, {"posted", "seen"}}, 5}},
+                             {"probes", {"clean", "as-posted"}}});
+  const auto masked = of(scenarios(e, e.protected_people), "opom");
+  ASSERT_EQ(masked.size(), 8u);
+  EXPECT_EQ(of(scenarios(e, e.protected_people), "none").size(), 2u) << "there is no mask";
+  const std::vector<std::size_t> posted = {7, 5, 2, 2};
+  for (std::size_t i = 0; i < masked.size(); i += 2)
+    for (const auto& trial : masked[i].trials) {
+      EXPECT_EQ(trial.replaced.size(), posted[i / 2]) << value(masked[i], "learned_from");
+      EXPECT_EQ(trial.removed.size(), 7 - posted[i / 2]) << "the person's other photos are not in the gallery";
+    }
+  for (std::size_t t = 0; t < 3; ++t) {
+    const auto seen = rows(masked[4].trials[t].replaced), unseen_by_two = rows(masked[2].trials[t].replaced),
+               unseen_by_five = rows(masked[6].trials[t].replaced);
+    for (const auto row : seen) EXPECT_FALSE(unseen_by_two.count(row)) << "two halves";
+    for (const auto row : unseen_by_five) EXPECT_TRUE(unseen_by_two.count(row)) << "the draw is nested";
+  }
+  // Probes get the mask that was learned from training photos.
+  ArtifactStore store(folder_ / "store");
+  Study study = study_of(e, e.protected_people, store);
+  Executor executor(store);
+  std::map<std::size_t, torch::Tensor> masks;  // of the first protected person, by treatment
+  for (const auto& scenario : study.scenarios())
+    for (const auto& pick : scenario.probe_overrides) {
+      if (pick.treatment == TreatmentId() || e.dataset.photos[pick.photo].person != e.protected_people.front().front())
+        continue;
+      for (const auto& stage : study.photos().stages(pick.treatment)) executor.run(stage);
+      const auto photo = resolved({study.photos().photo_of(pick)}, store),
+                 clean = std::vector{e.dataset.photos[pick.photo]};
+      const auto change = load_faces(photo).pixels - load_faces(clean).pixels;
+      EXPECT_LE(change.abs().max().item<float>(), 8.01 / 255);
+      EXPECT_GT(change.abs().max().item<float>(), 0);
+      masks[pick.treatment] = change;
+    }
+  EXPECT_EQ(masks.size(), 3u) << "of all photos, of two, of five";
+  const auto budget = study.photos().budget(TreatmentId(2), store);
+  EXPECT_EQ(budget.front().attack, "opom, learned from 2");
+  const auto half = caught([&] { experiment({{"learned_from", {2}}, {"together", {"half"}}}); });
+  EXPECT_EQ(half.code, Exit::usage);
+}
+
+// The second attack of a list gets the pictures of the first, and both together are audited against the photo.
+TEST_F(ScenariosTest, AnAttackCanBeSeveralInOrder) {
+  const Json pgd = {{"preset", "pgd"}, {"name", "pgd"}, {"surrogates", {"./tiny.json"}}, {"steps", 2}};
+  const Json stronger = {{"preset", "noise"}, {"name", "strong noise"}, {"epsilon", 16 / 255.0}};
+  const auto e = experiment({{"attacks", {"noise", Json::array({"noise", stronger}), Json::array({pgd, "noise"})}}});
+  ArtifactStore store(folder_ / "store");
+  Study study = study_of(e, e.protected_people, store);
+  Executor executor(store);
+  std::vector<double> largest;
+  for (std::size_t t = 1; t < study.photos().size(); ++t) {
+    for (const auto& stage : study.photos().stages(TreatmentId(t))) executor.run(stage);
+    double linf = 0;
+    for (const auto& row : study.photos().budget(TreatmentId(t), store)) linf = std::max(linf, row.linf);
+    largest.push_back(linf);
+  }
+  EXPECT_EQ(largest[0], 8);
+  EXPECT_EQ(largest[1], 24) << "each of them adds its own";
+  EXPECT_GT(largest[2], 8);
+  EXPECT_EQ(study.photos().treatment(TreatmentId(2)).attack->settings().name, "noise + strong noise");
+  std::set<std::string> kinds;
+  const auto both = study.photos().treatment(TreatmentId(3)).attack;
+  EXPECT_EQ(both->all_surrogates().size(), 1u) << "what an earlier one optimises against counts";
+  EXPECT_EQ(e.resolved["attacks"][2]["attacked"], Json::array({"tiny"}));
+  EXPECT_NE(both->identity(), make_attack("noise", e.options)->identity());
+}
+
 TEST_F(ScenariosTest, WhatIsWrongOnAnAxisIsNamed) {
   for (const auto& [changes, part] : std::vector<std::pair<Json, std::string>>{
            {{{"clean_photos", {-1}}}, "key \"clean_photos\": found -1"},
@@ -590,6 +723,13 @@ TEST_F(ScenariosTest, WhatIsWrongOnAnAxisIsNamed) {
            {{{"seeds", {1}}, {"seed", 1}}, "expected only one of them"},
            {{{"seeds", Json::array()}}, "an empty list"},
            {{{"extractors", Json::array()}}, "key \"extractors\": found an empty list"},
+           {{{"budgets", {0}}}, "key \"budgets\": found 0"},
+           {{{"budgets", {"8"}}}, "grey levels from 1 to 255"},
+           {{{"learned_from", {0}}}, "key \"learned_from\": found 0"},
+           {{{"learned_from", {{{"photos", 2}, {"posted", "all"}}}}}, "a number of photos from 1 on"},
+           {{{"attacks", {Json::array({Json{{"preset", "noise"}, {"before", "grey"}}, "noise"})}}}, "without it"},
+           {{{"attacks", {Json::array()}}}, "or a list of these"},
+           {{{"gallery_photos", -1}}, "gallery_photos"},
            {{{"enrolled", {"beside"}}}, "expected replaced, added or absent"},
            {{{"together", {"all"}}}, "expected one or half"},
            {{{"probes", {"dirty"}}}, "as-posted"},

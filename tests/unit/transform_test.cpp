@@ -9,11 +9,19 @@
 namespace facepoison::testing {
 namespace {
 
-const std::vector<Json> one_of_each = {
-    {{"transform", "jpeg"}, {"quality", 75}},   {{"transform", "resize"}, {"scale", 0.5}},
-    {{"transform", "blur"}, {"sigma", 1.5}},    {{"transform", "median"}},
-    {{"transform", "bits"}, {"bits", 2}},       {{"transform", "grey"}},
-    {{"transform", "noise"}, {"deviation", 4}}, {{"transform", "crop"}, {"share", 0.8}}};  // and side
+const std::vector<Json> one_of_each = {{{"transform", "jpeg"}, {"quality", 75}},
+                                       {{"transform", "resize"}, {"scale", 0.5}},
+                                       {{"transform", "blur"}, {"sigma", 1.5}},
+                                       {{"transform", "median"}},
+                                       {{"transform", "bits"}, {"bits", 2}},
+                                       {{"transform", "grey"}},
+                                       {{"transform", "noise"}, {"deviation", 4}},
+                                       {{"transform", "crop"}, {"share", 0.8}},
+                                       {{"transform", "retouch"}}};  // and side, purifier
+
+Json one_purifier(const TempFolder& folder) {
+  return {{"transform", "purifier"}, {"card", write_tiny_purifier(folder.path, 0.5).string()}};
+}
 
 Canvas drawn() { return {draw_photo(3, 0, 64), canvas_landmarks()}; }
 
@@ -24,8 +32,11 @@ double mean_difference(const Image& a, const Image& b) {
 }
 
 TEST(Transform, EveryRowKeepsTheSizeAndGivesTheSameEachTime) {
+  const TempFolder folder;
+  auto rows = one_of_each;
+  rows.push_back(one_purifier(folder));
   std::set<std::string> seen;
-  for (const auto& wanted : one_of_each) {
+  for (const auto& wanted : rows) {
     const auto transform = make_transform(wanted);
     seen.insert(wanted["transform"]);
     const Image before = drawn().image;
@@ -66,6 +77,8 @@ TEST(Transform, TheSameVersionGivesTheSameBytes) {
   const Json all = read_json(fs::path(FACEPOISON_ROOT) / "tests/golden/transforms.json");
   auto wanted = one_of_each;
   wanted.push_back({{"transform", "side"}, {"side", 32}});
+  const TempFolder folder;
+  wanted.push_back(one_purifier(folder));
   std::set<std::string> seen;
   for (const auto& one : wanted) {
     const auto name = one["transform"].get<std::string>();
@@ -105,6 +118,8 @@ TEST(Transform, IsNamedByWhatWasWritten) {
   EXPECT_EQ(name({{"transform", "resize"}, {"scale", 0.5}}), "resize-0.5");
   EXPECT_EQ(name("grey"), "grey");
   EXPECT_EQ(name({{"transform", "grey"}, {"name", "old"}}), "old");
+  const TempFolder folder;
+  EXPECT_EQ(name(one_purifier(folder)), "purifier-purifier") << "the card's name, not its path";
   const Json links = {{{"transform", "resize"}, {"scale", 0.5}}, {{"transform", "jpeg"}, {"quality", 75}}};
   EXPECT_EQ(name({{"chain", links}}), "resize-0.5+jpeg-75");
   EXPECT_EQ(name({{"chain", links}, {"name", "site"}}), "site");

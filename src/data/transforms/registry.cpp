@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "facepoison/config_file.hpp"
 #include "facepoison/version.hpp"
 
 namespace facepoison {
@@ -17,6 +18,12 @@ class Chain final : public Transform {
   }
   bool is_random() const override {
     return std::any_of(links_.begin(), links_.end(), [](const auto& link) { return link->is_random(); });
+  }
+  std::vector<Card> cards() const override {
+    std::vector<Card> all;
+    for (const auto& link : links_)
+      for (auto& card : link->cards()) all.push_back(std::move(card));
+    return all;
   }
 
  private:
@@ -41,12 +48,18 @@ std::shared_ptr<const Transform> make_chain(Spec& spec) {
   return chain;
 }
 
+// A value as a part of a name; of a path to a card, the card's name.
+std::string word_of(const Json& value) {
+  if (!value.is_string()) return value.dump();
+  const fs::path path = value.get<std::string>();
+  return path.extension() == ".json" ? path.stem().string() : path.string();
+}
+
 // A transform's name, followed by the values that were written.
 std::string name_by_rule(const Json& wanted) {
   std::string name = wanted.at("transform").get<std::string>();
   for (const auto& [key, value] : wanted.items())
-    if (key != "transform" && key != "name")
-      name += "-" + (value.is_string() ? value.get<std::string>() : value.dump());
+    if (key != "transform" && key != "name") name += "-" + word_of(value);
   return name;
 }
 
@@ -62,7 +75,10 @@ const std::vector<TransformRow>& transform_registry() {
       {"grey", 1, "without colour", make_grey},
       {"noise", 1, "Gaussian noise: deviation (grey levels)", make_random_noise},
       {"crop", 1, "the middle part, enlarged to the canvas: share of each side (≤ 1)", make_crop},
+      {"retouch", 1, "smooths skin, adds contrast and warmth: smoothing, contrast (0 … 1), warmth (-1 … 1)",
+       make_retouch},
       {"side", 1, "resized by PIL's bicubic, and kept at that size: side (pixels)", make_side},
+      {"purifier", 1, "a network that removes perturbations: card (its name or path)", make_purifier},
   };
   return rows;
 }
@@ -82,12 +98,20 @@ std::shared_ptr<const Transform> make_transform(const Json& wanted) {
                                   [&](const auto& one) { return one.name == kind; });
   std::shared_ptr<Transform> made = row.make(spec);
   Json identity = spec.record();
+  identity.update(made->read_files());
   identity["version"] = row.version;
   identity["opencv"] = opencv_version();  // which decodes, filters and resizes
   const auto name = spec.text("name", name_by_rule(object));
   spec.finish();
   made->set(name, std::move(identity));
   return made;
+}
+
+void anchor_transform(Json& wanted, const fs::path& base) {
+  if (!wanted.is_object()) return;
+  if (wanted.contains("card")) anchor_path(wanted["card"], base);
+  if (wanted.contains("chain") && wanted["chain"].is_array())
+    for (auto& link : wanted["chain"]) anchor_transform(link, base);
 }
 
 }  // namespace facepoison

@@ -29,8 +29,10 @@ std::unique_ptr<Transform> make_crop(Spec& spec);
 std::unique_ptr<Transform> make_grey(Spec& spec);
 std::unique_ptr<Transform> make_jpeg(Spec& spec);
 std::unique_ptr<Transform> make_median(Spec& spec);
+std::unique_ptr<Transform> make_purifier(Spec& spec);
 std::unique_ptr<Transform> make_random_noise(Spec& spec);
 std::unique_ptr<Transform> make_resize(Spec& spec);
+std::unique_ptr<Transform> make_retouch(Spec& spec);
 std::unique_ptr<Transform> make_side(Spec& spec);
 
 }  // namespace facepoison

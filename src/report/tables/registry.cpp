@@ -14,6 +14,12 @@ const std::vector<FigureRow> figures_of_protection = {
      "recogniser that the attack optimises against."},
     {"clean_photos", curve, "clean_photos", "extractor", "attack", "What clean photos leave",
      "Look at how fast the curves fall: each clean photo that a trainer finds takes protection away.", true},
+    {"budget", curve, "budget", "extractor", "attack", "Protection against the budget",
+     "From left to right an attack may change each pixel by more grey levels.", true},
+    {"learned_from", dots, "learned_from", "attack", "extractor", "From how many photos a mask was learned",
+     "A number: the mask is on photos that it never saw; \"seen\": on those that it was learned from.", true},
+    {"distractors", curve, "distractors", "extractor", "probes", "The size of the gallery",
+     "From left to right more people are in the gallery: does that protect?", true},
     {"transform", dots, "transform", "attack", "extractor", "What sites and trainers do to a photo",
      "A transform with dots left of those of \"none\", the first line, takes protection away.", true},
     {"filter", dots, "filter", "attack", "extractor", "With and without a cloak detector",
@@ -26,6 +32,23 @@ const std::vector<FigureRow> figures_of_protection = {
      "Compare the lines: are new photos recognised when they are perturbed too?", true},
     {"classifier", dots, "classifier", "attack", "extractor", "Classifiers",
      "Compare the lines: does the classifier matter?", true},
+};
+
+const std::vector<FigureRow> figures_of_growth = {
+    {"", curve, "round", "extractor", "attack", "A tracker who believes every answer",
+     "The higher a curve ends, the more of the posted photos lead to each other.", false, "", "mode", "believed"},
+    {"oracle", curve, "round", "extractor", "attack", "A tracker who knows which answers are right",
+     "The difference from the tracker who believes every answer is what wrong answers lead to.", false, "", "mode",
+     "oracle"},
+};
+
+const std::vector<FigureRow> figures_of_impersonation = {
+    {"", log, "far", "extractor", "attack", "Do posted photos pass for another person?",
+     "Compare with attack none, whose photos are clean: how often do they pass for the most similar other person?",
+     false, "", "measure", "impersonation"},
+    {"dodging", log, "far", "extractor", "attack", "Do posted photos fail to pass for their own person?",
+     "From left to right a check accepts more pairs of different people (far), and fewer photos dodge it.", false, "",
+     "measure", "dodging"},
 };
 
 }  // namespace
@@ -82,6 +105,17 @@ const std::vector<TableRow>& table_registry() {
        {{"", dots, "extractor", "attack", "", "Photos that moved beyond the nearest other person",
          "A dot near 1 means that nearly every photo is now farther from its clean version than from another "
          "person."}}},
+      {"growth", "how far a gallery grows that starts with one clean photo of the person", growth, "found",
+       figures_of_growth},
+      {"linkage",
+       "whether clean and posted photos of a person find each other, and posted photos of different people too",
+       linkage,
+       "value",
+       {{"", dots, "measure", "extractor", "attack", "Are photos linked?",
+         "clean_in_posted: a new photo finds posted ones; posted_in_posted: posted photos find each other; a low "
+         "bcubed_precision: posted photos of different people look like one person."}}},
+      {"impersonation", "1:1: posted photos that pass for another person, or not for their own", impersonation, "share",
+       figures_of_impersonation},
       {"threshold",
        "the curve of a combination with a threshold",
        threshold,

@@ -18,6 +18,7 @@ struct TaskRow {
 const std::vector<TaskRow> tasks_known = {
     {Task::recogniser, "recogniser", "a recogniser", {"configs/extractors", "data/recognisers"}},
     {Task::cloak_detector, "cloak-detector", "a cloak detector", {"configs/cloak-detectors", "data/cloak-detectors"}},
+    {Task::purifier, "purifier", "a purifier", {"configs/purifiers", "data/purifiers"}},
     {Task::image_network, "image-network", "an image network", {"configs/networks"}}};
 
 const TaskRow& row_of(Task task) {
@@ -109,6 +110,16 @@ std::vector<std::string> attacks_of(Spec& spec) {
   return names;
 }
 
+// Refuses a purifier that needs any preprocessing: its input and its output are a canvas as it is.
+void check_purifier(const Card& card, const Spec& input) {
+  const std::array<double, 3> none{}, ones{1, 1, 1};
+  if (card.template_name != "none" || card.bgr || card.scale != 1 || card.mean != none || card.std != ones ||
+      card.flip_averaging)
+    input.fail("scale",
+               "a purifier takes pictures as they are: expected template none, channels rgb, scale 1, mean 0, "
+               "std 1, no flip_averaging");
+}
+
 }  // namespace
 
 std::string name_of(Interpolation interpolation) { return name_of(interpolation, interpolations); }
@@ -143,7 +154,9 @@ Card read_card(const std::string& name_or_path, const std::vector<Task>& tasks) 
   if (!fs::exists(card.path)) {
     const auto names = card_names(tasks.front());
     const auto near = nearest_name(name_or_path, names);
-    const auto what = tasks.front() == Task::recogniser ? "extractor" : "cloak detector";
+    const auto what = tasks.front() == Task::recogniser ? "extractor"
+                      : tasks.front() == Task::purifier ? "purifier"
+                                                        : "cloak detector";
     throw Error(Exit::usage, concat("no ", what, " \"", name_or_path, "\" (", card.path.string(), "); ",
                                     near.empty() ? "there are " + listed(names) : "did you mean " + near + "?"));
   }
@@ -175,8 +188,9 @@ Card read_card(const std::string& name_or_path, const std::vector<Task>& tasks) 
     spec.fail("published", concat("found ", card.published.dump(), ", expected an object"));
   card.method = spec.text("method", "forward");
   card.flip_averaging = spec.flag("flip_averaging", false);
-  // The dimension of some published files is not known before they are exported.
-  if (spec.has("dimension") || (card.published.empty() && !card.source.contains("export")))
+  // The dimension of some published files is not known before they are exported; a purifier's is that of its input.
+  if (card.task != Task::purifier &&
+      (spec.has("dimension") || (card.published.empty() && !card.source.contains("export"))))
     card.dimension = static_cast<int>(spec.integer("dimension", 1, card.task == Task::cloak_detector ? 1 : 65536));
   Spec input = spec.object("input");
   const auto pixels = [&](const char* key) { return static_cast<int>(input.integer(key, 8, 4096)); };
@@ -192,6 +206,10 @@ Card read_card(const std::string& name_or_path, const std::vector<Task>& tasks) 
   card.interpolation = choose(input, "interpolation", interpolations);
   card.antialias = input.flag("antialias", false);
   card.resize = choose(input, "resize", resizings);
+  if (card.task == Task::purifier) {
+    check_purifier(card, input);
+    card.dimension = 3 * card.width * card.height;
+  }
   if (card.antialias && card.interpolation == Interpolation::nearest)
     input.fail("antialias", "nearest cannot be antialiased");
   for (const double value : card.std)
