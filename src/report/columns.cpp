@@ -40,16 +40,22 @@ std::string stays_at(const Columns& columns, const std::string& name, const std:
   return has(values, neutral) || values.empty() ? neutral : values.front();
 }
 
+// The values at which the columns that are not free stay.
+std::vector<std::pair<std::string, std::string>> fixed_values(const Columns& columns, const Words& free) {
+  std::vector<std::pair<std::string, std::string>> fixed;
+  for (const auto& [name, neutral] : coordinate_columns)
+    if (columns.has(name) && !has(free, name)) fixed.emplace_back(name, stays_at(columns, name, neutral));
+  return fixed;
+}
+
 }  // namespace
 
 std::vector<const std::vector<Cell>*> rows_that_stay(const Table& table, const Words& free) {
   const Columns columns(table);
-  std::vector<std::pair<std::string, std::string>> fixed;
+  const auto fixed = fixed_values(columns, free);
   Words may_be_empty;
-  for (const auto& [name, neutral] : coordinate_columns) {
-    if (columns.has(name) && !has(free, name)) fixed.emplace_back(name, stays_at(columns, name, neutral));
+  for (const auto& [name, neutral] : coordinate_columns)
     if (neutral.empty()) may_be_empty.push_back(name);
-  }
   std::vector<const std::vector<Cell>*> rows;
   for (const auto& row : table.rows) {
     const bool stays = std::all_of(fixed.begin(), fixed.end(), [&](const auto& one) {
@@ -59,6 +65,21 @@ std::vector<const std::vector<Cell>*> rows_that_stay(const Table& table, const W
     if (stays) rows.push_back(&row);
   }
   return rows;
+}
+
+std::string where_it_stays(const Table& table, const Words& free) {
+  const Columns columns(table);
+  const auto rows = rows_that_stay(table, free);
+  Words parts;
+  for (const auto& [name, value] : fixed_values(columns, free)) {
+    const auto is_there = [&, &name = name, &value = value](const auto* row) {
+      return !value.empty() && columns.word(*row, name) == value;
+    };
+    const bool is_usual = value == coordinate_columns[coordinate_index(name)].neutral || name == "seed";
+    if (columns.varies(name) && !is_usual && std::any_of(rows.begin(), rows.end(), is_there))
+      parts.push_back(concat(name, " ", value));
+  }
+  return listed(parts);
 }
 
 std::string with_decimals(double number, int decimals) {

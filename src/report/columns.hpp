@@ -26,6 +26,9 @@ class Columns {
 // of several seeds, all of them together.
 std::vector<const std::vector<Cell>*> rows_that_stay(const Table& table, const Words& free);
 
+// The values of those columns that have several, where they are not neutral: "budget 2, classifier nearest"; or "".
+std::string where_it_stays(const Table& table, const Words& free);
+
 // The number with this many decimals, and no minus before a zero.
 std::string with_decimals(double number, int decimals);
 

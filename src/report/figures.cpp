@@ -33,9 +33,14 @@ std::string title_of(const std::string& column) {
   return found == titles.end() ? column : found->second;
 }
 
+// The columns whose values a figure tells apart.
+Words told_apart_by(const FigureRow& figure) {
+  return {"extractor", "attack", figure.along, figure.panel, figure.colour};
+}
+
 // The rows that a figure draws.
 std::vector<const Row*> drawn_rows(const FigureRow& figure, const Table& table, const std::string& value) {
-  auto rows = rows_that_stay(table, {"extractor", "attack", figure.along, figure.panel, figure.colour});
+  auto rows = rows_that_stay(table, told_apart_by(figure));
   const Columns columns(table);
   // An axis that has no effect in a row has no place for it.
   std::erase_if(rows, [&](const auto* row) {
@@ -287,7 +292,9 @@ void add_figure(std::vector<Figure>& figures, const FigureRow& figure, const std
     if (!needed.empty() && !columns.has(needed)) return;
   const Drawing drawing(figure, table, value);
   if (drawing.is_empty()) return;
-  Figure made{figure.name.empty() ? name : concat(name, "-", figure.name), figure.title, figure.look,
+  const auto stays = where_it_stays(table, told_apart_by(figure));
+  Figure made{figure.name.empty() ? name : concat(name, "-", figure.name),
+              stays.empty() ? figure.title : concat(figure.title, " (", stays, ")"), figure.look,
               alternative(figure, drawing, columns, value), drawing.spec()};
   made.spec["description"] = made.alt;
   figures.push_back(std::move(made));

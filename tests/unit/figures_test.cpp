@@ -54,6 +54,21 @@ TEST(Figures, DrawTheRowsInWhichNothingElseVaries) {
   EXPECT_EQ(transforms.size(), 5u) << "of two kinds of photos that a transform is on, the first";
 }
 
+TEST(Figures, SayAtWhichValuesTheOtherColumnsStay) {
+  const auto all = figures_of_protection(varied_table());
+  EXPECT_EQ(named(all, "protection").title, "Recognisers by release (classifier nearest)") << "0 clean photos is usual";
+  const auto budgets = parse_csv(
+      "extractor,released,attack,budget,classifier,seed,people,protection,low,high,surrogate\n"
+      "new,2021,none,,nearest,0,8,0.02,0,0.1,no\nnew,2021,pgd,4,nearest,0,8,0.1,0,0.2,no\n"
+      "new,2021,pgd,8,nearest,0,8,0.5,0.3,0.7,no\n",
+      "table.csv");
+  const auto of_budgets = figures_of_protection(budgets);
+  const auto& first = named(of_budgets, "protection");
+  EXPECT_EQ(first.title, "Recognisers by release (budget 4)");
+  EXPECT_EQ(first.spec["data"]["values"].size(), 2u) << "that budget, and where there is none";
+  EXPECT_EQ(named(of_budgets, "protection-budget").spec["data"]["values"].size(), 2u) << "those that have a budget";
+}
+
 TEST(Figures, OfFalseAcceptRatesHaveALogarithmicAxis) {
   const auto table = parse_csv(
       "extractor,released,attack,classifier,far,people,n,missed,low,high\n"
