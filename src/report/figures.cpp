@@ -27,7 +27,7 @@ std::string title_of(const std::string& column) {
                                                             {"recall", "flagged perturbed photos"},
                                                             {"others_error", "misidentified probes of others"},
                                                             {"far", "false accept rate"},
-                                                            {"found", "photos on which you are named"},
+                                                            {"found", "photos with the right name"},
                                                             {"missed", "missed genuine pairs"}};
   const auto found = titles.find(column);
   return found == titles.end() ? column : found->second;
