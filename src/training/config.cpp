@@ -170,7 +170,7 @@ void read_purification(TrainingConfig& c, Spec& spec) {
   if (spec.has("augmentation")) spec.fail("augmentation", "not for a purifier, which learns from photos as they are");
   for (const auto& name : spec.texts("features", std::vector<std::string>{}))
     c.purification.features.push_back(make_extractor(name, c.options));
-  c.purification.feature_weight = spec.number("feature_weight", 0, 1e6, 0.1);
+  c.purification.feature_weight = spec.number("feature_weight", 0, 1e6, 2);
 }
 
 // Refuses a purifier for canvases of another size than the data set's.
