@@ -188,10 +188,10 @@ std::string name_of_request(const Json& preset) {
 }
 
 // A request as an object. A list becomes its last attack, after the others.
-Json as_object(const Json& preset) {
+Json attack_object(const Json& preset) {
   if (preset.is_string()) return {{"preset", preset}};
   if (!preset.is_array() || preset.empty()) return preset;
-  Json last = as_object(preset.back());
+  Json last = attack_object(preset.back());
   std::string name;
   for (const auto& one : preset) name += (name.empty() ? "" : " + ") + name_of_request(one);
   last["name"] = name;
@@ -225,7 +225,7 @@ std::shared_ptr<const Attack> with_budget(const Json& preset, std::int64_t level
   const auto& bound = row_of(parameters.at("attack").get<std::string>()).bound;
   if (bound.empty()) return nullptr;
   const double level = bound == "epsilon" ? 1 / 255.0 : 1, wanted = static_cast<double>(levels) * level;
-  Json request = as_object(preset);
+  Json request = attack_object(preset);
   if (const double now = parameters.at(bound).get<double>(); parameters.contains("step") && now > 0)
     request["step"] = std::min(1.0, parameters["step"].get<double>() * wanted / now);
   request[bound] = wanted;
@@ -235,7 +235,7 @@ std::shared_ptr<const Attack> with_budget(const Json& preset, std::int64_t level
 
 std::shared_ptr<const Attack> make_attack(const Json& preset, const RunOptions& options,
                                           const std::vector<std::string>& surrogates) {
-  if (preset.is_array() && !preset.empty()) return make_attack(as_object(preset), options, surrogates);
+  if (preset.is_array() && !preset.empty()) return make_attack(attack_object(preset), options, surrogates);
   const bool is_object = preset.is_object() && preset.contains("preset") && preset["preset"].is_string();
   if (!preset.is_string() && !is_object)
     throw Error(Exit::usage, concat("attacks: found ", preset.dump(),
