@@ -18,7 +18,8 @@ constexpr std::int64_t kPieces = 64, kSmallestPiece = 256;  // of rows: a piece'
 constexpr std::int64_t kSmallBlock = 256, kMostNumbers = std::int64_t{1} << 26, kClassesAtOnce = 16;
 constexpr double kNewCurvature = 1e-3;  // a step that lowers the value by this share needs a new preconditioner
 constexpr double kInnerResidual = 0.1;  // of the gradient; a smaller one costs more passes than it saves steps
-constexpr double kSmallestStep = 1e-4, kSufficientDecrease = 1e-4;
+// Where the curvature is nearly 0, as where a class is very unlikely at every row, a Newton step is far too long.
+constexpr double kSmallestStep = 1e-12, kSufficientDecrease = 1e-4;
 
 // Sums the results of work(first, count) over pieces of the rows, in one order for any number of threads.
 template <class Work>

@@ -14,7 +14,7 @@ const std::vector<ClassifierRow>& classifier_registry() {
       {"nearest-cosine", 1, "1-NN, cosine; distance = 1 − cos", make_nearest_cosine},
       {"centroid", 1, "nearest class mean, Euclidean", make_centroid},
       {"k-nearest", 1, "majority of the k nearest, Euclidean; key k (default 5)", make_k_nearest},
-      {"linear", 2,
+      {"linear", 3,
        "multinomial logistic regression on standardised embeddings, run to convergence; key c (default 1); distance = "
        "1 − probability",
        make_linear},

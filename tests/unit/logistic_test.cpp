@@ -52,6 +52,17 @@ TEST(Logistic, LeavesFixedColumnsAsTheyAre) {
   EXPECT_LE(largest_derivative(problem, found), 1.1e-8);
 }
 
+// Where a class is nearly impossible at every row, the curvature says nothing, and a Newton step is far too long.
+TEST(Logistic, LeavesAStartWithoutCurvature) {
+  for (const std::int64_t dimension : {10, 300}) {
+    auto problem = overlapping(400, 8, dimension);
+    problem.targets = problem.targets.eq(0).to(torch::kInt64);
+    problem.fixed = torch::full({400, 1}, 30.0, torch::kFloat64);
+    const auto found = minimise(problem, torch::zeros({1, dimension + 1}, torch::kFloat64), 1e-6);
+    EXPECT_LE(largest_derivative(problem, found), 1.1e-6) << dimension;
+  }
+}
+
 TEST(Logistic, EndsAtTheSamePlaceFromAnyStart) {
   const auto problem = overlapping(500, 8, 12);
   const auto cold = minimise(problem, torch::zeros({8, 13}, torch::kFloat64), 1e-9),
