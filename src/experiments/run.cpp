@@ -69,13 +69,27 @@ std::vector<TriedNetwork> networks_of(const Experiment& e) {
   const auto add = [&](const std::shared_ptr<const FeatureExtractor>& extractor, bool is_attacked) {
     if (extractor && known.insert(extractor.get()).second) networks.push_back({extractor, is_attacked});
   };
-  for (const auto& one : combinations(e.axes))
+  for (const auto& one : combinations(e.axes)) {
     for (const auto& [attack, share] : one.attack->parts)
       for (const auto& surrogate : attack->all_surrogates()) add(surrogate, true);
+    if (one.probes.attack)
+      for (const auto& surrogate : one.probes.attack->all_surrogates()) add(surrogate, true);
+  }
   for (const auto& one : e.axes.each(Axis::filter)) add(one.filter, false);
   for (const auto* some : {&e.extractors, &e.detectors})
     for (const auto& extractor : *some) add(extractor, false);
   return networks;
+}
+
+// Adds an attack's caveats and surrogates, and those of the attacks before it, unless they are `noted` already.
+void note_attack(const Attack& attack, std::set<std::string>& noted, Json& notes) {
+  const auto& settings = attack.settings();
+  if (!noted.insert(settings.name).second) return;
+  for (const auto& earlier : settings.after) note_attack(*earlier, noted, notes);
+  for (const auto& note : settings.notes) notes.push_back(note);
+  std::vector<std::string> surrogates;
+  for (const auto& surrogate : attack.all_surrogates()) surrogates.push_back(surrogate->card().name);
+  if (!surrogates.empty()) notes.push_back(concat("attack ", settings.name, " optimises against ", listed(surrogates)));
 }
 
 Json run_facts(const Experiment& e, const std::vector<std::string>& deviations) {
@@ -130,14 +144,11 @@ Json run_facts(const Experiment& e, const std::vector<std::string>& deviations) 
     for (const auto& [attack, share] : posting.parts) {
       if (posting.parts.size() > 1)
         notes.push_back(concat("attack ", posting.name, ": ", share, " of an album by ", attack->settings().name));
-      if (!noted.insert(attack->settings().name).second) continue;
-      for (const auto& note : attack->settings().notes) notes.push_back(note);
-      std::vector<std::string> surrogates;
-      for (const auto& surrogate : attack->all_surrogates()) surrogates.push_back(surrogate->card().name);
-      if (!surrogates.empty())
-        notes.push_back(concat("attack ", attack->settings().name, " optimises against ", listed(surrogates)));
+      note_attack(*attack, noted, notes);
     }
   }
+  for (const auto& one : e.axes.each(Axis::probes))
+    if (one.probes.attack) note_attack(*one.probes.attack, noted, notes);
   const auto where = machine(e.options.device);
   Json facts = {{"notes", notes}, {"date", utc_time()}, {"commit", commit()}, {"machine", where}};
   if (!e.command.empty()) facts["command"] = e.command;

@@ -9,11 +9,10 @@ Table linkage(const fs::path& folder) {
   Table table = table_with(
       run, {"measure", "people", "n", "value", "low", "high"},
       "X_in_Y: half of a person's photos ask, as X, for the k nearest of a database (cosine) with the other half, as "
-      "Y, "
-      "and everybody else's gallery photos, where k is the number of the other half; the value is the share of these k "
-      "that is the person's; tar_at_r: share of pairs of a person's posted photos that are nearer than all but r of "
-      "the "
-      "pairs of posted photos of different protected people, who all use the same attack (TAR at FAR r); bcubed: "
+      "Y, and everybody else's gallery photos, where k is the number of the other half; the value is the share of "
+      "these "
+      "k that is the person's; tar_at_r: share of pairs of a person's posted photos that are nearer than all but r of "
+      "the pairs of posted photos of different protected people, who all use the same attack (TAR at FAR r); bcubed: "
       "precision, recall and F of the clusters in which posted photos of all protected people are linked if they are "
       "nearer than at FAR 0.001, directly or through others; means over people; low, high: Korn and Graubard over "
       "people, 95 %, with thresholds and clusters taken as given; n: queries, pairs or photos");

@@ -42,6 +42,15 @@ const std::vector<FigureRow> figures_of_growth = {
      "oracle"},
 };
 
+const std::vector<FigureRow> figures_of_linkage = {
+    {"", dots, "extractor", "attack", "", "Do posted photos of a person find each other?",
+     "Of the photos nearest to a posted one, the share that is the person's: a dot near 1 means that they do.", false,
+     "", "measure", "posted_in_posted"},
+    {"clean", dots, "extractor", "attack", "", "Does a new, clean photo find the posted ones?",
+     "Of the photos nearest to a clean one, the share that is the person's: a dot near 1 means that it does.", false,
+     "", "measure", "clean_in_posted"},
+};
+
 const std::vector<FigureRow> figures_of_impersonation = {
     {"", log, "far", "extractor", "attack", "Do posted photos pass for another person?",
      "Compare with attack none, whose photos are clean: how often do they pass for the most similar other person?",
@@ -109,11 +118,7 @@ const std::vector<TableRow>& table_registry() {
        figures_of_growth},
       {"linkage",
        "whether clean and posted photos of a person find each other, and posted photos of different people too",
-       linkage,
-       "value",
-       {{"", dots, "measure", "extractor", "attack", "Are photos linked?",
-         "clean_in_posted: a new photo finds posted ones; posted_in_posted: posted photos find each other; a low "
-         "bcubed_precision: posted photos of different people look like one person."}}},
+       linkage, "value", figures_of_linkage},
       {"impersonation", "1:1: posted photos that pass for another person, or not for their own", impersonation, "share",
        figures_of_impersonation},
       {"threshold",
